@@ -1,0 +1,86 @@
+# Every target does its own set-up: a fresh clone needs Python >= 3.11 and make, nothing else.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+# The first Python that is new enough; name another with `make PYTHON=/path/to/python ...`.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$python; break; }; done)
+
+.PHONY: help demo test test-extra check unit bench lock clean
+
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or two
+	@$(BIN)/mlflow-bridge demo
+
+test: check unit bench-short ## Everything that CI runs, but for test-extra
+
+test-extra: $(VENV)/.test ## Tests that need more than Python packages (systemd)
+	$(BIN)/python -m pytest -m extra
+
+check: $(VENV)/.test ## Lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.test
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -m "not extra" --numprocesses 2 --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+.PHONY: bench-short
+bench-short: $(VENV)/.test
+	$(BIN)/python benchmarks/store.py --short
+	$(BIN)/python benchmarks/commands.py --short
+
+bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figures are ratios within one run
+	$(BIN)/python benchmarks/store.py
+	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/commands.py
+
+lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
+		--output-file deploy/requirements.txt
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { \
+		echo "mlflow-bridge needs Python 3.11 or later, and there is none on the PATH: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "mlflow-bridge needs Python 3.11 or later; $(PYTHON) is not: name another: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+# --no-deps: the lists are complete, and every file in them is pinned by its hash.
+$(VENV)/.demo: deploy/requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the bridge needs (about a minute) ..."
+	@$(PIP) install --require-hashes --no-deps -r deploy/requirements.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# What people install: mlflow-skinny, without the tests' full MLflow.
+$(VENV)/runtime/.done: deploy/requirements.txt pyproject.toml | $(VENV)/.demo
+	@$(PYTHON) -m venv $(VENV)/runtime
+	@$(VENV)/runtime/bin/python -m pip install --quiet --require-hashes --no-deps -r deploy/requirements.txt
+	@$(VENV)/runtime/bin/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.test: constraints.txt $(VENV)/.demo
+	@echo "Installing what the tests need, a full MLflow among it (a few minutes) ..."
+	@$(PIP) install --require-hashes --no-deps -r constraints.txt
+	@touch $@

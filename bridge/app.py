@@ -1,0 +1,97 @@
+"""The composition root: settings in, a wired application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.config import Settings, SinkSettings
+from bridge.delivery.policy import RetryPolicy
+from bridge.delivery.routing import Route
+from bridge.errors import SecretUnavailable
+from bridge.pipeline.attempts import Endpoint
+from bridge.pipeline.clock import Clock, SystemClock, Trust
+from bridge.pipeline.observer import Nobody, Observer
+from bridge.pipeline.poll import Poll
+from bridge.pipeline.relay import Relay
+from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.sinks.base import Transport
+from bridge.sinks.kinds import KINDS
+from bridge.sinks.lazy import LazyTransport
+from bridge.states import binding_of, owned_state
+from bridge.store.state import State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The two loops and what they share."""
+
+    settings: Settings
+    state: State
+    poll: Poll
+    relay: Relay
+    clock: Clock
+    trust: Trust
+
+
+def routes_of(settings: Settings) -> list[Route]:
+    """Return each sink's filters."""
+    return [Route(sink.name, sink.events, sink.models, sink.to_stages) for sink in settings.sinks]
+
+
+def wire_poll(settings: Settings, state: State, clock: Clock, observer: Observer | None = None) -> Poll:
+    """Return the poll that the settings describe."""
+    return Poll(
+        MlflowRegistry(settings.registry),
+        state,
+        routes_of(settings),
+        settings.poll,
+        binding_of(settings),
+        clock,
+        observer or Nobody(),
+    )
+
+
+def _warn_of_missing_secrets(settings: Settings) -> None:
+    """Say it now, not when the first event waits for it; a mount may still bring it."""
+    for sink in settings.sinks:
+        for key, secret in sink.secrets().items():
+            try:
+                secret.read()
+            except SecretUnavailable as error:
+                log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=str(error))
+
+
+def _endpoint(sink: SinkSettings, settings: Settings, transport: Transport) -> Endpoint:
+    defaults = settings.delivery
+    built = KINDS[sink.type].build(sink, transport, sink.timeout or defaults.timeout)
+    policy = RetryPolicy(max_age_ms=sink.max_age or defaults.max_age)
+    return Endpoint(built, policy, sink.concurrency or defaults.concurrency)
+
+
+@asynccontextmanager
+async def wired(settings: Settings, state: State, observer: Observer) -> AsyncIterator[App]:
+    """Wire the two loops to an owned state, for as long as the context lasts."""
+    _warn_of_missing_secrets(settings)
+    clock = SystemClock()
+    trust = Trust.since(clock, state.clock)
+    async with LazyTransport() as transport:
+        endpoints = {sink.name: _endpoint(sink, settings, transport) for sink in settings.sinks}
+        relay = Relay(state, endpoints, clock, trust, observer)
+        poll = wire_poll(settings, state, clock, observer)
+        yield App(settings, state, poll, relay, clock, trust)
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[App]:
+    """Own the state and wire everything, for as long as the context lasts.
+
+    Raises:
+        StateError: the state is owned by another, foreign, or cannot be used.
+    """
+    with owned_state(settings) as state:
+        async with wired(settings, state, Nobody()) as app:
+            yield app

@@ -1,0 +1,68 @@
+"""``check``: is the configuration right?"""
+
+from collections.abc import Iterator
+
+import click
+
+from bridge.cli.exit_codes import ExitCode, code_of, first_of
+from bridge.cli.shared import config_option, read_settings, settings_path
+from bridge.config import Settings
+from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
+
+
+@click.command(name="check")
+@config_option
+@click.option("--connect", is_flag=True, help="Also ask the registry, and resolve every secret.")
+def command(config: str | None, connect: bool) -> int:
+    """Validate the configuration: every error at once, each with its key.
+
+    \b
+    Examples:
+      mlflow-bridge check
+      mlflow-bridge check --connect -c /etc/mlflow-bridge/config.toml
+    """
+    settings = read_settings(config)
+    problems = list(_connected(settings)) if connect else []
+    for problem in problems:
+        click.echo(f"mlflow-bridge: {problem}", err=True)
+    if problems:
+        return first_of(code_of(problem) for problem in problems)
+    click.echo(f"{settings_path(config)}: ok, {_sinks(len(settings.sinks), asked=connect)}")
+    return ExitCode.DONE
+
+
+def _sinks(number: int, *, asked: bool) -> str:
+    if number == 0:
+        return "0 sinks: nothing will be delivered"
+    told = "1 sink" if number == 1 else f"{number} sinks"
+    return f"{told} (with all secrets; sinks themselves are not contacted)" if asked else told
+
+
+def _connected(settings: Settings) -> Iterator[BridgeError]:
+    """Ask everything that can be asked without changing anything; yield what is wrong."""
+    import asyncio  # noqa: PLC0415 - brings in a lot that a plain check does not need
+
+    from bridge.connect import ask_registry  # noqa: PLC0415
+    from bridge.states import check_binding, check_writable, read_state  # noqa: PLC0415
+
+    yield from _secrets(settings)
+    try:
+        check_writable(settings)
+        with read_state(settings) as state:
+            check_binding(state, settings)
+    except BridgeError as error:
+        yield error
+    try:
+        found = asyncio.run(ask_registry(settings))
+        click.echo(f"{settings.registry.uri}: {found}")
+    except BridgeError as error:
+        yield error
+
+
+def _secrets(settings: Settings) -> Iterator[BridgeError]:
+    for index, sink in enumerate(settings.sinks):
+        for key, secret in sink.secrets().items():
+            try:
+                secret.read()
+            except SecretUnavailable as error:
+                yield ConfigurationError([f"sinks[{index}].{key}: {error}"])

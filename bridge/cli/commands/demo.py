@@ -1,0 +1,20 @@
+"""``demo``: the main job end to end."""
+
+import click
+
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.logs import configure
+
+
+@click.command(name="demo")
+def command() -> int:
+    """See the main job end to end, on this machine, with nothing to set up.
+
+    A real MLflow registry in a temporary folder, a real HTTP receiver on loopback, stage
+    transitions, polls, and signed deliveries, shown as they happen.
+    """
+    configure("error", "console")
+    from bridge.demo import tell  # noqa: PLC0415 - nothing else needs it
+
+    tell(click.echo)
+    return ExitCode.DONE

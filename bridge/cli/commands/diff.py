@@ -1,0 +1,87 @@
+"""``diff``: a dry run of the next poll."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from bridge.app import wire_poll
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.shared import (
+    config_option,
+    instant,
+    output_option,
+    print_json,
+    print_table,
+    read_settings,
+    start_logs,
+)
+from bridge.config import Settings
+from bridge.events.event import Event
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.plan import Plan
+from bridge.states import check_binding, read_state
+
+
+@click.command(name="diff")
+@config_option
+@output_option
+@click.pass_context
+def command(ctx: click.Context, config: str | None, output: str) -> int:
+    """Show what the next poll would emit; change nothing.
+
+    Works beside a running daemon. Exits 0 whether or not there is a difference.
+
+    \b
+    Examples:
+      mlflow-bridge diff
+      mlflow-bridge diff --output json
+    """
+    start_logs(ctx)
+    plan, is_first = asyncio.run(_preview(read_settings(config)))
+    if output == "json":
+        print_json({"first_poll": is_first, "events": [_document(e, plan) for e in plan.events]})
+        return ExitCode.DONE
+    if is_first and not plan.events:
+        models, versions = plan.counted
+        click.echo(
+            f"no baseline yet: the first poll records {models} models, {versions} versions, and emits nothing"
+        )
+    elif not plan.events:
+        click.echo("nothing: the registry is as it was last observed")
+    print_table([_row(event, plan) for event in plan.events])
+    return ExitCode.DONE
+
+
+async def _preview(settings: Settings) -> tuple[Plan, bool]:
+    with read_state(settings) as state:
+        check_binding(state, settings)
+        return await wire_poll(settings, state, SystemClock()).preview(), state.head is None
+
+
+def _sinks(event: Event, plan: Plan) -> list[str]:
+    return [routed.sink for routed in plan.routed if routed.event.id == event.id]
+
+
+def _document(event: Event, plan: Plan) -> dict[str, Any]:
+    document = event.to_document()
+    del document["lane"]
+    return {**document, "sinks": _sinks(event, plan)}
+
+
+def _row(event: Event, plan: Plan) -> dict[str, Any]:
+    return {
+        "TIME": instant(event.timestamp),
+        "EVENT": event.type.value,
+        "MODEL": event.model_name,
+        "VERSION": event.model_version,
+        "CHANGE": _change(event),
+        "SINKS": ", ".join(_sinks(event, plan)),
+    }
+
+
+def _change(event: Event) -> str:
+    changed = event.changed
+    if "to_stage" in changed:
+        return f"{changed['from_stage']} → {changed['to_stage']}"
+    return ", ".join(f"{key}={str(value)[:40]}" for key, value in changed.items() if value)

@@ -1,0 +1,63 @@
+"""``once``: one poll and what is due, for cron."""
+
+import asyncio
+
+import click
+
+from bridge.cli.exit_codes import ExitCode, code_of, first_of
+from bridge.cli.shared import config_option, is_verbose, read_settings, start_logs
+from bridge.config import parse_duration
+from bridge.errors import BridgeError
+from bridge.once import OnceResult, run_once
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(name="once")
+@config_option
+@click.option("--deadline", metavar="TIME", callback=_duration, help='End by then, such as "60s".')
+@click.option("--full", is_flag=True, help="Scan the whole registry.")
+@click.option("--accept-held", is_flag=True, help="Let the poll through that was held last.")
+@click.pass_context
+def command(
+    ctx: click.Context, config: str | None, deadline: int | None, full: bool, accept_held: bool
+) -> int:
+    """Poll once, deliver what is due, and exit: for cron.
+
+    Says nothing on success, unless -v is given. Deliveries are made also when the poll
+    failed. What has to wait for another try waits in the state for the next run, and the
+    exit code is 74 meanwhile. --accept-held needs the state: stop a running daemon first.
+
+    \b
+    Example crontab line:
+      * * * * *  mlflow-bridge once -c /etc/mlflow-bridge/config.toml --deadline 50s
+    """
+    del full  # every poll is a full scan
+    start_logs(ctx)
+    result = asyncio.run(run_once(read_settings(config), deadline, accept_held=accept_held))
+    for error in result.errors:
+        click.echo(f"mlflow-bridge: {_told(error)}", err=True)
+    if result.waiting:
+        waiting = "1 entry is" if result.waiting == 1 else f"{result.waiting} entries are"
+        click.echo(f"mlflow-bridge: {waiting} still waiting (mlflow-bridge status shows why)", err=True)
+    if is_verbose(ctx):
+        click.echo(f"{result.new} new entries, {result.delivered} delivered, {result.waiting} waiting")
+    return _code(result)
+
+
+def _told(error: BridgeError) -> str:
+    if code_of(error) is not ExitCode.HELD:
+        return str(error)
+    return f"the poll is held: {error}; mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
+
+
+def _code(result: OnceResult) -> ExitCode:
+    codes = [code_of(error) for error in result.errors]
+    return first_of([*codes, ExitCode.WAITING] if result.waiting else codes)

@@ -1,0 +1,28 @@
+"""``run``: the daemon."""
+
+import asyncio
+
+import click
+
+from bridge.cli.shared import config_option, settings_path, start_logs
+from bridge.loading import load_settings
+
+
+@click.command(name="run")
+@config_option
+@click.pass_context
+def command(ctx: click.Context, config: str | None) -> None:
+    """Poll on schedule and deliver, until told to stop.
+
+    SIGTERM lets the deliveries under way end (for at most 20 s), then exits 0. SIGHUP reads
+    the configuration again, all of it or, where it has an error, nothing of it.
+
+    \b
+    Example:
+      mlflow-bridge run --config /etc/mlflow-bridge/config.toml
+    """
+    start_logs(ctx, usual="info")
+    from bridge.daemon import serve  # noqa: PLC0415 - brings in the scheduler
+
+    path = settings_path(config)
+    asyncio.run(serve(load_settings(path), lambda: load_settings(path)))

@@ -1,0 +1,147 @@
+"""``status``: how the bridge is doing, from its state."""
+
+import time
+from typing import Any
+
+import click
+
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.shared import (
+    config_option,
+    instant,
+    output_option,
+    print_json,
+    print_table,
+    printable,
+    read_settings,
+    span,
+)
+from bridge.config import Settings
+from bridge.states import binding_of, read_state
+from bridge.store.state import State
+from bridge.store.values import SinkSummary
+
+
+@click.command(name="status")
+@config_option
+@output_option
+def command(config: str | None, output: str) -> int:
+    """Show the registry, the last poll and the sinks' backlog.
+
+    Works beside a running daemon; asks neither the registry nor a sink.
+
+    \b
+    Examples:
+      mlflow-bridge status
+      mlflow-bridge status --output json
+    """
+    settings = read_settings(config)
+    with read_state(settings) as state:
+        document = _document(settings, state, time.time_ns() // 1_000_000)
+    if output == "json":
+        print_json(document)
+    else:
+        _print(document)
+    return ExitCode.DONE
+
+
+def _document(settings: Settings, state: State, now_ms: int) -> dict[str, Any]:
+    head, poll = state.head, state.last_poll
+    models, versions = state.count_models()
+    wanted = binding_of(settings)
+    return {
+        "registry": {
+            "uri": wanted.uri,
+            "workspace": wanted.workspace,
+            "fingerprint": head.fingerprint if head else None,
+            "state_is_bound_to": head.uri if head else None,
+        },
+        "state": {
+            "folder": settings.state.folder,
+            "bytes": state.size(),
+            "baseline_at": head.baseline_at if head else None,
+        },
+        "last_poll": poll.to_document() if poll else None,
+        "snapshot": {"models": models, "versions": versions},
+        "sinks": _sinks(settings, state, now_ms),
+    }
+
+
+def _sinks(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]]:
+    summaries = state.summaries()
+    configured = {sink.name: sink for sink in settings.sinks}
+    rows: list[dict[str, Any]] = []
+    for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
+        sink = configured.get(name)
+        summary = summaries.get(name) or SinkSummary(name)
+        rows.append(
+            {
+                "name": name,
+                "type": sink.type if sink else None,
+                "to": sink.origin() if sink else None,
+                "condition": "configured" if sink else "orphaned",
+                **_backlog(summary, now_ms),
+            }
+        )
+    return rows
+
+
+def _backlog(summary: SinkSummary, now_ms: int) -> dict[str, Any]:
+    oldest = summary.oldest_pending_at
+    return {
+        "pending": summary.pending,
+        "dead": summary.dead,
+        "delivered": summary.delivered,
+        "oldest_age_seconds": None if oldest is None else max(0, now_ms - oldest) // 1000,
+        "last_outcome": summary.last_reason or None,
+        "last_http_status": summary.last_status,
+        "last_detail": summary.last_detail or None,
+        "last_attempt_at": summary.last_attempt_at,
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    registry, state, poll = document["registry"], document["state"], document["last_poll"]
+    workspace = f" (workspace {registry['workspace']})" if registry["workspace"] else ""
+    bound = registry["state_is_bound_to"]
+    if bound not in (None, registry["uri"]):
+        workspace += f" (but the state is bound to {bound}: see mlflow-bridge state rebind --help)"
+    facts = [
+        ("registry", registry["uri"] + workspace),
+        ("state", f"{state['folder']} ({state['bytes'] / 1e6:.1f} MB)"),
+        ("baseline", instant(state["baseline_at"]) or "none yet: the first poll takes it"),
+        ("snapshot", "{models} models, {versions} versions".format(**document["snapshot"])),
+        ("last poll", _poll(poll)),
+    ]
+    for name, value in facts:
+        click.echo(f"{name:<10} {printable(value)}")
+    if document["sinks"]:
+        click.echo()
+    print_table([_row(sink) for sink in document["sinks"]])
+    for sink in document["sinks"]:
+        if (sink["pending"] or sink["dead"]) and sink["last_detail"]:
+            click.echo(f"\n{sink['name']}: {printable(sink['last_detail'])}")
+
+
+def _poll(poll: dict[str, Any] | None) -> str:
+    if poll is None:
+        return "none yet"
+    ago = span(time.time_ns() // 1_000_000 - poll["attempted_at"])
+    text = f"{poll['outcome']}, {ago} ago, at {instant(poll['attempted_at'])}"
+    if poll["outcome"] == "ok":
+        return f"{text}, took {poll['duration_ms']} ms"
+    since = instant(poll["succeeded_at"]) or "never"
+    return f"{text}: {poll['error']} (last success: {since})"
+
+
+def _row(sink: dict[str, Any]) -> dict[str, Any]:
+    age = sink["oldest_age_seconds"]
+    return {
+        "SINK": sink["name"],
+        "TYPE": sink["type"] or sink["condition"],
+        "TO": sink["to"],
+        "PENDING": sink["pending"],
+        "DEAD": sink["dead"],
+        "OLDEST": None if age is None else span(age * 1000),
+        "LAST OUTCOME": sink["last_outcome"],
+    }

@@ -1,0 +1,125 @@
+"""What commands have in common: options, settings, logs, and ways to print."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bridge.config import Settings, find
+from bridge.loading import load_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _globally(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Return a callback that takes an option after the command as if it stood before it."""
+
+    def take(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+        if value:
+            ctx.find_root().obj[name] = value
+
+    return take
+
+
+def config_option(function: F) -> F:
+    """Add ``-c/--config FILE``, and the global options, which people write here as well."""
+    for names, key, kind in (
+        (("--log-level",), "log_level", {"type": click.Choice(("debug", "info", "warning", "error"))}),
+        (("--log-format",), "log_format", {"type": click.Choice(("console", "json"))}),
+        (("-v", "--verbose"), "verbose", {"count": True}),
+    ):
+        hidden: dict[str, Any] = {"hidden": True, "expose_value": False, "callback": _globally(key)}
+        function = click.option(*names, **kind, **hidden)(function)
+    return click.option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="The configuration.  [default: $MLFLOW_BRIDGE_CONFIG, ./config.toml, "
+        "/etc/mlflow-bridge/config.toml]",
+    )(function)
+
+
+def output_option(function: F) -> F:
+    """Add ``--output table|json``."""
+    return click.option(
+        "--output",
+        type=click.Choice(("table", "json")),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    )(function)
+
+
+def start_logs(ctx: click.Context, usual: str = "warning") -> None:
+    """Begin to log as the global options say; ``usual`` is the command's own level."""
+    from bridge.cli.logs import LEVELS, configure  # noqa: PLC0415 - quick commands log nothing
+
+    options = ctx.find_root().obj
+    level = options["log_level"] or LEVELS[max(0, LEVELS.index(usual) - options["verbose"])]
+    configure(level, options["log_format"])
+
+
+def is_verbose(ctx: click.Context) -> bool:
+    """Whether ``-v`` was given."""
+    return bool(ctx.find_root().obj["verbose"])
+
+
+def settings_path(config: str | None) -> Path:
+    """Return the configuration file to use.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    return find(config)
+
+
+def read_settings(config: str | None) -> Settings:
+    """Return the settings to work with.
+
+    Raises:
+        ConfigurationError: with every fault.
+    """
+    return load_settings(settings_path(config))
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows under their keys, in columns as wide as they need to be."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    cells = [columns, *([printable(row[column]) for column in columns] for row in rows)]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def printable(value: Any) -> str:
+    """Return ``value`` for a terminal: what a registry holds is hostile input."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def instant(milliseconds: int | None) -> str | None:
+    """Return an instant for people: UTC, to the second."""
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def span(milliseconds: int) -> str:
+    """Return a length of time for people."""
+    seconds = max(0, milliseconds) // 1000
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,38 @@
+"""The configuration: TOML into frozen settings, and the secrets that it points to."""
+
+from bridge.config.load import SEARCHED, SinkKinds, build, find, load
+from bridge.config.settings import (
+    DeliverySettings,
+    HttpUrl,
+    PollSettings,
+    RegistrySettings,
+    ServerSettings,
+    Settings,
+    SinkSettings,
+    StateSettings,
+    is_database,
+)
+from bridge.config.values import Duration, Model, Secret, TextOrSecret, parse_duration, reveal
+
+__all__ = [
+    "SEARCHED",
+    "DeliverySettings",
+    "Duration",
+    "HttpUrl",
+    "Model",
+    "PollSettings",
+    "RegistrySettings",
+    "Secret",
+    "ServerSettings",
+    "Settings",
+    "SinkKinds",
+    "SinkSettings",
+    "StateSettings",
+    "TextOrSecret",
+    "build",
+    "find",
+    "is_database",
+    "load",
+    "parse_duration",
+    "reveal",
+]

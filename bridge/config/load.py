@@ -1,0 +1,160 @@
+"""Read a configuration file into settings: every fault at once, each with its key."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge.config.problems import describe, did_you_mean
+from bridge.config.settings import Settings, SinkSettings, StateSettings
+from bridge.errors import ConfigurationError
+
+SinkKinds = Mapping[str, type[SinkSettings]]
+"""The settings class of each ``type`` of sink."""
+
+SEARCHED = ("config.toml", "/etc/mlflow-bridge/config.toml")
+"""Where a configuration is looked for when none is named."""
+
+
+def find(named: str | None) -> Path:
+    """Return the configuration file to use: the one named, $MLFLOW_BRIDGE_CONFIG, or a usual place.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    chosen = named or os.environ.get("MLFLOW_BRIDGE_CONFIG")
+    if chosen:
+        return Path(chosen)
+    for place in SEARCHED:
+        if Path(place).is_file():
+            return Path(place)
+    msg = (
+        f"no configuration file: looked for {' and '.join(SEARCHED)}; name one with --config FILE "
+        "or in $MLFLOW_BRIDGE_CONFIG (config.example.toml is a start)"
+    )
+    raise ConfigurationError([msg])
+
+
+def load(path: Path, kinds: SinkKinds) -> Settings:
+    """Return the settings that the file at ``path`` holds.
+
+    Raises:
+        ConfigurationError: with every fault, one line each, keys first.
+    """
+    document = _parse(path)
+    if isinstance(document.setdefault("state", {}), dict):
+        document["state"].setdefault("url", StateSettings().url)
+    return build(anchored(document, path.absolute().parent), kinds, str(path))
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        problem = "there is no such file"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text (byte {error.start})"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not valid TOML: {error}"
+    except RecursionError:
+        problem = "is not valid TOML: it is nested too deeply"
+    raise ConfigurationError([problem], str(path)) from None
+
+
+def anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return ``document`` with relative paths beginning at ``folder``, where the configuration is.
+
+    At the working directory, cron and a shell would end up with two states, and the second
+    one would take a new baseline and lose what came between.
+    """
+    return {key: _anchor(key, value, folder) for key, value in document.items()}
+
+
+def _anchor(key: str, value: Any, folder: Path) -> Any:
+    if isinstance(value, dict):
+        return anchored(value, folder)
+    if isinstance(value, list):
+        return [_anchor("", item, folder) for item in value]
+    if not isinstance(value, str) or not value:
+        return value
+    if key in {"file", "ca_file"}:
+        return str(folder / value)
+    kind, colon, path = value.partition(":")
+    return f"{kind}:{folder / path}" if key == "url" and kind == "tinydb" and colon and path else value
+
+
+def build(document: Mapping[str, Any], kinds: SinkKinds, source: str = "") -> Settings:
+    """Return the settings that a parsed configuration means.
+
+    Raises:
+        ConfigurationError: with every fault, one line each, keys first.
+    """
+    sinks, problems = _sinks(document.get("sinks", ()), kinds)
+    rest = {key: value for key, value in document.items() if key != "sinks"}
+    settings = None
+    try:
+        settings = Settings.model_validate(_with_environment(rest))
+    except ValidationError as error:
+        problems = describe(error, Settings, rest) + problems
+    problems += _repeated(sinks)
+    if problems or settings is None:
+        raise ConfigurationError(problems, source)
+    return settings.model_copy(update={"sinks": tuple(sinks)})
+
+
+def _with_environment(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what the environment says: the tracking URI, as MLflow's own client takes it."""
+    registry = document.get("registry", {})
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if isinstance(registry, dict) and "tracking_uri" not in registry and uri:
+        registry = {**registry, "tracking_uri": uri}
+    return {**document, "registry": registry}
+
+
+def _sinks(raw: Any, kinds: SinkKinds) -> tuple[list[SinkSettings], list[str]]:
+    if not isinstance(raw, list | tuple):
+        return [], ["sinks: must be a list of tables: write each as [[sinks]]"]
+    built: list[SinkSettings] = []
+    problems: list[str] = []
+    for index, table in enumerate(raw):
+        where = f"sinks[{index}]"
+        kind = table.get("type") if isinstance(table, dict) else None
+        if not isinstance(table, dict) or not isinstance(kind, str) or kind not in kinds:
+            problems += [_unknown_kind(where, table, kind, kinds), *_unknown_keys(where, table, kinds)]
+            continue
+        try:
+            built.append(kinds[kind].model_validate(table))
+        except ValidationError as error:
+            problems += describe(error, kinds[kind], table, where)
+    return built, problems
+
+
+def _unknown_kind(where: str, table: Any, kind: Any, kinds: SinkKinds) -> str:
+    if not isinstance(table, dict):
+        return f"{where}: must be a table"
+    known = ", ".join(sorted(kinds))
+    if kind is None:
+        return f"{where}.type: is missing: one of {known}"
+    close = get_close_matches(str(kind), kinds, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{where}.type: {kind!r} is not a type of sink{hint}: one of {known}"
+
+
+def _unknown_keys(where: str, table: Any, kinds: SinkKinds) -> Iterator[str]:
+    """Yield the keys that no type of sink has: its other faults show once the type is right."""
+    known = sorted({key for kind in kinds.values() for key in kind.model_fields})
+    for key in table if isinstance(table, dict) else ():
+        if key not in known:
+            yield f"{where}.{key}: unknown key{did_you_mean(key, known)}"
+
+
+def _repeated(sinks: Sequence[SinkSettings]) -> Iterator[str]:
+    names = [sink.name for sink in sinks]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"sinks: the name {name!r} is given twice: names tell sinks apart"

@@ -1,0 +1,246 @@
+"""The configuration as frozen settings; the defaults are those of the contract."""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from bridge.config.values import Duration, Model, Secret, TextOrSecret
+from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
+
+_PORTS = 65_536
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST_AND_PORT = re.compile(r"[\w.-]+(:\d+)?(/.*)?")
+
+
+def _tracking_scheme(uri: str) -> str:
+    return uri.partition(":")[0].partition("+")[0].lower() if ":" in uri else ""
+
+
+def is_database(uri: str) -> bool:
+    """Whether MLflow would open ``uri`` as a database, and migrate its schema in doing so."""
+    return _tracking_scheme(uri) in _DATABASES
+
+
+def _http_url(url: str) -> str:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        msg = "holds a blank, a line break or another character that no URL has: escape it as %XX"
+        raise ValueError(msg)
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = 'must be an http:// or https:// URL such as "https://ci.example.com/hooks/mlflow"'
+        raise ValueError(msg)
+    if parts.username or parts.password:
+        msg = "must hold no user name or password: they would show in logs"
+        raise ValueError(msg)
+    try:
+        _ = parts.port
+    except ValueError:
+        msg = "has a port that is no number between 0 and 65535"
+        raise ValueError(msg) from None
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+"""An http or https URL without credentials."""
+
+
+class RegistrySettings(Model):
+    """Which registry, and how to reach it."""
+
+    allow_database_uri: StrictBool = False  # first: the URIs are judged by it
+    tracking_uri: str = Field(min_length=1)
+    registry_uri: str | None = None
+    workspace: str | None = None
+    username: TextOrSecret | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    ca_file: str | None = None
+    timeout: Duration = 10_000
+    include_prompts: StrictBool = False
+
+    @property
+    def uri(self) -> str:
+        """The URI of the registry itself."""
+        return self.registry_uri or self.tracking_uri
+
+    @field_validator("tracking_uri", "registry_uri")
+    @classmethod
+    def _no_database(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and is_database(value) and not info.data.get("allow_database_uri"):
+            msg = (
+                "is a database: opening one migrates its schema, which can break the server that uses "
+                "it; give the URL of the MLflow server, or set allow_database_uri = true"
+            )
+            raise ValueError(msg)
+        return value
+
+    @field_validator("tracking_uri", "registry_uri")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if value and _tracking_scheme(value) in {"http", "https"}:
+            scheme, _, rest = _http_url(value).partition(":")
+            if "?" in rest or "#" in rest:
+                msg = "must end with its path: no ? and no #"
+                raise ValueError(msg)
+            return f"{scheme.lower()}:{rest.rstrip('/')}"
+        if value and "://" not in value and _HOST_AND_PORT.fullmatch(value) and value != "databricks":
+            msg = f'must begin with http:// or https:// (did you mean "http://{value}"?)'
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _credentials_fit(self) -> "RegistrySettings":
+        if (self.username is None) != (self.password is None):
+            msg = "username and password go together: give both or neither"
+            raise ValueError(msg)
+        if self.token is not None and self.username is not None:
+            msg = "give token, or username and password, not both: MLflow would ignore the token"
+            raise ValueError(msg)
+        return self
+
+
+class PollSettings(Model):
+    """When to poll, and what is too much for one poll."""
+
+    interval: Duration = 30_000
+    cron: str | None = None
+    reconcile_interval: Duration = 600_000
+    deadline: Duration = 120_000
+    first_run: Literal["baseline", "emit"] = "baseline"
+    max_events: StrictInt = Field(default=1000, ge=1)
+    max_vanished: float = Field(default=0.5, gt=0, le=1, strict=True)
+
+    @field_validator("cron")
+    @classmethod
+    def _is_crontab(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\s*(\S+\s+){4}\S+\s*", value):
+            msg = 'must have five fields as in a crontab, such as "*/5 * * * *"'
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> "PollSettings":
+        if {"interval", "cron"} <= self.model_fields_set:
+            msg = "give interval or cron, not both"
+            raise ValueError(msg)
+        return self
+
+
+class StateSettings(Model):
+    """Where the durable state is, and how long history is kept in it."""
+
+    url: str = "tinydb:./state"
+    history: Duration = 30 * 86_400_000
+    dead_history: Duration = 90 * 86_400_000
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        kind, _, path = value.partition(":")
+        if kind != "tinydb" or not path or not path.isprintable():
+            msg = 'must be "tinydb:" followed by a folder, such as "tinydb:/var/lib/mlflow-bridge"'
+            raise ValueError(msg)
+        return value
+
+    @property
+    def folder(self) -> str:
+        """The path of the state folder."""
+        return self.url.partition(":")[2]
+
+
+class DeliverySettings(Model):
+    """How deliveries are made; a sink can override each."""
+
+    timeout: Duration = 15_000
+    max_age: Duration = 72 * 3_600_000
+    concurrency: StrictInt = Field(default=16, ge=1, le=1000)
+
+
+class ServerSettings(Model):
+    """Where the bridge answers questions about itself."""
+
+    listen: str
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if not (host and colon and port.isascii() and port.isdigit() and int(port) < _PORTS):
+            msg = 'must be an address and a port, such as "127.0.0.1:9464"'
+            raise ValueError(msg)
+        return value
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+def _known_stage(name: str) -> str:
+    if name not in STAGES:
+        msg = "is not the name of a stage"
+        raise ValueError(msg)
+    return name
+
+
+def _known_event(name: str) -> str:
+    if name not in EVENT_NAMES:
+        msg = "is not the name of an event"
+        raise ValueError(msg)
+    return name
+
+
+def _sink_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        msg = 'must be 1 to 64 letters, digits, dots, dashes or underscores, such as "ci" or "deploy-eu"'
+        raise ValueError(msg)
+    return name
+
+
+class SinkSettings(Model):
+    """What every sink has; each kind of sink adds its own keys."""
+
+    name: Annotated[str, AfterValidator(_sink_name)]
+    type: str
+    events: tuple[Annotated[str, AfterValidator(_known_event)], ...] = Field(
+        default=DEFAULT_EVENTS, min_length=1
+    )
+    models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    to_stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
+    timeout: Duration | None = None
+    max_age: Duration | None = None
+    concurrency: StrictInt | None = Field(default=None, ge=1, le=1000)
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return the sink's secrets by their key."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Secret)}
+
+    def origin(self) -> str:
+        """Return where the sink delivers to, without anything that may be secret."""
+        return ""
+
+
+class Settings(Model):
+    """The whole configuration."""
+
+    registry: RegistrySettings
+    poll: PollSettings = PollSettings()
+    state: StateSettings = StateSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    server: ServerSettings | None = None
+    sinks: tuple[SinkSettings, ...] = ()

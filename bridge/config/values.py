@@ -1,0 +1,143 @@
+"""The small types of the configuration: durations, secrets, and their base model."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
+
+from bridge.errors import SecretUnavailable
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
+_PART = re.compile(r"(\d+)(ms|s|m|h|d)")
+_LONGEST_MS = 3_650 * _UNITS["d"]
+_SECRET_LIMIT = 64 * 1024
+
+
+class Model(BaseModel):
+    """The base of every settings class: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def parse_duration(value: object) -> int:
+    """Return a duration like ``"30s"``, ``"1h30m"`` or ``"250ms"`` in milliseconds.
+
+    Raises:
+        ValueError: it is no such string, is zero, or is longer than ten years.
+    """
+    if not isinstance(value, str) or not _DURATION.fullmatch(value.strip()):
+        msg = 'must be a duration such as "30s", "10m", "1h30m" or "30d"'
+        raise ValueError(msg)
+    total = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    if not 0 < total <= _LONGEST_MS:
+        msg = "must be longer than nothing and at most ten years (3650d)"
+        raise ValueError(msg)
+    return total
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration)]
+"""A duration in milliseconds, written like ``"30s"``."""
+
+
+class Secret(Model):
+    """Where a secret is: an environment variable, a file, or a systemd credential.
+
+    The value itself is never part of the settings: it is read when it is used, so that a
+    rotated secret needs no restart.
+    """
+
+    env: str | None = None
+    file: str | None = None
+    credential: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_reference(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            msg = 'must say where the secret is: { env = "NAME" }, { file = "/path" } or { credential = "name" }'
+            raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+        places = {"env", "file", "credential"}
+        if isinstance(value, dict) and value.keys() <= places and len(value) != 1:
+            msg = "must have exactly one of env, file and credential"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if not (self.env or self.file or self.credential):
+            msg = "must name a place: it is empty"
+            raise ValueError(msg)
+        return self
+
+    def read(self) -> str:
+        """Return the secret as it is now, without the line break that files end with.
+
+        Raises:
+            SecretUnavailable: it isn't there, or is empty; the message names the place.
+        """
+        text = self._text().rstrip("\r\n")
+        if not text:
+            msg = f"{self}: the secret is empty"
+            raise SecretUnavailable(msg)
+        return text
+
+    def _text(self) -> str:
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if value is None:
+                msg = f"{self} is not set: set it in the bridge's environment"
+                raise SecretUnavailable(msg)
+            return value
+        try:
+            with self._path().open(encoding="utf-8") as stream:
+                return stream.read(_SECRET_LIMIT)
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            msg = f"{self} cannot be read: {why}"
+            raise SecretUnavailable(msg) from None
+
+    def _path(self) -> Path:
+        if self.file is not None:
+            return Path(self.file)
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            msg = f"{self}: there is no $CREDENTIALS_DIRECTORY: use LoadCredential= in the systemd unit"
+            raise SecretUnavailable(msg)
+        return Path(folder) / str(self.credential)
+
+    def __str__(self) -> str:
+        """Return the place, for messages."""
+        if self.env is not None:
+            return f"environment variable {self.env}"
+        return f"file {self.file}" if self.file is not None else f"credential {self.credential}"
+
+
+def _text_or_secret(value: object) -> str | Secret:
+    if isinstance(value, str) and value:
+        return value
+    if not isinstance(value, dict):
+        msg = 'must be a text, or say where it is: { env = "NAME" }'
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+    return Secret.model_validate(value)
+
+
+TextOrSecret = Annotated[str | Secret, PlainValidator(_text_or_secret)]
+"""A value that may be written out or kept as a secret (a user name, say)."""
+
+
+def reveal(key: str, value: TextOrSecret | None) -> str:
+    """Return a text as it is, and a secret as it is now; ``key`` is where it was configured.
+
+    Raises:
+        SecretUnavailable: it isn't there; the message begins with ``key``.
+    """
+    if not isinstance(value, Secret):
+        return value or ""
+    try:
+        return value.read()
+    except SecretUnavailable as error:
+        msg = f"{key}: {error}"
+        raise SecretUnavailable(msg) from None

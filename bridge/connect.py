@@ -1,0 +1,26 @@
+"""Ask the registry the few questions that show whether the bridge can work with it."""
+
+from bridge.config import Settings
+from bridge.diff.doubts import Listing
+from bridge.pipeline.threads import in_thread
+from bridge.registry.base import Deadline
+from bridge.registry.mlflow_reader import MlflowRegistry
+
+
+async def ask_registry(settings: Settings) -> str:
+    """Return what the registry shows, in a few words.
+
+    Raises:
+        RegistryError: it gives no usable answer.
+        SecretUnavailable: a credential is not where the configuration says.
+    """
+    listing, fingerprint = await in_thread(lambda: _ask(settings))
+    versions = sum(len(model.versions) for model in listing.models.values())
+    known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
+    return f"answers, {len(listing.models)} models, {versions} versions{known}"
+
+
+def _ask(settings: Settings) -> tuple[Listing, str | None]:
+    registry = MlflowRegistry(settings.registry)
+    deadline = Deadline.after(settings.poll.deadline)
+    return registry.scan(deadline), registry.fingerprint(deadline)

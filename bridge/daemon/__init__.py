@@ -1,0 +1,5 @@
+"""The daemon: polls on schedule, relays continuously, until SIGTERM."""
+
+from bridge.daemon.serve import serve
+
+__all__ = ["serve"]

@@ -1,0 +1,137 @@
+"""One life of the daemon, from start or reload to stop or reload: poll, relay, drain."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bridge.app import App
+from bridge.daemon.notify import notify, watchdog_interval
+from bridge.daemon.signals import Signals
+from bridge.daemon.watch import WatchedPoll
+from bridge.errors import StateUnwritable
+from bridge.pipeline.housekeeping import housekeep
+from bridge.schedule import trigger_of
+from bridge.server.probes import Probes
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 20.0
+"""How long attempts under way may take to end after the stop."""
+
+_LOOK_AT_CLOCKS_S = 5.0
+_READY_AT_THE_LATEST_S = 60.0
+_POLL = "poll"
+
+
+class Life:
+    """The two loops on a schedule, until a signal."""
+
+    def __init__(self, app: App, signals: Signals, probes: Probes, reload: Callable[[], bool]) -> None:
+        """Prepare a life; nothing runs yet. ``reload`` tells whether a reload changes anything."""
+        self._app = app
+        self._signals = signals
+        self._reload = reload
+        self._probes = probes
+        self._poll = WatchedPoll(app.poll)
+        self._polling: asyncio.Future[None] | None = None
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._stop_relay = asyncio.Event()
+
+    async def run(self) -> None:
+        """Poll and relay until a signal; then stop polling, and drain the relay.
+
+        Raises:
+            StateUnwritable: the outbox could not be taken up.
+        """
+        app = self._app
+        app.relay.load()
+        self._probes.relay_is_stuck = lambda: app.relay.is_stuck
+        relay = asyncio.create_task(app.relay.run(self._stop_relay), name="relay")
+        beside = [
+            asyncio.create_task(task()) for task in (self._watch_clocks, self._feed_watchdog, self._be_ready)
+        ]
+        self._schedule()
+        log.info(
+            "daemon.started",
+            registry=app.settings.registry.uri,
+            sinks=[sink.name for sink in app.settings.sinks],
+            pending=app.relay.waiting,
+        )
+        await self._wait_for_orders(relay)
+        for task in beside:
+            task.cancel()
+        await self._wind_down(relay)
+
+    async def _wait_for_orders(self, relay: asyncio.Task[None]) -> None:
+        while not (self._signals.stop.is_set() or relay.done()):
+            asked = asyncio.create_task(self._signals.wait())
+            await asyncio.wait({asked, relay}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if self._signals.reload.is_set() and not self._signals.stop.is_set():
+                self._signals.reload.clear()
+                if self._reload():
+                    return
+
+    def _schedule(self) -> None:
+        self._scheduler.add_job(
+            self._fire,
+            trigger_of(self._app.settings.poll),
+            id=_POLL,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+        self._scheduler.start()
+
+    async def _fire(self) -> None:
+        """Poll in a task of our own: the scheduler cancels its tasks without waiting for them."""
+        self._polling = asyncio.ensure_future(self._poll_once())
+        await asyncio.wait({self._polling})
+
+    async def _poll_once(self) -> None:
+        self._probes.poll_began()
+        try:
+            self._app.relay.offer(await self._poll.run())
+            with suppress(StateUnwritable):
+                housekeep(self._app.state, self._app.settings, self._app.trust)
+        finally:
+            self._probes.poll_ended()
+
+    async def _be_ready(self) -> None:
+        """Report ready once a poll was attempted; one that hangs must not fail the start."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._probes.first_attempt.wait(), _READY_AT_THE_LATEST_S)
+        notify("READY=1")
+
+    async def _watch_clocks(self) -> None:
+        """After a jump of the wall clock, poll at once: the schedule reckons by that clock."""
+        while True:
+            await asyncio.sleep(_LOOK_AT_CLOCKS_S)
+            jump = self._app.trust.jumped_ms()
+            if jump:
+                log.warning("clock.jumped", by_ms=jump)
+                with suppress(JobLookupError):
+                    self._scheduler.modify_job(_POLL, next_run_time=datetime.now(UTC))
+
+    async def _feed_watchdog(self) -> None:
+        interval = watchdog_interval()
+        while interval is not None:
+            if self._probes.is_making_progress():
+                notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    async def _wind_down(self, relay: asyncio.Task[None]) -> None:
+        self._scheduler.remove_all_jobs()
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait({self._polling})
+        self._scheduler.shutdown(wait=False)
+        self._stop_relay.set()
+        await relay  # a fault in the relay ends the daemon, and is raised here
+        log.info("daemon.draining", seconds=DRAIN_S)
+        await self._app.relay.drain(DRAIN_S)

@@ -1,0 +1,61 @@
+"""The daemon: what lasts over reloads, and the one life after another."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import structlog
+
+from bridge.app import wired
+from bridge.config import Settings
+from bridge.daemon.life import Life
+from bridge.daemon.notify import notify
+from bridge.daemon.reload import Configuration
+from bridge.daemon.signals import Signals
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.observer import Nobody, Observer
+from bridge.server.http import METRICS_TYPE, Page, said, serving
+from bridge.server.probes import Probes
+from bridge.states import owned_state
+from bridge.store.state import State
+from bridge.store.values import SinkSummary
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
+    """Run until SIGTERM, then drain. SIGHUP rereads the configuration, all of it or nothing.
+
+    Raises:
+        StateError: the state is owned by another, foreign, or cannot be used.
+        ConfigurationError: the server's address cannot be listened on.
+    """
+    signals = Signals()
+    signals.install()
+    configuration = Configuration(settings, reread)
+    probes = Probes(SystemClock(), settings.poll.deadline / 1000)
+    with owned_state(settings) as state:
+        observer, pages = _observation(settings, state)
+        with serving(settings.server, {**_probe_pages(probes), **pages}):
+            while not signals.stop.is_set():
+                async with wired(configuration.settings, state, observer) as app:
+                    await Life(app, signals, probes, configuration.reload).run()
+        notify("STOPPING=1")
+    log.info("daemon.stopped")
+
+
+def _probe_pages(probes: Probes) -> dict[str, Page]:
+    return {
+        "/livez": lambda: said(probes.is_making_progress(), "alive"),
+        "/readyz": lambda: said(probes.is_ready(), "ready" if probes.is_ready() else "not ready"),
+    }
+
+
+def _observation(settings: Settings, state: State) -> tuple[Observer, dict[str, Page]]:
+    """Return who watches the loops, and where that can be seen: metrics, if there is a server."""
+    if settings.server is None:
+        return Nobody(), {}
+    from bridge.server.metrics import Metrics  # noqa: PLC0415 - importing it takes a while
+
+    named = {sink.name: SinkSummary(sink.name) for sink in settings.sinks}
+    metrics = Metrics(lambda: {**named, **state.summaries()}, SystemClock())
+    return metrics, {"/metrics": lambda: (HTTPStatus.OK, METRICS_TYPE, metrics.render())}

@@ -1,0 +1,31 @@
+"""What the operator asks of a running daemon."""
+
+import asyncio
+import signal
+
+
+class Signals:
+    """SIGTERM and SIGINT as stop, SIGHUP as reload; as events of the loop."""
+
+    def __init__(self) -> None:
+        """Ask for nothing yet."""
+        self.stop = asyncio.Event()
+        self.reload = asyncio.Event()
+        self._any = asyncio.Event()
+
+    def install(self) -> None:
+        """Begin to listen."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.ask, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.ask, self.reload)
+
+    def ask(self, event: asyncio.Event) -> None:
+        """Set one of the events."""
+        event.set()
+        self._any.set()
+
+    async def wait(self) -> None:
+        """Wait until anything is asked."""
+        await self._any.wait()
+        self._any.clear()

@@ -1,0 +1,1 @@
+"""Deliveries as values: routes, entries, outcomes, the retry policy, and lanes. Pure."""

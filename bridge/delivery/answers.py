@@ -1,0 +1,65 @@
+"""What an HTTP answer means for a delivery: the contract's table, as a pure function."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from bridge.delivery.outcome import Outcome, Reason, delivered, rejected, retryable
+
+_OVERLOADED = frozenset({408, 425, 429})
+_MENDABLE: Mapping[int, str] = {
+    401: "the credential or signature was refused: check the sink's secret",
+    403: "access was refused: check the sink's credential and its permissions",
+    404: "nothing is there: check the sink's url",
+    407: "a proxy asks for authentication: check the proxy settings of the environment",
+    409: "the receiver reports a conflict",
+    410: "the receiver says that the endpoint is gone for good: check the sink's url",
+    423: "the receiver reports that it is locked",
+}
+_ORIGIN = re.compile(r"(https?://)(?:[^/@]*@)?([\w.:\[\]-]{1,100})")
+"""Scheme and host of a URL: what else is in it may be secret."""
+
+_MAX_RETRY_AFTER_MS = 24 * 3_600_000
+
+
+def interpret(status: int, headers: Mapping[str, str], now_ms: int) -> Outcome:
+    """Return what the answer ``status`` with ``headers`` (lower-case names) means.
+
+    Transport errors never get here. A redirect is not followed: it would carry credentials
+    elsewhere and turn the POST into an empty GET.
+    """
+    if 200 <= status < 300:
+        return delivered(status)
+    wait = retry_after_ms(headers, now_ms)
+    if status in _OVERLOADED:
+        return retryable(Reason.RATE_LIMITED, f"HTTP {status}", status, wait)
+    if status < 200 or status >= 500:
+        return retryable(Reason.SERVER_ERROR, f"HTTP {status}", status, wait)
+    if status < 400:
+        return retryable(Reason.MISCONFIGURED, _moved(status, headers), status, wait)
+    if status in _MENDABLE:
+        return retryable(Reason.MISCONFIGURED, f"HTTP {status}: {_MENDABLE[status]}", status, wait)
+    return rejected(Reason.REFUSED, f"HTTP {status}", status)
+
+
+def _moved(status: int, headers: Mapping[str, str]) -> str:
+    target = _ORIGIN.match(headers.get("location", ""))
+    where = f" (to {target[1]}{target[2]})" if target else ""
+    return f"HTTP {status}: redirects are not followed{where}: set the sink's url to where it moved"
+
+
+def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
+    """Return how long ``Retry-After`` asks to wait, in ms: seconds or an HTTP date (RFC 9110, 10.2.3).
+
+    Bounded to a day; ``None`` without the header, or where it is neither.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(int(value[:9]) * 1000, _MAX_RETRY_AFTER_MS)
+    try:
+        moment = parsedate_to_datetime(value)
+        at_ms = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+    return min(max(at_ms - now_ms, 0), _MAX_RETRY_AFTER_MS)

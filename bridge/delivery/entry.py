@@ -1,0 +1,73 @@
+"""An outbox entry: one event on its way to one sink."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum, unique
+from typing import Any, Self
+
+
+@unique
+class Status(StrEnum):
+    """Where an entry stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event for one sink, and how far it got. All times are ms since the epoch.
+
+    Attributes:
+        id: the entry's place in the order in which everything was observed.
+        sink: the sink's name.
+        lane: the event's lane; entries of one sink and lane are delivered one by one.
+        event_id: which event.
+        event_name: the name under which the sink asked for it.
+        created_at: when it was committed.
+        attempts: how many attempts were settled.
+        first_attempt_at: when the first of them began; `max_age` runs from here.
+        last_attempt_at: when the last one ended, by the clock of that time.
+        wait_ms: how long to wait after the last attempt.
+        reason: the last attempt's reason; empty before the first one.
+        http_status: the last answer's status, where there was one.
+        detail: the last attempt's detail, for a person.
+    """
+
+    id: int
+    sink: str
+    lane: str
+    event_id: str
+    event_name: str
+    created_at: int
+    status: Status = Status.PENDING
+    attempts: int = 0
+    first_attempt_at: int | None = None
+    last_attempt_at: int | None = None
+    wait_ms: int = 0
+    reason: str = ""
+    http_status: int | None = None
+    detail: str = ""
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values, for the store."""
+        return {**asdict(self), "status": self.status.value}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the entry that `to_document` wrote; members of later versions are ignored."""
+        values = {field.name: document[field.name] for field in fields(cls) if field.name in document}
+        values["status"] = Status(values["status"])
+        return cls(**values)
+
+
+def remaining_ms(entry: Entry, now_ms: int) -> int:
+    """Return how long ``entry`` still has to wait, in ms.
+
+    What is stored is when the attempt was and how long to wait, so a due time further ahead
+    than that wait (the clock was set back since) is cut to it.
+    """
+    if entry.last_attempt_at is None:
+        return 0
+    return min(max(entry.last_attempt_at + entry.wait_ms - now_ms, 0), entry.wait_ms)

@@ -1,0 +1,60 @@
+"""The storm guard: differences too large to act on without asking. Pure."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bridge.delivery.routing import Routed
+
+_FEW = 5
+"""This many models may vanish at once whatever their share: small registries change wholly."""
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a poll is held. ``digest`` stands for exactly this difference, and accepts it."""
+
+    message: str
+    digest: str
+
+
+def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | None:
+    """Hold a poll in which more than ``share`` of the known models (and more than 5) are gone."""
+    if len(vanished) <= max(_FEW, known * share):
+        return None
+    message = (
+        f"{len(vanished)} of {known} known models are gone from the registry's listing "
+        f"({_some(vanished)}), more than poll.max_vanished allows"
+    )
+    return Hold(message, _digest("vanished", vanished))
+
+
+def hold_storm(routed: Sequence[Routed], limit: int) -> Hold | None:
+    """Hold a poll that routes more than ``limit`` events to one sink."""
+    loads = Counter(one.sink for one in routed)
+    over = {sink: load for sink, load in loads.items() if load > limit}
+    if not over:
+        return None
+    listed = ", ".join(f"{load} for {sink}" for sink, load in sorted(over.items()))
+    message = f"the poll would send more events than poll.max_events = {limit} allows: {listed}"
+    return Hold(message, _digest("storm", sorted(map(_facts, routed))))
+
+
+def _facts(routed: Routed) -> str:
+    """Return what an event says, not its id: before the baseline, ids differ from poll to poll."""
+    event = routed.event
+    changed = sorted(event.changed.items(), key=str)
+    return repr((routed.sink, event.type.value, event.model_name, event.model_version, changed))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(map(repr, names[:_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+def _digest(kind: str, facts: Collection[str]) -> str:
+    text = "\n".join([kind, *facts])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,5 @@
+"""The main job on one machine with nothing to set up: a real registry, a real receiver."""
+
+from bridge.demo.story import tell
+
+__all__ = ["tell"]

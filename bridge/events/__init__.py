@@ -1,0 +1,1 @@
+"""Events: identities, names, payload shapes and signatures. Pure."""

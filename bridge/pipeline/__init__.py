@@ -1,0 +1,1 @@
+"""The two loops, poll and relay, which meet only at the outbox."""

@@ -1,0 +1,91 @@
+"""Attempts: making one, deciding what becomes of its entry, and reporting it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bridge.delivery.entry import Entry, Status
+from bridge.delivery.outcome import Outcome, Reason, rejected, retryable
+from bridge.delivery.policy import RetryPolicy
+from bridge.events.event import Event
+from bridge.sinks.base import Delivery, Sink
+
+log = structlog.get_logger(__name__)
+
+_SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.SECRET, Reason.INTERNAL})
+"""Failures that only an operator can mend."""
+
+CUT_OFF = retryable(Reason.TIMEOUT, "cut off: the bridge had to stop before the receiver answered")
+"""The outcome of an attempt that nobody waits for any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A sink with the terms on which the relay uses it."""
+
+    sink: Sink
+    policy: RetryPolicy
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An entry that is being attempted, since ``began_at`` (ms since the epoch)."""
+
+    entry: Entry
+    began_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A claim and what came of it."""
+
+    claim: Claim
+    outcome: Outcome
+
+
+async def attempt(sink: Sink, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
+    """Make one attempt; a bug in one sink, or one bad event, must not stop the others."""
+    entry = claim.entry
+    try:
+        event = event_of(entry.event_id)
+        if event is None:
+            detail = "its event is missing from the state"
+            return Attempted(claim, rejected(Reason.INTERNAL, detail))
+        outcome = await sink.deliver(Delivery(event, entry.event_name, claim.began_at))
+    except Exception as error:  # noqa: BLE001 - and its text could hold anything
+        kind = type(error).__name__
+        outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
+    return Attempted(claim, outcome)
+
+
+def without_future(entry: Entry, now_ms: int) -> Entry:
+    """Return ``entry`` with a last attempt that is not in the future.
+
+    It is, where the clock was ahead for a while: then the wait counts from now, or runs of
+    `once` would each find it not yet due, until the old time comes round again.
+    """
+    if entry.last_attempt_at is None or entry.last_attempt_at <= now_ms:
+        return entry
+    first = min(entry.first_attempt_at or now_ms, now_ms)
+    return replace(entry, last_attempt_at=now_ms, first_attempt_at=first)
+
+
+def report(outcome: Outcome, entry: Entry) -> None:
+    """Log what came of an attempt."""
+    fields = {
+        "sink": entry.sink,
+        "entry": entry.id,
+        "event_id": entry.event_id,
+        "attempt": entry.attempts,
+        "reason": outcome.reason.value,
+        **({"http_status": outcome.status} if outcome.status else {}),
+    }
+    if entry.status is Status.DELIVERED:
+        log.info("delivery.delivered", **fields)
+    elif entry.status is Status.DEAD:
+        log.error("delivery.dead", detail=entry.detail, **fields)
+    else:
+        tell = log.error if outcome.reason in _SHOUTED else log.warning
+        tell("delivery.retry", detail=entry.detail, wait_ms=entry.wait_ms, **fields)

@@ -1,0 +1,211 @@
+"""The relay: outbox → sinks. Claim what is due, attempt once, settle."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Literal
+
+import structlog
+
+from bridge.delivery.entry import Entry, Status, remaining_ms
+from bridge.delivery.lanes import Lanes
+from bridge.delivery.policy import Attempt, settle
+from bridge.errors import StateUnwritable
+from bridge.pipeline.attempts import (
+    CUT_OFF,
+    Attempted,
+    Claim,
+    Endpoint,
+    attempt,
+    report,
+    without_future,
+)
+from bridge.pipeline.clock import Clock, Trust
+from bridge.pipeline.observer import Observer
+from bridge.store.state import State
+
+log = structlog.get_logger(__name__)
+
+OVERALL_CONCURRENCY = 64
+_UNWRITABLE_PAUSE_S = 5.0
+
+
+class Relay:
+    """Delivers what is in the outbox, lane by lane, until told to stop."""
+
+    def __init__(
+        self,
+        state: State,
+        endpoints: Mapping[str, Endpoint],
+        clock: Clock,
+        trust: Trust,
+        observer: Observer,
+    ) -> None:
+        """Wire a relay; `load` fills it with what the state holds."""
+        self._state = state
+        self._endpoints = endpoints
+        self._clock = clock
+        self._trust = trust
+        self._observer = observer
+        self._lanes = Lanes(self._limit_of, OVERALL_CONCURRENCY)
+        self._claims: dict[asyncio.Task[Attempted], Claim] = {}
+        self._wake = asyncio.Event()
+        self.delivered = 0
+        self.is_stuck = False
+        """Whether outcomes cannot be made durable, so that nothing is delivered."""
+
+    def _limit_of(self, sink: str) -> int:
+        return self._endpoints[sink].concurrency
+
+    def load(self) -> None:
+        """Take up the pending entries of configured sinks; mend last attempts in the future.
+
+        Raises:
+            StateUnwritable: what had to be mended could not be made durable.
+        """
+        now_ms = self._clock.now_ms()
+        pending = [entry for entry in self._state.pending() if entry.sink in self._endpoints]
+        mended = [without_future(entry, now_ms) for entry in pending]
+        changed = [new for old, new in zip(pending, mended, strict=True) if new is not old]
+        if changed:
+            self._state.settle(changed)
+        self.offer(mended)
+
+    def offer(self, entries: Iterable[Entry]) -> None:
+        """Take up entries that were just committed."""
+        now_ms, mono = self._clock.now_ms(), self._clock.monotonic()
+        self._lanes.add(
+            (entry, mono + remaining_ms(entry, now_ms) / 1000)
+            for entry in entries
+            if entry.sink in self._endpoints
+        )
+        self._wake.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many entries of configured sinks are pending."""
+        return len(self._lanes)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until ``stop`` is set; attempts under way are left to `drain` or `drain_due`.
+
+        While the state cannot be written, it holds on to the outcomes and sends nothing more.
+        """
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                self._start_due()
+                await self._wait(stopping)
+                await self._settle_patiently(stop)
+        finally:
+            stopping.cancel()
+
+    async def drain_due(self, until: float) -> None:
+        """Deliver all that is due, and what that makes due; return when nothing is, or at ``until``.
+
+        Raises:
+            StateUnwritable: what was delivered could not be noted; it will be sent again.
+        """
+        while True:
+            if self._clock.monotonic() < until:
+                self._start_due()
+            if not await self._settle_next(until):
+                break
+        self._settle(await self._stop_attempts())
+
+    async def drain(self, seconds: float) -> None:
+        """Let the attempts under way end, for at most that long; each is settled as it ends."""
+        until = self._clock.monotonic() + seconds
+        with suppress(StateUnwritable):
+            while await self._settle_next(until):
+                pass
+        stopped = await self._stop_attempts()
+        with suppress(StateUnwritable):
+            self._settle(stopped)
+
+    async def _settle_next(self, until: float) -> bool:
+        """Wait for an attempt to end, and settle; return whether there may be more to wait for."""
+        remaining = until - self._clock.monotonic()
+        if not self._claims or remaining <= 0:
+            return False
+        timeout = None if remaining == float("inf") else remaining
+        await asyncio.wait(self._claims, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        self._settle_done()
+        return True
+
+    async def _stop_attempts(self) -> list[Attempted]:
+        """Cancel what is still under way; it counts, and waits, like any other attempt."""
+        claims, self._claims = self._claims, {}
+        for task in claims:
+            task.cancel()
+        await asyncio.gather(*claims, return_exceptions=True)
+        return [
+            Attempted(claim, CUT_OFF) if task.cancelled() else task.result() for task, claim in claims.items()
+        ]
+
+    def _start_due(self) -> None:
+        for entry in self._lanes.claim(self._clock.monotonic()):
+            claim = Claim(entry, self._clock.now_ms())
+            sink = self._endpoints[entry.sink].sink
+            task = asyncio.create_task(attempt(sink, claim, self._state.event))
+            self._claims[task] = claim
+
+    async def _wait(self, stopping: asyncio.Future[Literal[True]]) -> None:
+        """Wait for an attempt to end, an entry to come or fall due, or the stop."""
+        due = self._lanes.next_due()
+        pause = None if due is None else max(0.0, due - self._clock.monotonic())
+        waking = asyncio.ensure_future(self._wake.wait())
+        awaited: set[asyncio.Future[Any]] = {*self._claims, waking, stopping}
+        await asyncio.wait(awaited, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        waking.cancel()
+        self._wake.clear()
+
+    async def _settle_patiently(self, stop: asyncio.Event) -> None:
+        """Settle; while the state cannot be written, hold on to the outcomes and send nothing."""
+        while not stop.is_set():
+            try:
+                self._settle_done()
+            except StateUnwritable as error:
+                self.is_stuck = True
+                log.error("state.unwritable", error=str(error), retry_in_s=_UNWRITABLE_PAUSE_S)
+            else:
+                self.is_stuck = False
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _UNWRITABLE_PAUSE_S)
+
+    def _settle_done(self) -> None:
+        done = [task for task in self._claims if task.done()]
+        self._settle([task.result() for task in done])
+        for task in done:
+            del self._claims[task]
+
+    def _settle(self, attempted: list[Attempted]) -> None:
+        """Make the outcomes durable in one commit, then act on them.
+
+        Raises:
+            StateUnwritable: nothing was settled.
+        """
+        if not attempted:
+            return
+        settled = [self._decide(one) for one in attempted]
+        self._state.settle(settled)
+        now_ms, mono = self._clock.now_ms(), self._clock.monotonic()
+        for one, entry in zip(attempted, settled, strict=True):
+            pending = entry.status is Status.PENDING
+            self._lanes.release(entry, mono + remaining_ms(entry, now_ms) / 1000 if pending else None)
+            self.delivered += entry.status is Status.DELIVERED
+            seconds = max(0, now_ms - one.claim.began_at) / 1000
+            self._observer.delivery_finished(entry.sink, one.outcome.verdict, seconds)
+            report(one.outcome, entry)
+
+    def _decide(self, one: Attempted) -> Entry:
+        frame = Attempt(
+            began_at=one.claim.began_at,
+            ended_at=self._clock.now_ms(),
+            spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
+            may_expire=self._trust.is_given(),
+        )
+        entry = one.claim.entry
+        return settle(entry, one.outcome, frame, self._endpoints[entry.sink].policy)

@@ -1,0 +1,1 @@
+"""Reads an MLflow registry into snapshots. The implementation imports mlflow lazily."""

@@ -1,0 +1,57 @@
+"""MLflow's entities as our values. Pure, but for the names of MLflow's attributes."""
+
+from typing import Any
+
+from bridge.diff.snapshot import NO_STAGE, ModelVersion, RegisteredModel, pairs
+
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+"""The tag by which MLflow keeps prompts apart from models in the same tables."""
+
+
+def model_of(entity: Any) -> RegisteredModel:
+    """Return an ``mlflow.entities.model_registry.RegisteredModel`` as a value, without versions.
+
+    Aliases are read here: MLflow's version search never returns them.
+    """
+    return RegisteredModel(
+        name=entity.name,
+        created=int(entity.creation_timestamp or 0),
+        updated=int(entity.last_updated_timestamp or 0),
+        description=entity.description or "",
+        tags=pairs(_texts(entity.tags)),
+        aliases=pairs(_texts(entity.aliases)),
+    )
+
+
+def version_of(entity: Any) -> ModelVersion:
+    """Return an ``mlflow.entities.model_registry.ModelVersion`` as a value."""
+    return ModelVersion(
+        version=str(entity.version),
+        created=int(entity.creation_timestamp or 0),
+        updated=int(entity.last_updated_timestamp or 0),
+        stage=entity.current_stage or NO_STAGE,
+        status=entity.status or "",
+        description=entity.description or "",
+        user_id=entity.user_id or "",
+        tags=pairs(_texts(entity.tags)),
+        run_id=entity.run_id or "",
+        source=entity.source or "",
+    )
+
+
+def _texts(values: Any) -> dict[str, str]:
+    """Return tags or aliases as strings: a database store gives version numbers as integers."""
+    return {str(key): str(value) for key, value in dict(values or {}).items()}
+
+
+def name_filter(name: str) -> str:
+    """Return a ``filter_string`` that selects the versions of ``name``, and perhaps others.
+
+    MLflow's filter grammar has no escape for quotes, so a name that holds both kinds is
+    looked for with a wildcard in place of one of them: compare the names of what comes back.
+    """
+    if "'" not in name:
+        return f"name = '{name}'"
+    if '"' not in name:
+        return f'name = "{name}"'
+    return "name LIKE '{}'".format(name.replace("'", "_"))

@@ -1,0 +1,97 @@
+"""What MLflow's exceptions mean, in a sentence that an operator can act on."""
+
+import re
+
+from bridge.errors import RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+
+_GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+_UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
+_STATUS = re.compile(r"API request to endpoint \S+ failed with error code (\d{3}) != 200\.")
+_RETRIED = re.compile(r"Caused by ResponseError\('too many (\d{3}) error responses'\)")
+_NO_JSON = "API request to endpoint was successful but the response body was not in a valid JSON format"
+_BUSY = frozenset({408, 425, 429})
+
+
+def is_absence(error: Exception) -> bool:
+    """Whether the registry says that the very object asked for does not exist.
+
+    A 404 page of a proxy says nothing of the kind: it carries no MLflow error code.
+    """
+    return _code(error) in _GONE and _status(error) is None
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the registry refuses to tell (a missing permission, say)."""
+    return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "error_code", ""))
+
+
+def _status(error: Exception) -> int | None:
+    """Return the HTTP status of an answer that was no MLflow error document."""
+    if hasattr(error, "json"):  # an error document: its text quotes names, which can say anything
+        return None
+    found = _STATUS.match(str(error)) or _RETRIED.search(str(error))
+    return int(found[1]) if found else None
+
+
+def translate(error: Exception, uri: str) -> RegistryError:
+    """Return ``error`` as one of ours. Bodies of answers are left out: they can hold anything."""
+    status = _status(error)
+    if status in _BUSY:
+        return RegistryUnreachable(f"{uri} is busy (HTTP {status})")
+    if _code(error) == "INVALID_PARAMETER_VALUE":
+        return RegistryLacks(f"{uri} does not take a request of MLflow's client ({_code(error)})")
+    refusal = _refusal(error, status)
+    return RegistryRefused(f"{uri} {refusal}") if refusal else _transport(error, uri, status)
+
+
+def _refusal(error: Exception, status: int | None) -> str:
+    """Return what an answer that will stay the same means, or nothing for one that may not."""
+    code, text = _code(error), str(error)
+    no_json = text.startswith(_NO_JSON)
+    page = f"HTTP {status}" if status else "a page"
+    meanings = (
+        (
+            code in _UNAUTHENTICATED or status == 401,
+            "refuses the credentials: check registry.username, registry.password or registry.token",
+        ),
+        (is_refusal(error), "denies access: the bridge's user needs READ permission"),
+        (
+            "WORKSPACE" in code or "Workspace '" in text[:60],
+            "has no such workspace, or hides it: check registry.workspace",
+        ),
+        (
+            code == "FEATURE_DISABLED",
+            "lacks a feature that was asked for: does it have workspaces (registry.workspace)?",
+        ),
+        (
+            no_json or (status is not None and status < 500),
+            f"is not an MLflow server (it answered with {page}): check registry.tracking_uri",
+        ),
+    )
+    return next((meaning for applies, meaning in meanings if applies), "")
+
+
+def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
+    text = str(error)
+    if status is not None:
+        return RegistryUnreachable(
+            f"{uri} answers with errors (HTTP {status}): is it an MLflow server? its log says more"
+        )
+    for sign, meaning in (
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: set registry.ca_file"),
+        ("SSLError", "the connection cannot be made secure: check http or https in the URL"),
+        ("Connection refused", "connection refused: is the server running, and the port right?"),
+        ("Name or service not known", "no such host: check the name in registry.tracking_uri"),
+        ("Temporary failure in name resolution", "its name cannot be resolved"),
+        ("No address associated", "no such host: check the name in registry.tracking_uri"),
+        ("imed out", "no answer within registry.timeout"),
+        ("RemoteDisconnected", "the connection was closed without an answer"),
+    ):
+        if sign in text:
+            return RegistryUnreachable(f"{uri} cannot be reached: {meaning}")
+    kind = _code(error) or type(error).__name__
+    return RegistryUnreachable(f"{uri} gives no answer that MLflow's client can read ({kind})")

@@ -1,0 +1,91 @@
+"""When to poll: APScheduler's triggers, made safe against clocks that jump.
+
+APScheduler keeps the next run as an instant of the wall clock. A clock set forward would
+make it list every run that was missed since; these triggers reckon from *now* alone, so
+there is never more than one. A clock set back would leave it waiting for the old time to
+come round; the daemon's clock guard then asks for a run at once.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+
+from bridge.config import PollSettings
+from bridge.errors import ConfigurationError
+
+
+class EveryTrigger(BaseTrigger):
+    """Fires at once, and then always one interval after the last look at it."""
+
+    def __init__(self, interval: timedelta) -> None:
+        """Fire every ``interval``."""
+        self._interval = interval
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """Return ``now`` the first time, then one interval later."""
+        return now if previous_fire_time is None else now + self._interval
+
+
+class CrontabTrigger(BaseTrigger):
+    """Fires by a crontab expression, in the machine's time zone, and never for the past."""
+
+    def __init__(self, expression: str) -> None:
+        """Fire by ``expression``.
+
+        Raises:
+            ConfigurationError: it is not a crontab expression.
+        """
+        try:
+            minute, hour, day, month, weekday = expression.split()
+            self._cron = CronTrigger(
+                minute=minute, hour=hour, day=day, month=month, day_of_week=weekdays(weekday)
+            )
+        except ValueError as error:
+            raise ConfigurationError([f"poll.cron: {error}"]) from None
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """Return the next matching minute after ``now``; the first run is at once."""
+        if previous_fire_time is None:
+            return now
+        following: datetime | None = self._cron.get_next_fire_time(None, now + timedelta(seconds=1))
+        return following
+
+
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+def weekdays(field: str) -> str:
+    """Return a crontab's weekdays by their names.
+
+    crontab(5) counts Sunday as 0 and 7, APScheduler counts Monday as 0.
+
+    Raises:
+        ValueError: a number is none from 0 to 7.
+    """
+    return ",".join(map(_some_weekdays, field.split(",")))
+
+
+def _some_weekdays(part: str) -> str:
+    days, _, step = part.partition("/")
+    first, _, last = ("0-6" if days == "*" and step else days).partition("-")
+    if not first.isdecimal():
+        return part
+    numbers = range(int(first), int(last or first) + 1)[:: int(step or 1)]
+    if not numbers or numbers[-1] > len(_DAYS):
+        raise ValueError(f"{part!r} is no weekday: 0 (Sunday) to 6, or names")
+    return ",".join(_DAYS[number % len(_DAYS)] for number in numbers)
+
+
+def trigger_of(settings: PollSettings) -> BaseTrigger:
+    """Return the trigger that the settings describe.
+
+    Raises:
+        ConfigurationError: ``poll.cron`` is not a crontab expression.
+    """
+    if settings.cron is not None:
+        trigger = CrontabTrigger(settings.cron)
+        if trigger.get_next_fire_time(datetime.now(UTC), datetime.now(UTC)) is None:
+            raise ConfigurationError([f"poll.cron: {settings.cron!r} never comes true"])
+        return trigger
+    return EveryTrigger(timedelta(milliseconds=settings.interval))

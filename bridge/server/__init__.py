@@ -1,0 +1,1 @@
+"""What the bridge tells others of itself: probes and metrics."""

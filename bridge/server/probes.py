@@ -1,0 +1,44 @@
+"""What the probes say: whether the bridge lives, and whether it does its work."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.pipeline.clock import Clock
+
+_STUCK_BEYOND_S = 60.0
+
+
+@dataclass(slots=True)
+class Probes:
+    """Whether the loops make progress.
+
+    A registry that is down does not make the bridge unready: that is in the metrics and in
+    `status`, and restarting the bridge would not mend it.
+    """
+
+    clock: Clock
+    poll_deadline_s: float
+    relay_is_stuck: Callable[[], bool] = field(default=lambda: False)
+    first_attempt: asyncio.Event = field(default_factory=asyncio.Event)
+    began: float | None = None
+
+    def poll_began(self) -> None:
+        """A poll is under way."""
+        self.began = self.clock.monotonic()
+
+    def poll_ended(self) -> None:
+        """A poll was attempted, well or not."""
+        self.first_attempt.set()
+        self.began = None
+
+    def is_making_progress(self) -> bool:
+        """Whether no poll has been under way for much longer than its deadline."""
+        if self.began is None:
+            return True
+        return self.clock.monotonic() - self.began < self.poll_deadline_s + _STUCK_BEYOND_S
+
+    def is_ready(self) -> bool:
+        """Whether a poll was attempted, and the loops make progress."""
+        done = self.first_attempt.is_set()
+        return done and self.is_making_progress() and not self.relay_is_stuck()

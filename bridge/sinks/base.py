@@ -1,0 +1,66 @@
+"""What a sink is: one attempt in, one outcome out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.delivery.outcome import Outcome
+from bridge.events.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to make.
+
+    Attributes:
+        event: what to tell.
+        event_name: the name under which the sink asked for it.
+        now_ms: ms since the epoch; signatures carry it in seconds.
+    """
+
+    event: Event
+    event_name: str
+    now_ms: int
+
+
+class Sink(Protocol):
+    """Makes **one** attempt and says what came of it.
+
+    It never sleeps, never retries and never touches the store. An expected failure is an
+    outcome; an exception means a bug.
+    """
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Attempt ``delivery`` once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP POST to make: everything that goes over the wire.
+
+    ``secrets`` are masked in whatever is kept of the answer.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    timeout_ms: int
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer: status, headers (lower-case names) and the beginning of the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    excerpt: str
+
+
+class Transport(Protocol):
+    """The way out to the network: an answer, or the outcome of not getting one."""
+
+    async def post(self, request: Request) -> Response | Outcome:
+        """Make the request once. Redirects are not followed."""
+        ...

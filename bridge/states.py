@@ -1,0 +1,104 @@
+"""The state that the settings name: owned, or read beside its owner."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.config import Settings
+from bridge.errors import StateForeign, StateUnwritable
+from bridge.registry.environment import workspace
+from bridge.store.database import TinyDocuments
+from bridge.store.state import State
+from bridge.store.values import Binding
+
+
+def binding_of(settings: Settings) -> Binding:
+    """Return which registry the settings name; its fingerprint is not known yet."""
+    return Binding(settings.registry.uri, workspace(settings.registry))
+
+
+@contextmanager
+def owned_state(settings: Settings) -> Iterator[State]:
+    """Own the state folder, for as long as the context lasts; refuse one of another registry.
+
+    Raises:
+        StateError: it is owned by another, foreign, or cannot be used.
+    """
+    with any_owned_state(settings) as state:
+        check_binding(state, settings)
+        yield state
+
+
+@contextmanager
+def any_owned_state(settings: Settings) -> Iterator[State]:
+    """Own the state folder, for as long as the context lasts, whatever registry it is of.
+
+    Raises:
+        StateError: it is owned by another, or cannot be used.
+    """
+    documents = TinyDocuments.open(Path(settings.state.folder))
+    if documents.torn:
+        _warn_of_torn_end(documents.torn)
+    state = State(documents)
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+def _warn_of_torn_end(size: int) -> None:
+    import structlog  # noqa: PLC0415 - readers never get here, and stay quick
+
+    structlog.get_logger(__name__).warning("state.tail_cut", bytes=size)
+
+
+@contextmanager
+def read_state(settings: Settings) -> Iterator[State]:
+    """Read the state as it is now, whoever owns it.
+
+    Raises:
+        StateError: it cannot be used.
+    """
+    state = State(TinyDocuments.read(Path(settings.state.folder)))
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+def check_writable(settings: Settings) -> None:
+    """Ask whether the state folder can be written, or made, without touching anything.
+
+    Raises:
+        StateUnwritable: it cannot.
+    """
+    folder = Path(settings.state.folder)
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        msg = (
+            f"the state folder {folder} cannot be written by this user: choose another in state.url, "
+            f"or mend the permissions of {place}"
+        )
+        raise StateUnwritable(msg)
+
+
+def check_binding(state: State, settings: Settings) -> None:
+    """Refuse a state that was taken from another registry.
+
+    Raises:
+        StateForeign: it was.
+    """
+    head, wanted = state.head, binding_of(settings)
+    if head is None or (head.uri, head.workspace) == (wanted.uri, wanted.workspace):
+        return
+    msg = (
+        f"the state in {settings.state.folder} was taken from {_place(head.binding)}, and the configuration "
+        f"names {_place(wanted)}: if the registry moved, run 'mlflow-bridge state rebind'; "
+        "if it is another one, choose a new folder in state.url"
+    )
+    raise StateForeign(msg)
+
+
+def _place(binding: Binding) -> str:
+    return binding.uri + (f" (workspace {binding.workspace})" if binding.workspace else "")

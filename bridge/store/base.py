@@ -1,0 +1,46 @@
+"""What the state is kept in: tables of JSON documents that change together or not at all."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+Document = Mapping[str, Any]
+"""A JSON object."""
+
+Writes = Mapping[str, Mapping[str, Document | None]]
+"""For each table, documents by their key; ``None`` removes one."""
+
+
+class Documents(Protocol):
+    """Tables of documents with string keys.
+
+    Implementations: `bridge.store.database` (TinyDB over a journal) and `bridge.store.memory`.
+    A document that was returned must not be changed.
+    """
+
+    def get(self, table: str, key: str) -> Document | None:
+        """Return one document, or None."""
+        ...
+
+    def items(self, table: str) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents, in the order in which the keys were first written."""
+        ...
+
+    def count(self, table: str) -> int:
+        """Return how many documents a table holds."""
+        ...
+
+    def commit(self, writes: Writes) -> None:
+        """Make all of ``writes`` durable, or none of them.
+
+        Raises:
+            StateUnwritable: none of them took effect; what was there before still stands.
+        """
+        ...
+
+    def size(self) -> int:
+        """Return how much room the documents take, in bytes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the state. No other call may follow."""
+        ...

@@ -1,0 +1,133 @@
+"""The default store: a folder with a TinyDB journal, owned by one process at a time."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+from bridge.errors import StateOwned, StateUnwritable
+from bridge.store.base import Document, Writes
+from bridge.store.journal import Journal, give_to_owner
+from bridge.store.table import JournalDB, JournalStorage
+
+JOURNAL = "journal"
+LOCK = "lock"
+
+
+class TinyDocuments:
+    """`bridge.store.base.Documents` in a folder."""
+
+    def __init__(self, database: JournalDB, lock: "FileLock | None") -> None:
+        """Wrap an open database; use `open` or `read` to get one."""
+        self._database = database
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Take ownership of ``folder``, make it where it is missing, and open what it holds.
+
+        Raises:
+            StateOwned: another process owns it.
+            StateUnwritable: it cannot be made or written.
+            StateError: what it holds cannot be used.
+        """
+        _make(folder)
+        lock = _own(folder)
+        try:
+            (folder / f"{JOURNAL}.new").unlink(missing_ok=True)
+            return cls(_database(folder, read_only=False), lock)
+        except OSError as error:
+            lock.release()
+            raise StateUnwritable(f"{folder} cannot be written: {error.strerror}") from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what ``folder`` holds now, whoever owns it; nothing in it is changed.
+
+        Raises:
+            StateError: what it holds cannot be used.
+        """
+        return cls(_database(folder, read_only=True), None)
+
+    def get(self, table: str, key: str) -> Document | None:
+        """Return one document, or None."""
+        return cast("Document | None", self._database.table(table).get(doc_id=cast("int", key)))
+
+    def items(self, table: str) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents."""
+        for document in self._database.table(table).all():
+            yield str(document.doc_id), document
+
+    def count(self, table: str) -> int:
+        """Return how many documents a table holds."""
+        return len(self._database.table(table))
+
+    def commit(self, writes: Writes) -> None:
+        """Make all of ``writes`` durable, or none of them.
+
+        Raises:
+            StateUnwritable: none of them took effect.
+        """
+        self._database.commit(writes)
+
+    def size(self) -> int:
+        """Return the journal's length in bytes."""
+        return cast("JournalStorage", self._database.storage).length
+
+    @property
+    def torn(self) -> int:
+        """How many bytes of a commit that was never acknowledged were cut off on opening."""
+        return cast("JournalStorage", self._database.storage).torn
+
+    def close(self) -> None:
+        """Close the journal, then give up the folder."""
+        self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def exists(folder: Path) -> bool:
+    """Whether ``folder`` holds a state."""
+    with suppress(OSError):
+        return (folder / JOURNAL).exists()
+    return False
+
+
+def _database(folder: Path, *, read_only: bool) -> JournalDB:
+    return JournalDB(Journal(folder / JOURNAL), read_only=read_only, storage=JournalStorage)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(PermissionError):  # a mounted volume may belong to somebody else
+            folder.chmod(0o700)
+    except OSError as error:
+        msg = f"the state folder {folder} cannot be made: {error.strerror}: choose another in state.url, or mend its permissions"
+        raise StateUnwritable(msg) from error
+
+
+def _own(folder: Path) -> "FileLock":
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - brings in asyncio; readers need no lock
+
+    lock = FileLock(folder / LOCK, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+        give_to_owner(folder / LOCK, folder)
+    except Timeout:
+        msg = (
+            f"another mlflow-bridge owns the state folder {folder}: stop it first, or wait until it has ended"
+        )
+        raise StateOwned(msg) from None
+    except OSError as error:
+        why = error.strerror or os.strerror(error.errno or 0)
+        msg = f"the state folder {folder} cannot be written: {why}: mend its permissions or free space"
+        raise StateUnwritable(msg) from error
+    return lock

@@ -1,0 +1,49 @@
+"""A store that forgets: for tests, and for dry runs."""
+
+import json
+from collections.abc import Iterator
+
+from bridge.store.base import Document, Writes
+
+
+class MemoryDocuments:
+    """Documents in memory, held as the JSON that a durable store would write."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._tables: dict[str, dict[str, str]] = {}
+
+    def get(self, table: str, key: str) -> Document | None:
+        """Return one document, or None."""
+        text = self._tables.get(table, {}).get(key)
+        return None if text is None else json.loads(text)
+
+    def items(self, table: str) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents."""
+        for key, text in list(self._tables.get(table, {}).items()):
+            yield key, json.loads(text)
+
+    def count(self, table: str) -> int:
+        """Return how many documents a table holds."""
+        return len(self._tables.get(table, {}))
+
+    def commit(self, writes: Writes) -> None:
+        """Apply all of ``writes``; what is no JSON is refused before anything is applied."""
+        encoded = {
+            table: {key: None if doc is None else json.dumps(doc) for key, doc in documents.items()}
+            for table, documents in writes.items()
+        }
+        for table, documents in encoded.items():
+            rows = self._tables.setdefault(table, {})
+            for key, text in documents.items():
+                if text is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = text
+
+    def size(self) -> int:
+        """Return the characters that the documents take."""
+        return sum(len(text) for rows in self._tables.values() for text in rows.values())
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""

@@ -1,0 +1,197 @@
+"""TinyDB on a journal: a storage that appends, a table that touches only what changes.
+
+TinyDB's own storage writes the whole database at every change, and its table copies itself
+for it. Both are made to be extended; these two keep TinyDB's interface and make the cost of
+a change independent of the size of the database. ``Table._update_table`` is private, so the
+dependency is pinned below 5 and the override is tested against TinyDB's own behaviour.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any, cast
+
+from tinydb import TinyDB
+from tinydb.storages import Storage
+from tinydb.table import Table
+
+from bridge.errors import StateUnwritable
+from bridge.store.base import Writes
+from bridge.store.journal import Journal
+
+Tables = dict[str, dict[str, dict[str, Any]]]
+
+_CHUNK = 500
+_SLACK_BYTES = 1 << 20
+_SLACK_FACTOR = 2
+
+
+class JournalStorage(Storage):
+    """The documents in memory, every change to them in the journal first."""
+
+    def __init__(self, journal: Journal, *, read_only: bool = False) -> None:
+        """Read the journal; unless ``read_only``, open it for appending.
+
+        Raises:
+            StateError: the journal cannot be read or opened.
+        """
+        self._journal = journal
+        self._tables: Tables = {}
+        replayed = 0
+        for content in journal.read():
+            writes = content.get("w", {})
+            replayed += sum(map(len, writes.values()))
+            _apply(self._tables, writes)
+        live = sum(map(len, self._tables.values()))
+        self._compacted_length = journal.length * live // max(replayed, 1)  # an estimate
+        if not read_only:
+            journal.open()
+
+    def read(self) -> Tables:
+        """Return the documents themselves, not a copy."""
+        return self._tables
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace everything (TinyDB calls this to drop tables)."""
+        tables = {name: dict(documents) for name, documents in data.items()}
+        self._journal.rewrite(_chunks(tables))
+        self._tables = tables
+
+    def append(self, writes: Writes) -> None:
+        """Make ``writes`` durable as one record, then visible.
+
+        Raises:
+            StateUnwritable: neither happened.
+        """
+        if self._journal.must_rewrite:
+            self.compact()
+        self._journal.append({"w": writes})
+        _apply(self._tables, writes)
+        if self._journal.length > _SLACK_FACTOR * self._compacted_length + _SLACK_BYTES:
+            self._compact_later_if_not_now()
+
+    def _compact_later_if_not_now(self) -> None:
+        """Compact; where there is no room for it, the commit stands and a later one tries again."""
+        try:
+            self.compact()
+        except StateUnwritable:
+            self._compacted_length = self._journal.length
+
+    def compact(self) -> None:
+        """Write the journal anew, without what was overwritten or removed.
+
+        Raises:
+            StateUnwritable: the journal is as it was.
+        """
+        self._journal.rewrite(_chunks(self._tables))
+        self._compacted_length = self._journal.length
+
+    @property
+    def torn(self) -> int:
+        """How many bytes at the end were no whole record when the journal was read."""
+        return self._journal.torn
+
+    @property
+    def length(self) -> int:
+        """The journal's length in bytes."""
+        return self._journal.length
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+
+def _apply(tables: Tables, writes: Writes) -> None:
+    for name, documents in writes.items():
+        rows = tables.setdefault(name, {})
+        for key, document in documents.items():
+            if document is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = cast("dict[str, Any]", document)
+
+
+def _chunks(tables: Tables) -> Iterator[dict[str, Any]]:
+    """Yield the documents in records of bounded size."""
+    for name, rows in tables.items():
+        keys = list(rows)
+        for start in range(0, len(keys), _CHUNK):
+            yield {"w": {name: {key: rows[key] for key in keys[start : start + _CHUNK]}}}
+
+
+class Overlay(MutableMapping[str, Any]):
+    """Changes laid over a table's rows, which stay as they are until the changes are durable."""
+
+    def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Lay an empty set of changes over ``rows``."""
+        self._rows = rows
+        self._changed: dict[str, dict[str, Any] | None] = {}
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Return a document that may be changed in place, as TinyDB's operations do."""
+        if key not in self._changed:
+            self._changed[key] = dict(self._rows[key])
+        document = self._changed[key]
+        if document is None:
+            raise KeyError(key)
+        return document
+
+    def __setitem__(self, key: str, document: Mapping[str, Any]) -> None:
+        """Set a document."""
+        self._changed[key] = dict(document)
+
+    def __delitem__(self, key: str) -> None:
+        """Remove a document."""
+        if key not in self:
+            raise KeyError(key)
+        self._changed[key] = None
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is such a document."""
+        if key in self._changed:
+            return self._changed[key] is not None
+        return key in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys, new ones last."""
+        yield from (key for key in self._rows if self._changed.get(key, {}) is not None)
+        yield from (key for key, doc in self._changed.items() if doc is not None and key not in self._rows)
+
+    def __len__(self) -> int:
+        """Return how many documents there are."""
+        return sum(1 for _ in self)
+
+    def changes(self) -> dict[str, dict[str, Any] | None]:
+        """Return what differs from the rows."""
+        return {key: document for key, document in self._changed.items() if document != self._rows.get(key)}
+
+
+class JournalTable(Table):
+    """A table with string keys that writes only the documents that change."""
+
+    document_id_class = str  # type: ignore[assignment]  # the base class annotates int
+
+    def _read_table(self) -> dict[str, Mapping[str, Any]]:
+        return self._storage.read().get(self.name, {})  # type: ignore[union-attr]
+
+    def _update_table(self, updater: Callable[[Any], None]) -> None:
+        overlay = Overlay(self._read_table())
+        updater(overlay)
+        changes = overlay.changes()
+        if changes:
+            cast("JournalStorage", self._storage).append({self.name: changes})
+            self.clear_cache()
+
+
+class JournalDB(TinyDB):
+    """A TinyDB whose tables share one journal, and can change together."""
+
+    table_class = JournalTable
+
+    def commit(self, writes: Writes) -> None:
+        """Change documents of several tables in one atomic record.
+
+        Raises:
+            StateUnwritable: nothing was changed.
+        """
+        cast("JournalStorage", self.storage).append(writes)
+        for name in writes:
+            self.table(name).clear_cache()

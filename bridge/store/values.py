@@ -1,0 +1,120 @@
+"""What the state says of itself, as values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+
+class _Documented:
+    """To and from a JSON document, member by member."""
+
+    __slots__ = ()
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the value as plain JSON."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the value; members that a later version added are ignored."""
+        known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{key: value for key, value in document.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Binding(_Documented):
+    """Which registry a state belongs to.
+
+    ``fingerprint`` identifies the registry's database where it can be read; a registry that
+    moved to another URL is recognised by it.
+    """
+
+    uri: str
+    workspace: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head(_Documented):
+    """The state's own facts, which change only together with a poll's commit.
+
+    Attributes:
+        state_id: a random UUID, made with the baseline; every event id derives from it.
+        baseline_at: when the baseline was taken, ms since the epoch.
+        uri, workspace, fingerprint: the registry that the state is bound to.
+        sequence: the highest entry id given so far.
+        floor: above every generation of a model that is gone.
+        past_lanes: lanes of deleted models that had been renamed, by their last name.
+        registry_clock: by the registry's own clock, ms: whatever was created well before this
+            was there to be seen, so that it can't be new.
+        scanned_clock: the same clock when the last scan began.
+        accepted: digests of holds that an operator accepted; the same is not held again.
+    """
+
+    state_id: str
+    baseline_at: int
+    uri: str
+    workspace: str | None = None
+    fingerprint: str | None = None
+    sequence: int = 0
+    floor: int = 0
+    past_lanes: Mapping[str, str] = field(default_factory=dict)
+    registry_clock: int = 0
+    scanned_clock: int = 0
+    accepted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take the list that JSON makes of a tuple."""
+        object.__setattr__(self, "accepted", tuple(self.accepted))
+
+    @property
+    def binding(self) -> Binding:
+        """The registry that the state is bound to."""
+        return Binding(self.uri, self.workspace, self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRecord(_Documented):
+    """How the wall clock stood to the monotonic one.
+
+    ``distance_ms`` between them, ``distrusted_until`` in seconds of the monotonic clock; both
+    mean something only during the start of the machine that ``boot_id`` names.
+    """
+
+    boot_id: str
+    distance_ms: int
+    distrusted_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class PollRecord(_Documented):
+    """The last poll, for `status`. Times are ms since the epoch, durations ms.
+
+    ``outcome`` is one of ``ok``, ``failed`` and ``held``; ``held_digest`` names the
+    difference that waits for an operator.
+    """
+
+    attempted_at: int
+    outcome: str
+    succeeded_at: int | None = None
+    duration_ms: int = 0
+    models: int = 0
+    versions: int = 0
+    events: int = 0
+    error: str = ""
+    held_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSummary:
+    """What the outbox holds for one sink."""
+
+    sink: str
+    pending: int = 0
+    dead: int = 0
+    delivered: int = 0
+    oldest_pending_at: int | None = None
+    last_attempt_at: int | None = None
+    last_reason: str = ""
+    last_status: int | None = None
+    last_detail: str = ""

@@ -1,0 +1,52 @@
+"""Settings and fixtures for all tests."""
+
+import os
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from support.mlflow_server import MlflowServer
+from support.receiver import Receiver
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+settings.register_profile(
+    "ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile("thorough", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[MlflowServer]:
+    """A real MLflow server, shared: every test uses models of its own."""
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(server):
+    """A client with which tests change the registry."""
+    warnings.filterwarnings("ignore")
+    from mlflow import MlflowClient
+
+    return MlflowClient(server.url)
+
+
+@pytest.fixture
+def model(client, request) -> str:
+    """A registered model of the test's own, with one version."""
+    name = request.node.name[:80]
+    client.create_registered_model(name)
+    client.create_model_version(name, "s3://b/x")
+    return name
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A real receiver that answers 204."""
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()

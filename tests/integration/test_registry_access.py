@@ -1,0 +1,159 @@
+"""How the registry is reached: credentials, workspace, TLS."""
+
+import base64
+import datetime as dt
+import ipaddress
+import os
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from mlflow import MlflowClient
+from support.mlflow_server import MlflowServer
+from support.receiver import Answer, WebServer
+
+from bridge.config import RegistrySettings
+from bridge.errors import ConfigurationError, RegistryRefused, RegistryUnreachable, SecretUnavailable
+from bridge.registry.base import Deadline
+from bridge.registry.environment import environment, workspace
+from bridge.registry.mlflow_reader import MlflowRegistry
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def environment_restored(monkeypatch):
+    """MLflow's client takes its settings from the process' environment."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture
+def registry():
+    server = WebServer(Answer(200, {"Content-Type": "application/json"}, b"{}"))
+    yield server
+    server.stop()
+
+
+def scan(url: str, **settings) -> None:
+    reader = MlflowRegistry(RegistrySettings(tracking_uri=url, **{"timeout": "5s", **settings}))
+    reader.scan(Deadline.after(20_000))
+
+
+def test_a_user_and_a_password_reach_every_request(registry, monkeypatch) -> None:
+    monkeypatch.setenv("REGISTRY_PASSWORD", "p w")
+    scan(registry.url, username="ann", password={"env": "REGISTRY_PASSWORD"})
+
+    expected = "Basic " + base64.b64encode(b"ann:p w").decode()
+    assert {got.headers["authorization"] for got in registry.got} == {expected}
+    assert len(registry.got) == 3
+
+
+def test_a_rotated_token_is_read_again(registry, tmp_path) -> None:
+    token = tmp_path / "token"
+    reader = MlflowRegistry(
+        RegistrySettings(tracking_uri=registry.url, token={"file": str(token)}, timeout="5s")
+    )
+    for value in ("first", "second"):
+        token.write_text(f"{value}\n")
+        reader.scan(Deadline.after(20_000))
+
+    seen = [got.headers["authorization"] for got in registry.got]
+    assert (seen[0], seen[-1]) == ("Bearer first", "Bearer second")
+
+
+def test_a_workspace_on_a_server_without_any_is_said_to_be_that(server) -> None:
+    with pytest.raises(RegistryRefused, match=r"does it have workspaces \(registry\.workspace\)"):
+        scan(server.url, workspace="team-a")
+
+
+def test_each_workspace_is_a_registry_of_its_own(tmp_path) -> None:
+    server = MlflowServer(tmp_path, "--enable-workspaces").start()
+    try:
+        client = MlflowClient(server.url)
+        client.create_workspace("team-a")
+        os.environ["MLFLOW_WORKSPACE"] = "team-a"
+        client.create_registered_model("theirs")
+        del os.environ["MLFLOW_WORKSPACE"]
+
+        reader = MlflowRegistry(RegistrySettings(tracking_uri=server.url, workspace="team-a"))
+        assert list(reader.scan(Deadline.after(20_000)).models) == ["theirs"]
+        assert reader.fingerprint(Deadline.after(20_000)) is None
+        with pytest.raises(RegistryRefused, match=r"check registry\.workspace"):
+            scan(server.url, workspace="nowhere")
+        del os.environ["MLFLOW_WORKSPACE"]
+        assert (
+            MlflowRegistry(RegistrySettings(tracking_uri=server.url)).scan(Deadline.after(20_000)).models
+            == {}
+        )
+    finally:
+        server.stop()
+
+
+def test_the_workspace_may_come_from_the_environment(monkeypatch) -> None:
+    settings = RegistrySettings(tracking_uri="http://h")
+    monkeypatch.delenv("MLFLOW_WORKSPACE", raising=False)
+    assert workspace(settings) is None
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team-b")
+    assert workspace(settings) == "team-b"
+
+
+def test_telemetry_is_off_and_timeouts_are_set() -> None:
+    variables = environment(RegistrySettings(tracking_uri="http://h", timeout="2500ms"))
+
+    assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert variables["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
+    assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+
+
+def test_a_missing_secret_names_its_key(monkeypatch) -> None:
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    with pytest.raises(SecretUnavailable, match=r"registry\.token: environment variable NOT_THERE"):
+        scan("http://127.0.0.1:1", token={"env": "NOT_THERE"})
+
+
+def test_an_authority_that_cannot_be_read_names_its_key() -> None:
+    with pytest.raises(ConfigurationError, match=r"registry\.ca_file: /nope cannot be read"):
+        scan("https://127.0.0.1:1", ca_file="/nope")
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test registry")])
+    now = dt.datetime.now(dt.UTC)
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "certificate.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(private + built.public_bytes(serialization.Encoding.PEM))
+    return pem
+
+
+def test_an_authority_of_ones_own_is_trusted_when_it_is_named(registry, certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    registry._server.socket = context.wrap_socket(registry._server.socket, server_side=True)
+    url = registry.url.replace("http:", "https:")
+
+    with pytest.raises(RegistryUnreachable, match=r"certificate is not trusted: set registry\.ca_file"):
+        scan(url)
+    scan(url, ca_file=str(certificate))

@@ -1,0 +1,96 @@
+"""Which event goes where."""
+
+import pytest
+from support.values import transition
+
+from bridge.delivery.guard import hold_storm, hold_vanished
+from bridge.delivery.routing import Route, match, route
+from bridge.diff.changes import ChangeKind as K
+
+BROAD = "MODEL_VERSION_TRANSITIONED_STAGE"
+NARROW = "MODEL_VERSION_TRANSITIONED_TO_PRODUCTION"
+
+
+def matched(event=None, events=(BROAD,), models=(), to_stages=()) -> str | None:
+    return match(event or transition(), Route("ci", tuple(events), tuple(models), tuple(to_stages)))
+
+
+def test_an_event_goes_to_every_sink_that_asks_for_it_in_order() -> None:
+    events = [transition(1), transition(2, type=K.VERSION_CREATED, changed={})]
+    routes = [Route("a", (BROAD,)), Route("b", ("MODEL_VERSION_CREATED", BROAD))]
+
+    assert [(one.event.id, one.sink) for one in route(events, routes)] == [
+        ("event-1", "a"),
+        ("event-1", "b"),
+        ("event-2", "b"),
+    ]
+
+
+def test_the_narrower_name_wins_whatever_the_order() -> None:
+    assert (matched(events=(BROAD, NARROW)), matched(events=(NARROW, BROAD))) == (NARROW, NARROW)
+
+
+def test_a_narrower_name_selects_its_stage_alone() -> None:
+    assert matched(events=("MODEL_VERSION_TRANSITIONED_TO_STAGING",)) is None
+
+
+def test_mlflow_own_name_is_a_synonym() -> None:
+    event = transition(type=K.ALIAS_SET, changed={"alias": "champion"})
+
+    assert matched(event, events=("model_version_alias.created",)) == "MODEL_VERSION_ALIAS_SET"
+
+
+@pytest.mark.parametrize(
+    ("models", "name", "expected"),
+    [
+        (("fraud-*",), "fraud-detector", True),
+        (("fraud-*",), "Fraud-detector", False),
+        (("a", "b?"), "bx", True),
+        (("a",), "b", False),
+        ((), "anything", True),
+    ],
+)
+def test_globs_are_case_sensitive(models, name, expected) -> None:
+    assert (matched(transition(model=name), models=models) is not None) is expected
+
+
+@pytest.mark.parametrize("glob", ["old", "new"])
+def test_a_rename_matches_by_either_name(glob) -> None:
+    renamed = transition(model="new", type=K.MODEL_RENAMED, changed={"previous_name": "old"})
+
+    assert matched(renamed, events=("REGISTERED_MODEL_RENAMED",), models=(glob,))
+
+
+def test_to_stages_constrains_transitions_only() -> None:
+    created = transition(type=K.VERSION_CREATED, changed={})
+    everything = (BROAD, "MODEL_VERSION_CREATED")
+
+    assert matched(events=everything, to_stages=("Staging",)) is None
+    assert matched(created, events=everything, to_stages=("Staging",)) == "MODEL_VERSION_CREATED"
+
+
+def test_a_few_models_may_vanish_and_a_share_of_many() -> None:
+    names = [f"m{n}" for n in range(60)]
+
+    assert hold_vanished(6, names[:5], 0.5) is None
+    assert hold_vanished(100, names[:50], 0.5) is None
+    hold = hold_vanished(100, names[:51], 0.5)
+    assert hold is not None
+    assert hold.message.startswith(
+        "51 of 100 known models are gone from the registry's listing ('m0', 'm1', 'm2' and 48 more)"
+    )
+
+
+def test_a_worse_difference_has_another_digest() -> None:
+    names = [f"m{n}" for n in range(60)]
+    first, second = hold_vanished(60, names[:40], 0.5), hold_vanished(60, names[:41], 0.5)
+
+    assert first.digest != second.digest
+    assert first == hold_vanished(60, names[:40], 0.5)
+
+
+def test_a_storm_is_counted_by_sink() -> None:
+    routed = route([transition(n) for n in range(3)], [Route("a", (BROAD,)), Route("b", (BROAD,))])
+
+    assert hold_storm(routed, 3) is None
+    assert "3 for a, 3 for b" in hold_storm(routed, 2).message

@@ -1,0 +1,332 @@
+"""The poll: what it commits, what it refuses, and what it never invents."""
+
+import asyncio
+import threading
+from dataclasses import replace
+
+import pytest
+from support.clock import HandClock
+from support.registry import FakeRegistry
+from support.values import model
+
+from bridge.config import PollSettings
+from bridge.delivery.routing import Route
+from bridge.diff.changes import ChangeKind as K
+from bridge.errors import PollHeld, RegistryUnreachable, StateForeign, StateUnwritable
+from bridge.events.names import EVENT_NAMES
+from bridge.pipeline.observer import Nobody
+from bridge.pipeline.poll import Poll
+from bridge.store.memory import MemoryDocuments
+from bridge.store.state import State
+from bridge.store.values import Binding
+
+
+class World:
+    """A registry, a state, and a poll between them."""
+
+    def __init__(self, **settings) -> None:
+        self.registry = FakeRegistry()
+        self.documents = MemoryDocuments()
+        self.state = State(self.documents)
+        self.settings = PollSettings(**settings)
+        self.clock = HandClock()
+        self.poll = self.make_poll()
+
+    def make_poll(self) -> Poll:
+        every = tuple(kind.value for kind in K)
+        return Poll(
+            self.registry,
+            self.state,
+            [Route("all", every), Route("ci", (K.TRANSITIONED.value,))],
+            self.settings,
+            Binding("http://registry"),
+            self.clock,
+            Nobody(),
+        )
+
+    async def events(self) -> list[str]:
+        before = {one.event_id for one in self.state.entries()}
+        await self.poll.run()
+        new = [one for one in self.state.pending() if one.event_id not in before and one.sink == "all"]
+        return [self.state.event(one.event_id).type.name for one in new]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_the_first_poll_takes_a_baseline_and_fires_nothing(world) -> None:
+    world.registry.put(model("a", "Production", 3))
+
+    assert await world.events() == []
+    assert (dict(world.state.known()), world.state.head.fingerprint) == (world.registry.models, "1")
+
+
+async def test_the_first_poll_announces_everything_when_asked_to() -> None:
+    world = World(first_run="emit")
+    world.registry.put(model("a", "Production"))
+
+    assert await world.events() == ["MODEL_CREATED", "VERSION_CREATED", "TRANSITIONED"]
+
+
+async def test_a_transition_is_routed_to_whoever_asks(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.move("a", "1", "Staging")
+
+    entries = await world.poll.run()
+
+    assert [(one.sink, one.lane) for one in entries] == [("all", "a"), ("ci", "a")]
+    event = world.state.event(entries[0].event_id)
+    assert event.changed == {"to_stage": "Staging", "from_stage": "None"}
+    assert event.timestamp == 500
+
+
+async def test_a_poll_that_was_lost_gives_the_same_ids_again(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.move("a", "1", "Staging")
+    lost = await world.poll.preview()
+
+    entries = await world.poll.run()
+
+    assert {event.id for event in lost.events} == {one.event_id for one in entries}
+
+
+async def test_an_unchanged_registry_commits_nothing_but_that_it_was_asked(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    head = world.state.head
+    world.clock.sleep(60)
+
+    assert await world.events() == []
+    assert (world.state.head, world.state.last_poll.attempted_at) == (head, world.clock.now_ms())
+
+
+async def test_a_row_that_a_page_skipped_is_no_deletion(world) -> None:
+    world.registry.put(model("a"), model("b"))
+    await world.poll.run()
+    world.registry.hidden = {"a"}
+
+    assert await world.events() == []
+    assert world.registry.asked == ["a"]
+
+
+async def test_a_revoked_grant_is_no_deletion(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.hidden = world.registry.refused = {"a"}
+
+    assert await world.events() == []
+    assert list(world.state.known()) == ["a"]
+
+
+async def test_a_confirmed_deletion_is_told(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    del world.registry.models["a"]
+
+    assert await world.events() == ["MODEL_DELETED"]
+    assert await world.events() == []
+
+
+async def test_a_model_that_comes_into_view_late_is_not_announced(world) -> None:
+    """Also in a quiet registry: what counts is the registry's time at the scan, not the last change."""
+    late = replace(model("late", "Production"), created=7_000_000)
+    world.registry.put(model("a"), late)
+    world.registry.hidden = {"late"}
+    world.registry.clock = 10_000_000
+    await world.poll.run()
+    world.registry.hidden = set()
+
+    assert await world.events() == []
+    assert sorted(world.state.known()) == ["a", "late"]
+    world.registry.move("late", "1", "Archived")
+    assert await world.events() == ["TRANSITIONED"]
+
+
+async def test_a_model_whose_row_became_visible_late_is_announced(world) -> None:
+    world.registry.clock = 10_000_000
+    await world.poll.run()
+    world.registry.put(replace(model("a"), created=10_000_000 - 119_000))
+
+    assert await world.events() == ["MODEL_CREATED", "VERSION_CREATED"]
+
+
+async def test_a_model_that_a_scan_in_pages_skipped_at_birth_is_announced(world) -> None:
+    """A scan in several pages vouches only for what the scan before it could see."""
+    world.registry.atomic = False
+    for moment in (1_000_000, 5_000_000):
+        world.registry.clock = moment
+        await world.poll.run()
+    world.registry.put(replace(model("skipped"), created=4_000_000))
+
+    assert await world.events() == ["MODEL_CREATED", "VERSION_CREATED"]
+
+
+async def test_a_row_from_the_future_hides_nothing_that_comes_after_it(world) -> None:
+    future = world.clock.now_ms() + 9_000 * 3_600_000
+    world.registry.put(replace(model("a"), updated=future))
+    await world.poll.run()
+    world.registry.put(replace(model("b"), created=world.clock.now_ms()))
+
+    assert await world.events() == ["MODEL_CREATED", "VERSION_CREATED"]
+
+
+async def test_access_that_is_revoked_for_most_is_held_once_and_not_for_ever(world) -> None:
+    world.registry.put(*(replace(model(f"m{n}"), created=n) for n in range(10)))
+    await world.poll.run()
+    world.registry.hidden = world.registry.refused = {f"m{n}" for n in range(9)}
+    with pytest.raises(PollHeld) as held:
+        await world.poll.run()
+    await world.poll.run(frozenset({held.value.digest}))
+    await world.poll.run()
+    assert len(world.state.known()) == 10
+
+    await world.poll.rebaseline()
+    assert list(world.state.known()) == ["m9"]
+
+
+async def test_a_first_storm_can_be_accepted() -> None:
+    world = World(first_run="emit", max_events=2)
+    world.registry.put(model("a"), model("b"))
+    with pytest.raises(PollHeld) as held:
+        await world.poll.run()
+
+    assert len(await world.poll.run(frozenset({held.value.digest}))) == 4
+
+
+@pytest.mark.parametrize("failure", [RegistryUnreachable("down")])
+async def test_a_failed_poll_changes_nothing_and_is_recorded(world, failure) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.move("a", "1", "Staging")
+    world.registry.failure = failure
+
+    with pytest.raises(type(failure)):
+        await world.poll.run()
+    record = world.state.last_poll
+    assert (record.outcome, record.error, record.models) == ("failed", "down", 1)
+    assert record.succeeded_at is not None
+    world.registry.failure = None
+    assert await world.events() == ["TRANSITIONED"]
+
+
+async def test_another_database_at_the_same_url_is_foreign(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.models, world.registry.print = {}, "2"
+
+    with pytest.raises(StateForeign, match="another fingerprint"):
+        await world.poll.run()
+    assert list(world.state.known()) == ["a"]
+
+
+async def test_a_fingerprint_that_cannot_be_read_is_no_proof_and_is_learned_later(world) -> None:
+    world.registry.print = None
+    await world.poll.run()
+    assert world.state.head.fingerprint is None
+    world.registry.print = "7"
+    await world.poll.run()
+    assert world.state.head.fingerprint == "7"
+
+
+async def test_a_registry_that_answers_with_nothing_is_held_before_any_point_read(world) -> None:
+    world.registry.put(*(model(f"m{n}") for n in range(20)))
+    await world.poll.run()
+    kept, world.registry.models = world.registry.models, {}
+
+    with pytest.raises(PollHeld, match="20 of 20 known models are gone"):
+        await world.poll.run()
+    assert (world.registry.asked, world.state.last_poll.outcome) == ([], "held")
+    world.registry.models = kept
+    assert await world.events() == []
+    assert world.state.last_poll.outcome == "ok"
+
+
+async def test_a_hold_is_accepted_by_its_digest_and_a_worse_one_is_held_anew(world) -> None:
+    world.registry.put(*(model(f"m{n}") for n in range(20)))
+    await world.poll.run()
+    for n in range(15):
+        del world.registry.models[f"m{n}"]
+    with pytest.raises(PollHeld) as held:
+        await world.poll.run()
+    del world.registry.models["m15"]
+
+    with pytest.raises(PollHeld) as worse:
+        await world.poll.run(frozenset({held.value.digest}))
+    entries = await world.poll.run(frozenset({worse.value.digest}))
+
+    assert len({one.event_id for one in entries}) == 16
+
+
+async def test_a_storm_is_held_and_two_holds_are_accepted_one_after_the_other() -> None:
+    world = World(max_events=3)
+    world.registry.put(*(model(f"m{n}") for n in range(20)))
+    await world.poll.run()
+    world.registry.models = {}
+    accepted = frozenset()
+    for _ in range(2):
+        with pytest.raises(PollHeld):
+            await world.poll.run(accepted)
+        accepted = frozenset(world.state.last_poll.held_digest.split("+"))
+
+    assert len(await world.poll.run(accepted)) == 20
+
+
+async def test_a_rebaseline_records_everything_and_tells_nothing(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.move("a", "1", "Production")
+
+    await world.poll.rebaseline()
+
+    assert await world.events() == []
+    assert dict(world.state.known()) == world.registry.models
+
+
+async def test_ids_are_not_reused_after_a_silent_change(world) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.move("a", "1", "Staging")
+    first = await world.poll.run()
+    world.registry.move("a", "1", "None")
+    await world.poll.rebaseline()
+    world.registry.move("a", "1", "Staging")
+
+    assert first[0].event_id != (await world.poll.run())[0].event_id
+
+
+async def test_a_state_that_cannot_be_written_loses_nothing(world, monkeypatch) -> None:
+    world.registry.put(model("a"))
+    await world.poll.run()
+    world.registry.move("a", "1", "Staging")
+
+    def full(_writes) -> None:
+        raise StateUnwritable("full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.documents, "commit", full)
+        with pytest.raises(StateUnwritable):
+            await world.poll.run()
+    assert await world.events() == ["TRANSITIONED"]
+
+
+async def test_a_registry_that_hangs_is_given_up_and_not_asked_twice(monkeypatch) -> None:
+    world = World(deadline="100ms")
+    monkeypatch.setattr("bridge.pipeline.poll._GRACE_S", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr(world.registry, "fingerprint", lambda _deadline: release.wait(10) and "1")
+
+    with pytest.raises(RegistryUnreachable, match="in time"):
+        await world.poll.run()
+    with pytest.raises(RegistryUnreachable, match="still holding up"):
+        await world.poll.run()
+    release.set()
+    await asyncio.sleep(0.1)
+    await world.poll.run()
+
+
+def test_every_route_of_these_tests_is_a_name_of_the_contract() -> None:
+    assert all(kind.value in EVENT_NAMES for kind in K)

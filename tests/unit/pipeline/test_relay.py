@@ -1,0 +1,261 @@
+"""The relay: one by one in a lane, side by side beside, nothing lost."""
+
+import asyncio
+from collections import defaultdict
+
+import pytest
+from support.clock import HandClock
+from support.until import eventually
+from support.values import commit, transition
+
+from bridge.delivery.entry import Status
+from bridge.delivery.outcome import Reason, delivered, rejected, retryable
+from bridge.delivery.policy import RetryPolicy
+from bridge.errors import StateUnwritable
+from bridge.pipeline.attempts import Endpoint
+from bridge.pipeline.clock import SystemClock, Trust
+from bridge.pipeline.observer import Nobody
+from bridge.pipeline.relay import Relay
+from bridge.store.memory import MemoryDocuments
+from bridge.store.state import State
+
+FOREVER = float("inf")
+
+
+class ScriptedSink:
+    """Answers with outcomes, exceptions or delays in turn; the last one for ever."""
+
+    def __init__(self, *script) -> None:
+        self.script = list(script) or [delivered(204)]
+        self.seen: list[str] = []
+        self.under_way = defaultdict(int)
+        self.most = 0
+
+    async def deliver(self, delivery):
+        lane = delivery.event.lane
+        self.seen.append(delivery.event.id)
+        self.under_way[lane] += 1
+        self.most = max(self.most, sum(self.under_way.values()))
+        assert self.under_way[lane] == 1, "two attempts of one lane at once"
+        try:
+            step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+                return delivered(200)
+            if isinstance(step, Exception):
+                raise step
+            return step
+        finally:
+            self.under_way[lane] -= 1
+
+
+POLICY = RetryPolicy(first_ms=20, cap_ms=40)
+
+
+def relay_of(state: State, clock=None, concurrency: int = 4, policy=POLICY, **sinks) -> Relay:
+    clock = clock or SystemClock()
+    endpoints = {name: Endpoint(sink, policy, concurrency) for name, sink in sinks.items()}
+    relay = Relay(state, endpoints, clock, Trust.since(clock, state.clock), Nobody())
+    relay.load()
+    return relay
+
+
+@pytest.fixture
+def state() -> State:
+    return State(MemoryDocuments())
+
+
+def fill(state: State, *lanes: str, sinks=("ci",)) -> None:
+    events = [transition(number, lane) for number, lane in enumerate(lanes, start=1)]
+    sequence = state.head.sequence if state.head else 0
+    state.commit_poll(commit(*events, sinks=sinks, sequence=sequence))
+
+
+async def run_until(relay: Relay, holds) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await eventually(holds)
+    stop.set()
+    await running
+    await relay.drain(1.0)
+
+
+async def test_a_lane_is_delivered_in_order_and_lanes_side_by_side(state) -> None:
+    fill(state, "a", "a", "b", "a", "b")
+    sink = ScriptedSink(0.01)
+
+    relay = relay_of(state, ci=sink)
+    await relay.drain_due(FOREVER)
+
+    order = {lane: [e for e in sink.seen if state.event(e).lane == lane] for lane in "ab"}
+    assert order == {"a": ["event-1", "event-2", "event-4"], "b": ["event-3", "event-5"]}
+    assert (sink.most, relay.waiting, relay.delivered) == (2, 0, 5)
+
+
+async def test_a_failing_head_holds_its_lane_and_no_other(state) -> None:
+    fill(state, "a", "a", "b")
+    sink = ScriptedSink(retryable(Reason.CONNECT, "down"), delivered(204))
+    relay = relay_of(state, policy=RetryPolicy(), ci=sink)
+
+    await relay.drain_due(FOREVER)
+
+    assert sink.seen == ["event-1", "event-3"]
+    assert [(one.id, one.attempts, one.reason) for one in state.pending()] == [(1, 1, "connect"), (2, 0, "")]
+
+
+async def test_a_retry_comes_by_itself_and_a_dead_entry_releases_its_lane(state) -> None:
+    fill(state, "a", "a")
+    sink = ScriptedSink(retryable(Reason.CONNECT), rejected(Reason.REFUSED, "no"), delivered(204))
+
+    await run_until(relay_of(state, ci=sink), lambda: not state.pending())
+
+    assert sink.seen == ["event-1", "event-1", "event-2"]
+    assert [one.status for one in state.entries()] == [Status.DEAD, Status.DELIVERED]
+
+
+async def test_a_hanging_sink_holds_up_nobody_else(state) -> None:
+    fill(state, "a", "b", "c", sinks=("slow", "fast"))
+    fast = ScriptedSink()
+
+    relay = relay_of(state, slow=ScriptedSink(30.0), fast=fast, concurrency=2)
+    await run_until(relay, lambda: len(fast.seen) == 3)
+
+    assert sorted(fast.seen) == ["event-1", "event-2", "event-3"]
+
+
+async def test_new_entries_are_taken_up_while_it_runs(state) -> None:
+    sink = ScriptedSink()
+    relay = relay_of(state, ci=sink)
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await asyncio.sleep(0.02)
+
+    fill(state, "a")
+    relay.offer(state.pending())
+    await eventually(lambda: not state.pending())
+    stop.set()
+    await running
+
+    assert sink.seen == ["event-1"]
+
+
+async def test_a_bug_in_a_sink_is_a_retry_and_stops_no_other(state) -> None:
+    fill(state, "a", "b")
+    sink = ScriptedSink(RuntimeError("secret text"), delivered(200))
+
+    await relay_of(state, policy=RetryPolicy(), ci=sink).drain_due(FOREVER)
+
+    (waiting,) = state.pending()
+    assert (waiting.reason, waiting.detail) == ("internal", "a fault in the bridge: RuntimeError")
+
+
+async def test_a_missing_event_is_a_dead_letter_and_no_crash(state) -> None:
+    fill(state, "a")
+    state._documents.commit({"events": {"event-1": None}})
+
+    await relay_of(state, ci=ScriptedSink()).drain_due(FOREVER)
+
+    assert [one.status for one in state.entries()] == [Status.DEAD]
+
+
+async def test_retry_state_outlives_the_process(state) -> None:
+    fill(state, "a")
+    clock = HandClock()
+    failing = ScriptedSink(retryable(Reason.CONNECT, "down", retry_after_ms=60_000))
+    await relay_of(state, clock, ci=failing).drain_due(FOREVER)
+
+    again = ScriptedSink()
+    clock.sleep(59)
+    await relay_of(state, clock, ci=again).drain_due(FOREVER)
+    assert again.seen == []
+    clock.sleep(1)
+    await relay_of(state, clock, ci=again).drain_due(FOREVER)
+
+    assert again.seen == ["event-1"]
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+async def test_a_clock_that_is_wrong_between_runs_neither_stalls_nor_expires(state, years) -> None:
+    fill(state, "a")
+    clock = HandClock()
+    failing = ScriptedSink(retryable(Reason.CONNECT, "down", retry_after_ms=1_000))
+    await relay_of(state, clock, ci=failing).drain_due(FOREVER)
+    state.note(Trust.since(clock, None).record(), {})
+    clock.jump(years * 365 * 86_400)
+
+    for _ in range(4):
+        clock.sleep(60)
+        await relay_of(state, clock, ci=failing).drain_due(FOREVER)
+
+    (waiting,) = state.pending()
+    assert (len(failing.seen) >= 4, waiting.status) == (True, Status.PENDING)
+
+
+async def test_an_attempt_cut_off_by_the_deadline_counts(state) -> None:
+    fill(state, "a", "b")
+    relay = relay_of(state, ci=ScriptedSink(30.0))
+
+    await relay.drain_due(SystemClock().monotonic() + 0.05)
+
+    assert [(one.attempts, one.reason) for one in state.pending()] == [(1, "timeout"), (1, "timeout")]
+
+
+async def test_after_the_deadline_nothing_is_started(state) -> None:
+    fill(state, "a")
+    sink = ScriptedSink()
+
+    await relay_of(state, ci=sink).drain_due(0.0)
+
+    assert sink.seen == []
+
+
+async def test_a_drain_lets_attempts_end_and_settles_each_as_it_ends(state) -> None:
+    fill(state, "a", "b")
+    sink = ScriptedSink(0.05, 30.0)
+    relay = relay_of(state, ci=sink)
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await eventually(lambda: len(sink.seen) == 2)
+    stop.set()
+    await running
+
+    await relay.drain(1.0)
+
+    assert [one.status for one in state.entries()] == [Status.DELIVERED, Status.PENDING]
+    assert state.pending()[0].attempts == 1
+
+
+async def test_while_the_state_is_full_nothing_more_is_sent_and_nothing_is_forgotten(
+    state, monkeypatch
+) -> None:
+    fill(state, "a", "a")
+    monkeypatch.setattr("bridge.pipeline.relay._UNWRITABLE_PAUSE_S", 0.05)
+    sink, settle, full = ScriptedSink(), state.settle, [True]
+
+    def maybe(entries) -> None:
+        if full[0]:
+            raise StateUnwritable("full")
+        settle(entries)
+
+    monkeypatch.setattr(state, "settle", maybe)
+    relay = relay_of(state, ci=sink)
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await eventually(lambda: relay.is_stuck)
+    await asyncio.sleep(0.2)
+    assert (sink.seen, relay.is_stuck) == (["event-1"], True)
+    full[0] = False
+    await eventually(lambda: not relay.is_stuck and not state.pending())
+    stop.set()
+    await running
+
+    assert (sink.seen, relay.is_stuck) == (["event-1", "event-2"], False)
+
+
+async def test_entries_of_a_missing_sink_wait_and_count_nowhere(state) -> None:
+    fill(state, "a", sinks=("old",))
+
+    relay = relay_of(state, ci=ScriptedSink())
+    await relay.drain_due(FOREVER)
+
+    assert (relay.waiting, len(state.pending())) == (0, 1)

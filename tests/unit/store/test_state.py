@@ -1,0 +1,175 @@
+"""The contract of the store, over every kind of documents."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.strategies import snapshots
+from support.values import commit, entry, head, model, transition
+
+from bridge.delivery.entry import Status
+from bridge.events.synthesis import Identity
+from bridge.store.database import TinyDocuments
+from bridge.store.memory import MemoryDocuments
+from bridge.store.packing import count_versions, pack_model, unpack_model
+from bridge.store.state import State
+from bridge.store.summary import Tally
+from bridge.store.values import PollRecord
+
+
+class Kept:
+    """A state that can be closed and opened again."""
+
+    def __init__(self, kind: str, folder) -> None:
+        self.kind, self.folder, self.memory = kind, folder, MemoryDocuments()
+        self.state = State(self._documents())
+
+    def _documents(self):
+        return self.memory if self.kind == "memory" else TinyDocuments.open(self.folder)
+
+    def reopen(self) -> State:
+        self.state.close()
+        self.state = State(self._documents())
+        return self.state
+
+
+@pytest.fixture(params=["memory", "tinydb"])
+def kept(request, tmp_path):
+    kept = Kept(request.param, tmp_path / "state")
+    yield kept
+    kept.state.close()
+
+
+def test_a_new_state_knows_nothing(kept) -> None:
+    state = kept.state
+
+    assert (state.head, state.last_poll, dict(state.known()), state.pending()) == (None, None, {}, [])
+
+
+def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
+    event = transition()
+    (made,) = kept.state.commit_poll(commit(event, models=[model()]))
+
+    state = kept.reopen()
+
+    assert {"m": model()} == dict(state.known())
+    assert [made] == state.pending()
+    assert event == state.event(made.event_id)
+    assert Identity("m", 0) == state.identities().by_name["m"]
+    assert (replace(head(), sequence=1), "ok") == (state.head, state.last_poll.outcome)
+
+
+def test_entry_ids_rise_over_polls_and_restarts(kept) -> None:
+    kept.state.commit_poll(commit(transition(1), sinks=("a", "b")))
+    state = kept.reopen()
+    state.commit_poll(commit(transition(2), sequence=state.head.sequence))
+
+    assert [(one.id, one.sink) for one in state.pending()] == [(1, "a"), (2, "b"), (3, "ci")]
+
+
+def test_a_rename_replaces_a_model_and_a_swap_keeps_both(kept) -> None:
+    kept.state.commit_poll(commit(models=[model("a"), model("b", versions=2)]))
+    kept.state.commit_poll(commit(models=[model("b"), model("a", versions=2)], removed=["a", "b"]))
+
+    assert {"a": model("a", versions=2), "b": model("b")} == dict(kept.state.known())
+
+
+def test_a_removed_model_is_not_known_any_more(kept) -> None:
+    kept.state.commit_poll(commit(models=[model("a"), model("b")]))
+    kept.state.commit_poll(commit(removed=["a"]))
+
+    known = kept.reopen().known()
+
+    assert (list(known), len(known), "a" in known) == (["b"], 1, False)
+
+
+def test_settled_entries_are_no_longer_pending(kept) -> None:
+    entries = kept.state.commit_poll(commit(transition(1), transition(2)))
+    kept.state.settle([replace(entries[0], status=Status.DELIVERED, last_attempt_at=5)])
+
+    assert [entries[1]] == kept.reopen().pending()
+
+
+def test_a_failed_poll_is_recorded_without_touching_anything_else(kept) -> None:
+    kept.state.commit_poll(commit(models=[model()]))
+    kept.state.record_poll(PollRecord(9, "failed", error="gone"))
+
+    state = kept.reopen()
+
+    assert (state.last_poll.outcome, state.last_poll.error, len(state.known())) == ("failed", "gone", 1)
+
+
+def test_history_is_pruned_but_never_what_waits_or_died_lately(kept) -> None:
+    entries = kept.state.commit_poll(commit(*(transition(n) for n in range(1, 5))))
+    fates = [
+        replace(entries[0], status=Status.DELIVERED, last_attempt_at=10),
+        replace(entries[1], status=Status.DEAD, last_attempt_at=10),
+        replace(entries[2], status=Status.DELIVERED, last_attempt_at=9_000),
+    ]
+    kept.state.settle(fates)
+
+    kept.state.prune(delivered_before=5_000, dead_before=5, now_ms=9_999)
+
+    state = kept.reopen()
+    assert sorted(one.id for one in state.entries()) == [2, 3, 4]
+    assert [state.event(f"event-{n}") and True for n in range(1, 5)] == [None, True, True, True]
+    assert state.pruned_at == 9_999
+
+
+def test_pruning_forgets_dead_letters_when_their_time_has_come(kept) -> None:
+    (made,) = kept.state.commit_poll(commit(transition()))
+    kept.state.settle([replace(made, status=Status.DEAD, last_attempt_at=10)])
+
+    assert kept.state.prune(5_000, 5_000, 9_999) == 2
+    assert list(kept.state.entries()) == []
+
+
+def test_counting_needs_no_unpacking_of_other_members(kept) -> None:
+    kept.state.commit_poll(commit(models=[model("a", versions=3), model("b", versions=0)]))
+
+    assert kept.state.count_models() == (2, 3)
+
+
+@given(snapshots())
+def test_a_model_survives_its_document(snapshot) -> None:
+    for name, one in snapshot.items():
+        document = pack_model(one)
+        assert one == unpack_model(name, document)
+        assert len(one.versions) == count_versions(document)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.lists(snapshots(), max_size=5), st.booleans())
+def test_whatever_is_committed_is_known_afterwards(tmp_path_factory, history, reopen) -> None:
+    kept = Kept("tinydb", tmp_path_factory.mktemp("state"))
+    before = {}
+    for after in history:
+        kept.state.commit_poll(commit(removed=list(before), models=list(after.values())))
+        before = after
+        if reopen:
+            kept.reopen()
+    assert before == dict(kept.reopen().known())
+    kept.state.close()
+
+
+def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
+    entries = [
+        entry(1, status=Status.DELIVERED, last_attempt_at=50, reason="ok", http_status=204),
+        entry(2, status=Status.PENDING, last_attempt_at=70, reason="timeout", detail="slow"),
+        entry(3, status=Status.DEAD, last_attempt_at=60, reason="refused"),
+        entry(4, sink="other"),
+    ]
+
+    found = Tally(entries).summaries()
+
+    assert (
+        found["ci"].pending,
+        found["ci"].dead,
+        found["ci"].delivered,
+        found["ci"].oldest_pending_at,
+        found["ci"].last_attempt_at,
+        found["ci"].last_reason,
+        found["ci"].last_detail,
+    ) == (1, 1, 1, 2_000, 70, "timeout", "slow")
+    assert (found["other"].pending, found["other"].last_attempt_at) == (1, None)
