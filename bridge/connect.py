@@ -2,6 +2,7 @@
 
 from bridge.config import Settings
 from bridge.diff.doubts import Listing
+from bridge.diff.known import PlainModels
 from bridge.pipeline.threads import in_thread
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
@@ -15,12 +16,12 @@ async def ask_registry(settings: Settings) -> str:
         SecretUnavailable: a credential is not where the configuration says.
     """
     listing, fingerprint = await in_thread(lambda: _ask(settings))
-    versions = sum(len(model.versions) for model in listing.models.values())
+    models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
-    return f"answers, {len(listing.models)} models, {versions} versions{known}"
+    return f"answers, {models} models, {versions} versions{known}"
 
 
 def _ask(settings: Settings) -> tuple[Listing, str | None]:
     registry = MlflowRegistry(settings.registry)
     deadline = Deadline.after(settings.poll.deadline)
-    return registry.scan(deadline), registry.fingerprint(deadline)
+    return registry.scan(PlainModels(), deadline, with_facts=False), registry.fingerprint(deadline)

@@ -1,6 +1,7 @@
 """One poll, then what is due: the whole life of a run from cron."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from bridge.app import App, application
 from bridge.config import Settings
 from bridge.errors import BridgeError, StateUnwritable
 from bridge.pipeline.housekeeping import housekeep
+from bridge.pipeline.reads import Read
 
 _FOREVER = float("inf")
 
@@ -23,13 +25,14 @@ class OnceResult:
 
 
 async def run_once(
-    settings: Settings, deadline_ms: int | None = None, *, accept_held: bool = False
+    settings: Settings, deadline_ms: int | None = None, *, full: bool = False, accept_held: bool = False
 ) -> OnceResult:
     """Poll once and relay what is due, whatever came of the poll.
 
     Args:
         settings: what to do.
         deadline_ms: how long all of it may take.
+        full: whether to scan the whole registry.
         accept_held: whether the hold that is recorded in the state is let through.
 
     Raises:
@@ -37,7 +40,9 @@ async def run_once(
     """
     async with application(settings) as app:
         until = app.clock.monotonic() + (deadline_ms / 1000 if deadline_ms else _FOREVER)
-        return await _run(app, until, _accepted(app) if accept_held else frozenset())
+        accepted = _accepted(app) if accept_held else frozenset()
+        reads = [Read.FULL] if full or accept_held else app.poll.due()
+        return await _run(app, until, reads, accepted)
 
 
 def _accepted(app: App) -> frozenset[str]:
@@ -45,19 +50,27 @@ def _accepted(app: App) -> frozenset[str]:
     return frozenset(last.held_digest.split("+")) if last and last.held_digest else frozenset()
 
 
-async def _run(app: App, until: float, accepted: frozenset[str]) -> OnceResult:
+def _left_ms(app: App, until: float) -> int | None:
+    left = until - app.clock.monotonic()
+    return None if left == _FOREVER else max(0, int(left * 1000))
+
+
+async def _run(app: App, until: float, reads: Sequence[Read], accepted: frozenset[str]) -> OnceResult:
     errors: list[BridgeError] = []
     app.relay.load()
-    new = 0
     stop = asyncio.Event()
     relaying = asyncio.create_task(app.relay.run(stop))
+    new = 0
+    held: BridgeError | None = None
     try:
-        left = until - app.clock.monotonic()
-        entries = await app.poll.run(accepted, None if left == _FOREVER else max(0, int(left * 1000)))
-        new = len(entries)
-        app.relay.offer(entries)
+        for read in reads:
+            polled = await app.poll.run(read, accepted, _left_ms(app, until))
+            new += len(polled.entries)
+            held = polled.held
+            app.relay.offer(polled.entries)
     except BridgeError as error:
         errors.append(error)
+    errors += [held] if held else []
     stop.set()
     await relaying
     try:

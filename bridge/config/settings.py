@@ -118,6 +118,7 @@ class PollSettings(Model):
     interval: Duration = 30_000
     cron: str | None = None
     reconcile_interval: Duration = 600_000
+    reconcile_share: float = Field(default=0.05, gt=0, le=1, strict=True)
     deadline: Duration = 120_000
     first_run: Literal["baseline", "emit"] = "baseline"
     max_events: StrictInt = Field(default=1000, ge=1)

@@ -15,6 +15,7 @@ from bridge.daemon.signals import Signals
 from bridge.daemon.watch import WatchedPoll
 from bridge.errors import StateUnwritable
 from bridge.pipeline.housekeeping import housekeep
+from bridge.pipeline.reads import Read
 from bridge.schedule import trigger_of
 from bridge.server.probes import Probes
 
@@ -94,9 +95,13 @@ class Life:
         await asyncio.wait({self._polling})
 
     async def _poll_once(self) -> None:
+        for read in self._app.poll.due():
+            await self._read(read)
+
+    async def _read(self, read: Read) -> None:
         self._probes.poll_began()
         try:
-            self._app.relay.offer(await self._poll.run())
+            self._app.relay.offer(await self._poll.run(read))
             with suppress(StateUnwritable):
                 housekeep(self._app.state, self._app.settings, self._app.trust)
         finally:

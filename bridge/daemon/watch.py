@@ -1,10 +1,13 @@
 """What the daemon notices about its polls: one log line when the registry goes, one when it is back."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from bridge.delivery.entry import Entry
-from bridge.errors import BridgeError, PollHeld, StateUnwritable
+from bridge.errors import BridgeError, StateUnwritable
 from bridge.pipeline.poll import Poll
+from bridge.pipeline.reads import Read
 
 log = structlog.get_logger(__name__)
 
@@ -18,10 +21,10 @@ class WatchedPoll:
         self._trouble = ""
         self.attempts = 0
 
-    async def run(self) -> list[Entry]:
+    async def run(self, read: Read = Read.FULL) -> Sequence[Entry]:
         """Poll once; return the new entries, or none where the poll failed."""
         try:
-            entries = await self._poll.run()
+            entries = (await self._poll.run(read)).entries
         except BridgeError as error:
             self._failed(error)
             return []
@@ -47,4 +50,4 @@ class WatchedPoll:
             self._trouble = ""
 
 
-_NAMES = {PollHeld: "poll.held", StateUnwritable: "state.unwritable"}
+_NAMES: dict[type[BridgeError], str] = {StateUnwritable: "state.unwritable"}

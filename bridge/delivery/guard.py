@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bridge.delivery.routing import Routed
+from bridge.diff.changes import ChangeKind
 
 _FEW = 5
 """This many models may vanish at once whatever their share: small registries change wholly."""
@@ -15,10 +16,14 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a poll is held. ``digest`` stands for exactly this difference, and accepts it."""
+    """What is held of a poll, and why. ``digest`` stands for exactly this difference, and accepts it.
+
+    ``kinds`` are the kinds of changes that are held; where there are none, it is models that vanished.
+    """
 
     message: str
     digest: str
+    kinds: frozenset[ChangeKind] = frozenset()
 
 
 def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | None:
@@ -33,14 +38,32 @@ def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | N
 
 
 def hold_storm(routed: Sequence[Routed], limit: int) -> Hold | None:
-    """Hold a poll that routes more than ``limit`` events to one sink."""
+    """Hold the kinds of events of which there are so many that a sink would get more than ``limit``."""
     loads = Counter(one.sink for one in routed)
     over = {sink: load for sink, load in loads.items() if load > limit}
     if not over:
         return None
+    kinds = frozenset(kind for sink in over for kind in _too_many(routed, sink, limit))
     listed = ", ".join(f"{load} for {sink}" for sink, load in sorted(over.items()))
-    message = f"the poll would send more events than poll.max_events = {limit} allows: {listed}"
-    return Hold(message, _digest("storm", sorted(map(_facts, routed))))
+    message = (
+        f"the poll would send more events than poll.max_events = {limit} allows: {listed}; "
+        f"held are those of {', '.join(sorted(kinds))}"
+    )
+    return Hold(
+        message, _digest("storm", sorted(_facts(one) for one in routed if one.event.type in kinds)), kinds
+    )
+
+
+def _too_many(routed: Sequence[Routed], sink: str, limit: int) -> list[ChangeKind]:
+    """Return the most frequent kinds, as few as leave no more than ``limit`` events."""
+    counts = Counter(one.event.type for one in routed if one.sink == sink)
+    left, held = counts.total(), []
+    for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].value)):
+        if left <= limit:
+            break
+        held.append(kind)
+        left -= count
+    return held
 
 
 def _facts(routed: Routed) -> str:

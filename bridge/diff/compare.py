@@ -5,7 +5,7 @@ renamed, updated; versions created, ascending; transitions out of a stage before
 into it; aliases, tags, descriptions, status; versions deleted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.diff.changes import Change, ChangeKind, Flag
@@ -34,13 +34,15 @@ class ModelDifference:
     """One model that reads differently from before.
 
     ``changes`` may be empty: only bookkeeping moved, or the model came into view late
-    (``appeared``) and is taken into the baseline without being announced.
+    (``appeared``) and is taken into the baseline without being announced. ``missed`` are
+    versions that were changed though nothing shows how: changed and changed back, say.
     """
 
     before: RegisteredModel | None
     after: RegisteredModel | None
     changes: tuple[Change, ...]
     appeared: bool = False
+    missed: tuple[str, ...] = ()
 
 
 def compare(before: Snapshot, after: Snapshot, appeared_until: int | None = None) -> list[ModelDifference]:
@@ -62,7 +64,21 @@ def _difference(pair: Pair, appeared_until: int | None) -> ModelDifference:
     changes = tuple(_changes(old, new))
     if pair.ambiguous:
         changes = (replace(changes[0], flags=(Flag.AMBIGUOUS_RENAME,)), *changes[1:])
-    return ModelDifference(old, new, changes)
+    return ModelDifference(old, new, changes, missed=_missed(old, new, changes))
+
+
+def _missed(
+    old: RegisteredModel | None, new: RegisteredModel | None, changes: Sequence[Change]
+) -> tuple[str, ...]:
+    """Return the versions whose timestamp moved without a change; renaming a model moves all of them."""
+    if old is None or new is None or old.name != new.name:
+        return ()
+    told = {change.version for change in changes} | {change.before for change in changes}
+    return tuple(
+        version.version
+        for version in by_number(new)
+        if version.version not in told and as_known(old, version).updated != version.updated
+    )
 
 
 def _was_hidden(pair: Pair, until: int | None) -> bool:

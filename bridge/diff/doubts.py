@@ -8,28 +8,41 @@ conclusion is drawn.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from bridge.diff.abilities import Abilities
+from bridge.diff.known import KnownModels
 from bridge.diff.pairing import is_compatible
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a full scan listed.
+    """What a read of the registry showed.
 
     Attributes:
-        models: the listed models with their listed versions.
+        models: the models that read differently from what is known, with all their versions.
+        same: models that read as known, their versions too.
         orphans: models that only their versions tell of (made or renamed during the scan).
+        is_complete: whether it was a full scan, so that what it does not show is missing.
         atomic: whether one page held all models, so that none can have been skipped.
-        clock: the registry's own time when the scan began, ms; None where it doesn't tell.
+        clock: the registry's own time when the read began, ms; None where it doesn't tell.
+        latest: the latest timestamp seen, ms: how far the registry's clock has come at least.
+        counted: how many models and versions a full scan showed.
+        abilities: what the registry can do, where the scan found that out.
     """
 
     models: Snapshot
+    same: AbstractSet[str] = frozenset()
     orphans: frozenset[str] = frozenset()
+    is_complete: bool = True
     atomic: bool = True
     clock: int | None = None
+    latest: int = 0
+    counted: tuple[int, int] = (0, 0)
+    abilities: Abilities | None = None
 
 
 class Absence(Enum):
@@ -54,30 +67,29 @@ class Doubt:
     known: RegisteredModel | None = None
 
 
-def vanished(before: Snapshot, listing: Listing) -> list[str]:
-    """Return the names of the known models that the listing does not show, sorted."""
-    return sorted(name for name in before if name not in listing.models)
+def vanished(known: KnownModels, listing: Listing) -> list[str]:
+    """Return the names of the known models that a full scan does not show, sorted."""
+    if not listing.is_complete:
+        return []
+    return sorted(name for name in known if name not in listing.same and name not in listing.models)
 
 
-def doubts(before: Snapshot, listing: Listing) -> list[Doubt]:
-    """Return what has to be asked before ``listing`` can be compared with ``before``."""
-    names = set(listing.orphans) | set(vanished(before, listing))
-    names.update(name for name in _known(before, listing) if _lost_version(before, listing, name))
-    names.update(_twins(before, listing))
-    return [Doubt(name, before.get(name)) for name in sorted(names)]
+def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
+    """Return what has to be asked before ``listing`` can be compared with what is ``known``."""
+    names = set(listing.orphans) | set(vanished(known, listing))
+    if known:
+        names.update(name for name in listing.models if name in known and _lost_version(known, listing, name))
+        names.update(_twins(known, listing))
+    return [Doubt(name, known.get(name)) for name in sorted(names)]
 
 
-def _known(before: Snapshot, listing: Listing) -> Iterable[str]:
-    return (name for name in listing.models if name in before)
-
-
-def _lost_version(before: Snapshot, listing: Listing, name: str) -> bool:
+def _lost_version(known: KnownModels, listing: Listing, name: str) -> bool:
     """Whether a version is missing, or its number stands for another version.
 
     MLflow never gives a version number twice within a model, so the latter means that the
     model itself was replaced between the listing of models and that of versions.
     """
-    old, new = before[name], listing.models[name]
+    old, new = known[name], listing.models[name]
     if old.created != new.created:
         return False
     return any(
@@ -86,27 +98,46 @@ def _lost_version(before: Snapshot, listing: Listing, name: str) -> bool:
     )
 
 
-def _twins(before: Snapshot, listing: Listing) -> Iterable[str]:
+def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
     """Return models that share their creation with another, where one of them is new here.
 
-    A model renamed between two pages is listed under both names; only asking tells it from
-    two models of the same millisecond. The baseline announces nothing, so it asks nothing.
+    A model renamed between two pages is listed under both names, and a read of the latest
+    changes shows its new name alone; only asking tells a rename from two models of the same
+    millisecond. The baseline announces nothing, so it asks nothing.
     """
-    if not before:
-        return ()
-    new = {model.created for name, model in listing.models.items() if name not in before}
-    shared = Counter(model.created for model in listing.models.values() if model.created in new)
-    return [name for name, model in listing.models.items() if shared[model.created] > 1]
+    created = {name: listing.models[name].created for name in listing.models}
+    new = {instant for name, instant in created.items() if not _is_known(known, name, instant)}
+    if not new:
+        return []
+    listed = Counter(created.values())
+    unlisted = [
+        (instant, name)
+        for instant, names in known.created_in(new).items()
+        for name in names
+        if name not in listing.models and (not listing.is_complete or name in listing.same)
+    ]
+    listed.update(instant for instant, _ in unlisted)
+    shared = {instant for instant in new if listed[instant] > 1}
+    return [
+        *(name for name, instant in created.items() if instant in shared),
+        *(name for instant, name in unlisted if instant in shared),
+    ]
+
+
+def _is_known(known: KnownModels, name: str, created: int) -> bool:
+    row = known.row(name)
+    return row is not None and row.created == created
 
 
 def resolve(
-    before: Snapshot, listing: Listing, answers: Answers, *, keep_unknown: bool = True
-) -> dict[str, RegisteredModel]:
-    """Return the snapshot that ``listing`` and the ``answers`` to its doubts amount to.
+    known: KnownModels, listing: Listing, answers: Answers, *, keep_unknown: bool = True
+) -> tuple[dict[str, RegisteredModel], dict[str, RegisteredModel]]:
+    """Return the models that the read is about, as they were and as they are now.
 
     What is unknown stands as before, unless it shows under a new name: a registry that hides
     what it does not have (403 for 404) would else lose every rename.
     """
+    before = {name: known[name] for name in {*listing.models, *answers} if name in known}
     after = dict(listing.models)
     for name, answer in answers.items():
         after.pop(name, None)
@@ -119,14 +150,4 @@ def resolve(
     for model in unknown if keep_unknown else ():
         if sum(is_compatible(model, other) and model.created == other.created for other in new) != 1:
             after[model.name] = model
-    return after
-
-
-def latest_timestamp(snapshot: Snapshot) -> int:
-    """Return the latest timestamp in ``snapshot``: how far the registry's clock has come, in ms."""
-    return max((_latest(model) for model in snapshot.values()), default=0)
-
-
-def _latest(model: RegisteredModel) -> int:
-    versions = (version.updated for version in model.versions.values())
-    return max(model.created, model.updated, *versions)
+    return before, after

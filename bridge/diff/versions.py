@@ -12,7 +12,7 @@ def by_number(model: RegisteredModel) -> list[ModelVersion]:
     return [model.versions[number] for number in sorted(model.versions, key=version_order)]
 
 
-def _known(old: RegisteredModel, version: ModelVersion) -> ModelVersion | None:
+def known_version(old: RegisteredModel, version: ModelVersion) -> ModelVersion | None:
     """Return what was known of this very version: a reused number is another version."""
     known = old.versions.get(version.version)
     return known if known is not None and known.created == version.created else None
@@ -21,12 +21,12 @@ def _known(old: RegisteredModel, version: ModelVersion) -> ModelVersion | None:
 def as_known(old: RegisteredModel, version: ModelVersion) -> ModelVersion:
     """Return what to compare a version with: as it was known, or as it was when created."""
     bare = replace(version, stage=NO_STAGE, tags=(), updated=version.created)
-    return _known(old, version) or bare
+    return known_version(old, version) or bare
 
 
 def created_versions(old: RegisteredModel, new: RegisteredModel) -> list[ModelVersion]:
     """Return the versions that were not known before, ascending."""
-    return [version for version in by_number(new) if _known(old, version) is None]
+    return [version for version in by_number(new) if known_version(old, version) is None]
 
 
 def version_change(
@@ -73,7 +73,7 @@ def transitions(old: RegisteredModel, new: RegisteredModel) -> Iterator[Change]:
                 before=reference.stage,
                 after=version.stage,
                 changed_at=_moved_at(reference, version),
-                flags=() if _known(old, version) else (Flag.FIRST_SEEN,),
+                flags=() if known_version(old, version) else (Flag.FIRST_SEEN,),
             )
 
 

@@ -86,6 +86,9 @@ def _left_behind(differences: Sequence[ModelDifference], known: Identities) -> t
 
 
 def _living_lanes(differences: Sequence[ModelDifference], known: Identities) -> set[str]:
+    """Return the lanes that a new model must not take; none where there is no new model."""
+    if all(one.before is not None for one in differences):
+        return set()
     gone = {one.before.name for one in differences if one.before and one.after is None}
     return {identity.lane for name, identity in known.by_name.items() if name not in gone}
 

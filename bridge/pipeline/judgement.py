@@ -1,18 +1,50 @@
 """What a poll makes of what it found: held or let through, and what is said of it."""
 
-from dataclasses import replace
+import logging
+from collections.abc import Collection
 
 import structlog
 
 from bridge.delivery.guard import Hold
-from bridge.errors import PollHeld
 from bridge.events.event import Event
-from bridge.store.values import Head
+from bridge.store.values import Head, Note
 
 log = structlog.get_logger(__name__)
 
 _TOLD = ("from_stage", "to_stage", "alias", "previous_version", "previous_name")
 """What a log line tells of a change; tags and descriptions can be long, and private."""
+
+_NOTES = {
+    "appeared": (logging.INFO, "model.appeared"),
+    "missed": (logging.INFO, "change.missed"),
+    "held": (logging.ERROR, "poll.held"),
+    "accepted": (logging.WARNING, "hold.accepted"),
+    "lifted": (logging.INFO, "hold.lifted"),
+}
+
+
+class Judgement:
+    """Which holds stand, and which an operator lets through."""
+
+    def __init__(self, accepted: Collection[str], *, is_strict: bool) -> None:
+        """Let through what is ``accepted`` (digests), or everything where that is not ``is_strict``."""
+        self._accepted = accepted
+        self._is_strict = is_strict
+        self.held: list[Hold] = []
+        self.passed: list[Hold] = []
+
+    def is_held(self, hold: Hold | None) -> bool:
+        """Whether ``hold`` stands; take note of it."""
+        if hold is None:
+            return False
+        stands = self._is_strict and hold.digest not in self._accepted
+        (self.held if stands else self.passed).append(hold)
+        return stands
+
+    @property
+    def let_through(self) -> tuple[str, ...]:
+        """The digests of what was let through, so that the same is not held again."""
+        return tuple(hold.digest for hold in self.passed)
 
 
 def report_event(event: Event) -> None:
@@ -27,20 +59,11 @@ def report_event(event: Event) -> None:
     )
 
 
-def check(hold: Hold | None, accepted: frozenset[str], head: Head) -> Head:
-    """Return ``head``, with the hold's digest in it where an operator accepted that.
-
-    Raises:
-        PollHeld: nobody did.
-    """
-    if hold is None:
-        return replace(head, accepted=())
-    if hold.digest in accepted:
-        log.warning("hold.accepted", why=hold.message, digest=hold.digest)
-        return replace(head, accepted=(hold.digest,))
-    if hold.digest in head.accepted:
-        return head
-    raise PollHeld(hold.message, hold.digest)
+def report_note(note: Note) -> None:
+    """Log what the audit trail says beside the events."""
+    known = {"model": note.model, "version": note.version, "detail": note.detail}
+    level, name = _NOTES[note.kind]
+    log.log(level, name, **{key: value for key, value in known.items() if value})
 
 
 def another_database(head: Head) -> str:

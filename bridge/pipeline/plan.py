@@ -1,16 +1,20 @@
 """What a poll amounts to, as a value: the pure middle between reading and committing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from bridge.delivery.routing import Route, Routed, route
+from bridge.diff.changes import ChangeKind
+from bridge.diff.collect import PackedModels
 from bridge.diff.compare import ModelDifference, compare
-from bridge.diff.doubts import Answers, Listing, latest_timestamp, resolve
+from bridge.diff.doubts import Answers, Listing, resolve
+from bridge.diff.known import KnownModels
+from bridge.diff.restrain import restrain
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.events.event import Event
 from bridge.events.synthesis import Identities, Identity, synthesize
-from bridge.store.values import Head
+from bridge.store.values import Head, Note
 
 OVERLAP_MS = 120_000
 """How much later than its own timestamp a row may become visible (clock skew, late commits)."""
@@ -18,73 +22,180 @@ OVERLAP_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known before the poll."""
+    """What was known before the poll; ``counted`` are models and versions."""
 
-    snapshot: Snapshot
+    models: KnownModels
     identities: Identities
     head: Head
+    counted: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: the listing, the answers to its doubts, and our own time when it began, ms."""
+
+    listing: Listing
+    answers: Answers
+    began_ms: int
+
+    def read_at(self, head: Head) -> int:
+        """Return when versions began to be read, by the registry's clock as far as that is known."""
+        return self.began_ms + head.skew if self.listing.clock is None else self.listing.clock
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a poll found, and what is to be committed of it."""
+    """What a poll found, and what is to be committed of it (see `PollCommit`)."""
 
     head: Head
     removed: tuple[str, ...]
-    models: dict[str, tuple[RegisteredModel, Identity]]
+    models: Mapping[str, tuple[RegisteredModel, Identity]]
     events: tuple[Event, ...]
     routed: tuple[Routed, ...]
-    appeared: tuple[str, ...]
     counted: tuple[int, int]
+    unsettled: frozenset[str] = frozenset()
+    settled: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
-def plan(known: Known, listing: Listing, answers: Answers, routes: Sequence[Route], now_ms: int) -> Plan:
-    """Return what the poll amounts to, when every difference is announced."""
-    after = resolve(known.snapshot, listing, answers)
+def plan(
+    known: Known,
+    reading: Reading,
+    routes: Sequence[Route],
+    now_ms: int,
+    held: Collection[ChangeKind] = (),
+) -> Plan:
+    """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
+    before, after = resolve(known.models, reading.listing, reading.answers)
+    if held:
+        after = restrain(before, after, held)
     until = known.head.registry_clock - OVERLAP_MS if known.head.registry_clock else None
-    differences = compare(known.snapshot, after, until)
-    found = _plan(known, after, differences, routes, now_ms)
-    return replace(found, head=_with_clock(found.head, after, listing, now_ms))
+    return _plan(known, reading, compare(before, after, until), routes, now_ms)
 
 
-def plan_silently(known: Known, listing: Listing, answers: Answers, now_ms: int) -> Plan:
+def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
     """Return what it takes to record the registry as it is, and announce nothing."""
-    after = resolve(known.snapshot, listing, answers, keep_unknown=False)
-    found = _plan(known, after, compare(known.snapshot, after), (), now_ms)
-    head = _with_clock(found.head, after, listing, now_ms)
-    return replace(found, head=head, events=(), appeared=())
+    before, after = resolve(known.models, reading.listing, reading.answers, keep_unknown=False)
+    found = _plan(known, reading, compare(before, after), (), now_ms)
+    return replace(found, events=(), notes=())
 
 
-def _with_clock(head: Head, after: Snapshot, listing: Listing, now_ms: int) -> Head:
+def plan_baseline(known: Known, reading: Reading) -> Plan:
+    """Return what it takes to record a registry of which nothing is known yet."""
+    listing, read_at = reading.listing, reading.read_at(known.head)
+    late = {name: model for name, model in reading.answers.items() if isinstance(model, RegisteredModel)}
+    counted = (len(late), sum(len(model.versions) for model in late.values()))
+    return Plan(
+        head=_with_clock(known.head, reading),
+        removed=(),
+        models=_Baseline(listing.models, late),
+        events=(),
+        routed=(),
+        counted=(listing.counted[0] + counted[0], listing.counted[1] + counted[1]),
+        unsettled=frozenset(
+            name
+            for rows in (_rows(listing.models), late)
+            for name, row in rows.items()
+            if not _is_settled(row, read_at)
+        ),
+    )
+
+
+def _rows(models: Snapshot) -> Mapping[str, RegisteredModel]:
+    return models.rows if isinstance(models, PackedModels) else models
+
+
+class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
+    """Models with their first identities, made one by one: there may be 100,000 versions."""
+
+    def __init__(self, listed: Snapshot, late: Snapshot) -> None:
+        self._parts = (late, listed)
+
+    def __getitem__(self, name: str) -> tuple[RegisteredModel, Identity]:
+        model = next(part[name] for part in self._parts if name in part)
+        return model, Identity(name, 0)
+
+    def __iter__(self) -> Iterator[str]:
+        late, listed = self._parts
+        yield from listed
+        yield from (name for name in late if name not in listed)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _is_settled(model: RegisteredModel, read_at: int) -> bool:
+    """Whether nothing of the same timestamp can have become visible since its versions were read."""
+    return read_at > model.updated + OVERLAP_MS
+
+
+def _with_clock(head: Head, reading: Reading) -> Head:
     """Move the instant before which nothing can have been created unseen.
 
     A scan in several pages can have skipped a model that was new then, so it vouches only for
     what the scan before it could see.
     """
-    seen = listing.clock if listing.clock is not None else min(latest_timestamp(after), now_ms)
-    return replace(head, registry_clock=seen if listing.atomic else head.scanned_clock, scanned_clock=seen)
+    listing = reading.listing
+    if not listing.is_complete:
+        return head
+    seen = listing.clock if listing.clock is not None else min(listing.latest, reading.began_ms)
+    return replace(
+        head,
+        registry_clock=seen if listing.atomic else head.scanned_clock,
+        scanned_clock=seen,
+        skew=0 if listing.clock is None else listing.clock - reading.began_ms,
+    )
 
 
 def _plan(
     known: Known,
-    after: Snapshot,
+    reading: Reading,
     differences: Sequence[ModelDifference],
     routes: Sequence[Route],
     now_ms: int,
 ) -> Plan:
     synthesis = synthesize(differences, known.identities, UUID(known.head.state_id), now_ms)
     changed = [one.after for one in differences if one.after is not None]
-    head = replace(
-        known.head,
-        floor=synthesis.floor,
-        past_lanes=dict(synthesis.past_lanes),
-    )
+    read_at = reading.read_at(known.head)
+    head = replace(known.head, floor=synthesis.floor, past_lanes=dict(synthesis.past_lanes))
     return Plan(
-        head=head,
+        head=_with_clock(head, reading),
         removed=tuple(one.before.name for one in differences if one.before is not None),
         models={model.name: (model, synthesis.identities[model.name]) for model in changed},
         events=synthesis.events,
         routed=tuple(route(synthesis.events, routes)),
-        appeared=tuple(one.after.name for one in differences if one.appeared and one.after),
-        counted=(len(after), sum(len(model.versions) for model in after.values())),
+        counted=_counted(known, differences),
+        unsettled=frozenset(model.name for model in changed if not _is_settled(model, read_at)),
+        settled=tuple(_settled(known, reading.listing, differences, read_at)),
+        notes=tuple(_notes(differences, now_ms)),
     )
+
+
+def _counted(known: Known, differences: Sequence[ModelDifference]) -> tuple[int, int]:
+    models, versions = known.counted
+    for one in differences:
+        models += (one.after is not None) - (one.before is not None)
+        versions += len(one.after.versions if one.after else ()) - len(
+            one.before.versions if one.before else ()
+        )
+    return models, versions
+
+
+def _settled(
+    known: Known, listing: Listing, differences: Sequence[ModelDifference], read_at: int
+) -> Iterator[str]:
+    """Yield the models that were read again, late enough, and read as before."""
+    changed = {one.before.name for one in differences if one.before is not None}
+    for name in known.models.unsettled:
+        row = known.models.row(name)
+        was_read = name in listing.same or name in listing.models
+        if row is not None and was_read and name not in changed and _is_settled(row, read_at):
+            yield name
+
+
+def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note]:
+    for one in differences:
+        if one.after is not None and one.appeared:
+            yield Note(now_ms, "appeared", one.after.name)
+        if one.after is not None:
+            yield from (Note(now_ms, "missed", one.after.name, version) for version in one.missed)

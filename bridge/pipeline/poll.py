@@ -1,49 +1,51 @@
 """The poll: registry → outbox. Fetch, compare, synthesize, route, commit."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import structlog
 
 from bridge.config import PollSettings
 from bridge.delivery.entry import Entry
-from bridge.delivery.guard import hold_storm, hold_vanished
 from bridge.delivery.routing import Route
-from bridge.diff.doubts import Answers, Listing, doubts, vanished
 from bridge.errors import (
+    BridgeError,
     PollHeld,
     RegistryError,
     RegistryUnreachable,
     SecretUnavailable,
     StateForeign,
 )
-from bridge.events.synthesis import Identities
+from bridge.pipeline.cadence import Cadence, is_due
 from bridge.pipeline.clock import Clock
-from bridge.pipeline.judgement import another_database, check, report_event
+from bridge.pipeline.judgement import report_event, report_note
+from bridge.pipeline.look import Look, Observation, Order
 from bridge.pipeline.observer import Observer
-from bridge.pipeline.plan import Known, Plan, plan, plan_silently
-from bridge.pipeline.threads import in_thread
+from bridge.pipeline.plan import Plan
+from bridge.pipeline.reads import Read
+from bridge.pipeline.threads import ThreadedCall
 from bridge.registry.base import Deadline, Registry
-from bridge.store.state import PollCommit, State
-from bridge.store.values import Binding, Head, PollRecord
+from bridge.store.commits import PollCommit
+from bridge.store.state import State
+from bridge.store.values import Binding, Note, PollRecord, ReconcileRecord
+
+if TYPE_CHECKING:
+    from bridge.diff.snapshot import RegisteredModel
 
 log = structlog.get_logger(__name__)
 
 _GRACE_S = 5.0
-"""How much longer than the deadline a request under way may take before it is left alone."""
+"""How much longer than the deadline a request under way may take before it is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """What was read of the registry, what was known when it was read, and what follows."""
+class Polled:
+    """What a poll came to: new outbox entries, and what of it is held back, if anything."""
 
-    is_first: bool
-    plan: Plan
-
-
-Planner = Callable[[Known, Listing, Answers, bool], Plan]
+    entries: Sequence[Entry]
+    held: PollHeld | None = None
 
 
 class Poll:
@@ -60,52 +62,57 @@ class Poll:
         observer: Observer,
     ) -> None:
         """Wire a poll; ``binding`` names the configured registry (without its fingerprint)."""
-        self._registry = registry
+        self._look = Look(registry, state, routes, settings, binding, clock)
         self._state = state
-        self._routes = tuple(routes)
         self._settings = settings
-        self._binding = binding
+        self._cadence = Cadence(settings.reconcile_interval, settings.reconcile_share)
         self._clock = clock
         self._observer = observer
         self._has_reported = False
-        self._reading: asyncio.Task[Observation] | None = None
+        self._overlooked: Mapping[str, RegisteredModel] = {}
+        self._reading: ThreadedCall[Observation] | None = None
 
-    async def run(self, accepted: frozenset[str] = frozenset(), within_ms: int | None = None) -> list[Entry]:
-        """Poll once and commit; return the new outbox entries.
+    def due(self) -> list[Read]:
+        """Return what the next poll has to read, one after the other; perhaps nothing.
+
+        A registry that does not say what changed last is read in full, as often as the share allows.
+        """
+        if self._state.head is None:
+            return [Read.FULL]
+        reads = [Read.FAST] if self._has_order() else []
+        return [*reads, Read.FULL] if self._is_full_due() else reads
+
+    def _has_order(self) -> bool:
+        abilities = self._state.abilities
+        return abilities is None or abilities.has_order
+
+    def _is_full_due(self) -> bool:
+        last, head = self._state.last_reconcile, self._state.head
+        if last is None or head is None:
+            return True
+        is_pressing = not self._has_order() or self._standing_hold() is not None
+        spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=is_pressing)
+        return is_due(last, spacing, self._clock.now_ms())
+
+    async def run(
+        self,
+        read: Read = Read.FULL,
+        accepted: frozenset[str] = frozenset(),
+        within_ms: int | None = None,
+    ) -> Polled:
+        """Poll once and commit.
 
         Args:
+            read: how much to read.
             accepted: digests of holds that an operator lets through.
             within_ms: how long it may take, where that is less than ``poll.deadline``.
 
         Raises:
             RegistryError: the registry gave no usable answer; nothing changed.
             SecretUnavailable: a credential for it is not where the configuration says.
-            PollHeld: the difference is too large; nothing changed.
             StateError: the state is another registry's, or cannot be written; nothing changed.
         """
-        began = self._clock.monotonic()
-        outcome = "failed"
-        try:
-            seen = await self._observe(self._announce, accepted, within_ms)
-            hold = hold_storm(seen.plan.routed, self._settings.max_events)
-            check(hold, accepted, seen.plan.head)
-            entries = self._commit(seen.plan, self._record(seen.plan, began))
-            outcome = "ok"
-        except PollHeld as held:
-            outcome = "held"
-            self._state.record_poll(self._held(held, accepted))
-            raise
-        except (RegistryError, SecretUnavailable, StateForeign) as error:
-            self._state.record_poll(self._failed(outcome, str(error)))
-            raise
-        finally:
-            self._observer.poll_finished(outcome, self._clock.monotonic() - began)
-        self._report(seen, entries)
-        return entries
-
-    async def preview(self) -> Plan:
-        """Return what the next poll would commit. Nothing changes, and nothing is held."""
-        return (await self._observe(self._announce, None)).plan
+        return await self._run(Order(read, accepted), within_ms)
 
     async def rebaseline(self) -> Plan:
         """Record the registry as it is, and announce nothing; return what was recorded.
@@ -113,94 +120,54 @@ class Poll:
         Raises:
             RegistryError, SecretUnavailable, StateError: as `run`.
         """
-        began = self._clock.monotonic()
-        found = (await self._observe(self._record_silently, None)).plan
-        self._commit(found, self._record(found, began))
-        return found
+        began_ms = self._clock.now_ms()
+        seen = await self._observe(Order(Read.FULL, holds=False, silently=True), None)
+        self._commit(seen, began_ms)
+        return seen.plan
 
-    def _announce(self, known: Known, listing: Listing, answers: Answers, first: bool) -> Plan:  # noqa: FBT001
-        if first and self._settings.first_run == "baseline":
-            return self._record_silently(known, listing, answers, first)
-        return plan(known, listing, answers, self._routes, self._clock.now_ms())
+    async def preview(self) -> Observation:
+        """Return what the next full poll would commit. Nothing changes, and nothing is held back."""
+        return await self._observe(Order(Read.FULL, holds=False), None)
 
-    def _record_silently(
-        self,
-        known: Known,
-        listing: Listing,
-        answers: Answers,
-        _first: bool,  # noqa: FBT001
-    ) -> Plan:
-        return plan_silently(known, listing, answers, self._clock.now_ms())
+    async def _run(self, order: Order, within_ms: int | None) -> Polled:
+        began, began_ms = self._clock.monotonic(), self._clock.now_ms()
+        outcome = "failed"
+        try:
+            seen = await self._observe(order, within_ms)
+            entries = self._commit(seen, began_ms)
+            held = self._standing_hold()
+            outcome = "held" if held else "ok"
+        except (RegistryError, SecretUnavailable, StateForeign) as error:
+            self._note_failure(error, order.read, began_ms)
+            raise
+        finally:
+            self._observer.poll_finished(outcome, self._clock.monotonic() - began)
+        self._report(seen, entries)
+        return Polled(entries, held)
 
-    async def _observe(
-        self, planner: Planner, accepted: frozenset[str] | None, within_ms: int | None = None
-    ) -> Observation:
-        """Read the registry and plan in a thread, within the deadline and a little grace."""
-        if self._reading is not None and not self._reading.done():
+    async def _observe(self, order: Order, within_ms: int | None) -> Observation:
+        """Look in a thread, within the deadline and a little grace; then cut it off."""
+        if self._reading is not None and self._reading.is_running():
             msg = "the registry is still holding up the read of an earlier poll"
             raise RegistryUnreachable(msg)
         allowed = self._settings.deadline
         deadline = Deadline.after(allowed if within_ms is None else min(within_ms, allowed))
-        reading = asyncio.ensure_future(in_thread(lambda: self._read(deadline, planner, accepted)))
-        reading.add_done_callback(lambda task: task.cancelled() or task.exception())
-        self._reading = reading
-        done, _ = await asyncio.wait(
-            {reading}, timeout=deadline.remaining() + (_GRACE_S if within_ms is None else 0)
-        )
+        self._reading = ThreadedCall(lambda: self._look.take(order, self._overlooked, deadline))
+        grace = _GRACE_S if within_ms is None else 0
+        done, _ = await asyncio.wait({self._reading.result}, timeout=deadline.remaining() + grace)
         if not done:
+            self._reading.cut_off()
             msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
             raise RegistryUnreachable(msg)
-        return reading.result()
+        return self._reading.result.result()
 
-    def _read(self, deadline: Deadline, planner: Planner, accepted: frozenset[str] | None) -> Observation:
-        fingerprint = self._registry.fingerprint(deadline)
-        known = self._known(fingerprint)
-        listing = self._registry.scan(deadline)
-        if accepted is not None:
-            gone = vanished(known.snapshot, listing)
-            hold = hold_vanished(len(known.snapshot), gone, self._settings.max_vanished)
-            known = replace(known, head=check(hold, accepted, known.head))
-        answers = self._registry.ask(doubts(known.snapshot, listing), deadline)
-        first = self._state.head is None
-        return Observation(first, planner(known, listing, answers, first))
+    def _standing_hold(self) -> PollHeld | None:
+        last = self._state.last_poll
+        return PollHeld(last.held, last.held_digest) if last and last.held_digest else None
 
-    def _known(self, fingerprint: str | None) -> Known:
-        head = self._state.head
-        if head is None:
-            binding = replace(self._binding, fingerprint=fingerprint)
-            fresh = Head(str(uuid4()), self._clock.now_ms(), binding.uri, binding.workspace, fingerprint)
-            return Known({}, Identities(), fresh)
-        if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:
-            raise StateForeign(another_database(head))
-        return Known(
-            dict(self._state.known()),
-            self._state.identities(),
-            replace(head, fingerprint=head.fingerprint or fingerprint),
-        )
-
-    def _record(self, found: Plan, began: float) -> PollRecord:
-        now_ms = self._clock.now_ms()
-        models, versions = found.counted
-        return PollRecord(
-            attempted_at=now_ms,
-            outcome="ok",
-            succeeded_at=now_ms,
-            duration_ms=round((self._clock.monotonic() - began) * 1000),
-            models=models,
-            versions=versions,
-            events=len(found.events),
-        )
-
-    def _failed(self, outcome: str, error: str, digest: str = "") -> PollRecord:
-        now_ms = self._clock.now_ms()
-        before = self._state.last_poll or PollRecord(now_ms, outcome)
-        return replace(before, attempted_at=now_ms, outcome=outcome, error=error, held_digest=digest)
-
-    def _held(self, held: PollHeld, accepted: frozenset[str]) -> PollRecord:
-        """Note a hold beside those already accepted, so that accepting it next lets all through."""
-        return self._failed("held", str(held), "+".join(sorted({*accepted, held.digest})))
-
-    def _commit(self, found: Plan, record: PollRecord) -> list[Entry]:
+    def _commit(self, seen: Observation, began_ms: int) -> list[Entry]:
+        now_ms, found = self._clock.now_ms(), seen.plan
+        record = self._record(seen, began_ms, now_ms)
         commit = PollCommit(
             head=found.head,
             record=record,
@@ -208,20 +175,74 @@ class Poll:
             models=found.models,
             events=found.events,
             routed=found.routed,
-            at=self._clock.now_ms(),
+            at=now_ms,
+            unsettled=found.unsettled,
+            settled=found.settled,
+            notes=(*found.notes, *self._news(seen, now_ms)),
+            reconciled=ReconcileRecord(began_ms, now_ms - began_ms, went_well=True)
+            if seen.read is Read.FULL
+            else None,
+            abilities=seen.abilities,
         )
-        return self._state.commit_poll(commit)
+        entries = self._state.commit_poll(commit)
+        self._overlooked = seen.overlooked
+        for note in commit.notes:
+            report_note(note)
+        return entries
+
+    def _news(self, seen: Observation, now_ms: int) -> Iterator[Note]:
+        """Yield what is new about holds; only a full scan can tell that one is no more."""
+        before = self._standing_hold()
+        known = before.digest.split("+") if before else []
+        yield from (Note(now_ms, "accepted", detail=hold.message) for hold in seen.accepted)
+        yield from (
+            Note(now_ms, "held", detail=hold.message) for hold in seen.held if hold.digest not in known
+        )
+        if before and seen.read is Read.FULL and not seen.held and not seen.accepted:
+            yield Note(now_ms, "lifted", detail=str(before))
+
+    def _record(self, seen: Observation, began_ms: int, now_ms: int) -> PollRecord:
+        """Note how the poll went. A hold stands until a full scan finds nothing to hold."""
+        before = self._state.last_poll
+        held, digest = "; ".join(hold.message for hold in seen.held), "+".join(h.digest for h in seen.held)
+        if seen.read is Read.FAST and before is not None:
+            held, digest = before.held, before.held_digest
+        models, versions = seen.plan.counted
+        return PollRecord(
+            attempted_at=now_ms,
+            outcome="held" if held else "ok",
+            succeeded_at=now_ms,
+            duration_ms=now_ms - began_ms,
+            models=models,
+            versions=versions,
+            events=len(seen.plan.events),
+            held=held,
+            held_digest=digest,
+            kind=seen.read.value,
+            read_from=seen.read_from,
+        )
+
+    def _note_failure(self, error: BridgeError, read: Read, began_ms: int) -> None:
+        now_ms = self._clock.now_ms()
+        before = self._state.last_poll or PollRecord(now_ms, "failed")
+        record = replace(before, attempted_at=now_ms, outcome="failed", error=str(error))
+        scan = ReconcileRecord(began_ms, now_ms - began_ms, went_well=False) if read is Read.FULL else None
+        self._state.record_poll(record, scan)
 
     def _report(self, seen: Observation, entries: Sequence[Entry]) -> None:
         models, versions = seen.plan.counted
         if seen.is_first:
             log.info("baseline.taken", models=models, versions=versions)
-        for name in seen.plan.appeared:
-            log.info("model.appeared", model=name)
         for event in seen.plan.events:
             self._observer.event_observed(event.type.value)
             report_event(event)
         news = seen.plan.events or not self._has_reported
         self._has_reported = True
         report = log.info if news else log.debug
-        report("poll.committed", events=len(seen.plan.events), entries=len(entries), models=models)
+        report(
+            "poll.committed",
+            events=len(seen.plan.events),
+            entries=len(entries),
+            models=models,
+            read=seen.read.value,
+        )

@@ -1,38 +1,68 @@
 """Run a blocking call beside the event loop, without ever being held up by it."""
 
 import asyncio
+import ctypes
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-async def in_thread(call: Callable[[], T]) -> T:
-    """Return what ``call`` returns, from a daemon thread of its own.
+class CutOff(BaseException):
+    """Raised inside a thread that is to end; no ``except Exception`` on its way takes it."""
+
+
+class ThreadedCall(Generic[T]):
+    """A call in a daemon thread of its own; ``result`` is what it comes to.
 
     A pool's threads are joined when the interpreter ends, so a server that trickles could
     hold up the exit for ever; a daemon thread cannot. Cancelling stops the waiting only.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    def __init__(self, call: Callable[[], T]) -> None:
+        """Start ``call``."""
+        self._loop = asyncio.get_running_loop()
+        self.result: asyncio.Future[T] = self._loop.create_future()
+        self.result.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self._call = call
+        self._has_ended = False
+        self._thread = threading.Thread(target=self._work, name="registry", daemon=True)
+        self._thread.start()
 
-    def work() -> None:
+    def _work(self) -> None:
         try:
-            result, error = call(), None
+            result, error = self._call(), None
         except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
             result, error = None, caught
+        self._has_ended = True
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
+            self._loop.call_soon_threadsafe(self._settle, result, error)
 
-    Thread(target=work, name="registry", daemon=True).start()
-    return await future
+    def _settle(self, result: T | None, error: BaseException | None) -> None:
+        if self.result.cancelled():
+            return
+        if error is not None:
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(result)  # type: ignore[arg-type]
+
+    def is_running(self) -> bool:
+        """Whether the call is still running."""
+        return not self._has_ended
+
+    def cut_off(self) -> None:
+        """End the call at its next step in Python, such as the next byte of a trickling answer.
+
+        MLflow's client knows a timeout for each read only, so an answer that comes byte by byte
+        has no end of its own (CPython, *PyThreadState_SetAsyncExc*).
+        """
+        self.result.cancel()
+        number = ctypes.c_ulong(self._thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Return what ``call`` returns, from a thread."""
+    return await ThreadedCall(call).result

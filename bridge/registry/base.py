@@ -1,11 +1,14 @@
 """What the bridge asks of a registry."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.diff.abilities import Abilities
 from bridge.diff.doubts import Answers, Doubt, Listing
+from bridge.diff.known import KnownModels
+from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
 
 
@@ -47,15 +50,40 @@ class Deadline:
 class Registry(Protocol):
     """Read access to a registry. Every call blocks, and belongs in a worker thread.
 
-    Each raises `RegistryUnreachable` or `RegistryRefused` where it gets no usable answer.
+    Each raises `RegistryUnreachable` or `RegistryRefused` where it gets no usable answer. A row
+    is a model without its versions.
     """
+
+    def expect(self, abilities: Abilities) -> None:
+        """Take what was found out earlier for granted, until a scan meets another server."""
+        ...
 
     def fingerprint(self, deadline: Deadline) -> str | None:
         """Return what identifies the registry's database, or None where that can't be read."""
         ...
 
-    def scan(self, deadline: Deadline) -> Listing:
-        """List all models and all versions, page by page."""
+    def scan(self, known: KnownModels, deadline: Deadline, *, with_facts: bool) -> Listing:
+        """List all models and all versions, page by page, against what is ``known``.
+
+        ``with_facts`` keeps what only the event of a version's creation tells.
+        """
+        ...
+
+    def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
+        """Yield, for models and for prompts if those are wanted, the rows updated last, page by page.
+
+        A row can come twice.
+        """
+        ...
+
+    def rows(self, names: Collection[str], deadline: Deadline) -> Sequence[RegisteredModel]:
+        """Return the rows of those of these models that there are to see."""
+        ...
+
+    def with_versions(
+        self, rows: Sequence[RegisteredModel], deadline: Deadline
+    ) -> Mapping[str, RegisteredModel]:
+        """Return these models with their versions, which are read now."""
         ...
 
     def ask(self, doubts: Sequence[Doubt], deadline: Deadline) -> Answers:

@@ -1,21 +1,40 @@
-"""What time it is at the registry."""
+"""What an MLflow server says of itself: its version, and what time it is there."""
 
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+_LONGEST_VERSION = 40
+_OK = 200
 
-def registry_clock(uri: str) -> int | None:
-    """Return the registry's own time in ms, from the ``Date`` of any answer, to the second.
 
-    RFC 9110, 6.6.1. None where the registry is not asked over HTTP, or does not tell. The
-    request goes through MLflow's own client code, with its credentials, headers and TLS.
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A server's version, empty where it doesn't tell, and its time in ms, to the second, where it does."""
+
+    server: str = ""
+    clock: int | None = None
+
+
+def greet(uri: str) -> Greeting:
+    """Ask an MLflow server for its version; its clock comes with any answer.
+
+    RFC 9110, 6.6.1 (``Date``); MLflow, *GET /version*. Nothing is known of a registry that is
+    not asked over HTTP. The request goes through MLflow's own client code, with its
+    credentials, headers and TLS.
     """
     if not uri.startswith(("http://", "https://")):
-        return None
+        return Greeting()
     from mlflow.utils.credentials import get_default_host_creds  # noqa: PLC0415
     from mlflow.utils.rest_utils import http_request  # noqa: PLC0415
 
     answer = http_request(get_default_host_creds(uri), "/version", "GET", raise_on_status=False)
+    text = answer.text.strip() if answer.status_code == _OK else ""
+    is_version = 0 < len(text) <= _LONGEST_VERSION and text[0].isdigit() and text.isprintable()
+    return Greeting(f"MLflow {text}" if is_version else "", _time(answer.headers.get("Date", "")))
+
+
+def _time(date: str) -> int | None:
     try:
-        return int(parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() * 1000)
+        return int(parsedate_to_datetime(date).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

@@ -1,11 +1,25 @@
 """MLflow's entities as our values. Pure, but for the names of MLflow's attributes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bridge.diff.snapshot import NO_STAGE, ModelVersion, RegisteredModel, pairs
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 """The tag by which MLflow keeps prompts apart from models in the same tables."""
+
+
+PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
+"""Selects prompts. MLflow's client adds the contrary to every filter that does not name the tag."""
+
+ANY_NAME = f"name != '::{PROMPT_TAG}'"
+"""Selects every model (none of today has a colon in its name), and names the tag, so that the
+client leaves the filter as it is: a 2.9 server would read the client's own as *has the tag*."""
+
+
+def conditions(*parts: str) -> str | None:
+    """Return a ``filter_string`` of those of ``parts`` that are not empty."""
+    return " AND ".join(filter(None, parts)) or None
 
 
 def model_of(entity: Any) -> RegisteredModel:
@@ -55,3 +69,8 @@ def name_filter(name: str) -> str:
     if '"' not in name:
         return f'name = "{name}"'
     return "name LIKE '{}'".format(name.replace("'", "_"))
+
+
+def names_filter(names: Sequence[str]) -> str:
+    """Return a ``filter_string`` that selects models by their names, which hold no single quotes."""
+    return "name IN ({})".format(",".join(f"'{name}'" for name in names))

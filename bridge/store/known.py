@@ -1,32 +1,88 @@
-"""The last committed snapshot, as a mapping."""
+"""The last committed snapshot, as a mapping over its documents."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 
+from bridge.diff.known import KnownModels
+from bridge.diff.packing import unpack_model, unpack_row
 from bridge.diff.snapshot import RegisteredModel
-from bridge.store.base import Documents
-from bridge.store.packing import unpack_model
+from bridge.events.synthesis import Identity
+from bridge.store.base import Document, Documents
 
 MODELS = "models"
 """The table of models, by name."""
 
+UNSETTLED = "unsettled"
+"""The member that marks a model whose versions have to be read again."""
 
-class KnownModels(Mapping[str, RegisteredModel]):
+
+class StoredModels(KnownModels):
     """The last committed snapshot; models are unpacked as they are asked for."""
+
+    def __init__(self, documents: Documents, unsettled: Collection[str]) -> None:
+        """Look into ``documents``."""
+        self._documents = documents
+        self._unsettled = unsettled
+
+    def _document(self, name: str) -> Document:
+        document = self._documents.get(MODELS, name)
+        if document is None:
+            raise KeyError(name)
+        return document
+
+    def __getitem__(self, name: str) -> RegisteredModel:
+        """Return a model."""
+        return unpack_model(name, self._document(name))
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a model of that name is known."""
+        return isinstance(name, str) and self._documents.get(MODELS, name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return (name for name, _ in self._documents.items(MODELS))
+
+    def __len__(self) -> int:
+        """Return how many models are known."""
+        return self._documents.count(MODELS)
+
+    def row(self, name: str) -> RegisteredModel | None:
+        """Return a model without its versions, or None where it is not known."""
+        document = self._documents.get(MODELS, name)
+        return unpack_row(name, document) if document is not None else None
+
+    def packed(self, name: str) -> str:
+        """Return a known model's versions packed."""
+        text: str = self._document(name)["versions"]
+        return text
+
+    def created_in(self, instants: Collection[int]) -> Mapping[int, list[str]]:
+        """Return the names of the models that were created in these milliseconds."""
+        found: dict[int, list[str]] = defaultdict(list)
+        for name, document in self._documents.items(MODELS):
+            if document["created"] in instants:
+                found[document["created"]].append(name)
+        return found
+
+    @property
+    def unsettled(self) -> Collection[str]:
+        """Models whose versions have to be read again."""
+        return self._unsettled
+
+
+class StoredIdentities(Mapping[str, Identity]):
+    """Lanes and generations of the known models; read as they are asked for."""
 
     def __init__(self, documents: Documents) -> None:
         """Look into ``documents``."""
         self._documents = documents
 
-    def __getitem__(self, name: str) -> RegisteredModel:
-        """Return a model."""
+    def __getitem__(self, name: str) -> Identity:
+        """Return a model's identity."""
         document = self._documents.get(MODELS, name)
         if document is None:
             raise KeyError(name)
-        return unpack_model(name, document)
-
-    def __contains__(self, name: object) -> bool:
-        """Whether a model of that name is known."""
-        return isinstance(name, str) and self._documents.get(MODELS, name) is not None
+        return Identity(document["lane"], document["generation"])
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""

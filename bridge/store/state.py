@@ -1,44 +1,33 @@
 """The state in the words of the domain: known models, events, outbox; over any `Documents`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from bridge.delivery.entry import Entry, Status
-from bridge.delivery.routing import Routed
-from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.abilities import Abilities
+from bridge.diff.known import KnownModels
+from bridge.diff.packing import count_versions
 from bridge.events.event import Event
-from bridge.events.synthesis import Identities, Identity
-from bridge.store.base import Document, Documents, Writes
-from bridge.store.known import MODELS, KnownModels
-from bridge.store.packing import count_versions, pack_model
+from bridge.events.synthesis import Identities
+from bridge.store.base import Documents
+from bridge.store.commits import (
+    ABILITIES,
+    AUDIT,
+    EVENTS,
+    HEAD,
+    META,
+    OUTBOX,
+    POLL,
+    RECONCILE,
+    PollCommit,
+    new_entries,
+    outbox_writes,
+    writes_of,
+)
+from bridge.store.known import MODELS, UNSETTLED, StoredIdentities, StoredModels
 from bridge.store.summary import Tally
-from bridge.store.values import ClockRecord, Head, PollRecord, SinkSummary
+from bridge.store.values import ClockRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
 
-_META, _EVENTS, _OUTBOX = "meta", "events", "outbox"
-_HEAD, _POLL, _PRUNED, _CLOCK, _ORPHANS = "head", "poll", "pruned", "clock", "orphans"
-
-
-@dataclass(frozen=True, slots=True)
-class PollCommit:
-    """What one poll makes durable, all at once.
-
-    Attributes:
-        head: the state's facts afterwards, but for ``sequence``, which the commit counts on.
-        record: how the poll went.
-        removed: names under which no model is known any more.
-        models: models that read differently, with their identities, by name.
-        events: what was observed, in order.
-        routed: what is to be delivered, in order.
-        at: now, ms since the epoch.
-    """
-
-    head: Head
-    record: PollRecord
-    removed: Sequence[str]
-    models: Mapping[str, tuple[RegisteredModel, Identity]]
-    events: Sequence[Event]
-    routed: Sequence[Routed]
-    at: int
+_PRUNED, _CLOCK, _ORPHANS = "pruned", "clock", "orphans"
 
 
 class State:
@@ -48,31 +37,32 @@ class State:
         """Work on ``documents``."""
         self._documents = documents
         self._tally: Tally | None = None
+        self._unsettled: set[str] | None = None
 
     @property
     def head(self) -> Head | None:
         """The state's facts, or None before the baseline."""
-        document = self._documents.get(_META, _HEAD)
+        document = self._documents.get(META, HEAD)
         return Head.from_document(document) if document else None
 
     @property
     def last_poll(self) -> PollRecord | None:
         """How the last poll went, or None before the first."""
-        document = self._documents.get(_META, _POLL)
+        document = self._documents.get(META, POLL)
         return PollRecord.from_document(document) if document else None
 
     def known(self) -> KnownModels:
         """Return the last committed snapshot."""
-        return KnownModels(self._documents)
+        if self._unsettled is None:
+            self._unsettled = {name for name, doc in self._documents.items(MODELS) if UNSETTLED in doc}
+        return StoredModels(self._documents, self._unsettled)
 
     def identities(self) -> Identities:
         """Return lanes and generations of the known models."""
         head = self.head
-        by_name = {
-            name: Identity(document["lane"], document["generation"])
-            for name, document in self._documents.items(MODELS)
-        }
-        return Identities(by_name, head.floor if head else 0, head.past_lanes if head else {})
+        return Identities(
+            StoredIdentities(self._documents), head.floor if head else 0, head.past_lanes if head else {}
+        )
 
     def count_models(self) -> tuple[int, int]:
         """Return how many models and how many versions are known."""
@@ -85,43 +75,52 @@ class State:
         Raises:
             StateUnwritable: nothing of it took effect.
         """
-        sequence = commit.head.sequence
-        entries = [
-            _entry(routed, sequence + number, commit.at)
-            for number, routed in enumerate(commit.routed, start=1)
-        ]
-        head = replace(commit.head, sequence=sequence + len(entries))
-        models: dict[str, Document | None] = dict.fromkeys(commit.removed)
-        models.update({name: _model_document(*known) for name, known in commit.models.items()})
-        self._documents.commit(
-            {
-                _META: {_HEAD: head.to_document(), _POLL: commit.record.to_document()},
-                MODELS: models,
-                _EVENTS: {event.id: event.to_document() for event in commit.events},
-                **_outbox(entries),
-            }
-        )
+        entries = new_entries(commit)
+        self._documents.commit(writes_of(commit, entries, self._documents))
         self._count(entries)
+        self._note_settled(commit)
         return entries
 
-    def record_poll(self, record: PollRecord) -> None:
+    def _note_settled(self, commit: PollCommit) -> None:
+        if self._unsettled is not None:
+            gone = {*commit.removed, *commit.models, *commit.settled}
+            self._unsettled = (self._unsettled - gone) | set(commit.unsettled)
+
+    def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
         """Note how a poll went that changed nothing.
 
         Raises:
             StateUnwritable: it was not noted.
         """
-        self._documents.commit({_META: {_POLL: record.to_document()}})
+        scanned = {RECONCILE: reconciled.to_document()} if reconciled else {}
+        self._documents.commit({META: {POLL: record.to_document(), **scanned}})
+
+    @property
+    def last_reconcile(self) -> ReconcileRecord | None:
+        """The last full scan, or None before the first."""
+        document = self._documents.get(META, RECONCILE)
+        return ReconcileRecord.from_document(document) if document else None
+
+    @property
+    def abilities(self) -> Abilities | None:
+        """What the registry was found to be able to do, or None before the first poll."""
+        document = self._documents.get(META, ABILITIES)
+        return Abilities(**document) if document else None
+
+    def notes(self) -> Iterator[Note]:
+        """Yield what the audit trail says beside the events, oldest first."""
+        return (Note.from_document(document) for _, document in self._documents.items(AUDIT))
 
     @property
     def clock(self) -> ClockRecord | None:
         """How the clocks stood when that was last noted."""
-        document = self._documents.get(_META, _CLOCK)
+        document = self._documents.get(META, _CLOCK)
         return ClockRecord.from_document(document) if document else None
 
     @property
     def orphaned_since(self) -> Mapping[str, int]:
         """Since when each sink that has pending entries has been missing, ms since the epoch."""
-        return self._documents.get(_META, _ORPHANS) or {}
+        return self._documents.get(META, _ORPHANS) or {}
 
     def note(self, clock: ClockRecord, orphaned_since: Mapping[str, int]) -> None:
         """Note how the clocks stand and which sinks are missing, where that is news.
@@ -130,8 +129,8 @@ class State:
             StateUnwritable: it was not noted.
         """
         news = {_CLOCK: clock.to_document(), _ORPHANS: dict(orphaned_since)}
-        if any((self._documents.get(_META, key) or {}) != value for key, value in news.items()):
-            self._documents.commit({_META: news})
+        if any((self._documents.get(META, key) or {}) != value for key, value in news.items()):
+            self._documents.commit({META: news})
 
     def write_head(self, head: Head) -> None:
         """Replace the state's facts (to bind it to a registry that moved).
@@ -139,16 +138,16 @@ class State:
         Raises:
             StateUnwritable: they stay as they were.
         """
-        self._documents.commit({_META: {_HEAD: head.to_document()}})
+        self._documents.commit({META: {HEAD: head.to_document()}})
 
     def event(self, event_id: str) -> Event | None:
         """Return a recorded event."""
-        document = self._documents.get(_EVENTS, event_id)
+        document = self._documents.get(EVENTS, event_id)
         return Event.from_document(document) if document else None
 
     def entries(self) -> Iterator[Entry]:
         """Yield every outbox entry that is still kept, in no particular order."""
-        return (Entry.from_document(document) for _, document in self._documents.items(_OUTBOX))
+        return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
 
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
@@ -161,7 +160,7 @@ class State:
         Raises:
             StateUnwritable: the entries stand as before.
         """
-        self._documents.commit(_outbox(entries))
+        self._documents.commit(outbox_writes(entries))
         self._count(entries)
 
     def summaries(self) -> dict[str, SinkSummary]:
@@ -177,7 +176,7 @@ class State:
     @property
     def pruned_at(self) -> int | None:
         """When history was last pruned, ms since the epoch."""
-        document = self._documents.get(_META, _PRUNED)
+        document = self._documents.get(META, _PRUNED)
         return document["at"] if document else None
 
     def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
@@ -193,19 +192,21 @@ class State:
         needed = {entry.event_id for entry in kept}
         events = [
             key
-            for key, document in self._documents.items(_EVENTS)
+            for key, document in self._documents.items(EVENTS)
             if key not in needed and document["observed_at"] < delivered_before
         ]
+        notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
         self._documents.commit(
             {
-                _META: {_PRUNED: {"at": now_ms}},
-                _OUTBOX: dict.fromkeys(str(entry.id) for entry in old),
-                _EVENTS: dict.fromkeys(events),
+                META: {_PRUNED: {"at": now_ms}},
+                OUTBOX: dict.fromkeys(str(entry.id) for entry in old),
+                EVENTS: dict.fromkeys(events),
+                AUDIT: dict.fromkeys(notes),
             }
         )
         if self._tally is not None:
             self._tally.remove(old)
-        return len(old) + len(events)
+        return len(old) + len(events) + len(notes)
 
     def size(self) -> int:
         """Return how much room the state takes, in bytes."""
@@ -214,19 +215,6 @@ class State:
     def close(self) -> None:
         """Let go of the state."""
         self._documents.close()
-
-
-def _entry(routed: Routed, number: int, now_ms: int) -> Entry:
-    event = routed.event
-    return Entry(number, routed.sink, event.lane, event.id, routed.event_name, now_ms)
-
-
-def _model_document(model: RegisteredModel, identity: Identity) -> Document:
-    return {**pack_model(model), "lane": identity.lane, "generation": identity.generation}
-
-
-def _outbox(entries: Sequence[Entry]) -> Writes:
-    return {_OUTBOX: {str(entry.id): entry.to_document() for entry in entries}}
 
 
 def _split(entries: Iterator[Entry], limits: Mapping[Status, int]) -> tuple[list[Entry], list[Entry]]:

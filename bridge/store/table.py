@@ -20,6 +20,7 @@ from bridge.store.journal import Journal
 Tables = dict[str, dict[str, dict[str, Any]]]
 
 _CHUNK = 500
+_LARGE = 2_000
 _SLACK_BYTES = 1 << 20
 _SLACK_FACTOR = 2
 
@@ -61,12 +62,26 @@ class JournalStorage(Storage):
         Raises:
             StateUnwritable: neither happened.
         """
+        if sum(map(len, writes.values())) > _LARGE:
+            self._replace(writes)
+            return
         if self._journal.must_rewrite:
             self.compact()
         self._journal.append({"w": writes})
         _apply(self._tables, writes)
         if self._journal.length > _SLACK_FACTOR * self._compacted_length + _SLACK_BYTES:
             self._compact_later_if_not_now()
+
+    def _replace(self, writes: Writes) -> None:
+        """Write a large change, such as a baseline, as a new journal: in one step, but many records.
+
+        As one record it would be in memory several times over.
+        """
+        tables = {name: dict(rows) for name, rows in self._tables.items()}
+        _apply(tables, writes)
+        self._journal.rewrite(_chunks(tables))
+        self._tables = tables
+        self._compacted_length = self._journal.length
 
     def _compact_later_if_not_now(self) -> None:
         """Compact; where there is no room for it, the commit stands and a later one tries again."""

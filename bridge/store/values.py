@@ -48,6 +48,8 @@ class Head(_Documented):
         registry_clock: by the registry's own clock, ms: whatever was created well before this
             was there to be seen, so that it can't be new.
         scanned_clock: the same clock when the last scan began.
+        skew: how far the registry's clock was ahead of ours then, ms.
+        noted: how many notes the audit trail was given so far.
         accepted: digests of holds that an operator accepted; the same is not held again.
     """
 
@@ -61,6 +63,8 @@ class Head(_Documented):
     past_lanes: Mapping[str, str] = field(default_factory=dict)
     registry_clock: int = 0
     scanned_clock: int = 0
+    skew: int = 0
+    noted: int = 0
     accepted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -90,8 +94,9 @@ class ClockRecord(_Documented):
 class PollRecord(_Documented):
     """The last poll, for `status`. Times are ms since the epoch, durations ms.
 
-    ``outcome`` is one of ``ok``, ``failed`` and ``held``; ``held_digest`` names the
-    difference that waits for an operator.
+    ``outcome`` is one of ``ok``, ``failed`` and ``held``; ``error`` says why it failed. ``held``
+    says what waits for an operator, and ``held_digest`` names it, whatever came of the poll. ``kind`` is how the registry was read (``fast`` or
+    ``full``), ``read_from`` when that began, by the registry's clock, where it went well.
     """
 
     attempted_at: int
@@ -102,7 +107,35 @@ class PollRecord(_Documented):
     versions: int = 0
     events: int = 0
     error: str = ""
+    held: str = ""
     held_digest: str = ""
+    kind: str = ""
+    read_from: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileRecord(_Documented):
+    """The last full scan: when it began (ms since the epoch), what it took, and whether it went well."""
+
+    at: int
+    duration_ms: int
+    went_well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note(_Documented):
+    """What the audit trail says beside the events. ``at`` is ms since the epoch.
+
+    ``kind`` is ``appeared`` (a model came into view late and was taken into the baseline),
+    ``missed`` (something happened to a version between two looks that left no other trace),
+    ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more).
+    """
+
+    at: int
+    kind: str
+    model: str = ""
+    version: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ import pytest
 from support.receiver import Answer, RawReceiver, WebServer, free_port
 
 from bridge.config import RegistrySettings
+from bridge.diff.abilities import Abilities
 from bridge.diff.compare import compare
 from bridge.diff.doubts import Absence, Doubt
+from bridge.diff.known import PlainModels
 from bridge.errors import RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
@@ -22,7 +24,7 @@ def soon(seconds: float = 30) -> Deadline:
 
 
 def scanned(server, name: str):
-    return reader(server.url).scan(soon()).models.get(name)
+    return reader(server.url).scan(PlainModels(), soon(), with_facts=True).models.get(name)
 
 
 NAMES = [
@@ -66,18 +68,59 @@ def test_a_model_is_read_in_full_whatever_its_name(server, client, name) -> None
 
 
 def test_a_scan_goes_through_all_pages(server, client, monkeypatch) -> None:
-    monkeypatch.setattr("bridge.registry.mlflow_reader._MODELS_PAGE", 2)
-    monkeypatch.setattr("bridge.registry.mlflow_reader._VERSIONS_PAGE", 3)
+    monkeypatch.setattr("bridge.registry.searches.MODELS_PAGE", 2)
+    monkeypatch.setattr("bridge.registry.searches.VERSIONS_PAGE", 3)
     for number in range(5):
         client.create_registered_model(f"page-{number}")
         client.create_model_version(f"page-{number}", "s3://b/x")
         client.create_model_version(f"page-{number}", "s3://b/y")
 
-    listing = reader(server.url).scan(soon())
+    listing = reader(server.url).scan(PlainModels(), soon(), with_facts=True)
 
     assert not listing.atomic
     assert listing.orphans == frozenset()
     assert all(len(listing.models[f"page-{number}"].versions) == 2 for number in range(5))
+
+
+def latest(registry: MlflowRegistry) -> list[list[str]]:
+    return [[row.name for row in page] for pages in registry.latest(soon()) for page in pages]
+
+
+def test_the_models_changed_last_come_first_a_few_and_then_all(server, client) -> None:
+    for number in range(7):
+        client.create_registered_model(f"recent-{number}")
+    client.create_model_version("recent-2", "s3://b/x")
+
+    first, second, *_ = latest(reader(server.url))
+
+    assert first == ["recent-2", *(f"recent-{number}" for number in (6, 5, 4, 3))]
+    assert second[:7] == [*first, "recent-1", "recent-0"]
+
+
+def test_rows_are_read_by_name_whatever_the_names(server, client) -> None:
+    names = ["row plain", "row's", 'row "quoted"', "row ' and \""]
+    for name in names:
+        client.create_registered_model(name, tags={"k": "v"})
+        client.create_model_version(name, "s3://b/x")
+        client.set_registered_model_alias(name, "champion", "1")
+    registry = reader(server.url)
+
+    rows = registry.rows([*names, "row of nobody"], soon())
+
+    assert sorted(row.name for row in rows) == sorted(names)
+    assert {(row.tags, row.aliases, len(row.versions)) for row in rows} == {
+        ((("k", "v"),), (("champion", "1"),), 0)
+    }
+    complete = registry.with_versions(rows, soon())
+    assert {name: scanned(server, name) for name in names} == complete
+
+
+def test_what_a_server_can_do_is_found_out_by_asking(server) -> None:
+    import mlflow
+
+    found = reader(server.url).scan(PlainModels(), soon(), with_facts=False).abilities
+
+    assert found == Abilities(f"MLflow {mlflow.__version__}")
 
 
 def test_what_a_point_read_says(server, client) -> None:
@@ -134,8 +177,8 @@ def test_prompts_are_left_out_unless_asked_for(server, client) -> None:
     client.create_prompt("greeting")
     client.create_prompt_version("greeting", "hi")
 
-    without = reader(server.url).scan(soon())
-    included = reader(server.url, include_prompts=True).scan(soon())
+    without = reader(server.url).scan(PlainModels(), soon(), with_facts=True)
+    included = reader(server.url, include_prompts=True).scan(PlainModels(), soon(), with_facts=True)
 
     assert "greeting" not in without.models
     assert "greeting" not in without.orphans
@@ -147,7 +190,7 @@ def test_a_live_prompt_is_never_called_gone(server, client) -> None:
     for _ in range(2):
         client.create_prompt_version("lasting", "hi")
     included = reader(server.url, include_prompts=True)
-    known = included.scan(soon()).models["lasting"]
+    known = included.scan(PlainModels(), soon(), with_facts=True).models["lasting"]
     client.delete_prompt_version("lasting", "1")
 
     doubt = Doubt("lasting", known)
@@ -165,7 +208,10 @@ def test_a_name_that_reads_like_an_error_is_a_name(server, code) -> None:
 def test_the_registry_clock_is_that_of_its_answers(server) -> None:
     import time
 
-    assert abs(reader(server.url).scan(soon()).clock - time.time() * 1000) < 60_000
+    assert (
+        abs(reader(server.url).scan(PlainModels(), soon(), with_facts=True).clock - time.time() * 1000)
+        < 60_000
+    )
 
 
 def test_near_the_deadline_questions_wait_for_the_next_poll(server, client) -> None:
@@ -187,12 +233,12 @@ def test_the_fingerprint_is_that_of_the_database(server) -> None:
 
 def test_a_registry_that_is_down_is_unreachable_within_seconds() -> None:
     with pytest.raises(RegistryUnreachable, match="connection refused: is the server running"):
-        reader(f"http://127.0.0.1:{free_port()}").scan(soon())
+        reader(f"http://127.0.0.1:{free_port()}").scan(PlainModels(), soon(), with_facts=True)
 
 
 def test_a_host_that_does_not_exist_is_said_to_be_that() -> None:
     with pytest.raises(RegistryUnreachable, match="cannot be reached"):
-        reader("http://no-such-host.invalid").scan(soon())
+        reader("http://no-such-host.invalid").scan(PlainModels(), soon(), with_facts=True)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +266,7 @@ def test_a_bad_answer_is_one_clear_sentence(answer, expected, message) -> None:
     server = WebServer(answer)
     try:
         with pytest.raises(expected, match=message) as caught:
-            reader(server.url).scan(soon())
+            reader(server.url).scan(PlainModels(), soon(), with_facts=True)
     finally:
         server.stop()
     assert "\n" not in str(caught.value)
@@ -258,7 +304,7 @@ def test_a_refused_point_read_is_unknown() -> None:
 def test_a_black_hole_ends_with_the_timeout() -> None:
     hole = RawReceiver(b"", hang=30)
     with pytest.raises(RegistryUnreachable, match=r"no answer within registry\.timeout"):
-        reader(hole.url, timeout="1s").scan(soon())
+        reader(hole.url, timeout="1s").scan(PlainModels(), soon(), with_facts=True)
     hole.stop()
 
 
@@ -267,7 +313,7 @@ def test_a_server_that_pages_endlessly_is_refused() -> None:
     server = WebServer(Answer(200, {}, page))
     try:
         with pytest.raises(RegistryRefused, match="pages endlessly"):
-            reader(server.url).scan(soon())
+            reader(server.url).scan(PlainModels(), soon(), with_facts=True)
     finally:
         server.stop()
 
@@ -278,6 +324,6 @@ def test_a_deadline_ends_a_scan_between_its_pages() -> None:
     server = WebServer(lambda _got: Answer(200, {}, page % next(count), delay=0.05))
     try:
         with pytest.raises(RegistryUnreachable, match="in time"):
-            reader(server.url).scan(soon(0.5))
+            reader(server.url).scan(PlainModels(), soon(0.5), with_facts=True)
     finally:
         server.stop()

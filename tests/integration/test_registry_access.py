@@ -16,6 +16,7 @@ from support.mlflow_server import MlflowServer
 from support.receiver import Answer, WebServer
 
 from bridge.config import RegistrySettings
+from bridge.diff.known import PlainModels
 from bridge.errors import ConfigurationError, RegistryRefused, RegistryUnreachable, SecretUnavailable
 from bridge.registry.base import Deadline
 from bridge.registry.environment import environment, workspace
@@ -43,7 +44,7 @@ def registry():
 
 def scan(url: str, **settings) -> None:
     reader = MlflowRegistry(RegistrySettings(tracking_uri=url, **{"timeout": "5s", **settings}))
-    reader.scan(Deadline.after(20_000))
+    reader.scan(PlainModels(), Deadline.after(20_000), with_facts=True)
 
 
 def test_a_user_and_a_password_reach_every_request(registry, monkeypatch) -> None:
@@ -52,7 +53,7 @@ def test_a_user_and_a_password_reach_every_request(registry, monkeypatch) -> Non
 
     expected = "Basic " + base64.b64encode(b"ann:p w").decode()
     assert {got.headers["authorization"] for got in registry.got} == {expected}
-    assert len(registry.got) == 3
+    assert len(registry.got) == 6
 
 
 def test_a_rotated_token_is_read_again(registry, tmp_path) -> None:
@@ -62,7 +63,7 @@ def test_a_rotated_token_is_read_again(registry, tmp_path) -> None:
     )
     for value in ("first", "second"):
         token.write_text(f"{value}\n")
-        reader.scan(Deadline.after(20_000))
+        reader.scan(PlainModels(), Deadline.after(20_000), with_facts=True)
 
     seen = [got.headers["authorization"] for got in registry.got]
     assert (seen[0], seen[-1]) == ("Bearer first", "Bearer second")
@@ -83,13 +84,15 @@ def test_each_workspace_is_a_registry_of_its_own(tmp_path) -> None:
         del os.environ["MLFLOW_WORKSPACE"]
 
         reader = MlflowRegistry(RegistrySettings(tracking_uri=server.url, workspace="team-a"))
-        assert list(reader.scan(Deadline.after(20_000)).models) == ["theirs"]
+        assert list(reader.scan(PlainModels(), Deadline.after(20_000), with_facts=True).models) == ["theirs"]
         assert reader.fingerprint(Deadline.after(20_000)) is None
         with pytest.raises(RegistryRefused, match=r"check registry\.workspace"):
             scan(server.url, workspace="nowhere")
         del os.environ["MLFLOW_WORKSPACE"]
         assert (
-            MlflowRegistry(RegistrySettings(tracking_uri=server.url)).scan(Deadline.after(20_000)).models
+            MlflowRegistry(RegistrySettings(tracking_uri=server.url))
+            .scan(PlainModels(), Deadline.after(20_000), with_facts=True)
+            .models
             == {}
         )
     finally:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
+from bridge.diff.abilities import Abilities
+from bridge.diff.collect import Collector
 from bridge.diff.doubts import Absence, Answers, Listing
 from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import RegistryLacks
 
 
 @dataclass
@@ -18,6 +21,11 @@ class FakeRegistry:
     asked: list[str] = field(default_factory=list)
     atomic: bool = True
     clock: int | None = None
+    abilities: Abilities = field(default_factory=lambda: Abilities("double"))
+    page: int = 5
+    pages: int = 0
+    scans: int = 0
+    read: list[str] = field(default_factory=list)
 
     def fingerprint(self, deadline) -> str | None:
         deadline.check()
@@ -25,9 +33,47 @@ class FakeRegistry:
             raise self.failure
         return self.print
 
-    def scan(self, deadline) -> Listing:
-        shown = {name: model for name, model in self.models.items() if name not in self.hidden}
-        return Listing(shown, atomic=self.atomic, clock=self.clock)
+    def expect(self, abilities) -> None:
+        pass
+
+    @property
+    def shown(self) -> list[RegisteredModel]:
+        return [model for name, model in self.models.items() if name not in self.hidden]
+
+    def scan(self, known, deadline, *, with_facts) -> Listing:
+        self.scans += 1
+        collector = Collector(known, with_facts=with_facts)
+        collector.add_models(replace(model, versions={}) for model in self.shown)
+        for model in self.shown:
+            for version in model.versions.values():
+                collector.add_version(model.name, version)
+        listing = collector.listing(atomic=self.atomic, clock=self.clock)
+        return replace(listing, abilities=self.abilities)
+
+    def latest(self, deadline):
+        deadline.check()
+        if self.failure:
+            raise self.failure
+        if not self.abilities.has_order:
+            raise RegistryLacks("no order")
+        self.pages = 0
+        return iter([self._pages()])
+
+    def _pages(self):
+        rows = sorted(self.shown, key=lambda model: (-model.updated, model.name))
+        for start in range(0, max(1, len(rows)), self.page):
+            self.pages += 1
+            yield [replace(model, versions={}) for model in rows[start : start + self.page]]
+
+    def rows(self, names, deadline):
+        return [replace(model, versions={}) for model in self.shown if model.name in names]
+
+    def with_versions(self, rows, deadline):
+        self.read += [row.name for row in rows]
+        return {
+            row.name: replace(row, versions=self.models[row.name].versions if row.name in self.models else {})
+            for row in rows
+        }
 
     def ask(self, doubts, deadline) -> Answers:
         self.asked += [doubt.name for doubt in doubts]

@@ -6,7 +6,7 @@ from bridge.diff.changes import ChangeKind
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.events.event import Event
 from bridge.events.synthesis import Identity
-from bridge.store.state import PollCommit
+from bridge.store.commits import PollCommit
 from bridge.store.values import Head, PollRecord
 
 STATE_ID = "00000000-0000-0000-0000-000000000001"

@@ -19,6 +19,7 @@ from bridge.cli.shared import (
 from bridge.config import Settings
 from bridge.events.event import Event
 from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.look import Observation
 from bridge.pipeline.plan import Plan
 from bridge.states import check_binding, read_state
 
@@ -38,9 +39,13 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
       mlflow-bridge diff --output json
     """
     start_logs(ctx)
-    plan, is_first = asyncio.run(_preview(read_settings(config)))
+    seen = asyncio.run(_preview(read_settings(config)))
+    plan, is_first = seen.plan, seen.is_first
     if output == "json":
-        print_json({"first_poll": is_first, "events": [_document(e, plan) for e in plan.events]})
+        held = [hold.message for hold in seen.accepted]
+        print_json(
+            {"first_poll": is_first, "held": held, "events": [_document(e, plan) for e in plan.events]}
+        )
         return ExitCode.DONE
     if is_first and not plan.events:
         models, versions = plan.counted
@@ -50,13 +55,15 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
     elif not plan.events:
         click.echo("nothing: the registry is as it was last observed")
     print_table([_row(event, plan) for event in plan.events])
+    for hold in seen.accepted:
+        click.echo(f"mlflow-bridge: a poll would hold some of this back: {hold.message}", err=True)
     return ExitCode.DONE
 
 
-async def _preview(settings: Settings) -> tuple[Plan, bool]:
+async def _preview(settings: Settings) -> Observation:
     with read_state(settings) as state:
         check_binding(state, settings)
-        return await wire_poll(settings, state, SystemClock()).preview(), state.head is None
+        return await wire_poll(settings, state, SystemClock()).preview()
 
 
 def _sinks(event: Event, plan: Plan) -> list[str]:

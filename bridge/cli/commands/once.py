@@ -39,9 +39,8 @@ def command(
     Example crontab line:
       * * * * *  mlflow-bridge once -c /etc/mlflow-bridge/config.toml --deadline 50s
     """
-    del full  # every poll is a full scan
     start_logs(ctx)
-    result = asyncio.run(run_once(read_settings(config), deadline, accept_held=accept_held))
+    result = asyncio.run(run_once(read_settings(config), deadline, full=full, accept_held=accept_held))
     for error in result.errors:
         click.echo(f"mlflow-bridge: {_told(error)}", err=True)
     if result.waiting:

@@ -130,6 +130,8 @@ def _poll(poll: dict[str, Any] | None) -> str:
     text = f"{poll['outcome']}, {ago} ago, at {instant(poll['attempted_at'])}"
     if poll["outcome"] == "ok":
         return f"{text}, took {poll['duration_ms']} ms"
+    if poll["outcome"] == "held":
+        return f"{text}: {poll['held']}; mlflow-bridge once --accept-held lets it through"
     since = instant(poll["succeeded_at"]) or "never"
     return f"{text}: {poll['error']} (last success: {since})"
 

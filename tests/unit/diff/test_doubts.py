@@ -6,7 +6,8 @@ from hypothesis import given
 from support.strategies import snapshots
 
 from bridge.diff.compare import compare
-from bridge.diff.doubts import Absence, Doubt, Listing, doubts, latest_timestamp, resolve, vanished
+from bridge.diff.doubts import Absence, Doubt, Listing, doubts, resolve, vanished
+from bridge.diff.known import PlainModels
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 
 VERSION = ModelVersion("1", created=110, updated=170)
@@ -15,85 +16,83 @@ MODEL = RegisteredModel("m", created=100, updated=120, versions={"1": VERSION})
 
 @given(snapshots())
 def test_a_listing_that_shows_what_is_known_leaves_no_doubt(snapshot) -> None:
-    assert doubts(snapshot, Listing(snapshot)) == []
+    assert doubts(PlainModels(snapshot), Listing(snapshot)) == []
 
 
 def test_a_missing_model_is_asked_for() -> None:
-    assert [Doubt("m", MODEL)] == doubts({"m": MODEL}, Listing({}))
-    assert vanished({"m": MODEL}, Listing({})) == ["m"]
+    assert [Doubt("m", MODEL)] == doubts(PlainModels({"m": MODEL}), Listing({}))
+    assert vanished(PlainModels({"m": MODEL}), Listing({})) == ["m"]
 
 
 def test_a_missing_version_is_asked_for() -> None:
     listing = Listing({"m": replace(MODEL, versions={})})
 
-    assert [Doubt("m", MODEL)] == doubts({"m": MODEL}, listing)
+    assert [Doubt("m", MODEL)] == doubts(PlainModels({"m": MODEL}), listing)
 
 
 def test_a_version_number_that_stands_for_another_version_is_asked_for() -> None:
     replaced = replace(MODEL, versions={"1": replace(VERSION, created=115)})
 
-    assert [Doubt("m", MODEL)] == doubts({"m": MODEL}, Listing({"m": replaced}))
+    assert [Doubt("m", MODEL)] == doubts(PlainModels({"m": MODEL}), Listing({"m": replaced}))
 
 
 def test_a_model_that_was_replaced_as_a_whole_leaves_no_doubt() -> None:
-    assert doubts({"m": MODEL}, Listing({"m": RegisteredModel("m", 500, 500)})) == []
+    assert doubts(PlainModels({"m": MODEL}), Listing({"m": RegisteredModel("m", 500, 500)})) == []
 
 
 def test_a_model_that_only_its_versions_tell_of_is_asked_for() -> None:
-    assert [Doubt("new")] == doubts({}, Listing({}, frozenset({"new"})))
+    assert [Doubt("new")] == doubts(PlainModels({}), Listing({}, orphans=frozenset({"new"})))
 
 
 def test_a_model_listed_under_its_old_and_its_new_name_is_asked_for() -> None:
     listing = Listing({"m": MODEL, "n": replace(MODEL, name="n")})
 
-    assert doubts({"m": MODEL}, listing) == [Doubt("m", MODEL), Doubt("n")]
+    assert doubts(PlainModels({"m": MODEL}), listing) == [Doubt("m", MODEL), Doubt("n")]
 
 
 def test_two_new_models_of_one_millisecond_may_be_one_that_was_renamed() -> None:
     new = {name: replace(MODEL, name=name, created=999) for name in ("x", "y")}
 
-    assert doubts({"m": MODEL}, Listing({"m": MODEL, **new})) == [Doubt("x"), Doubt("y")]
-    assert doubts({}, Listing(new)) == []
+    assert doubts(PlainModels({"m": MODEL}), Listing({"m": MODEL, **new})) == [Doubt("x"), Doubt("y")]
+    assert doubts(PlainModels({}), Listing(new)) == []
 
 
 def test_an_unknown_model_that_shows_under_a_new_name_was_renamed() -> None:
     renamed = replace(MODEL, name="n")
 
-    after = resolve({"m": MODEL}, Listing({"n": renamed}), {"m": Absence.UNKNOWN})
+    _, after = resolve(PlainModels({"m": MODEL}), Listing({"n": renamed}), {"m": Absence.UNKNOWN})
 
     assert after == {"n": renamed}
 
 
 def test_a_rebaseline_forgets_what_is_unknown() -> None:
-    assert resolve({"m": MODEL}, Listing({}), {"m": Absence.UNKNOWN}, keep_unknown=False) == {}
+    assert (
+        resolve(PlainModels({"m": MODEL}), Listing({}), {"m": Absence.UNKNOWN}, keep_unknown=False)[1] == {}
+    )
 
 
 def test_gone_means_gone_and_unknown_means_as_before() -> None:
     before = {"m": MODEL, "n": replace(MODEL, name="n", created=101)}
 
-    after = resolve(before, Listing({}), {"m": Absence.GONE, "n": Absence.UNKNOWN})
+    _, after = resolve(PlainModels(before), Listing({}), {"m": Absence.GONE, "n": Absence.UNKNOWN})
 
     assert {"n": before["n"]} == after
 
 
 def test_a_refused_model_that_was_never_known_stays_unknown() -> None:
-    assert resolve({}, Listing({}), {"x": Absence.UNKNOWN}) == {}
+    assert resolve(PlainModels({}), Listing({}), {"x": Absence.UNKNOWN}) == ({}, {})
 
 
 def test_an_answer_outweighs_the_listing() -> None:
     answer = replace(MODEL, updated=500)
 
-    assert {"m": answer} == resolve({"m": MODEL}, Listing({"m": MODEL}), {"m": answer})
+    assert {"m": answer} == resolve(PlainModels({"m": MODEL}), Listing({"m": MODEL}), {"m": answer})[1]
 
 
 def test_a_rename_between_two_pages_is_one_rename() -> None:
     renamed = replace(MODEL, name="n")
     listing = Listing({"m": MODEL, "n": renamed})
 
-    (one,) = compare({"m": MODEL}, resolve({"m": MODEL}, listing, {"m": Absence.GONE}))
+    (one,) = compare(*resolve(PlainModels({"m": MODEL}), listing, {"m": Absence.GONE}))
 
     assert [change.kind.value for change in one.changes] == ["REGISTERED_MODEL_RENAMED"]
-
-
-def test_the_registry_clock_is_the_latest_timestamp_seen() -> None:
-    assert (latest_timestamp({"m": MODEL}), latest_timestamp({})) == (170, 0)

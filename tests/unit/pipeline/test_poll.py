@@ -12,7 +12,7 @@ from support.values import model
 from bridge.config import PollSettings
 from bridge.delivery.routing import Route
 from bridge.diff.changes import ChangeKind as K
-from bridge.errors import PollHeld, RegistryUnreachable, StateForeign, StateUnwritable
+from bridge.errors import RegistryUnreachable, StateForeign, StateUnwritable
 from bridge.events.names import EVENT_NAMES
 from bridge.pipeline.observer import Nobody
 from bridge.pipeline.poll import Poll
@@ -75,7 +75,7 @@ async def test_a_transition_is_routed_to_whoever_asks(world) -> None:
     await world.poll.run()
     world.registry.move("a", "1", "Staging")
 
-    entries = await world.poll.run()
+    entries = (await world.poll.run()).entries
 
     assert [(one.sink, one.lane) for one in entries] == [("all", "a"), ("ci", "a")]
     event = world.state.event(entries[0].event_id)
@@ -89,9 +89,9 @@ async def test_a_poll_that_was_lost_gives_the_same_ids_again(world) -> None:
     world.registry.move("a", "1", "Staging")
     lost = await world.poll.preview()
 
-    entries = await world.poll.run()
+    entries = (await world.poll.run()).entries
 
-    assert {event.id for event in lost.events} == {one.event_id for one in entries}
+    assert {event.id for event in lost.plan.events} == {one.event_id for one in entries}
 
 
 async def test_an_unchanged_registry_commits_nothing_but_that_it_was_asked(world) -> None:
@@ -178,9 +178,8 @@ async def test_access_that_is_revoked_for_most_is_held_once_and_not_for_ever(wor
     world.registry.put(*(replace(model(f"m{n}"), created=n) for n in range(10)))
     await world.poll.run()
     world.registry.hidden = world.registry.refused = {f"m{n}" for n in range(9)}
-    with pytest.raises(PollHeld) as held:
-        await world.poll.run()
-    await world.poll.run(frozenset({held.value.digest}))
+    held = (await world.poll.run()).held
+    await world.poll.run(accepted=frozenset({held.digest}))
     await world.poll.run()
     assert len(world.state.known()) == 10
 
@@ -191,10 +190,11 @@ async def test_access_that_is_revoked_for_most_is_held_once_and_not_for_ever(wor
 async def test_a_first_storm_can_be_accepted() -> None:
     world = World(first_run="emit", max_events=2)
     world.registry.put(model("a"), model("b"))
-    with pytest.raises(PollHeld) as held:
-        await world.poll.run()
+    first = await world.poll.run()
+    then = await world.poll.run(accepted=frozenset({first.held.digest}))
 
-    assert len(await world.poll.run(frozenset({held.value.digest}))) == 4
+    told = [world.state.event(one.event_id).type.name for one in (*first.entries, *then.entries)]
+    assert (told, then.held) == (["MODEL_CREATED"] * 2 + ["VERSION_CREATED"] * 2, None)
 
 
 @pytest.mark.parametrize("failure", [RegistryUnreachable("down")])
@@ -237,8 +237,8 @@ async def test_a_registry_that_answers_with_nothing_is_held_before_any_point_rea
     await world.poll.run()
     kept, world.registry.models = world.registry.models, {}
 
-    with pytest.raises(PollHeld, match="20 of 20 known models are gone"):
-        await world.poll.run()
+    held = (await world.poll.run()).held
+    assert "20 of 20 known models are gone" in str(held)
     assert (world.registry.asked, world.state.last_poll.outcome) == ([], "held")
     world.registry.models = kept
     assert await world.events() == []
@@ -250,13 +250,11 @@ async def test_a_hold_is_accepted_by_its_digest_and_a_worse_one_is_held_anew(wor
     await world.poll.run()
     for n in range(15):
         del world.registry.models[f"m{n}"]
-    with pytest.raises(PollHeld) as held:
-        await world.poll.run()
+    held = (await world.poll.run()).held
     del world.registry.models["m15"]
 
-    with pytest.raises(PollHeld) as worse:
-        await world.poll.run(frozenset({held.value.digest}))
-    entries = await world.poll.run(frozenset({worse.value.digest}))
+    worse = (await world.poll.run(accepted=frozenset({held.digest}))).held
+    entries = (await world.poll.run(accepted=frozenset({worse.digest}))).entries
 
     assert len({one.event_id for one in entries}) == 16
 
@@ -268,11 +266,10 @@ async def test_a_storm_is_held_and_two_holds_are_accepted_one_after_the_other() 
     world.registry.models = {}
     accepted = frozenset()
     for _ in range(2):
-        with pytest.raises(PollHeld):
-            await world.poll.run(accepted)
+        assert (await world.poll.run(accepted=accepted)).held
         accepted = frozenset(world.state.last_poll.held_digest.split("+"))
 
-    assert len(await world.poll.run(accepted)) == 20
+    assert len((await world.poll.run(accepted=accepted)).entries) == 20
 
 
 async def test_a_rebaseline_records_everything_and_tells_nothing(world) -> None:
@@ -290,12 +287,12 @@ async def test_ids_are_not_reused_after_a_silent_change(world) -> None:
     world.registry.put(model("a"))
     await world.poll.run()
     world.registry.move("a", "1", "Staging")
-    first = await world.poll.run()
+    first = (await world.poll.run()).entries
     world.registry.move("a", "1", "None")
     await world.poll.rebaseline()
     world.registry.move("a", "1", "Staging")
 
-    assert first[0].event_id != (await world.poll.run())[0].event_id
+    assert first[0].event_id != (await world.poll.run()).entries[0].event_id
 
 
 async def test_a_state_that_cannot_be_written_loses_nothing(world, monkeypatch) -> None:

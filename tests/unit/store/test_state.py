@@ -9,10 +9,10 @@ from support.strategies import snapshots
 from support.values import commit, entry, head, model, transition
 
 from bridge.delivery.entry import Status
+from bridge.diff.packing import count_versions, pack_model, unpack_model
 from bridge.events.synthesis import Identity
 from bridge.store.database import TinyDocuments
 from bridge.store.memory import MemoryDocuments
-from bridge.store.packing import count_versions, pack_model, unpack_model
 from bridge.store.state import State
 from bridge.store.summary import Tally
 from bridge.store.values import PollRecord

@@ -1,0 +1,70 @@
+"""Which models have to be looked at by name, because nothing else shows soon what a sink asks for.
+
+Aliases, tags, descriptions and states of versions move no timestamp by which a registry could be
+asked for what changed lately (MLflow bumps the model's for transitions, versions and renames).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from bridge.delivery.routing import Route
+from bridge.diff.changes import ChangeKind as K
+from bridge.events.names import EVENT_NAMES
+
+MOST_ROWS = 1_000
+"""How many models are watched at most; reading that many by name takes about a second."""
+
+MOST_VERSIONS = 50
+"""How many models' versions are watched at most: each takes a request of its own."""
+
+_IN_ROWS = frozenset({K.ALIAS_SET, K.ALIAS_DELETED, K.MODEL_TAG_SET, K.MODEL_TAG_DELETED})
+_IN_VERSIONS = frozenset({K.VERSION_TAG_SET, K.VERSION_TAG_DELETED, K.VERSION_UPDATED, K.STATUS_CHANGED})
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Models to read by name at every poll: their rows, and of some their versions too.
+
+    ``is_cut`` says that sinks name more models than that: the full scans find their changes.
+    """
+
+    rows: frozenset[str] = frozenset()
+    versions: frozenset[str] = frozenset()
+    is_cut: bool = False
+
+
+def watch_of(routes: Sequence[Route], names: Iterable[str]) -> Watch:
+    """Return what ``routes`` ask to be watched, of the models with these ``names``.
+
+    A sink that names no models is served by the full scans.
+    """
+    for_rows, for_versions = _globs(routes, _IN_ROWS), _globs(routes, _IN_VERSIONS)
+    if not for_rows | for_versions:
+        return Watch()
+    known = list(names) if any(map(_is_glob, for_rows | for_versions)) else []
+    versions = _named(for_versions, known)
+    rows = _named(for_rows, known) | versions
+    return Watch(
+        frozenset(rows if len(rows) <= MOST_ROWS else ()),
+        frozenset(versions if len(versions) <= MOST_VERSIONS else ()),
+        is_cut=len(rows) > MOST_ROWS or len(versions) > MOST_VERSIONS,
+    )
+
+
+def _globs(routes: Sequence[Route], kinds: frozenset[K]) -> set[str]:
+    return {
+        glob
+        for route in routes
+        if any(EVENT_NAMES[name].kind in kinds for name in route.events)
+        for glob in route.models
+    }
+
+
+def _is_glob(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
+
+
+def _named(globs: set[str], known: Sequence[str]) -> set[str]:
+    named = {glob for glob in globs if not _is_glob(glob)}
+    return named | {name for name in known for glob in globs if fnmatchcase(name, glob)}

@@ -1,0 +1,34 @@
+"""What a registry can do. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a registry can do, found out by asking, or known of its kind.
+
+    Attributes:
+        server: what it says it is, such as ``MLflow 3.17.2``; empty where it doesn't tell.
+        lists_models: whether it lists models when a 3.x client asks for them; a 2.9 server
+            misreads the question, and needs it asked in another way.
+        has_order: whether it lists what was updated last first, so that a poll can be cheap.
+        has_names: whether it can be asked for several models by name at once.
+        has_stages: whether its versions have stages.
+        has_aliases: whether its models have aliases.
+    """
+
+    server: str = ""
+    lists_models: bool = True
+    has_order: bool = True
+    has_names: bool = True
+    has_stages: bool = True
+    has_aliases: bool = True
+
+    def lacks(self) -> list[str]:
+        """Return what it can't do, in words."""
+        words = {
+            "ordering by time (every poll is a full scan, as often as its share allows)": self.has_order,
+            "stages": self.has_stages,
+            "aliases": self.has_aliases,
+        }
+        return [word for word, has in words.items() if not has]

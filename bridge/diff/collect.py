@@ -1,0 +1,118 @@
+"""Fold the pages of a full scan into what differs from what is known. Pure.
+
+A scan of 100,000 versions must not hold 100,000 objects: what reads as known leaves nothing
+behind but how far it matches, and what differs stays packed until somebody looks.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from bridge.diff.doubts import Listing
+from bridge.diff.known import KnownModels
+from bridge.diff.packing import pack_version, unpack_versions
+from bridge.diff.snapshot import ModelVersion, RegisteredModel
+
+
+class PackedModels(Mapping[str, RegisteredModel]):
+    """Models whose versions are unpacked when one of them is asked for."""
+
+    def __init__(self, rows: Mapping[str, RegisteredModel], texts: Mapping[str, str]) -> None:
+        """Hold models without versions, and their versions as text."""
+        self.rows = rows
+        self._texts = texts
+
+    def __getitem__(self, name: str) -> RegisteredModel:
+        """Return a model."""
+        return replace(self.rows[name], versions=unpack_versions(self._texts.get(name, "")))
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        """Return how many models there are."""
+        return len(self.rows)
+
+
+class Collector:
+    """Takes in the models first, then their versions, in any order."""
+
+    def __init__(self, known: KnownModels, *, with_facts: bool) -> None:
+        """Compare with ``known``; ``with_facts`` keeps what only the event of a creation tells."""
+        self._known = known
+        self._with_facts = with_facts
+        self._rows: dict[str, RegisteredModel | None] = {}  # None: it reads as known
+        self._matching: dict[str, int] = {}  # how far the known versions have been seen
+        self._differing: dict[str, list[str]] = {}
+        self._orphans: set[str] = set()
+        self._current = ("", "")
+        self._versions = 0
+        self._latest = 0
+
+    def add_models(self, rows: Iterable[RegisteredModel]) -> None:
+        """Take in models without their versions."""
+        for row in rows:
+            self._latest = max(self._latest, row.created, row.updated)
+            known = self._known.row(row.name)
+            self._rows[row.name] = None if row == known else row
+            if known is None:
+                self._differing[row.name] = []
+
+    def add_version(self, name: str, version: ModelVersion) -> None:
+        """Take in a version of a model."""
+        self._versions += 1
+        self._latest = max(self._latest, version.updated)
+        if name not in self._rows:
+            self._orphans.add(name)
+        elif name in self._differing or not self._matches(name, pack_version(version)):
+            self._pieces(name).append(pack_version(version, with_facts=self._with_facts))
+
+    def _matches(self, name: str, piece: str) -> bool:
+        """Whether this is the next of the known versions; if so, that is all that is kept of it."""
+        text, begin = self._text(name), self._matching.get(name, 0)
+        end = begin + len(piece)
+        if not text.startswith(piece, begin) or text[end : end + 1] not in ("", ","):
+            return False
+        self._matching[name] = end + 1
+        return True
+
+    def _text(self, name: str) -> str:
+        if self._current[0] != name:
+            self._current = (name, self._known.packed(name))
+        return self._current[1]
+
+    def _pieces(self, name: str) -> list[str]:
+        if name not in self._differing:
+            seen = self._text(name)[: max(0, self._matching.get(name, 0) - 1)]
+            self._differing[name] = [seen] if seen else []
+        return self._differing[name]
+
+    def listing(self, *, atomic: bool, clock: int | None) -> Listing:
+        """Return what the scan came to."""
+        rows, same = {}, set()
+        for name, row in self._rows.items():
+            if row is None and name not in self._differing and self._is_all_there(name):
+                same.add(name)
+            else:
+                self._pieces(name)
+                rows[name] = row or self._known_row(name)
+        texts = {name: ",".join(pieces) for name, pieces in self._differing.items()}
+        return Listing(
+            PackedModels(rows, texts),
+            same=same,
+            orphans=frozenset(self._orphans),
+            atomic=atomic,
+            clock=clock,
+            latest=self._latest,
+            counted=(len(self._rows), self._versions),
+        )
+
+    def _is_all_there(self, name: str) -> bool:
+        text = self._known.packed(name)
+        return self._matching.get(name, 0) == (len(text) + 1 if text else 0)
+
+    def _known_row(self, name: str) -> RegisteredModel:
+        row = self._known.row(name)
+        if row is None:
+            raise KeyError(name)
+        return row

@@ -1,0 +1,226 @@
+"""One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from bridge.config import PollSettings
+from bridge.delivery.guard import Hold, hold_storm, hold_vanished
+from bridge.delivery.routing import Route
+from bridge.delivery.watch import watch_of
+from bridge.diff.abilities import Abilities
+from bridge.diff.doubts import Absence, Answer, Listing, doubts, vanished
+from bridge.diff.known import PlainModels
+from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import RegistryLacks, StateForeign
+from bridge.events.synthesis import Identities
+from bridge.pipeline.clock import Clock
+from bridge.pipeline.judgement import Judgement, another_database
+from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
+from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
+from bridge.registry.base import Deadline, Registry
+from bridge.store.state import State
+from bridge.store.values import Binding, Head
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a look is to do.
+
+    Attributes:
+        read: how much to read.
+        accepted: digests of holds that an operator lets through.
+        holds: whether anything is held at all (a dry run shows everything).
+        silently: whether to record the registry as it is, and announce nothing.
+    """
+
+    read: Read
+    accepted: frozenset[str] = frozenset()
+    holds: bool = True
+    silently: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a look came to.
+
+    ``held`` are the holds that stand; ``overlooked`` the rows that they keep from being recorded.
+    """
+
+    plan: Plan
+    read: Read
+    read_from: int
+    is_first: bool
+    abilities: Abilities | None
+    held: tuple[Hold, ...] = ()
+    accepted: tuple[Hold, ...] = ()
+    overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
+
+
+class Look:
+    """Reads and plans. It blocks, changes nothing, and belongs in a worker thread."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        state: State,
+        routes: Sequence[Route],
+        settings: PollSettings,
+        binding: Binding,
+        clock: Clock,
+    ) -> None:
+        """Wire a look; ``binding`` names the configured registry (without its fingerprint)."""
+        self._registry = registry
+        self._state = state
+        self._routes = tuple(routes)
+        self._settings = settings
+        self._binding = binding
+        self._clock = clock
+
+    def take(
+        self, order: Order, overlooked: Mapping[str, RegisteredModel], deadline: Deadline
+    ) -> Observation:
+        """Look once.
+
+        Raises:
+            RegistryError: the registry gave no usable answer.
+            StateForeign: it is not the registry that the state was taken from.
+        """
+        abilities = self._state.abilities
+        if abilities is not None:
+            self._registry.expect(abilities)
+        if order.read is Read.FAST:
+            found = self._fast(order, overlooked, deadline)
+            if found is not None:
+                return found
+        return self._full(replace(order, read=Read.FULL), deadline)
+
+    def _fast(
+        self,
+        order: Order,
+        overlooked: Mapping[str, RegisteredModel],
+        deadline: Deadline,
+    ) -> Observation | None:
+        """Return what changed lately, or None where that is so much that a full scan has to judge."""
+        known, began_ms = self._known(), self._clock.now_ms()
+        interest = Interest(self._since(), watch_of(self._routes, known.models), overlooked)
+        try:
+            listing = read_fast(
+                self._registry,
+                known.models,
+                interest,
+                lambda: self._clock.now_ms() + known.head.skew,
+                deadline,
+            )
+        except (TooMuch, RegistryLacks):
+            return None
+        if listing.models:
+            known = self._checked(known, deadline)
+        found = self._conclude(known, listing, began_ms, order, deadline)
+        return None if found.held else replace(found, overlooked=overlooked)
+
+    def _since(self) -> int:
+        last = self._state.last_poll
+        return (last.read_from if last else 0) - OVERLAP_MS
+
+    def _full(self, order: Order, deadline: Deadline) -> Observation:
+        known, began_ms = self._checked(self._known(), deadline), self._clock.now_ms()
+        with_facts = self._settings.first_run == "emit" or self._state.head is not None
+        listing = self._registry.scan(known.models, deadline, with_facts=with_facts)
+        return self._conclude(known, listing, began_ms, order, deadline)
+
+    def _conclude(
+        self,
+        known: Known,
+        listing: Listing,
+        began_ms: int,
+        order: Order,
+        deadline: Deadline,
+    ) -> Observation:
+        judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
+        answers: dict[str, Answer] = {}
+        gone = vanished(known.models, listing)
+        overlooked: dict[str, RegisteredModel] = {}
+        if judgement.is_held(hold_vanished(len(known.models), gone, self._settings.max_vanished)):
+            answers = dict.fromkeys(gone, Absence.UNKNOWN)
+            overlooked = _new_rows(known, listing)
+            listing = _without_new(known, listing)
+        open_doubts = [doubt for doubt in doubts(known.models, listing) if doubt.name not in answers]
+        answers.update(self._registry.ask(open_doubts, deadline))
+        reading = Reading(listing, answers, began_ms)
+        found = self._plan(known, reading, order)
+        storm = hold_storm(found.routed, self._settings.max_events)
+        if storm is not None and judgement.is_held(storm):
+            found = plan(known, reading, self._routes, self._clock.now_ms(), storm.kinds)
+            overlooked.update(_differing_rows(reading, found))
+        if listing.is_complete:
+            found = replace(found, head=_judged(known.head, found.head, judgement))
+        return Observation(
+            plan=found,
+            read=order.read,
+            read_from=reading.read_at(found.head) if listing.is_complete else began_ms + known.head.skew,
+            is_first=self._state.head is None,
+            abilities=listing.abilities,
+            held=tuple(judgement.held),
+            accepted=tuple(
+                hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
+            ),
+            overlooked=overlooked,
+        )
+
+    def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
+        is_first = self._state.head is None
+        if is_first and (order.silently or self._settings.first_run == "baseline"):
+            return plan_baseline(known, reading)
+        if order.silently:
+            return plan_silently(known, reading, self._clock.now_ms())
+        return plan(known, reading, self._routes, self._clock.now_ms())
+
+    def _known(self) -> Known:
+        head, last = self._state.head, self._state.last_poll
+        if head is None:
+            bound = self._binding
+            fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
+            return Known(PlainModels(), Identities(), fresh)
+        counted = (last.models, last.versions) if last else (0, 0)
+        return Known(self._state.known(), self._state.identities(), head, counted)
+
+    def _checked(self, known: Known, deadline: Deadline) -> Known:
+        """Ask which database this is; note it where that is news.
+
+        Raises:
+            StateForeign: it is another one than the state was taken from.
+        """
+        fingerprint, head = self._registry.fingerprint(deadline), known.head
+        if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:
+            raise StateForeign(another_database(head))
+        return replace(known, head=replace(head, fingerprint=head.fingerprint or fingerprint))
+
+
+def _judged(before: Head, after: Head, judgement: Judgement) -> Head:
+    """Keep what was let through; while something is held, what is new must not age into the baseline."""
+    after = replace(after, accepted=judgement.let_through)
+    if not judgement.held:
+        return after
+    return replace(after, registry_clock=before.registry_clock, scanned_clock=before.scanned_clock)
+
+
+def _new_rows(known: Known, listing: Listing) -> dict[str, RegisteredModel]:
+    return {
+        name: replace(listing.models[name], versions={})
+        for name in listing.models
+        if name not in known.models
+    }
+
+
+def _without_new(known: Known, listing: Listing) -> Listing:
+    """Leave out what nobody knew: where most models vanished, this may be another registry."""
+    models = {name: listing.models[name] for name in listing.models if name in known.models}
+    return replace(listing, models=models, orphans=frozenset())
+
+
+def _differing_rows(reading: Reading, found: Plan) -> dict[str, RegisteredModel]:
+    """Return the rows as read of the models that are not recorded as read."""
+    models = reading.listing.models
+    recorded = {name: model for name, (model, _) in found.models.items()}
+    return {name: replace(models[name], versions={}) for name in models if recorded.get(name) != models[name]}

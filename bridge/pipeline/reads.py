@@ -1,0 +1,96 @@
+"""The reads of a registry: what changed lately, what is watched by name, and everything."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+
+from bridge.delivery.watch import Watch
+from bridge.diff.doubts import Listing
+from bridge.diff.known import KnownModels
+from bridge.diff.snapshot import RegisteredModel
+from bridge.registry.base import Deadline, Registry
+
+MOST_DIFFERING = 200
+"""With more models than this that read differently, a full scan is cheaper than asking for each."""
+
+
+@unique
+class Read(StrEnum):
+    """How much of a registry a poll reads."""
+
+    FAST = "fast"
+    """What was updated last, and what is watched by name."""
+
+    FULL = "full"
+    """Everything: the full scan, by which a poll reconciles."""
+
+
+class TooMuch(Exception):
+    """More differs than a fast read can take in: a full scan has to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a fast read looks for.
+
+    Attributes:
+        since: the registry's time before which nothing new can have come, ms.
+        watch: models to read by name.
+        overlooked: rows that differ because a hold keeps them from being recorded.
+    """
+
+    since: int
+    watch: Watch = field(default_factory=Watch)
+    overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
+
+
+def read_fast(
+    registry: Registry,
+    known: KnownModels,
+    interest: Interest,
+    clock: Callable[[], int],
+    deadline: Deadline,
+) -> Listing:
+    """Read the models that were updated last, until nothing differs and nothing new can follow.
+
+    ``clock`` tells the registry's time, ms, as far as it is known. Rows are compared with the
+    snapshot by difference, never by a watermark: timestamps repeat and go backwards.
+
+    Raises:
+        TooMuch: a full scan has to do it.
+        RegistryError: an answer did not come.
+    """
+    rows = _latest(registry, known, interest, deadline)
+    if known and not rows:
+        raise TooMuch
+    named = (interest.watch.rows | set(known.unsettled)) - rows.keys()
+    rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
+    wanted = _differing(rows.values(), known, interest)
+    if len(wanted) > MOST_DIFFERING:
+        raise TooMuch
+    wanted |= {name for name in (*known.unsettled, *interest.watch.versions) if name in rows}
+    read_at = clock()
+    models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
+    return Listing(models, is_complete=False, clock=read_at)
+
+
+def _latest(
+    registry: Registry, known: KnownModels, interest: Interest, deadline: Deadline
+) -> dict[str, RegisteredModel]:
+    rows: dict[str, RegisteredModel] = {}
+    for pages in registry.latest(deadline):
+        for page in pages:
+            rows.update({row.name: row for row in page})
+            if len(_differing(rows.values(), known, interest)) > MOST_DIFFERING:
+                raise TooMuch
+            is_past = bool(page) and page[-1].updated < interest.since
+            if is_past and not _differing(page, known, interest):
+                break
+    return rows
+
+
+def _differing(rows: Collection[RegisteredModel], known: KnownModels, interest: Interest) -> set[str]:
+    """Return the names of the rows that are not as known, but for those that wait for an operator."""
+    return {
+        row.name for row in rows if row != known.row(row.name) and row != interest.overlooked.get(row.name)
+    }

@@ -1,0 +1,42 @@
+"""Find out what a registry can do, by asking it once."""
+
+from operator import methodcaller
+from typing import Any
+
+from bridge.diff.abilities import Abilities
+from bridge.errors import RegistryLacks
+from bridge.registry.base import Deadline
+from bridge.registry.connection import Connection
+from bridge.registry.convert import ANY_NAME
+from bridge.registry.searches import BY_TIME
+
+
+def find_out(connection: Connection, server: str, deadline: Deadline) -> Abilities:
+    """Return what the registry can do; ``server`` is what it says it is.
+
+    Raises:
+        RegistryError: it gives no usable answer.
+    """
+    uri = connection.settings.uri
+    listed = _models(connection, deadline, order_by=list(BY_TIME))
+    has_order = listed is not None
+    if listed is None:
+        listed = _models(connection, deadline)
+    found = listed or _models(connection, deadline, filter_string=ANY_NAME)
+    return Abilities(
+        server=server,
+        lists_models=bool(listed) or not found,
+        has_order=has_order,
+        has_names=_models(connection, deadline, filter_string="name IN ('a','b')") is not None,
+        has_stages=not uri.startswith(("databricks-uc", "uc:")),
+        has_aliases=uri.partition(":")[0] != "databricks",
+    )
+
+
+def _models(connection: Connection, deadline: Deadline, **arguments: Any) -> list[Any] | None:
+    """Return a model, if there is any, or None where the registry does not take the question."""
+    request = methodcaller("search_registered_models", max_results=1, **arguments)
+    try:
+        return list(connection.call(deadline, request))
+    except RegistryLacks:
+        return None

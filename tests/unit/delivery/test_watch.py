@@ -1,0 +1,38 @@
+"""Which models are looked at by name."""
+
+from bridge.delivery.routing import Route
+from bridge.delivery.watch import MOST_ROWS, MOST_VERSIONS, Watch, watch_of
+
+ALIASES, TAGS = ("MODEL_VERSION_ALIAS_SET",), ("MODEL_VERSION_TAG_SET",)
+
+
+def test_only_events_that_no_timestamp_shows_need_a_watch() -> None:
+    assert watch_of([Route("ci", ("MODEL_VERSION_TRANSITIONED_STAGE",), ("m",))], ["m"]) == Watch()
+
+
+def test_named_models_are_watched_whether_known_or_not_and_globs_among_the_known() -> None:
+    routes = [Route("ci", ALIASES, ("new", "fraud-*"))]
+
+    assert watch_of(routes, ["fraud-a", "other"]).rows == {"new", "fraud-a"}
+
+
+def test_a_sink_that_names_no_models_is_left_to_the_full_scans() -> None:
+    assert watch_of([Route("ci", ALIASES)], ["m"]) == Watch()
+
+
+def test_tags_of_versions_need_the_versions() -> None:
+    watch = watch_of([Route("ci", ALIASES, ("a",)), Route("ci", TAGS, ("b",))], ["a", "b"])
+
+    assert (watch.rows, watch.versions) == ({"a", "b"}, {"b"})
+
+
+def test_mlflow_s_own_names_are_watched_as_well() -> None:
+    assert watch_of([Route("ci", ("model_version_alias.created",), ("a",))], []).rows == {"a"}
+
+
+def test_what_is_too_much_to_watch_is_said() -> None:
+    names = [f"m{number}" for number in range(MOST_ROWS + 1)]
+
+    assert watch_of([Route("ci", ALIASES, ("m*",))], names) == Watch(is_cut=True)
+    few = watch_of([Route("ci", TAGS, ("m*",))], names[: MOST_VERSIONS + 1])
+    assert (len(few.rows), few.versions, few.is_cut) == (MOST_VERSIONS + 1, frozenset(), True)
