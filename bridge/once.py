@@ -2,24 +2,14 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 
 from bridge.app import App, application
 from bridge.config import Settings
 from bridge.errors import BridgeError, StateUnwritable
+from bridge.orders import OnceResult, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
 
 _FOREVER = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class OnceResult:
-    """What a run came to: new entries, deliveries, what still waits, and what went wrong."""
-
-    new: int
-    delivered: int
-    waiting: int
-    errors: tuple[BridgeError, ...]
 
 
 async def run_once(
@@ -37,12 +27,7 @@ async def run_once(
     """
     async with application(settings) as app:
         until = app.clock.monotonic() + (deadline_ms / 1000 if deadline_ms else _FOREVER)
-        return await _run(app, until, _accepted(app) if accept_held else frozenset())
-
-
-def _accepted(app: App) -> frozenset[str]:
-    last = app.state.last_poll
-    return frozenset(last.held_digest.split("+")) if last and last.held_digest else frozenset()
+        return await _run(app, until, accepted_hold(app.state) if accept_held else frozenset())
 
 
 async def _run(app: App, until: float, accepted: frozenset[str]) -> OnceResult:

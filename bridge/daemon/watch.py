@@ -1,5 +1,7 @@
 """What the daemon notices about its polls: one log line when the registry goes, one when it is back."""
 
+from dataclasses import dataclass
+
 import structlog
 
 from bridge.delivery.entry import Entry
@@ -7,6 +9,14 @@ from bridge.errors import BridgeError, PollHeld, StateUnwritable
 from bridge.pipeline.poll import Poll
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What came of a poll: new entries, or an error."""
+
+    entries: tuple[Entry, ...] = ()
+    error: BridgeError | None = None
 
 
 class WatchedPoll:
@@ -18,28 +28,27 @@ class WatchedPoll:
         self._trouble = ""
         self.attempts = 0
 
-    async def run(self) -> list[Entry]:
-        """Poll once; return the new entries, or none where the poll failed."""
+    async def run(self, accepted: frozenset[str] = frozenset(), within_ms: int | None = None) -> Polled:
+        """Poll once; arguments as for `Poll.run`."""
         try:
-            entries = await self._poll.run()
+            entries = await self._poll.run(accepted, within_ms)
         except BridgeError as error:
-            self._failed(error)
-            return []
+            return self._failed(error)
         except Exception as error:  # noqa: BLE001 - a bug in one poll must not end all of them
             kind = type(error).__name__
-            self._failed(BridgeError(f"a fault in the bridge or in MLflow's client: {kind}"))
-            return []
+            return self._failed(BridgeError(f"a fault in the bridge or in MLflow's client: {kind}"))
         else:
             self._went_well()
-            return entries
+            return Polled(tuple(entries))
         finally:
             self.attempts += 1
 
-    def _failed(self, error: BridgeError) -> None:
+    def _failed(self, error: BridgeError) -> Polled:
         name = _NAMES.get(type(error), "poll.failed")
         repeated = str(error) == self._trouble
         self._trouble = str(error)
         (log.debug if repeated else log.error)(name, error=str(error), attempt=self.attempts)
+        return Polled(error=error)
 
     def _went_well(self) -> None:
         if self._trouble:

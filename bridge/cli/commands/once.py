@@ -8,7 +8,8 @@ from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.shared import config_option, is_verbose, read_settings, start_logs
 from bridge.config import parse_duration
 from bridge.errors import BridgeError
-from bridge.once import OnceResult, run_once
+from bridge.once import run_once
+from bridge.orders import OnceResult
 
 
 def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:

@@ -20,8 +20,10 @@ from bridge.control.protocol import (
 from bridge.errors import BridgeError, ConfigurationError, OwnerUnavailable, PollHeld, RegistryUnreachable
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
-DOCUMENTS = st.dictionaries(st.text(), VALUES)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
+)
+DOCUMENTS = st.dictionaries(st.text(), VALUES, max_size=4)
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type)]
 
 
