@@ -69,6 +69,9 @@ class Life:
             asked = asyncio.create_task(self._signals.wait())
             await asyncio.wait({asked, relay}, return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
+            if self._signals.renew.is_set():
+                self._signals.renew.clear()
+                return
             if self._signals.scan.is_set():
                 self._signals.scan.clear()
                 self.polling.scan_soon()

@@ -62,6 +62,15 @@ class Polling:
         errors = (polled.error,) if polled.error else ()
         return OnceResult(len(polled.entries), relay.delivered - before, relay.waiting, errors)
 
+    async def rebaseline(self) -> tuple[int, int]:
+        """Record the registry as it is; return how many models and versions that is.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+            BridgeError: as `Poll.rebaseline`.
+        """
+        return (await self.between(self._app.poll.rebaseline)).counted
+
     async def between(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what ``call`` returns, run while no poll is under way.
 

@@ -185,14 +185,15 @@ async def test_a_command_that_was_begun_goes_on_when_the_peer_goes_away(tmp_path
     assert await asked(tmp_path) == {"heard": {}}
 
 
-async def test_the_end_drops_who_waits_and_removes_the_socket(tmp_path) -> None:
+async def test_the_end_drops_who_waits_and_removes_the_socket_without_a_word(tmp_path, caplog) -> None:
     works = Works()
-    async with listening(tmp_path, works.commands):
+    async with listening(tmp_path, works.commands), peer(tmp_path):
         waiting = asyncio.create_task(refused(tmp_path, "wait", name="late"))
         await eventually(lambda: works.begun)
 
     assert "ended before it had answered" in str(await waiting)
     assert (works.ended, (tmp_path / "control").exists()) == (["late"], False)
+    assert caplog.records == []
 
 
 async def test_a_socket_that_a_killed_owner_left_is_replaced(tmp_path) -> None:

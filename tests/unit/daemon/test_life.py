@@ -68,6 +68,15 @@ async def test_a_scan_that_is_asked_for_is_made_at_once(world) -> None:
     assert not world.signals.scan.is_set()
 
 
+async def test_it_ends_when_the_settings_in_force_are_others(world) -> None:
+    running = asyncio.create_task(world.life().run())
+    await world.polled(1)
+    world.signals.ask(world.signals.renew)
+    await asyncio.wait_for(running, 5)
+
+    assert not world.signals.renew.is_set()
+
+
 async def test_it_ends_on_a_reload_that_changes_something_and_on_no_other(world) -> None:
     answers = [False, True]
     running = asyncio.create_task(world.life(lambda: answers.pop(0)).run())
