@@ -17,6 +17,7 @@ from bridge import __version__
 from bridge.control.place import address
 from bridge.control.protocol import (
     LIMIT,
+    VERSION,
     Document,
     Request,
     decode_request,
@@ -134,8 +135,8 @@ class _Desk:
         if command is None:
             known = ", ".join(sorted(self._commands))
             raise OwnerUnavailable(
-                f"the running daemon (mlflow-bridge {__version__}) knows no command {request.command!r:.80}: "
-                f"it knows {known}"
+                f"the running daemon (mlflow-bridge {__version__}, control protocol {VERSION}) knows no command "
+                f"{request.command!r:.80}: it knows {known}; after an upgrade, restart the daemon"
             )
         log.info("control.asked", command=request.command)
         try:

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.until import eventually
 
+from bridge import __version__
 from bridge.control import ask, client, listening, server
 from bridge.control.protocol import LIMIT, Request, decode_answer, encode_request
 from bridge.errors import BridgeError, OwnerUnavailable, PollHeld
@@ -114,6 +115,7 @@ async def test_a_command_that_is_not_known_is_told_those_that_are(tmp_path, work
 
     assert type(error) is OwnerUnavailable
     assert "knows no command 'fly': it knows bug, echo, held, wait" in str(error)
+    assert f"mlflow-bridge {__version__}, control protocol 1" in str(error)
 
 
 async def test_two_at_once_do_not_wait_for_one_another(tmp_path, works) -> None:
