@@ -10,7 +10,7 @@ from bridge.control.protocol import Document, Request
 from bridge.orders import OnceResult, PollOrder
 from bridge.states import binding_of
 
-_GRACE_S = 1.0
+_GRACE_S = 2.0
 """How much longer than a deadline an answer is waited for: it tells what went wrong."""
 
 _SPARE_S = 30.0

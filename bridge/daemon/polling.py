@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from bridge.app import App
-from bridge.daemon.watch import Polled, WatchedPoll
+from bridge.daemon.watch import PollResult, WatchedPoll
 from bridge.errors import OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.orders import OnceResult, PollOrder, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
@@ -131,7 +131,7 @@ class Polling:
         self._scan_waits = False
         await self._poll_once(full=True)
 
-    async def _poll_by(self, order: PollOrder, until: float) -> Polled:
+    async def _poll_by(self, order: PollOrder, until: float) -> PollResult:
         left = self._left(until)
         within_ms = None if left == _FOREVER else int(left * 1000)
         accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
@@ -143,7 +143,7 @@ class Polling:
         within_ms: int | None = None,
         *,
         full: bool = False,
-    ) -> Polled:
+    ) -> PollResult:
         del full  # every poll is a full scan
         polled = await self._poll.run(accepted, within_ms)
         self._app.relay.offer(polled.entries)

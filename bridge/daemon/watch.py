@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
+class PollResult:
     """What came of a poll: new entries, or an error."""
 
     entries: tuple[Entry, ...] = ()
@@ -28,7 +28,7 @@ class WatchedPoll:
         self._trouble = ""
         self.attempts = 0
 
-    async def run(self, accepted: frozenset[str] = frozenset(), within_ms: int | None = None) -> Polled:
+    async def run(self, accepted: frozenset[str] = frozenset(), within_ms: int | None = None) -> PollResult:
         """Poll once; arguments as for `Poll.run`."""
         try:
             entries = await self._poll.run(accepted, within_ms)
@@ -39,16 +39,16 @@ class WatchedPoll:
             return self._failed(BridgeError(f"a fault in the bridge or in MLflow's client: {kind}"))
         else:
             self._went_well()
-            return Polled(tuple(entries))
+            return PollResult(tuple(entries))
         finally:
             self.attempts += 1
 
-    def _failed(self, error: BridgeError) -> Polled:
+    def _failed(self, error: BridgeError) -> PollResult:
         name = _NAMES.get(type(error), "poll.failed")
         repeated = str(error) == self._trouble
         self._trouble = str(error)
         (log.debug if repeated else log.error)(name, error=str(error), attempt=self.attempts)
-        return Polled(error=error)
+        return PollResult(error=error)
 
     def _went_well(self) -> None:
         if self._trouble:
