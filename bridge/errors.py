@@ -10,6 +10,7 @@
     │   ├── StateDamaged        it is damaged before its end
     │   ├── StateUnwritable     it cannot be written (full or read-only disk)
     │   └── StateOwned          another instance owns it
+    │       └── OwnerUnavailable  and does not do what it was asked to
     ├── RegistryError           the registry did not give what was asked
     │   ├── RegistryUnreachable no usable answer in time
     │   └── RegistryRefused     it answered, and refuses us or is no MLflow server
@@ -63,6 +64,10 @@ class StateUnwritable(StateError):
 
 class StateOwned(StateError):
     """Another process owns the state folder."""
+
+
+class OwnerUnavailable(StateOwned):
+    """Another process owns the state folder, and does not do what it was asked to."""
 
 
 class RegistryError(BridgeError):

@@ -3,25 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from bridge.app import App, application
 from bridge.config import Settings
 from bridge.errors import BridgeError, StateUnwritable
+from bridge.orders import OnceResult, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
 from bridge.pipeline.reads import Read
 
 _FOREVER = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class OnceResult:
-    """What a run came to: new entries, deliveries, what still waits, and what went wrong."""
-
-    new: int
-    delivered: int
-    waiting: int
-    errors: tuple[BridgeError, ...]
 
 
 async def run_once(
@@ -40,14 +30,9 @@ async def run_once(
     """
     async with application(settings) as app:
         until = app.clock.monotonic() + (deadline_ms / 1000 if deadline_ms else _FOREVER)
-        accepted = _accepted(app) if accept_held else frozenset()
+        accepted = accepted_hold(app.state) if accept_held else frozenset[str]()
         reads = [Read.FULL] if full or accept_held else app.poll.due()
         return await _run(app, until, reads, accepted)
-
-
-def _accepted(app: App) -> frozenset[str]:
-    last = app.state.last_poll
-    return frozenset(last.held_digest.split("+")) if last and last.held_digest else frozenset()
 
 
 def _left_ms(app: App, until: float) -> int | None:

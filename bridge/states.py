@@ -93,12 +93,13 @@ def check_binding(state: State, settings: Settings) -> None:
     if head is None or (head.uri, head.workspace) == (wanted.uri, wanted.workspace):
         return
     msg = (
-        f"the state in {settings.state.folder} was taken from {_place(head.binding)}, and the configuration "
-        f"names {_place(wanted)}: if the registry moved, run 'mlflow-bridge state rebind'; "
+        f"the state in {settings.state.folder} was taken from {place_of(head.binding)}, and the configuration "
+        f"names {place_of(wanted)}: if the registry moved, run 'mlflow-bridge state rebind'; "
         "if it is another one, choose a new folder in state.url"
     )
     raise StateForeign(msg)
 
 
-def _place(binding: Binding) -> str:
+def place_of(binding: Binding) -> str:
+    """Return the registry's place, for people."""
     return binding.uri + (f" (workspace {binding.workspace})" if binding.workspace else "")

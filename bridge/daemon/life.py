@@ -11,11 +11,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.app import App
 from bridge.daemon.notify import notify, watchdog_interval
+from bridge.daemon.polling import Polling
 from bridge.daemon.signals import Signals
-from bridge.daemon.watch import WatchedPoll
-from bridge.errors import StateUnwritable
-from bridge.pipeline.housekeeping import housekeep
-from bridge.pipeline.reads import Read
 from bridge.schedule import trigger_of
 from bridge.server.probes import Probes
 
@@ -38,8 +35,7 @@ class Life:
         self._signals = signals
         self._reload = reload
         self._probes = probes
-        self._poll = WatchedPoll(app.poll)
-        self._polling: asyncio.Future[None] | None = None
+        self.polling = Polling(app, probes)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop_relay = asyncio.Event()
 
@@ -73,6 +69,12 @@ class Life:
             asked = asyncio.create_task(self._signals.wait())
             await asyncio.wait({asked, relay}, return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
+            if self._signals.renew.is_set():
+                self._signals.renew.clear()
+                return
+            if self._signals.scan.is_set():
+                self._signals.scan.clear()
+                self.polling.scan_soon()
             if self._signals.reload.is_set() and not self._signals.stop.is_set():
                 self._signals.reload.clear()
                 if self._reload():
@@ -80,7 +82,7 @@ class Life:
 
     def _schedule(self) -> None:
         self._scheduler.add_job(
-            self._fire,
+            self.polling.on_schedule,
             trigger_of(self._app.settings.poll),
             id=_POLL,
             max_instances=1,
@@ -88,24 +90,6 @@ class Life:
             misfire_grace_time=None,
         )
         self._scheduler.start()
-
-    async def _fire(self) -> None:
-        """Poll in a task of our own: the scheduler cancels its tasks without waiting for them."""
-        self._polling = asyncio.ensure_future(self._poll_once())
-        await asyncio.wait({self._polling})
-
-    async def _poll_once(self) -> None:
-        for read in self._app.poll.due():
-            await self._read(read)
-
-    async def _read(self, read: Read) -> None:
-        self._probes.poll_began()
-        try:
-            self._app.relay.offer(await self._poll.run(read))
-            with suppress(StateUnwritable):
-                housekeep(self._app.state, self._app.settings, self._app.trust)
-        finally:
-            self._probes.poll_ended()
 
     async def _be_ready(self) -> None:
         """Report ready once a poll was attempted; one that hangs must not fail the start."""
@@ -132,9 +116,7 @@ class Life:
 
     async def _wind_down(self, relay: asyncio.Task[None]) -> None:
         self._scheduler.remove_all_jobs()
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.wait({self._polling})
+        await self.polling.end()
         self._scheduler.shutdown(wait=False)
         self._stop_relay.set()
         await relay  # a fault in the relay ends the daemon, and is raised here

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 
 import structlog
 
 from bridge.app import wired
 from bridge.config import Settings
+from bridge.control import listening
+from bridge.daemon.commands import Commands
 from bridge.daemon.life import Life
 from bridge.daemon.notify import notify
 from bridge.daemon.reload import Configuration
@@ -35,10 +38,15 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
     probes = Probes(SystemClock(), settings.poll.deadline / 1000)
     with owned_state(settings) as state:
         observer, pages = _observation(settings, state)
+        commands = Commands(state, configuration, signals)
+        folder = Path(settings.state.folder)
         with serving(settings.server, {**_probe_pages(probes), **pages}):
-            while not signals.stop.is_set():
-                async with wired(configuration.settings, state, observer) as app:
-                    await Life(app, signals, probes, configuration.reload).run()
+            async with listening(folder, commands.by_name()):
+                while not signals.stop.is_set():
+                    async with wired(configuration.settings, state, observer) as app:
+                        life = Life(app, signals, probes, configuration.reload)
+                        await commands.serve_with(life.polling)
+                        await life.run()
         notify("STOPPING=1")
     log.info("daemon.stopped")
 

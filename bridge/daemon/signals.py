@@ -5,12 +5,17 @@ import signal
 
 
 class Signals:
-    """SIGTERM and SIGINT as stop, SIGHUP as reload; as events of the loop."""
+    """SIGTERM and SIGINT as stop, SIGHUP as reload, SIGUSR1 as scan; as events of the loop.
+
+    ``renew`` comes from within: the settings in force changed, and a new life is to begin.
+    """
 
     def __init__(self) -> None:
         """Ask for nothing yet."""
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
+        self.scan = asyncio.Event()
+        self.renew = asyncio.Event()
         self._any = asyncio.Event()
 
     def install(self) -> None:
@@ -19,6 +24,7 @@ class Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.ask, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.ask, self.reload)
+        loop.add_signal_handler(signal.SIGUSR1, self.ask, self.scan)
 
     def ask(self, event: asyncio.Event) -> None:
         """Set one of the events."""

@@ -1,15 +1,28 @@
 """What the daemon notices about its polls: one log line when the registry goes, one when it is back."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from bridge.delivery.entry import Entry
-from bridge.errors import BridgeError, StateUnwritable
+from bridge.errors import BridgeError, PollHeld, StateUnwritable
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.reads import Read
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """What came of a poll: new entries, and a hold that stands; or an error."""
+
+    entries: tuple[Entry, ...] = ()
+    error: BridgeError | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether nothing was observed."""
+        return self.error is not None and not isinstance(self.error, PollHeld)
 
 
 class WatchedPoll:
@@ -21,28 +34,32 @@ class WatchedPoll:
         self._trouble = ""
         self.attempts = 0
 
-    async def run(self, read: Read = Read.FULL) -> Sequence[Entry]:
-        """Poll once; return the new entries, or none where the poll failed."""
+    async def run(
+        self,
+        read: Read = Read.FULL,
+        accepted: frozenset[str] = frozenset(),
+        within_ms: int | None = None,
+    ) -> PollResult:
+        """Poll once; arguments as for `Poll.run`. A hold that stands counts as an error beside the entries."""
         try:
-            entries = (await self._poll.run(read)).entries
+            polled = await self._poll.run(read, accepted, within_ms)
         except BridgeError as error:
-            self._failed(error)
-            return []
+            return self._failed(error)
         except Exception as error:  # noqa: BLE001 - a bug in one poll must not end all of them
             kind = type(error).__name__
-            self._failed(BridgeError(f"a fault in the bridge or in MLflow's client: {kind}"))
-            return []
+            return self._failed(BridgeError(f"a fault in the bridge or in MLflow's client: {kind}"))
         else:
             self._went_well()
-            return entries
+            return PollResult(tuple(polled.entries), polled.held)
         finally:
             self.attempts += 1
 
-    def _failed(self, error: BridgeError) -> None:
+    def _failed(self, error: BridgeError) -> PollResult:
         name = _NAMES.get(type(error), "poll.failed")
         repeated = str(error) == self._trouble
         self._trouble = str(error)
         (log.debug if repeated else log.error)(name, error=str(error), attempt=self.attempts)
+        return PollResult(error=error)
 
     def _went_well(self) -> None:
         if self._trouble:

@@ -51,6 +51,7 @@ class Relay:
         self._lanes = Lanes(self._limit_of, OVERALL_CONCURRENCY)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
         self._wake = asyncio.Event()
+        self._rests = asyncio.Event()
         self.delivered = 0
         self.is_stuck = False
         """Whether outcomes cannot be made durable, so that nothing is delivered."""
@@ -74,6 +75,7 @@ class Relay:
 
     def offer(self, entries: Iterable[Entry]) -> None:
         """Take up entries that were just committed."""
+        self._rests.clear()
         now_ms, mono = self._clock.now_ms(), self._clock.monotonic()
         self._lanes.add(
             (entry, mono + remaining_ms(entry, now_ms) / 1000)
@@ -86,6 +88,11 @@ class Relay:
     def waiting(self) -> int:
         """How many entries of configured sinks are pending."""
         return len(self._lanes)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait until `run` has attempted everything that is due, for at most that long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rests.wait(), seconds)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; attempts under way are left to `drain` or `drain_due`.
@@ -153,6 +160,7 @@ class Relay:
 
     async def _wait(self, stopping: asyncio.Future[Literal[True]]) -> None:
         """Wait for an attempt to end, an entry to come or fall due, or the stop."""
+        (self._rests.clear if self._claims else self._rests.set)()
         due = self._lanes.next_due()
         pause = None if due is None else max(0.0, due - self._clock.monotonic())
         waking = asyncio.ensure_future(self._wake.wait())

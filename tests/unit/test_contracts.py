@@ -14,6 +14,7 @@ VIOLATIONS = {
         "bridge/pipeline/planted.py",
         "import bridge.store.database",
     ),
+    "the control socket knows no command": ("bridge/control/planted.py", "import bridge.pipeline.poll"),
     "pure code does no I/O": ("bridge/delivery/planted.py", "import time"),
     "one way out to the network": ("bridge/sinks/planted.py", "import httpx"),
     "only the registry knows mlflow": ("bridge/store/planted.py", "import mlflow"),

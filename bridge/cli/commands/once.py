@@ -4,11 +4,13 @@ import asyncio
 
 import click
 
+from bridge.asking import ask_to_poll
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.shared import config_option, is_verbose, read_settings, start_logs
-from bridge.config import parse_duration
-from bridge.errors import BridgeError
-from bridge.once import OnceResult, run_once
+from bridge.config import Settings, parse_duration
+from bridge.errors import BridgeError, StateOwned
+from bridge.once import run_once
+from bridge.orders import OnceResult, PollOrder
 
 
 def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -33,14 +35,18 @@ def command(
 
     Says nothing on success, unless -v is given. Deliveries are made also when the poll
     failed. What has to wait for another try waits in the state for the next run, and the
-    exit code is 74 meanwhile. --accept-held needs the state: stop a running daemon first.
+    exit code is 74 meanwhile.
+
+    Beside a running daemon, --full and --accept-held have the daemon poll, after the poll
+    under way. What comes of it is printed as usual; the daemon delivers it, and what it has
+    not delivered within 5 s counts as still waiting. Without them, once exits 75 there.
 
     \b
     Example crontab line:
       * * * * *  mlflow-bridge once -c /etc/mlflow-bridge/config.toml --deadline 50s
     """
     start_logs(ctx)
-    result = asyncio.run(run_once(read_settings(config), deadline, full=full, accept_held=accept_held))
+    result = _poll(read_settings(config), PollOrder(accept_held, full, deadline))
     for error in result.errors:
         click.echo(f"mlflow-bridge: {_told(error)}", err=True)
     if result.waiting:
@@ -49,6 +55,18 @@ def command(
     if is_verbose(ctx):
         click.echo(f"{result.new} new entries, {result.delivered} delivered, {result.waiting} waiting")
     return _code(result)
+
+
+def _poll(settings: Settings, order: PollOrder) -> OnceResult:
+    """Poll, or have the daemon that owns the state poll, if the order is more than a plain one."""
+    try:
+        return asyncio.run(
+            run_once(settings, order.deadline_ms, full=order.full, accept_held=order.accept_held)
+        )
+    except StateOwned:
+        if not (order.full or order.accept_held):
+            raise
+        return ask_to_poll(settings, order)
 
 
 def _told(error: BridgeError) -> str:

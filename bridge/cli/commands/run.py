@@ -15,7 +15,8 @@ def command(ctx: click.Context, config: str | None) -> None:
     """Poll on schedule and deliver, until told to stop.
 
     SIGTERM lets the deliveries under way end (for at most 20 s), then exits 0. SIGHUP reads
-    the configuration again, all of it or, where it has an error, nothing of it.
+    the configuration again, all of it or, where it has an error, nothing of it. SIGUSR1
+    asks for a full scan now.
 
     \b
     Example:

@@ -6,80 +6,21 @@ import socket
 
 import pytest
 from structlog.testing import capture_logs
-from support.clock import HandClock
-from support.registry import FakeRegistry
 from support.until import eventually
-from support.values import model
+from support.world import World
 
-from bridge.app import App
 from bridge.config.load import build
 from bridge.daemon import life as module
-from bridge.daemon.life import Life
 from bridge.daemon.reload import Configuration
-from bridge.daemon.signals import Signals
 from bridge.daemon.watch import WatchedPoll
 from bridge.errors import ConfigurationError, RegistryUnreachable
-from bridge.pipeline.clock import Trust
-from bridge.pipeline.observer import Nobody
-from bridge.pipeline.poll import Poll
-from bridge.pipeline.relay import Relay
-from bridge.server.probes import Probes
 from bridge.sinks.kinds import SETTINGS
-from bridge.store.memory import MemoryDocuments
-from bridge.store.state import State
-from bridge.store.values import Binding
-
-
-class World:
-    """An application over a registry in memory."""
-
-    def __init__(self, interval: str = "1h") -> None:
-        self.registry = FakeRegistry({"m": model()})
-        self.clock = HandClock()
-        self.settings = build(
-            {"registry": {"tracking_uri": "http://h"}, "poll": {"interval": interval}}, SETTINGS
-        )
-        self.state = State(MemoryDocuments())
-        self.trust = Trust.since(self.clock, None)
-        self.signals = Signals()
-        self.probes = Probes(self.clock, 1.0)
-
-    def life(self, reload=lambda: False) -> Life:
-        poll = Poll(
-            self.registry,
-            self.state,
-            (),
-            self.settings.poll,
-            Binding("http://h"),
-            self.clock,
-            Nobody(),
-        )
-        relay = Relay(self.state, {}, self.clock, self.trust, Nobody())
-        app = App(self.settings, self.state, poll, relay, self.clock, self.trust)
-        return Life(app, self.signals, self.probes, reload)
-
-    async def polled(self, count: int) -> None:
-        async with asyncio.timeout(10):
-            while self.registry.asked_for < count:  # noqa: ASYNC110 - a thread counts
-                await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 def world(monkeypatch) -> World:
     monkeypatch.setattr(module, "_LOOK_AT_CLOCKS_S", 0.02)
-    world = World()
-    world.registry.asked_for = 0
-
-    def counting(read):
-        def counted(*args, **kwargs):
-            world.registry.asked_for += 1
-            return read(*args, **kwargs)
-
-        return counted
-
-    for name in ("scan", "latest"):
-        monkeypatch.setattr(world.registry, name, counting(getattr(world.registry, name)))
-    return world
+    return World()
 
 
 @pytest.mark.parametrize("seconds", [-365 * 86_400, 365 * 86_400])
@@ -115,6 +56,26 @@ async def test_a_clock_set_back_while_a_poll_is_under_way_still_makes_it_poll_at
     await running
 
     assert world.registry.asked_for >= 2
+
+
+async def test_a_scan_that_is_asked_for_is_made_at_once(world) -> None:
+    running = asyncio.create_task(world.life().run())
+    await world.polled(1)
+    world.signals.ask(world.signals.scan)
+    await world.polled(2)
+    world.signals.ask(world.signals.stop)
+    await running
+
+    assert not world.signals.scan.is_set()
+
+
+async def test_it_ends_when_the_settings_in_force_are_others(world) -> None:
+    running = asyncio.create_task(world.life().run())
+    await world.polled(1)
+    world.signals.ask(world.signals.renew)
+    await asyncio.wait_for(running, 5)
+
+    assert not world.signals.renew.is_set()
 
 
 async def test_it_ends_on_a_reload_that_changes_something_and_on_no_other(world) -> None:

@@ -259,3 +259,20 @@ async def test_entries_of_a_missing_sink_wait_and_count_nowhere(state) -> None:
     await relay.drain_due(FOREVER)
 
     assert (relay.waiting, len(state.pending())) == (0, 1)
+
+
+async def test_it_rests_once_all_that_is_due_was_attempted(state) -> None:
+    """What waits for another try is not due; what is under way is waited for, but not for ever."""
+    sinks = {"ci": ScriptedSink(0.2), "down": ScriptedSink(retryable(Reason.CONNECT))}
+    fill(state, "a", "b", sinks=("ci", "down"))
+    relay = relay_of(state, policy=RetryPolicy(first_ms=600_000), **sinks)
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+
+    await relay.rest(0.01)
+    early = relay.delivered
+    await relay.rest(20)
+
+    assert (early, relay.delivered, relay.waiting) == (0, 2, 2)
+    stop.set()
+    await running

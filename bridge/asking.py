@@ -1,0 +1,64 @@
+"""Ask the running daemon to do what a command would do itself, did it own the state."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bridge.config import Settings
+from bridge.control import ask
+from bridge.control.protocol import Document, Request
+from bridge.orders import OnceResult, PollOrder
+from bridge.states import binding_of
+
+_GRACE_S = 2.0
+"""How much longer than a deadline an answer is waited for: it tells what went wrong."""
+
+_SPARE_S = 30.0
+
+
+def ask_to_poll(settings: Settings, order: PollOrder) -> OnceResult:
+    """Have the daemon poll now; return what came of it.
+
+    Raises:
+        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
+        BridgeError: what the daemon says.
+    """
+    patience_s = _patience_s(settings)
+    if order.deadline_ms is not None:
+        patience_s = order.deadline_ms / 1000 + _GRACE_S
+    return OnceResult.from_document(_ask(settings, "poll", patience_s, order=asdict(order)))
+
+
+def ask_to_rebaseline(settings: Settings) -> tuple[int, int]:
+    """Have the daemon record the registry as it is; return how many models and versions that is.
+
+    Raises:
+        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
+        BridgeError: what the daemon says.
+    """
+    answer = _ask(settings, "rebaseline", _patience_s(settings))
+    return answer["models"], answer["versions"]
+
+
+def ask_to_rebind(settings: Settings) -> str:
+    """Have the daemon bind its state to where the registry is now; return what was done.
+
+    Raises:
+        OwnerUnavailable: there is no daemon to ask, or it gives no answer, or it has to be stopped first.
+        BridgeError: what the daemon says.
+    """
+    done: str = _ask(settings, "rebind", _patience_s(settings))["done"]
+    return done
+
+
+def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) -> Document:
+    """Ask, and say which registry is meant: the daemon may have another configuration."""
+    binding = binding_of(settings)
+    meant = {"uri": binding.uri, "workspace": binding.workspace}
+    request = Request(command, {"registry": meant, **arguments})
+    return ask(Path(settings.state.folder), request, patience_s)
+
+
+def _patience_s(settings: Settings) -> float:
+    """Return how long an answer may take: a poll under way goes first."""
+    return 2 * settings.poll.deadline / 1000 + _SPARE_S

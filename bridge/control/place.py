@@ -1,0 +1,33 @@
+"""Where the control socket is: a name in the state folder, however long the folder's path is."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NAME = "control"
+
+_ROOM = 100
+"""How long a path may be for certain: sun_path has 108 bytes on Linux, 104 on macOS and BSD."""
+
+
+@contextmanager
+def address(folder: Path) -> Iterator[str]:
+    """Yield a path of the socket in ``folder`` that fits into an address.
+
+    A long path goes by way of a descriptor of the folder (proc(5)); where that is not to be
+    had, it stays long, and using it fails.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    path = folder / NAME
+    if len(os.fsencode(path)) <= _ROOM:
+        yield str(path)
+        return
+    descriptor = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+    try:
+        short = Path(f"/proc/self/fd/{descriptor}")
+        yield str(short / NAME if short.exists() else path)
+    finally:
+        os.close(descriptor)

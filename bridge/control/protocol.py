@@ -1,0 +1,145 @@
+"""What is said over the control socket: one line of JSON each way. Pure.
+
+A request is ``{"version", "bridge", "command", "arguments"}``; its answer is ``{"version",
+"bridge"}`` with a ``result``, or with an ``error`` that is raised again as what it was.
+Whatever cannot be understood is an `OwnerUnavailable` that says why: the two sides may be of
+different releases of the bridge.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bridge import __version__, errors
+from bridge.errors import BridgeError, ConfigurationError, OwnerUnavailable, PollHeld
+
+VERSION = 1
+"""The protocol's version: another one is refused, with both versions named."""
+
+LIMIT = 1024 * 1024
+"""How long a line may be, in bytes, its line break included."""
+
+Document = dict[str, Any]
+
+_KINDS: Mapping[str, type[BridgeError]] = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, BridgeError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: a command by its name, with its arguments (plain JSON values)."""
+
+    command: str
+    arguments: Document
+
+
+def encode_request(request: Request) -> bytes:
+    """Return the line for a request.
+
+    Raises:
+        OwnerUnavailable: it is longer than `LIMIT`.
+    """
+    return _line({"command": request.command, "arguments": request.arguments})
+
+
+def decode_request(line: bytes) -> Request:
+    """Return the request in a line.
+
+    Raises:
+        OwnerUnavailable: it is none, or of another version of the protocol.
+    """
+    said = _understood(line, "the command")
+    command, arguments = said.get("command"), said.get("arguments")
+    if not isinstance(command, str) or not isinstance(arguments, dict):
+        raise OwnerUnavailable("the request names no command, or has no arguments")
+    return Request(command, arguments)
+
+
+def encode_result(result: Document) -> bytes:
+    """Return the line for an answer that is a result.
+
+    Raises:
+        OwnerUnavailable: it is longer than `LIMIT`.
+    """
+    return _line({"result": result})
+
+
+def encode_error(error: BridgeError) -> bytes:
+    """Return the line for an answer that is an error.
+
+    Raises:
+        OwnerUnavailable: it is longer than `LIMIT`.
+    """
+    return _line({"error": error_to_document(error)})
+
+
+def decode_answer(line: bytes) -> Document:
+    """Return the result in a line.
+
+    Raises:
+        OwnerUnavailable: the line is no answer, or of another version of the protocol.
+        BridgeError: the error that is the answer.
+    """
+    said = _understood(line, "the running daemon")
+    result, error = said.get("result"), said.get("error")
+    if isinstance(error, dict):
+        raise error_from_document(error)
+    if not isinstance(result, dict):
+        raise OwnerUnavailable("the running daemon's answer holds neither a result nor an error")
+    return result
+
+
+def error_to_document(error: BridgeError) -> Document:
+    """Return an error as plain JSON values: the name of its class, its message, and what it carries."""
+    known = (kind.__name__ for kind in type(error).__mro__)
+    document = {"class": next(name for name in known if name in _KINDS), "message": str(error)}
+    if isinstance(error, PollHeld):
+        return {**document, "digest": error.digest}
+    if isinstance(error, ConfigurationError):
+        return {**document, "problems": list(error.problems), "source": error.source}
+    return document
+
+
+def error_from_document(document: Document) -> BridgeError:
+    """Return the error that `error_to_document` wrote; one of an unknown class is a `BridgeError`."""
+    message = str(document.get("message"))
+    kind = _KINDS.get(str(document.get("class")), BridgeError)
+    if issubclass(kind, PollHeld):
+        return kind(message, str(document.get("digest")))
+    if issubclass(kind, ConfigurationError):
+        problems = document.get("problems")
+        told = [str(problem) for problem in problems] if isinstance(problems, list) else [message]
+        return kind(told, str(document.get("source", "")))
+    return kind(message)
+
+
+def _line(content: Document) -> bytes:
+    """Return a line: JSON in ASCII holds no line break of its own."""
+    line = json.dumps({"version": VERSION, "bridge": __version__, **content}).encode() + b"\n"
+    if len(line) > LIMIT:
+        raise OwnerUnavailable(f"more was said over the control socket than fits in {LIMIT} bytes")
+    return line
+
+
+def _understood(line: bytes, speaker: str) -> Document:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or "version" not in said:
+        raise OwnerUnavailable(f"{speaker} does not speak the bridge's control protocol")
+    if said["version"] != VERSION:
+        raise OwnerUnavailable(_other_version(said, speaker))
+    return said
+
+
+def _other_version(said: Document, speaker: str) -> str:
+    return (
+        f"{speaker} speaks version {said['version']!s:.20} of the control protocol (mlflow-bridge "
+        f"{said.get('bridge', 'unknown')!s:.20}), the other side version {VERSION} (mlflow-bridge "
+        f"{__version__}): after an upgrade, restart the daemon"
+    )

@@ -1,0 +1,97 @@
+"""What the daemon does for those who ask at the control socket."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from bridge.config import Settings
+from bridge.control import Command
+from bridge.control.protocol import Document
+from bridge.daemon.polling import Polling
+from bridge.daemon.reload import Configuration
+from bridge.daemon.signals import Signals
+from bridge.errors import OwnerUnavailable, StateForeign
+from bridge.orders import PollOrder
+from bridge.rebind import rebind
+from bridge.states import binding_of, place_of
+from bridge.store.state import State
+from bridge.store.values import Binding
+
+_NEXT_LIFE_S = 30.0
+"""How long a command waits for a reload to end: the drain takes 20 s at most."""
+
+
+class Commands:
+    """The commands, which outlast the daemon's lives: each is done by the life that there is."""
+
+    def __init__(self, state: State, configuration: Configuration, signals: Signals) -> None:
+        """Prepare; until `serve_with` nothing can be done."""
+        self._state = state
+        self._configuration = configuration
+        self._signals = signals
+        self._polling: Polling | None = None
+        self._changed = asyncio.Condition()
+
+    def by_name(self) -> Mapping[str, Command]:
+        """Return the commands under the names by which they are asked for."""
+        return {"poll": self.poll, "rebaseline": self.rebaseline, "rebind": self.rebind}
+
+    async def serve_with(self, polling: Polling) -> None:
+        """Have what is asked from now on done by a new life."""
+        async with self._changed:
+            self._polling = polling
+            self._changed.notify_all()
+
+    async def poll(self, arguments: Document) -> Document:
+        """Poll now, as ``order`` says (a `PollOrder`); return an `OnceResult`."""
+        _check(arguments, self._configuration.settings)
+        order = PollOrder(**arguments["order"])
+        patience_s = _NEXT_LIFE_S if order.deadline_ms is None else order.deadline_ms / 1000
+        polling = await self._living(min(_NEXT_LIFE_S, patience_s))
+        result = await polling.now(order)
+        return result.to_document()
+
+    async def rebaseline(self, arguments: Document) -> Document:
+        """Record the registry as it is; return how many models and versions that is."""
+        _check(arguments, self._configuration.settings)
+        polling = await self._living()
+        models, versions = await polling.rebaseline()
+        return {"models": models, "versions": versions}
+
+    async def rebind(self, arguments: Document) -> Document:
+        """Bind the state to where the configuration, read anew, says the registry is; go on there."""
+        fresh = self._configuration.moved()
+        _check(arguments, fresh, "let both read the same file, in the same environment")
+        polling = await self._living()
+        return {"done": await polling.between(lambda: self._rebind(fresh, polling))}
+
+    async def _rebind(self, fresh: Settings, polling: Polling) -> str:
+        done = await rebind(self._state, fresh)
+        self._configuration.settings = fresh
+        polling.is_over = True  # the polls that wait know only the old place
+        self._signals.ask(self._signals.renew)
+        return done
+
+    async def _living(self, patience_s: float = _NEXT_LIFE_S) -> Polling:
+        """Return the polls of the life that there is, or that comes after a reload."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s), self._changed:
+                await self._changed.wait_for(self._is_alive)
+        if self._polling is None:
+            raise OwnerUnavailable("the running daemon is only starting: try again in a moment")
+        return self._polling
+
+    def _is_alive(self) -> bool:
+        return self._polling is not None and not self._polling.is_over
+
+
+_ADVICE = "use the daemon's; or, if the registry moved, run 'mlflow-bridge state rebind'"
+
+
+def _check(arguments: Document, settings: Settings, advice: str = _ADVICE) -> None:
+    """Refuse who means another registry: their configuration is not the daemon's."""
+    meant, ours = Binding(**arguments["registry"]), binding_of(settings)
+    if meant != ours:
+        raise StateForeign(
+            f"this configuration names {place_of(meant)}, and the running daemon's {place_of(ours)}: {advice}"
+        )

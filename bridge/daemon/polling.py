@@ -1,0 +1,164 @@
+"""The daemon's polls, one at a time: on schedule, by signal, and on an operator's order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
+
+from bridge.app import App
+from bridge.daemon.watch import PollResult, WatchedPoll
+from bridge.errors import OwnerUnavailable, RegistryUnreachable, StateUnwritable
+from bridge.orders import OnceResult, PollOrder, accepted_hold
+from bridge.pipeline.housekeeping import housekeep
+from bridge.pipeline.reads import Read
+from bridge.server.probes import Probes
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+REST_S = 5.0
+"""How long an order waits for what it gave rise to, and what else is due, to be attempted."""
+
+_FOREVER = float("inf")
+_ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
+
+
+class Polling:
+    """The polls of one life of the daemon. They take turns, in the order in which they were asked for."""
+
+    def __init__(self, app: App, probes: Probes) -> None:
+        """Poll for ``app``, and let ``probes`` see it."""
+        self._app = app
+        self._probes = probes
+        self._poll = WatchedPoll(app.poll)
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._scan_waits = False
+        self.is_over = False
+
+    async def on_schedule(self) -> None:
+        """Poll in a task of our own: the scheduler cancels its tasks without waiting for them."""
+        await asyncio.wait({self._begin(self._poll_once)})
+
+    def scan_soon(self) -> None:
+        """Ask for a full scan; asked again before it has begun, it is still one."""
+        log.info("scan.asked")
+        if not self._scan_waits:
+            self._scan_waits = True
+            self._begin(self._scan)
+
+    async def now(self, order: PollOrder) -> OnceResult:
+        """Poll, and see what is due attempted; what has to wait longer is left to the relay.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+            RegistryUnreachable: a poll under way did not end within the order's deadline.
+        """
+        relay, until = self._app.relay, self._until(order)
+        before = relay.delivered
+        polled = await self._ordered(lambda: self._poll_by(order, until), until)
+        await relay.rest(min(REST_S, self._left(until)))
+        errors = (polled.error,) if polled.error else ()
+        return OnceResult(len(polled.entries), relay.delivered - before, relay.waiting, errors)
+
+    async def rebaseline(self) -> tuple[int, int]:
+        """Record the registry as it is; return how many models and versions that is.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+            BridgeError: as `Poll.rebaseline`.
+        """
+        return (await self.between(self._app.poll.rebaseline)).counted
+
+    async def between(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``call`` returns, run while no poll is under way.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+        """
+        return await self._ordered(call, _FOREVER)
+
+    async def end(self) -> None:
+        """Poll no more, and leave a poll that is under way."""
+        self.is_over = True
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _ordered(self, call: Callable[[], Awaitable[T]], until: float) -> T:
+        """Return what ``call`` returns; it goes on if whoever ordered it is gone."""
+        task = self._begin(call, until)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise OwnerUnavailable(_ENDING)
+        return task.result()
+
+    def _begin(self, call: Callable[[], Awaitable[T]], until: float = _FOREVER) -> asyncio.Task[T]:
+        task = asyncio.create_task(self._in_turn(call, until), name="poll")
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[T]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone, and that is no fault
+
+    async def _in_turn(self, call: Callable[[], Awaitable[T]], until: float) -> T:
+        await self._take_turn(until)
+        self._probes.poll_began()
+        try:
+            return await call()
+        finally:
+            self._probes.poll_ended()
+            self._turn.release()
+
+    async def _take_turn(self, until: float) -> None:
+        left = self._left(until)
+        try:
+            async with asyncio.timeout(None if left == _FOREVER else left):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise RegistryUnreachable("a poll under way did not end in time (--deadline)") from None
+        if self.is_over:
+            self._turn.release()
+            raise OwnerUnavailable(_ENDING)
+
+    async def _scan(self) -> None:
+        self._scan_waits = False
+        await self._poll_once(full=True)
+
+    async def _poll_by(self, order: PollOrder, until: float) -> PollResult:
+        left = self._left(until)
+        within_ms = None if left == _FOREVER else int(left * 1000)
+        accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
+        return await self._poll_once(accepted, within_ms, full=order.full or order.accept_held)
+
+    async def _poll_once(
+        self,
+        accepted: frozenset[str] = frozenset(),
+        within_ms: int | None = None,
+        *,
+        full: bool = False,
+    ) -> PollResult:
+        results = [PollResult()]
+        for read in [Read.FULL] if full else self._app.poll.due():
+            self._probes.poll_began()  # each read has a deadline of its own
+            results.append(await self._poll.run(read, accepted, within_ms))
+            self._app.relay.offer(results[-1].entries)
+            if results[-1].has_failed:
+                break
+        with suppress(StateUnwritable):
+            housekeep(self._app.state, self._app.settings, self._app.trust)
+        return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
+
+    def _until(self, order: PollOrder) -> float:
+        now = self._app.clock.monotonic()
+        return now + (_FOREVER if order.deadline_ms is None else order.deadline_ms / 1000)
+
+    def _left(self, until: float) -> float:
+        return max(0.0, until - self._app.clock.monotonic())

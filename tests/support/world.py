@@ -1,0 +1,70 @@
+"""A daemon's application over a registry in memory."""
+
+import asyncio
+
+from bridge.app import App
+from bridge.config.load import build
+from bridge.daemon.life import Life
+from bridge.daemon.signals import Signals
+from bridge.pipeline.clock import Trust
+from bridge.pipeline.observer import Nobody
+from bridge.pipeline.poll import Poll
+from bridge.pipeline.relay import Relay
+from bridge.server.probes import Probes
+from bridge.sinks.kinds import SETTINGS
+from bridge.store.memory import MemoryDocuments
+from bridge.store.state import State
+from bridge.store.values import Binding
+from support.clock import HandClock
+from support.registry import FakeRegistry
+from support.values import model
+
+
+class CountingRegistry(FakeRegistry):
+    """Counts the reads."""
+
+    asked_for = 0
+
+    def scan(self, *args, **kwargs):
+        self.asked_for += 1
+        return super().scan(*args, **kwargs)
+
+    def latest(self, deadline):
+        self.asked_for += 1
+        return super().latest(deadline)
+
+
+class World:
+    """An application over a registry in memory."""
+
+    def __init__(self, interval: str = "1h") -> None:
+        self.registry = CountingRegistry({"m": model()})
+        self.clock = HandClock()
+        self.settings = build(
+            {"registry": {"tracking_uri": "http://h"}, "poll": {"interval": interval}}, SETTINGS
+        )
+        self.state = State(MemoryDocuments())
+        self.trust = Trust.since(self.clock, None)
+        self.signals = Signals()
+        self.probes = Probes(self.clock, 1.0)
+
+    def life(self, reload=lambda: False) -> Life:
+        return Life(self.app(), self.signals, self.probes, reload)
+
+    def app(self) -> App:
+        poll = Poll(
+            self.registry,
+            self.state,
+            (),
+            self.settings.poll,
+            Binding("http://h"),
+            self.clock,
+            Nobody(),
+        )
+        relay = Relay(self.state, {}, self.clock, self.trust, Nobody())
+        return App(self.settings, self.state, poll, relay, self.clock, self.trust)
+
+    async def polled(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while self.registry.asked_for < count:  # noqa: ASYNC110 - a thread counts
+                await asyncio.sleep(0.01)
