@@ -40,10 +40,12 @@ unit: $(VENV)/.test
 bench-short: $(VENV)/.test
 	$(BIN)/python benchmarks/store.py --short
 	$(BIN)/python benchmarks/commands.py --short
+	$(BIN)/python benchmarks/poll.py --short
 
 bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figures are ratios within one run
 	$(BIN)/python benchmarks/store.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/commands.py
+	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/poll.py
 
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv

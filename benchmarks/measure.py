@@ -27,8 +27,8 @@ def interleaved(commands: dict[str, Sequence[str]], runs: int) -> dict[str, floa
     return {name: statistics.median(taken[1:]) for name, taken in times.items()}
 
 
-def table(rows: Sequence[tuple[str, str, str]]) -> None:
-    """Print rows of (what, figure, to reach)."""
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+def table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of equal length: the first is a heading, (what, figure, to reach) say."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -23,6 +23,11 @@ class MlflowServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> "MlflowServer":
         self._folder.mkdir(exist_ok=True)
         command = [

@@ -1,0 +1,103 @@
+"""A PostgreSQL of its own for the registries, reachable through a socket in a private folder."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from registries import COLUMNS, SCHEMA, Rows
+
+_START_S = 30
+_USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
+"""Who runs it: PostgreSQL refuses to run as root."""
+
+
+class PostgreSql:
+    """A `Backend` of databases in one cluster."""
+
+    def __init__(self, programs: Path, folder: Path, pid: int) -> None:
+        self._programs = programs
+        self._folder = folder
+        self.pids: Sequence[int] = (pid,)
+
+    def uri(self, name: str) -> str:
+        return f"postgresql+psycopg2://{_USER}@/{name}?host={self._folder}"
+
+    def fill(self, name: str, rows: Rows) -> None:
+        self.tell("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{SCHEMA}";')
+        copies = (
+            f"COPY {table} ({', '.join(columns)}) FROM stdin;\n{_lines(rows.tables[table])}\\.\n"
+            for table, columns in COLUMNS.items()
+        )
+        self.tell(name, f"BEGIN;\n{''.join(copies)}COMMIT;\nANALYZE;")
+
+    def tell(self, database: str, commands: str) -> None:
+        """Have psql execute ``commands``, all or none."""
+        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--host={self._folder}"]
+        command = [str(self._programs / "psql"), *options, f"--username={_USER}", database]
+        subprocess.run(command, input=commands, text=True, check=True)
+
+
+def _lines(rows: Sequence[tuple[str | int | None, ...]]) -> str:
+    """Return COPY's text format; nothing in our rows needs escaping."""
+    return "".join("\t".join("\\N" if cell is None else str(cell) for cell in row) + "\n" for row in rows)
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgreSql]:
+    """Run a fresh cluster, for as long as the context lasts."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="registry-"))  # not below a folder that only root may enter
+    try:
+        shutil.chown(folder, _USER)
+        _initialise(programs, folder)
+        # A `user` of its own keeps the process's id ours to stop, as a wrapper (runuser) would not.
+        settings = ["-c", "listen_addresses=", "-k", str(folder), "-D", str(folder / "data")]
+        with (folder / "log").open("wb") as log:
+            command = [str(programs / "postgres"), *settings]
+            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **_identity())
+        try:
+            cluster = PostgreSql(programs, folder, process.pid)
+            _wait(programs, folder, process)
+            cluster.tell("postgres", f'CREATE DATABASE "{SCHEMA}";')
+            yield cluster
+        finally:
+            process.send_signal(2)  # SIGINT: disconnect the clients and end
+            process.wait(30)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _programs() -> Path:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    if not folders:
+        raise SystemExit("--postgresql needs PostgreSQL's programs in /usr/lib/postgresql")
+    if find_spec("psycopg2") is None:
+        raise SystemExit(f"--postgresql needs a driver: {sys.executable} -m pip install psycopg2-binary")
+    return folders[-1]
+
+
+def _identity() -> dict[str, str]:
+    return {"user": _USER, "group": _USER} if os.geteuid() == 0 else {}
+
+
+def _initialise(programs: Path, folder: Path) -> None:
+    options = ["--auth=trust", f"--username={_USER}", "--no-sync", "--encoding=UTF8"]
+    command = [str(programs / "initdb"), *options, str(folder / "data")]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **_identity())
+
+
+def _wait(programs: Path, folder: Path, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + _START_S
+    asked = [str(programs / "pg_isready"), "--quiet", f"--host={folder}"]
+    while subprocess.run(asked, check=False).returncode:
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit((folder / "log").read_text())
+        time.sleep(0.2)

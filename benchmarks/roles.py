@@ -1,0 +1,158 @@
+"""One reader of a registry, in a process of its own: a word in, the work once, a line of JSON out.
+
+    python benchmarks/roles.py ROLE URL-OR-CONFIGURATION
+
+Started by `workers.py`. Each role imports what it needs and nothing else: its memory is measured.
+"""
+
+import json
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from processes import memory_mb
+
+Work = Callable[[str], int]
+"""Do it once; the word says how, the number what came of it."""
+
+received = 0
+
+
+def count_received() -> None:
+    """Count every byte that arrives at any socket, before anything decompresses it."""
+    receive, receive_into = socket.socket.recv, socket.socket.recv_into
+
+    def recv(self: socket.socket, *arguments: Any) -> bytes:
+        global received  # noqa: PLW0603
+        data = receive(self, *arguments)
+        received += len(data)
+        return data
+
+    def recv_into(self: socket.socket, *arguments: Any) -> int:
+        global received  # noqa: PLW0603
+        size = receive_into(self, *arguments)
+        received += size
+        return size
+
+    socket.socket.recv, socket.socket.recv_into = recv, recv_into  # type: ignore[method-assign,assignment]
+
+
+@contextmanager
+def naive(url: str, page: dict[str, int]) -> Iterator[Work]:
+    """What people write today: every version into a dict, compared with the dict of before."""
+    client = _client(url)
+    known: dict[tuple[str, str], str] = {}
+
+    def work(_: str) -> int:
+        nonlocal known
+        seen, token = {}, None
+        while True:
+            found = client.search_model_versions(page_token=token, **page)
+            seen.update({(one.name, one.version): one.current_stage for one in found})
+            token = found.token
+            if not token:
+                break
+        _changed = [key for key, stage in seen.items() if known.get(key) != stage]
+        known = seen
+        return len(seen)
+
+    yield work
+
+
+@contextmanager
+def bare(url: str) -> Iterator[Work]:
+    """The one request without which there is no telling whether anything changed."""
+    client = _client(url)
+    newest = ["last_updated_timestamp DESC"]
+    yield lambda _: len(client.search_registered_models(order_by=newest, max_results=20))
+
+
+@contextmanager
+def writer(url: str) -> Iterator[Work]:
+    """Move the first version of one model into Archived and back, by turns."""
+    client = _client(url)
+    (model,) = client.search_registered_models(max_results=1)
+
+    def work(_: str) -> int:
+        stage = client.get_model_version(model.name, "1").current_stage
+        to = "None" if stage == "Archived" else "Archived"
+        client.transition_model_version_stage(model.name, "1", to)
+        return 1
+
+    yield work
+
+
+@contextmanager
+def bridge(config: str) -> Iterator[Work]:
+    """The bridge's poll, from request to commit; returns the number of new outbox entries."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from bridge.cli.logs import configure  # noqa: PLC0415
+    from bridge.loading import load_settings  # noqa: PLC0415
+
+    configure("warning", "console")
+    with bridge_poll(load_settings(Path(config))) as poll:
+        yield lambda word: poll(word == "full")
+
+
+@contextmanager
+def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
+    """Own the state that the settings name; yield what polls once, with a full scan if so asked."""
+    import asyncio  # noqa: PLC0415
+
+    from bridge.app import wire_poll  # noqa: PLC0415
+    from bridge.pipeline.clock import SystemClock  # noqa: PLC0415
+    from bridge.states import owned_state  # noqa: PLC0415
+
+    with owned_state(settings) as state, asyncio.Runner() as runner:
+        poll = wire_poll(settings, state, SystemClock())
+        # Today every poll is a full scan, asked for or not.
+        yield lambda _full: len(runner.run(poll.run()))
+
+
+def _client(url: str) -> Any:
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    client = MlflowClient(url)
+    client.search_registered_models(max_results=1)  # connected, with everything imported
+    return client
+
+
+ROLES: dict[str, Callable[[str], Any]] = {
+    "naive": partial(naive, page={}),
+    "naive-max": partial(naive, page={"max_results": 200_000}),
+    "bare": bare,
+    "writer": writer,
+    "bridge": bridge,
+}
+
+
+def measured(work: Work, word: str) -> dict[str, float]:
+    before, began, busy = received, time.perf_counter(), time.process_time()
+    result = work(word)
+    return {
+        "seconds": time.perf_counter() - began,
+        "client_cpu": time.process_time() - busy,
+        "received": received - before,
+        "result": result,
+    }
+
+
+def main() -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr  # answers are all that may go there
+    warnings.simplefilter("ignore")
+    count_received()
+    role, place = sys.argv[1:]
+    with ROLES[role](place) as work:
+        for line in sys.stdin:
+            word = line.strip()
+            answer = memory_mb() if word == "memory" else measured(work, word)
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+main()
