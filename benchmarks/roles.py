@@ -107,12 +107,12 @@ def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
 
     from bridge.app import wire_poll  # noqa: PLC0415
     from bridge.pipeline.clock import SystemClock  # noqa: PLC0415
+    from bridge.pipeline.reads import Read  # noqa: PLC0415
     from bridge.states import owned_state  # noqa: PLC0415
 
     with owned_state(settings) as state, asyncio.Runner() as runner:
         poll = wire_poll(settings, state, SystemClock())
-        # Today every poll is a full scan, asked for or not.
-        yield lambda _full: len(runner.run(poll.run()))
+        yield lambda full: len(runner.run(poll.run(Read.FULL if full else Read.FAST)).entries)
 
 
 def _client(url: str) -> Any:
