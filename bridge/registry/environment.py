@@ -6,6 +6,7 @@ MLflow takes credentials, TLS and timeouts from process-wide variables only (MLf
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.config import (
@@ -58,16 +59,17 @@ def _token_name(settings: RegistrySettings) -> str:
     return "MLFLOW_UC_OSS_TOKEN" if is_unity_catalog(settings.uri) else "MLFLOW_TRACKING_TOKEN"
 
 
-def _of_this_kind(settings: RegistrySettings, known: dict[str, str]) -> dict[str, str]:
-    """Return what only some kinds of registries need; what the operator has set stays."""
-    wanted = {}
+def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[str, str]:
+    """Return what only some kinds of registries need, given the variables ``known`` so far."""
     if folder_of(settings.uri) is not None:
-        wanted["MLFLOW_ALLOW_FILE_STORE"] = "true"  # MLflow asks for this consent
+        # MLflow asks for the consent. And its file store asks the process' default tracking server
+        # for each version's metrics: by default a database that it makes in the working directory.
+        return {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": settings.uri}
     if is_databricks(settings.uri) and known.get("DATABRICKS_TOKEN"):
         # Databricks' SDK takes no timeout of ours: it tries a refused connection for 300 s. A
-        # token needs no SDK; its other ways to sign in do.
-        wanted["MLFLOW_ENABLE_DB_SDK"] = "false"
-    return {name: value for name, value in wanted.items() if name not in os.environ}
+        # token needs no SDK; its other ways to sign in do, and so may the operator.
+        return {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
+    return {}
 
 
 def _check_files(settings: RegistrySettings) -> None:

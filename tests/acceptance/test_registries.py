@@ -28,6 +28,7 @@ ALL = (
 )
 ALIASES = 'events = ["MODEL_VERSION_ALIAS_SET"]'
 TOKEN = "dapi-0123456789"
+CONSENT = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": ""}
 
 
 def poll(bridge: Bridge) -> None:
@@ -53,23 +54,27 @@ def promoted(name: str, stage: str = "Production") -> tuple:
 
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> MlflowClient:
-    """A file store with one model, written by another client than the bridge's."""
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    """A file store with one model, for a client that has given the consent that MLflow wants."""
     folder = str(tmp_path / "ml runs")
+    for name, value in CONSENT.items():
+        monkeypatch.setenv(name, value or folder)
     client = MlflowClient(folder, registry_uri=folder)
     client.create_registered_model("churn")
     client.create_model_version("churn", "s3://b/x")
-    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
     return client
 
 
+def file_bridge(tmp_path, uri: str, receiver) -> Bridge:
+    bridge = Bridge(tmp_path / "bridge", uri, http_sink(receiver.url, more=ALL))
+    for name in CONSENT:
+        del bridge.environment[name]
+    return bridge
+
+
 @pytest.mark.parametrize("written_as", [str, Path.as_uri], ids=["a path", "a file URI"])
-def test_a_file_store_needs_nothing_but_its_folder(
-    tmp_path, store, receiver, written_as, monkeypatch
-) -> None:
-    bridge = Bridge(tmp_path / "bridge", written_as(tmp_path / "ml runs"), http_sink(receiver.url, more=ALL))
+def test_a_file_store_needs_nothing_but_its_folder(tmp_path, store, receiver, written_as) -> None:
+    bridge = file_bridge(tmp_path, written_as(tmp_path / "ml runs"), receiver)
     poll(bridge)
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     store.transition_model_version_stage("churn", "1", "Production")
     store.set_registered_model_alias("churn", "champion", "1")
     poll(bridge)
@@ -83,9 +88,21 @@ def test_a_file_store_needs_nothing_but_its_folder(
     ]
 
 
+def test_reading_a_file_store_writes_nothing(tmp_path, store, receiver) -> None:
+    def files():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "ml runs").rglob("*")}
+
+    bridge = file_bridge(tmp_path, str(tmp_path / "ml runs"), receiver)
+    before = files()
+    poll(bridge)
+
+    assert files() == before
+    assert sorted(path.name for path in bridge.folder.iterdir()) == ["config.toml", "state"]
+
+
 def test_a_file_store_that_is_not_mounted_is_unreachable_not_empty(tmp_path, store, receiver) -> None:
     folder = tmp_path / "ml runs"
-    bridge = Bridge(tmp_path / "bridge", str(folder), http_sink(receiver.url, more=ALL))
+    bridge = file_bridge(tmp_path, str(folder), receiver)
     poll(bridge)
     folder.rename(tmp_path / "elsewhere")
     folder.mkdir()

@@ -139,6 +139,15 @@ def test_the_token_goes_where_mlflow_looks_for_it(registry, variable, monkeypatc
     assert [name for name, value in variables.items() if value == "t0ken"] == [variable]
 
 
+def test_a_file_store_keeps_mlflow_off_the_tracking_server_of_the_environment(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////precious.db")
+    (tmp_path / "models").mkdir()
+
+    variables = environment(RegistrySettings(tracking_uri=str(tmp_path)))
+
+    assert variables["MLFLOW_TRACKING_URI"] == str(tmp_path)
+
+
 def test_databricks_sdk_is_left_out_where_a_token_will_do_and_nobody_asked_for_it(monkeypatch) -> None:
     settings = RegistrySettings(tracking_uri="databricks")
     for name in ("DATABRICKS_TOKEN", "MLFLOW_ENABLE_DB_SDK"):
@@ -147,7 +156,7 @@ def test_databricks_sdk_is_left_out_where_a_token_will_do_and_nobody_asked_for_i
     monkeypatch.setenv("DATABRICKS_TOKEN", "t")
     assert environment(settings)["MLFLOW_ENABLE_DB_SDK"] == "false"
     monkeypatch.setenv("MLFLOW_ENABLE_DB_SDK", "true")
-    assert "MLFLOW_ENABLE_DB_SDK" not in environment(settings)
+    assert environment(settings)["MLFLOW_ENABLE_DB_SDK"] == "true"
 
 
 @pytest.mark.parametrize(
