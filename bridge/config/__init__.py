@@ -12,6 +12,7 @@ from bridge.config.settings import (
     StateSettings,
     is_database,
 )
+from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
 from bridge.config.values import Duration, Model, Secret, TextOrSecret, parse_duration, reveal
 
 __all__ = [
@@ -31,7 +32,10 @@ __all__ = [
     "TextOrSecret",
     "build",
     "find",
+    "folder_of",
     "is_database",
+    "is_databricks",
+    "is_unity_catalog",
     "load",
     "parse_duration",
     "reveal",

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
 from bridge.config.values import Duration, Model, Secret, TextOrSecret
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
 
@@ -96,8 +97,25 @@ class RegistrySettings(Model):
                 msg = "must end with its path: no ? and no #"
                 raise ValueError(msg)
             return f"{scheme.lower()}:{rest.rstrip('/')}"
-        if value and "://" not in value and _HOST_AND_PORT.fullmatch(value) and value != "databricks":
+        if value and value.startswith((".", "~")):
+            msg = "must be the whole path of the folder, from / on"
+            raise ValueError(msg)
+        named = value and (is_databricks(value) or folder_of(value) is not None)
+        if value and "://" not in value and _HOST_AND_PORT.fullmatch(value) and not named:
             msg = f'must begin with http:// or https:// (did you mean "http://{value}"?)'
+            raise ValueError(msg)
+        return value
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _is_more_than_a_catalog(cls, value: str) -> str:
+        """MLflow's client refuses to be made with a Unity Catalog for its tracking server."""
+        if is_unity_catalog(value):
+            beside = "databricks" if is_databricks(value) else "http://your-mlflow-server:5000"
+            msg = (
+                "is a Unity Catalog, which has no tracking server: "
+                f'write registry_uri = "{value}" and tracking_uri = "{beside}"'
+            )
             raise ValueError(msg)
         return value
 

@@ -95,7 +95,7 @@ def _connect(settings: RegistrySettings) -> Any:
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient  # noqa: PLC0415
 
-    for noisy in ("urllib3", "mlflow", "alembic"):
+    for noisy in ("urllib3", "mlflow", "alembic", "databricks"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     web = settings.uri.startswith(("http://", "https://"))
     return MlflowClient(settings.uri if web else settings.tracking_uri, registry_uri=settings.uri)

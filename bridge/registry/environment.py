@@ -6,9 +6,17 @@ MLflow takes credentials, TLS and timeouts from process-wide variables only (MLf
 
 import math
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
-from bridge.config import RegistrySettings, reveal
-from bridge.errors import ConfigurationError
+from bridge.config import (
+    RegistrySettings,
+    folder_of,
+    is_databricks,
+    is_unity_catalog,
+    reveal,
+)
+from bridge.errors import ConfigurationError, RegistryUnreachable
 
 _RETRIES = "1"
 """Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
@@ -20,7 +28,9 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     Raises:
         SecretUnavailable: a secret is not where the configuration says.
         ConfigurationError: ``ca_file`` cannot be read.
+        RegistryUnreachable: a file store's folder is not there.
     """
+    _check_files(settings)
     variables = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(settings.timeout / 1000))),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
@@ -30,18 +40,50 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     secrets = {
         "MLFLOW_TRACKING_USERNAME": ("registry.username", settings.username),
         "MLFLOW_TRACKING_PASSWORD": ("registry.password", settings.password),
-        "MLFLOW_TRACKING_TOKEN": ("registry.token", settings.token),
+        _token_name(settings): ("registry.token", settings.token),
     }
     plain = {
         "MLFLOW_TRACKING_SERVER_CERT_PATH": settings.ca_file,
         "MLFLOW_WORKSPACE": settings.workspace,
     }
+    variables.update({name: reveal(*keyed) for name, keyed in secrets.items() if keyed[1] is not None})
+    variables.update({name: value for name, value in plain.items() if value is not None})
+    variables.update(_of_this_kind(settings, {**os.environ, **variables}))
+    return variables
+
+
+def _token_name(settings: RegistrySettings) -> str:
+    """Return the variable from which MLflow takes the bearer token for this kind of registry."""
+    if is_databricks(settings.uri):
+        return "DATABRICKS_TOKEN"
+    return "MLFLOW_UC_OSS_TOKEN" if is_unity_catalog(settings.uri) else "MLFLOW_TRACKING_TOKEN"
+
+
+def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[str, str]:
+    """Return what only some kinds of registries need, given the variables ``known`` so far."""
+    if folder_of(settings.uri) is not None:
+        # MLflow asks for the consent. And its file store asks the process' default tracking server
+        # for each version's metrics: by default a database that it makes in the working directory.
+        return {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": settings.uri}
+    if is_databricks(settings.uri) and known.get("DATABRICKS_TOKEN"):
+        # Databricks' SDK takes no timeout of ours: it tries a refused connection for 300 s. A
+        # token needs no SDK; its other ways to sign in do, and so may the operator.
+        return {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
+    return {}
+
+
+def _check_files(settings: RegistrySettings) -> None:
     if settings.ca_file is not None and not os.access(settings.ca_file, os.R_OK):
         problem = f"registry.ca_file: {settings.ca_file} cannot be read: check the path and its permissions"
         raise ConfigurationError([problem])
-    variables.update({name: reveal(*keyed) for name, keyed in secrets.items() if keyed[1] is not None})
-    variables.update({name: value for name, value in plain.items() if value is not None})
-    return variables
+    folder = folder_of(settings.uri)
+    if folder is not None and not (Path(folder) / "models").is_dir():
+        # MLflow would make both: a slip of the pen, or a disk that is not mounted, would then be
+        # a registry from which every model has vanished.
+        raise RegistryUnreachable(
+            f"{settings.uri} is no file store with a model registry (it has no folder models): "
+            "check the path, and that it is mounted"
+        )
 
 
 def workspace(settings: RegistrySettings) -> str | None:

@@ -9,6 +9,13 @@ _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
 _STATUS = re.compile(r"API request to endpoint \S+ failed with error code (\d{3}) != 200\.")
 _RETRIED = re.compile(r"Caused by ResponseError\('too many (\d{3}) error responses'\)")
 _NO_JSON = "API request to endpoint was successful but the response body was not in a valid JSON format"
+_UNSUPPORTED = re.compile(
+    r"(Argument|Method) '\w+' is unsupported for models in |(Unsupported|Missing) filter"
+)
+"""How the client's Databricks and Unity Catalog stores decline, with INTERNAL_ERROR for a code."""
+_UNKNOWN_SCHEME = re.compile(
+    r"Model [Rr]egistry (functionality is unavailable; got|features are not supported)"
+)
 _BUSY = frozenset({408, 425, 429})
 
 
@@ -42,10 +49,22 @@ def translate(error: Exception, uri: str) -> RegistryError:
     status = _status(error)
     if status in _BUSY:
         return RegistryUnreachable(f"{uri} is busy (HTTP {status})")
-    if _code(error) == "INVALID_PARAMETER_VALUE":
-        return RegistryLacks(f"{uri} does not take a request of MLflow's client ({_code(error)})")
+    if _UNKNOWN_SCHEME.match(str(error).lstrip()):
+        return RegistryRefused(
+            f"{uri} has a scheme that MLflow's client does not know: "
+            "is its plug-in installed where the bridge is?"
+        )
+    if _is_lacking(error):
+        kind = _code(error) or type(error).__name__
+        return RegistryLacks(f"{uri} does not take a request of MLflow's client ({kind})")
     refusal = _refusal(error, status)
     return RegistryRefused(f"{uri} {refusal}") if refusal else _transport(error, uri, status)
+
+
+def _is_lacking(error: Exception) -> bool:
+    """Whether the registry, or MLflow's client for this kind of registry, knows no such request."""
+    declined = isinstance(error, NotImplementedError) or _UNSUPPORTED.match(str(error)) is not None
+    return declined or _code(error) == "INVALID_PARAMETER_VALUE"
 
 
 def _refusal(error: Exception, status: int | None) -> str:

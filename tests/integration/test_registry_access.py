@@ -17,9 +17,16 @@ from support.receiver import Answer, WebServer
 
 from bridge.config import RegistrySettings
 from bridge.diff.known import PlainModels
-from bridge.errors import ConfigurationError, RegistryRefused, RegistryUnreachable, SecretUnavailable
+from bridge.errors import (
+    ConfigurationError,
+    RegistryLacks,
+    RegistryRefused,
+    RegistryUnreachable,
+    SecretUnavailable,
+)
 from bridge.registry.base import Deadline
 from bridge.registry.environment import environment, workspace
+from bridge.registry.failures import translate
 from bridge.registry.mlflow_reader import MlflowRegistry
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -113,6 +120,62 @@ def test_telemetry_is_off_and_timeouts_are_set() -> None:
     assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert variables["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
     assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("registry", "variable"),
+    [
+        ({"tracking_uri": "http://h"}, "MLFLOW_TRACKING_TOKEN"),
+        ({"tracking_uri": "databricks"}, "DATABRICKS_TOKEN"),
+        ({"tracking_uri": "databricks", "registry_uri": "databricks-uc"}, "DATABRICKS_TOKEN"),
+        ({"tracking_uri": "http://h", "registry_uri": "uc:http://c"}, "MLFLOW_UC_OSS_TOKEN"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_token_goes_where_mlflow_looks_for_it(registry, variable, monkeypatch) -> None:
+    monkeypatch.setenv("OURS", "t0ken")
+    variables = environment(RegistrySettings(**registry, token={"env": "OURS"}))
+
+    assert [name for name, value in variables.items() if value == "t0ken"] == [variable]
+
+
+def test_a_file_store_keeps_mlflow_off_the_tracking_server_of_the_environment(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////precious.db")
+    (tmp_path / "models").mkdir()
+
+    variables = environment(RegistrySettings(tracking_uri=str(tmp_path)))
+
+    assert variables["MLFLOW_TRACKING_URI"] == str(tmp_path)
+
+
+def test_databricks_sdk_is_left_out_where_a_token_will_do_and_nobody_asked_for_it(monkeypatch) -> None:
+    settings = RegistrySettings(tracking_uri="databricks")
+    for name in ("DATABRICKS_TOKEN", "MLFLOW_ENABLE_DB_SDK"):
+        monkeypatch.delenv(name, raising=False)
+    assert "MLFLOW_ENABLE_DB_SDK" not in environment(settings)
+    monkeypatch.setenv("DATABRICKS_TOKEN", "t")
+    assert environment(settings)["MLFLOW_ENABLE_DB_SDK"] == "false"
+    monkeypatch.setenv("MLFLOW_ENABLE_DB_SDK", "true")
+    assert environment(settings)["MLFLOW_ENABLE_DB_SDK"] == "true"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.search_registered_models(order_by=["name ASC"]),
+        lambda client: client.search_registered_models("name = 'a.b.c'"),
+        lambda client: client.search_model_versions(""),
+        lambda client: client.search_model_versions("name IN ('a.b.c')"),
+        lambda client: client.get_model_version_by_alias("a.b.c", "champion"),
+    ],
+    ids=["order", "filter", "no filter", "names", "alias"],
+)
+def test_what_mlflows_client_declines_for_a_kind_of_registry_is_a_lack(call) -> None:
+    client = MlflowClient("http://127.0.0.1:1", registry_uri="uc:http://127.0.0.1:1")
+    with pytest.raises(Exception) as declined:  # noqa: PT011 - MLflow raises several kinds
+        call(client)
+
+    assert isinstance(translate(declined.value, "uc:http://127.0.0.1:1"), RegistryLacks)
 
 
 def test_a_missing_secret_names_its_key(monkeypatch) -> None:

@@ -15,15 +15,24 @@ COMMAND = [sys.executable, "-m", "bridge"]
 class Bridge:
     """A configuration in a folder, and the command run on it."""
 
-    def __init__(self, folder: Path, registry: str, *sinks: str, poll: str = 'interval = "200ms"') -> None:
+    def __init__(
+        self, folder: Path, registry: str, *sinks: str, poll: str = 'interval = "200ms"', access: str = ""
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.config = folder / "config.toml"
         self.environment = {**os.environ, "CI_SECRET": "s3cret-in-env", "GITHUB_TOKEN": "ghp_secret"}
-        self.write(registry, *sinks, poll=poll)
+        self.write(registry, *sinks, poll=poll, access=access)
 
-    def write(self, registry: str, *sinks: str, poll: str = 'interval = "200ms"', more: str = "") -> None:
-        registry_part = f'[registry]\ntracking_uri = "{registry}"\ntimeout = "5s"\n'
+    def write(
+        self,
+        registry: str,
+        *sinks: str,
+        poll: str = 'interval = "200ms"',
+        more: str = "",
+        access: str = "",
+    ) -> None:
+        registry_part = f'[registry]\ntracking_uri = "{registry}"\ntimeout = "5s"\n{access}\n'
         parts = [registry_part, f"[poll]\n{poll}\n", '[state]\nurl = "tinydb:./state"\n', more, *sinks]
         self.config.write_text("\n".join(parts))
 

@@ -12,6 +12,7 @@ from bridge.sinks.kinds import SETTINGS
 
 ROOT = Path(__file__).parents[3]
 REGISTRY = {"registry": {"tracking_uri": "http://127.0.0.1:5000"}}
+A_CATALOG = "registry.tracking_uri: is a Unity Catalog, which has no tracking server"
 HTTP = {"name": "ci", "type": "http", "url": "https://ci.example.com/hook"}
 
 
@@ -103,6 +104,18 @@ def test_all_errors_come_at_once_each_with_its_key() -> None:
         (
             {"registry": {"tracking_uri": "localhost:5000"}},
             'registry.tracking_uri: must begin with http:// or https:// (did you mean "http://localhost:5000"?)',
+        ),
+        (
+            {"registry": {"tracking_uri": "./mlruns"}},
+            "registry.tracking_uri: must be the whole path of the folder, from / on",
+        ),
+        (
+            {"registry": {"tracking_uri": "databricks-uc"}},
+            f'{A_CATALOG}: write registry_uri = "databricks-uc" and tracking_uri = "databricks"',
+        ),
+        (
+            {"registry": {"tracking_uri": "uc:http://h:8080"}},
+            f'{A_CATALOG}: write registry_uri = "uc:http://h:8080" and tracking_uri = "http://your-mlflow-server:5000"',
         ),
         (
             {"registry": {"tracking_uri": "HTTP://u:secret@host"}},
@@ -337,3 +350,22 @@ def test_a_missing_secret_names_its_place_and_its_key(tmp_path, monkeypatch) -> 
 
 def test_a_text_may_stand_in_for_a_secret() -> None:
     assert (reveal("k", "plain"), reveal("k", None)) == ("plain", "")
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [
+        {"tracking_uri": "/srv/mlruns"},
+        {"tracking_uri": "file:///srv/mlruns"},
+        {"tracking_uri": "databricks"},
+        {"tracking_uri": "databricks://profile"},
+        {"tracking_uri": "databricks", "registry_uri": "databricks-uc"},
+        {"tracking_uri": "databricks", "registry_uri": "databricks-uc://profile"},
+        {"tracking_uri": "databricks", "registry_uri": "uc:databricks-uc"},
+        {"tracking_uri": "http://h", "registry_uri": "uc:http://h:8080"},
+        {"tracking_uri": "corp://h:5000"},
+    ],
+    ids=lambda registry: "-".join(registry.values()),
+)
+def test_every_kind_of_registry_may_be_named(registry) -> None:
+    assert build({"registry": registry}, SETTINGS).registry.uri == list(registry.values())[-1]
