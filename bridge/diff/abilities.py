@@ -11,6 +11,10 @@ class Abilities:
         server: what it says it is, such as ``MLflow 3.17.2``; empty where it doesn't tell.
         lists_models: whether it lists models when a 3.x client asks for them; a 2.9 server
             misreads the question, and needs it asked in another way.
+        lists_versions: whether it lists the versions of all models; if not, they are asked for
+            model by model.
+        has_full_rows: whether the models that it lists come with their tags and aliases; if not,
+            each model is asked for by name.
         has_order: whether it lists what was updated last first, so that a poll can be cheap.
         has_names: whether it can be asked for several models by name at once.
         has_stages: whether its versions have stages.
@@ -19,6 +23,8 @@ class Abilities:
 
     server: str = ""
     lists_models: bool = True
+    lists_versions: bool = True
+    has_full_rows: bool = True
     has_order: bool = True
     has_names: bool = True
     has_stages: bool = True
@@ -27,7 +33,9 @@ class Abilities:
     def lacks(self) -> list[str]:
         """Return what it can't do, in words."""
         words = {
-            "ordering by time (every poll is a full scan, as often as its share allows)": self.has_order,
+            "an order by time (every poll is a full scan, as often as its share allows)": self.has_order,
+            "lists of everything (each model takes requests of its own)": self.lists_versions
+            and self.has_full_rows,
             "stages": self.has_stages,
             "aliases": self.has_aliases,
         }

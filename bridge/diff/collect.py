@@ -49,6 +49,11 @@ class Collector:
         self._versions = 0
         self._latest = 0
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the models taken in so far."""
+        return list(self._rows)
+
     def add_models(self, rows: Iterable[RegisteredModel]) -> None:
         """Take in models without their versions."""
         for row in rows:

@@ -1,6 +1,6 @@
 """The reads of a registry: what changed lately, what is watched by name, and everything."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
@@ -12,6 +12,9 @@ from bridge.registry.base import Deadline, Registry
 
 MOST_DIFFERING = 200
 """With more models than this that read differently, a full scan is cheaper than asking for each."""
+
+_TAIL = 2
+"""How many rows as known have to follow those that differ, before nothing more is looked for."""
 
 
 @unique
@@ -83,10 +86,19 @@ def _latest(
             rows.update({row.name: row for row in page})
             if len(_differing(rows.values(), known, interest)) > MOST_DIFFERING:
                 raise TooMuch
-            is_past = bool(page) and page[-1].updated < interest.since
-            if is_past and not _differing(page, known, interest):
+            if _is_past(page, known, interest):
                 break
     return rows
+
+
+def _is_past(page: Sequence[RegisteredModel], known: KnownModels, interest: Interest) -> bool:
+    """Whether a page reaches to where nothing new can be: its last rows are as known, and old enough."""
+    tail = page[-_TAIL:]
+    return (
+        len(tail) == _TAIL
+        and all(row.updated < interest.since for row in tail)
+        and not _differing(tail, known, interest)
+    )
 
 
 def _differing(rows: Collection[RegisteredModel], known: KnownModels, interest: Interest) -> set[str]:

@@ -54,7 +54,12 @@ def version_of(entity: Any) -> ModelVersion:
 
 
 def _texts(values: Any) -> dict[str, str]:
-    """Return tags or aliases as strings: a database store gives version numbers as integers."""
+    """Return tags or aliases as strings: a database store gives version numbers as integers.
+
+    Rows of Unity Catalog have methods in their place, which refuse to answer.
+    """
+    if callable(values):
+        return {}
     return {str(key): str(value) for key, value in dict(values or {}).items()}
 
 

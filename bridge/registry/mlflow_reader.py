@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bridge.config import RegistrySettings
+from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
 from bridge.diff.collect import Collector
 from bridge.diff.doubts import Absence, Answer, Doubt, Listing
@@ -14,7 +14,7 @@ from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
 from bridge.registry.connection import Connection
-from bridge.registry.convert import name_filter, names_filter
+from bridge.registry.convert import model_of, name_filter, names_filter
 from bridge.registry.probe import find_out
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
@@ -46,7 +46,10 @@ class MlflowRegistry:
         """Return the creation time of the Default experiment: that of the registry's database.
 
         Another workspace than the default one has no such experiment, and so no fingerprint.
+        Beside a registry on Databricks or in a Unity Catalog, experiments live elsewhere.
         """
+        if is_databricks(self._settings.uri) or is_unity_catalog(self._settings.uri):
+            return None
         found = self._connection.point_read(deadline, lambda client: client.get_experiment("0"))
         created = None if isinstance(found, Absence) else found.creation_time
         return str(created) if created else None
@@ -62,17 +65,34 @@ class MlflowRegistry:
             self._abilities = find_out(self._connection, greeting.server, deadline)
             self._has_probed = True
         collector = Collector(known, with_facts=with_facts)
+        is_atomic = self._collect_models(collector, deadline)
+        if self._abilities.lists_versions:
+            self._collect_versions(collector, deadline)
+        else:
+            self._collect_by_name(collector, deadline)
+        listing = collector.listing(atomic=is_atomic, clock=greeting.clock)
+        return replace(listing, abilities=self._abilities)
+
+    def _collect_models(self, collector: Collector, deadline: Deadline) -> bool:
+        """Collect all models; return whether one page held them all."""
         is_atomic = True
         for kind in self._searches.kinds():
             for number, page in enumerate(self._searches.models(self._abilities, deadline, kind)):
                 is_atomic = is_atomic and number == 0
-                collector.add_models(page)
+                names = [row.name for row in page]
+                collector.add_models(page if self._abilities.has_full_rows else self.rows(names, deadline))
+        return is_atomic
+
+    def _collect_versions(self, collector: Collector, deadline: Deadline) -> None:
         for kind in self._searches.kinds():
-            for versions in self._searches.versions(self._abilities, deadline, kind):
-                for name, version in versions:
+            for page in self._searches.versions(self._abilities, deadline, kind):
+                for name, version in page:
                     collector.add_version(name, version)
-        listing = collector.listing(atomic=is_atomic, clock=greeting.clock)
-        return replace(listing, abilities=self._abilities)
+
+    def _collect_by_name(self, collector: Collector, deadline: Deadline) -> None:
+        for name in collector.names:
+            for version in self._versions_of(name, deadline).values():
+                collector.add_version(name, version)
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
         """Yield, for models and for prompts if those are wanted, the rows updated last.
@@ -98,6 +118,8 @@ class MlflowRegistry:
         Raises:
             RegistryError: an answer did not come.
         """
+        if not self._abilities.has_full_rows:
+            return [row for name in names if (row := self._row(name, deadline)) is not None]
         wanted = set(names)
         return [
             row
@@ -109,6 +131,10 @@ class MlflowRegistry:
             for row in page
             if row.name in wanted
         ]
+
+    def _row(self, name: str, deadline: Deadline) -> RegisteredModel | None:
+        found = self._connection.point_read(deadline, lambda client: client.get_registered_model(name))
+        return None if isinstance(found, Absence) else self._searches.expected(model_of(found), name)
 
     def _names_filters(self, names: Sequence[str]) -> Iterator[str]:
         if not self._abilities.has_names:

@@ -3,6 +3,7 @@
 from operator import methodcaller
 from typing import Any
 
+from bridge.config import is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
@@ -26,11 +27,22 @@ def find_out(connection: Connection, server: str, deadline: Deadline) -> Abiliti
     return Abilities(
         server=server,
         lists_models=bool(listed) or not found,
+        lists_versions=_lists_versions(connection, deadline),
+        has_full_rows=not is_unity_catalog(uri),
         has_order=has_order,
         has_names=_models(connection, deadline, filter_string="name IN ('a','b')") is not None,
-        has_stages=not uri.startswith(("databricks-uc", "uc:")),
-        has_aliases=uri.partition(":")[0] != "databricks",
+        has_stages=not is_unity_catalog(uri),
+        has_aliases=is_unity_catalog(uri) or not is_databricks(uri),
     )
+
+
+def _lists_versions(connection: Connection, deadline: Deadline) -> bool:
+    request = methodcaller("search_model_versions", filter_string="", max_results=1)
+    try:
+        connection.call(deadline, request)
+    except RegistryLacks:
+        return False
+    return True
 
 
 def _models(connection: Connection, deadline: Deadline, **arguments: Any) -> list[Any] | None:

@@ -74,7 +74,8 @@ class Questions:
             return known
         if (found.name, str(found.version)) != (name, known.version):
             raise self._connection.no_server()
-        return version_of(found)
+        version = version_of(found)
+        return version if self._abilities.has_full_rows else replace(version, tags=known.tags)
 
     def _ask_prompt(self, name: str) -> Answer:
         """Tell a prompt from what is gone: MLflow's point reads deny prompts, its searches don't."""

@@ -67,7 +67,7 @@ class Searches:
             "filter_string": conditions(condition),
             "max_results": VERSIONS_PAGE,
         }
-        if abilities.has_order:
+        if abilities.has_order and abilities.has_aliases:  # Databricks orders by other columns
             arguments["order_by"] = list(_BY_NAME_AND_NUMBER)
         for page in self._connection.pages(deadline, "search_model_versions", arguments):
             yield [(entity.name, version_of(entity)) for entity in page]

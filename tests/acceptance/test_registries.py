@@ -407,7 +407,6 @@ def test_a_databricks_host_that_is_down_is_given_up_soon(tmp_path, workspace, re
     assert (done.returncode, "connection refused" in done.stderr) == (69, True)
 
 
-@pytest.mark.xfail(strict=True, reason="a scan searches versions without a name, ordered by version_number")
 def test_a_workspace_may_want_a_name_with_every_version_search(tmp_path, strict_workspace, receiver) -> None:
     bridge = databricks_bridge(tmp_path, strict_workspace, receiver, "databricks")
     promotes_and_deletes_in(strict_workspace, bridge, receiver)
@@ -452,17 +451,11 @@ def creates_and_deletes_in(catalog, bridge: Bridge, receiver) -> None:
     ]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rows of a search have methods for tags; versions are searched without a name"
-)
 def test_unity_catalog_tells_versions_and_deletions(tmp_path, catalog, receiver) -> None:
     bridge = databricks_bridge(tmp_path, catalog, receiver, "databricks-uc")
     creates_and_deletes_in(catalog, bridge, receiver)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rows of a search have methods for tags and aliases: only a point read has them"
-)
 def test_unity_catalog_tells_aliases(tmp_path, catalog, receiver) -> None:
     catalog.create("ml.prod.churn", versions=2)
     catalog.set_alias("ml.prod.churn", "champion", 1)
@@ -479,9 +472,6 @@ def test_unity_catalog_tells_aliases(tmp_path, catalog, receiver) -> None:
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rows of a search have methods for tags; versions are searched without a name"
-)
 def test_an_open_source_unity_catalog_tells_versions_and_deletions(
     tmp_path, open_catalog, server, receiver
 ) -> None:
@@ -490,7 +480,6 @@ def test_an_open_source_unity_catalog_tells_versions_and_deletions(
     )
 
 
-@pytest.mark.xfail(strict=True, reason="the fingerprint is asked of whatever tracking_uri names")
 def test_a_tracking_server_that_is_down_does_not_matter_beside_unity_catalog(
     tmp_path, open_catalog, receiver
 ) -> None:
@@ -501,7 +490,7 @@ def test_a_tracking_server_that_is_down_does_not_matter_beside_unity_catalog(
 
 
 def test_the_stand_ins_answer_mlflows_own_client(catalog, open_catalog, workspace, monkeypatch) -> None:
-    """What xfails above fails because of how the bridge asks, not because of the stand-ins."""
+    """Where a test above fails, it is because of how the bridge asks."""
     for name in ("DATABRICKS_TOKEN", "MLFLOW_UC_OSS_TOKEN"):
         monkeypatch.setenv(name, TOKEN)
     monkeypatch.setenv("MLFLOW_ENABLE_DB_SDK", "false")
