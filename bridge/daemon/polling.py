@@ -8,6 +8,7 @@ from typing import TypeVar
 import structlog
 
 from bridge.app import App
+from bridge.daemon.backoff import Backoff
 from bridge.daemon.watch import PollResult, WatchedPoll
 from bridge.errors import OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.orders import OnceResult, PollOrder, accepted_hold
@@ -33,13 +34,20 @@ class Polling:
         self._app = app
         self._probes = probes
         self._poll = WatchedPoll(app.poll)
+        poll = app.settings.poll
+        self._backoff = Backoff(0 if poll.cron else poll.interval, app.clock)  # a crontab is kept to
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
         self.is_over = False
 
     async def on_schedule(self) -> None:
-        """Poll in a task of our own: the scheduler cancels its tasks without waiting for them."""
+        """Poll, unless the registry is given a rest; in a task of our own.
+
+        The scheduler cancels its tasks without waiting for them.
+        """
+        if self._backoff.is_on():
+            return
         await asyncio.wait({self._begin(self._poll_once)})
 
     def scan_soon(self) -> None:
@@ -152,6 +160,7 @@ class Polling:
             self._app.relay.offer(results[-1].entries)
             if results[-1].has_failed:
                 break
+        self._backoff.note(has_failed=results[-1].has_failed)
         with suppress(StateUnwritable):
             housekeep(self._app.state, self._app.settings, self._app.trust)
         return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)

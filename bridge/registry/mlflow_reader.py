@@ -19,8 +19,9 @@ from bridge.registry.probe import find_out
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
 
-_FIRST_PAGE = 5
-"""Where nothing happened, so few rows show it; a page of 20 costs half as much again."""
+_FIRST_PAGE = 10
+"""Where nothing happened, so few rows show it, and up to eight models can change at once before
+a second page is needed; a page of 20 costs half as much again."""
 
 _LATER_PAGES = 100
 _NAMES = 100

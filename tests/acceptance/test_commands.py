@@ -113,6 +113,12 @@ def test_status_without_a_state_and_with_one(tmp_path, server, client, model, re
     assert status["registry"]["uri"] == status["registry"]["state_is_bound_to"] == server.url
     assert status["last_poll"]["outcome"] == "ok"
     assert status["snapshot"]["models"] >= 1
+    assert status["registry"]["server"].startswith("MLflow 3.")
+    assert (status["registry"]["lacks"], status["held"]) == ([], None)
+    assert (status["full_scan"]["went_well"], status["full_scan"]["is_slowed_by_share"]) == (True, False)
+    table = bridge.run("status").stdout
+    assert "full scan" in table
+    assert "every " in table
     assert [(sink["name"], sink["condition"], sink["pending"]) for sink in status["sinks"]] == [
         ("ci", "configured", 0)
     ]

@@ -87,14 +87,14 @@ def latest(registry: MlflowRegistry) -> list[list[str]]:
 
 
 def test_the_models_changed_last_come_first_a_few_and_then_all(server, client) -> None:
-    for number in range(7):
+    for number in range(12):
         client.create_registered_model(f"recent-{number}")
     client.create_model_version("recent-2", "s3://b/x")
 
     first, second, *_ = latest(reader(server.url))
 
-    assert first == ["recent-2", *(f"recent-{number}" for number in (6, 5, 4, 3))]
-    assert second[:7] == [*first, "recent-1", "recent-0"]
+    assert first == ["recent-2", *(f"recent-{number}" for number in (11, 10, 9, 8, 7, 6, 5, 4, 3))]
+    assert second[:12] == [*first, "recent-1", "recent-0"]
 
 
 def test_rows_are_read_by_name_whatever_the_names(server, client) -> None:

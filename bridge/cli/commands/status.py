@@ -1,6 +1,7 @@
 """``status``: how the bridge is doing, from its state."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -17,9 +18,13 @@ from bridge.cli.shared import (
     span,
 )
 from bridge.config import Settings
+from bridge.diff.abilities import Abilities
+from bridge.pipeline.cadence import Cadence
 from bridge.states import binding_of, read_state
 from bridge.store.state import State
-from bridge.store.values import SinkSummary
+from bridge.store.values import PollRecord, SinkSummary
+
+_LET_THROUGH = "mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
 
 
 @click.command(name="status")
@@ -55,6 +60,7 @@ def _document(settings: Settings, state: State, now_ms: int) -> dict[str, Any]:
             "workspace": wanted.workspace,
             "fingerprint": head.fingerprint if head else None,
             "state_is_bound_to": head.uri if head else None,
+            **_abilities(state.abilities),
         },
         "state": {
             "folder": settings.state.folder,
@@ -62,9 +68,40 @@ def _document(settings: Settings, state: State, now_ms: int) -> dict[str, Any]:
             "baseline_at": head.baseline_at if head else None,
         },
         "last_poll": poll.to_document() if poll else None,
+        "full_scan": _full_scan(settings, state, now_ms),
+        "held": _held(poll),
         "snapshot": {"models": models, "versions": versions},
         "sinks": _sinks(settings, state, now_ms),
     }
+
+
+def _abilities(abilities: Abilities | None) -> dict[str, Any]:
+    if abilities is None:
+        return {"server": None, "lacks": [], "abilities": None}
+    facts = asdict(abilities)
+    return {"server": facts.pop("server") or None, "lacks": abilities.lacks(), "abilities": facts}
+
+
+def _full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] | None:
+    """Return how the last full scan went, and when the next is due: a slow one comes less often."""
+    last, head, poll, found = state.last_reconcile, state.head, state.last_poll, settings.poll
+    if last is None or head is None:
+        return None
+    is_pressing = bool(poll and poll.held_digest) or not (state.abilities or Abilities()).has_order
+    cadence = Cadence(found.reconcile_interval, found.reconcile_share)
+    every_ms = cadence.spacing_ms(last, head.state_id, is_pressing=is_pressing)
+    return {
+        "at": last.at,
+        "duration_ms": last.duration_ms,
+        "went_well": last.went_well,
+        "every_ms": every_ms,
+        "next_in_ms": max(0, last.at + every_ms - now_ms),
+        "is_slowed_by_share": every_ms > 1.2 * found.reconcile_interval,
+    }
+
+
+def _held(poll: PollRecord | None) -> dict[str, str] | None:
+    return {"why": poll.held, "digest": poll.held_digest} if poll and poll.held_digest else None
 
 
 def _sinks(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]]:
@@ -108,11 +145,15 @@ def _print(document: dict[str, Any]) -> None:
         workspace += f" (but the state is bound to {bound}: see mlflow-bridge state rebind --help)"
     facts = [
         ("registry", registry["uri"] + workspace),
+        ("server", _server(registry)),
         ("state", f"{state['folder']} ({state['bytes'] / 1e6:.1f} MB)"),
         ("baseline", instant(state["baseline_at"]) or "none yet: the first poll takes it"),
         ("snapshot", "{models} models, {versions} versions".format(**document["snapshot"])),
         ("last poll", _poll(poll)),
+        ("full scan", _scan(document["full_scan"])),
     ]
+    if document["held"]:
+        facts.append(("held", f"{document['held']['why']}; {_LET_THROUGH}"))
     for name, value in facts:
         click.echo(f"{name:<10} {printable(value)}")
     if document["sinks"]:
@@ -128,12 +169,28 @@ def _poll(poll: dict[str, Any] | None) -> str:
         return "none yet"
     ago = span(time.time_ns() // 1_000_000 - poll["attempted_at"])
     text = f"{poll['outcome']}, {ago} ago, at {instant(poll['attempted_at'])}"
-    if poll["outcome"] == "ok":
-        return f"{text}, took {poll['duration_ms']} ms"
-    if poll["outcome"] == "held":
-        return f"{text}: {poll['held']}; mlflow-bridge once --accept-held lets it through"
+    if poll["outcome"] != "failed":
+        return f"{text}, {poll['kind']}, took {poll['duration_ms']} ms"
     since = instant(poll["succeeded_at"]) or "never"
     return f"{text}: {poll['error']} (last success: {since})"
+
+
+def _scan(scan: dict[str, Any] | None) -> str:
+    if scan is None:
+        return "none yet"
+    went = "ok" if scan["went_well"] else "failed"
+    slowed = ", for its share of the registry's time" if scan["is_slowed_by_share"] else ""
+    return (
+        f"{went}, at {instant(scan['at'])}, took {scan['duration_ms'] / 1000:.1f} s; "
+        f"every {span(scan['every_ms'])}{slowed}"
+    )
+
+
+def _server(registry: dict[str, Any]) -> str | None:
+    if registry["abilities"] is None:
+        return "not asked yet"
+    told = registry["server"] or "does not tell its version"
+    return f"{told}; lacks {', '.join(registry['lacks'])}" if registry["lacks"] else told
 
 
 def _row(sink: dict[str, Any]) -> dict[str, Any]:
