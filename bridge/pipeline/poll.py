@@ -22,6 +22,7 @@ from bridge.pipeline.cadence import Cadence, is_due
 from bridge.pipeline.clock import Clock
 from bridge.pipeline.judgement import report_event, report_note
 from bridge.pipeline.look import Look, Observation, Order
+from bridge.pipeline.memory import give_back
 from bridge.pipeline.observer import Observer
 from bridge.pipeline.plan import Plan
 from bridge.pipeline.reads import Read
@@ -46,6 +47,7 @@ class Polled:
 
     entries: Sequence[Entry]
     held: PollHeld | None = None
+    read: Read = Read.FULL
 
 
 class Poll:
@@ -112,7 +114,10 @@ class Poll:
             SecretUnavailable: a credential for it is not where the configuration says.
             StateError: the state is another registry's, or cannot be written; nothing changed.
         """
-        return await self._run(Order(read, accepted), within_ms)
+        polled = await self._run(Order(read, accepted), within_ms)
+        if polled.read is Read.FULL:
+            give_back()  # now that nothing refers to what was read
+        return polled
 
     async def rebaseline(self) -> Plan:
         """Record the registry as it is, and announce nothing; return what was recorded.
@@ -143,7 +148,7 @@ class Poll:
         finally:
             self._observer.poll_finished(outcome, self._clock.monotonic() - began)
         self._report(seen, entries)
-        return Polled(entries, held)
+        return Polled(entries, held, seen.read)
 
     async def _observe(self, order: Order, within_ms: int | None) -> Observation:
         """Look in a thread, within the deadline and a little grace; then cut it off."""
@@ -159,7 +164,8 @@ class Poll:
             self._reading.cut_off()
             msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
             raise RegistryUnreachable(msg)
-        return self._reading.result.result()
+        reading, self._reading = self._reading, None
+        return reading.result.result()
 
     def _standing_hold(self) -> PollHeld | None:
         last = self._state.last_poll
