@@ -8,8 +8,8 @@ import structlog
 
 from bridge.config import Settings, SinkSettings
 from bridge.delivery.policy import RetryPolicy
-from bridge.delivery.routing import Route
 from bridge.errors import SecretUnavailable
+from bridge.loading import routes_of
 from bridge.pipeline.attempts import Endpoint
 from bridge.pipeline.clock import Clock, SystemClock, Trust
 from bridge.pipeline.observer import Nobody, Observer
@@ -35,11 +35,6 @@ class App:
     relay: Relay
     clock: Clock
     trust: Trust
-
-
-def routes_of(settings: Settings) -> list[Route]:
-    """Return each sink's filters."""
-    return [Route(sink.name, sink.events, sink.models, sink.to_stages) for sink in settings.sinks]
 
 
 def wire_poll(settings: Settings, state: State, clock: Clock, observer: Observer | None = None) -> Poll:

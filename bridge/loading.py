@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bridge.config import Settings, load
+from bridge.delivery.routing import Route
 from bridge.errors import ConfigurationError
 from bridge.sinks.kinds import SETTINGS
 
@@ -17,6 +18,11 @@ def load_settings(path: Path) -> Settings:
     if settings.poll.cron is not None:
         _check_cron(settings, path)
     return settings
+
+
+def routes_of(settings: Settings) -> list[Route]:
+    """Return each sink's filters."""
+    return [Route(sink.name, sink.events, sink.models, sink.to_stages) for sink in settings.sinks]
 
 
 def _check_cron(settings: Settings, path: Path) -> None:

@@ -15,8 +15,13 @@ from bridge.events.names import EVENT_NAMES
 MOST_ROWS = 1_000
 """How many models are watched at most; reading that many by name takes about a second."""
 
+MOST_UNNAMED = 100
+"""So few models in all are watched also for a sink that names none."""
+
 MOST_VERSIONS = 50
 """How many models' versions are watched at most: each takes a request of its own."""
+
+_ALL = "*"
 
 _IN_ROWS = frozenset({K.ALIAS_SET, K.ALIAS_DELETED, K.MODEL_TAG_SET, K.MODEL_TAG_DELETED})
 _IN_VERSIONS = frozenset({K.VERSION_TAG_SET, K.VERSION_TAG_DELETED, K.VERSION_UPDATED, K.STATUS_CHANGED})
@@ -37,18 +42,22 @@ class Watch:
 def watch_of(routes: Sequence[Route], names: Iterable[str]) -> Watch:
     """Return what ``routes`` ask to be watched, of the models with these ``names``.
 
-    A sink that names no models is served by the full scans.
+    A sink that names no models, in a registry with many, is served by the full scans.
     """
     for_rows, for_versions = _globs(routes, _IN_ROWS), _globs(routes, _IN_VERSIONS)
-    if not for_rows | for_versions:
+    globs = for_rows | for_versions
+    if not globs:
         return Watch()
-    known = list(names) if any(map(_is_glob, for_rows | for_versions)) else []
+    known = list(names) if any(map(_is_glob, globs)) else []
+    is_cut = _ALL in globs and len(known) > MOST_UNNAMED
+    if is_cut:
+        for_rows, for_versions = for_rows - {_ALL}, for_versions - {_ALL}
     versions = _named(for_versions, known)
     rows = _named(for_rows, known) | versions
     return Watch(
         frozenset(rows if len(rows) <= MOST_ROWS else ()),
         frozenset(versions if len(versions) <= MOST_VERSIONS else ()),
-        is_cut=len(rows) > MOST_ROWS or len(versions) > MOST_VERSIONS,
+        is_cut=is_cut or len(rows) > MOST_ROWS or len(versions) > MOST_VERSIONS,
     )
 
 
@@ -57,7 +66,7 @@ def _globs(routes: Sequence[Route], kinds: frozenset[K]) -> set[str]:
         glob
         for route in routes
         if any(EVENT_NAMES[name].kind in kinds for name in route.events)
-        for glob in route.models
+        for glob in route.models or (_ALL,)
     }
 
 

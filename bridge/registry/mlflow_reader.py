@@ -110,7 +110,11 @@ class MlflowRegistry:
     def _latest(self, kind: str, deadline: Deadline) -> Iterator[Sequence[RegisteredModel]]:
         """Yield a few rows, and then more."""
         search = partial(self._searches.models, self._abilities, deadline, kind, BY_TIME)
-        yield next(search(_FIRST_PAGE))
+        try:
+            yield next(search(_FIRST_PAGE))
+        except RegistryLacks:
+            self._has_probed = False  # it could once: the next scan finds out what it can now
+            raise
         yield from search(_LATER_PAGES)
 
     def rows(self, names: Collection[str], deadline: Deadline) -> list[RegisteredModel]:

@@ -18,13 +18,18 @@ from bridge.cli.shared import (
     span,
 )
 from bridge.config import Settings
+from bridge.delivery.watch import watch_of
 from bridge.diff.abilities import Abilities
+from bridge.loading import routes_of
 from bridge.pipeline.cadence import Cadence
 from bridge.states import binding_of, read_state
 from bridge.store.state import State
 from bridge.store.values import PollRecord, SinkSummary
 
 _LET_THROUGH = "mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
+
+
+_CUT = "sinks ask for aliases, tags or descriptions of more models than are read at every poll: full scans find them"
 
 
 @click.command(name="status")
@@ -69,6 +74,7 @@ def _document(settings: Settings, state: State, now_ms: int) -> dict[str, Any]:
         },
         "last_poll": poll.to_document() if poll else None,
         "full_scan": _full_scan(settings, state, now_ms),
+        "watched": _watched(settings, state),
         "held": _held(poll),
         "snapshot": {"models": models, "versions": versions},
         "sinks": _sinks(settings, state, now_ms),
@@ -98,6 +104,12 @@ def _full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] 
         "next_in_ms": max(0, last.at + every_ms - now_ms),
         "is_slowed_by_share": every_ms > 1.2 * found.reconcile_interval,
     }
+
+
+def _watched(settings: Settings, state: State) -> dict[str, Any]:
+    """Return how many models are looked at by name, and whether sinks name more than that."""
+    watch = watch_of(routes_of(settings), state.known())
+    return {"models": len(watch.rows), "versions_of": len(watch.versions), "is_cut": watch.is_cut}
 
 
 def _held(poll: PollRecord | None) -> dict[str, str] | None:
@@ -152,6 +164,8 @@ def _print(document: dict[str, Any]) -> None:
         ("last poll", _poll(poll)),
         ("full scan", _scan(document["full_scan"])),
     ]
+    if document["watched"]["is_cut"]:
+        facts.append(("watched", _CUT))
     if document["held"]:
         facts.append(("held", f"{document['held']['why']}; {_LET_THROUGH}"))
     for name, value in facts:

@@ -1,7 +1,7 @@
 """Which models are looked at by name."""
 
 from bridge.delivery.routing import Route
-from bridge.delivery.watch import MOST_ROWS, MOST_VERSIONS, Watch, watch_of
+from bridge.delivery.watch import MOST_ROWS, MOST_UNNAMED, MOST_VERSIONS, Watch, watch_of
 
 ALIASES, TAGS = ("MODEL_VERSION_ALIAS_SET",), ("MODEL_VERSION_TAG_SET",)
 
@@ -16,8 +16,13 @@ def test_named_models_are_watched_whether_known_or_not_and_globs_among_the_known
     assert watch_of(routes, ["fraud-a", "other"]).rows == {"new", "fraud-a"}
 
 
-def test_a_sink_that_names_no_models_is_left_to_the_full_scans() -> None:
-    assert watch_of([Route("ci", ALIASES)], ["m"]) == Watch()
+def test_a_sink_that_names_no_models_watches_all_of_a_few_and_none_of_many() -> None:
+    names = [f"m{number}" for number in range(MOST_UNNAMED + 1)]
+
+    assert watch_of([Route("ci", ALIASES)], names[:-1]) == Watch(rows=frozenset(names[:-1]))
+    assert watch_of([Route("ci", ALIASES), Route("x", ALIASES, ("a",))], names) == Watch(
+        rows=frozenset({"a"}), is_cut=True
+    )
 
 
 def test_tags_of_versions_need_the_versions() -> None:

@@ -23,6 +23,12 @@ from bridge.store.values import Binding
 MINUTE = 60_000
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_large_registry(monkeypatch) -> None:
+    """Without this, the few models here would all be watched for the sink that names none."""
+    monkeypatch.setattr("bridge.delivery.watch.MOST_UNNAMED", 0)
+
+
 class World:
     """A registry with a clock, ten models at rest, and a poll that has taken its baseline."""
 
