@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
+import structlog
+
 from bridge.app import App, application
 from bridge.config import Settings
 from bridge.errors import BridgeError, StateUnwritable
 from bridge.orders import OnceResult, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
 from bridge.pipeline.reads import Read
+
+log = structlog.get_logger(__name__)
 
 _FOREVER = float("inf")
 
@@ -46,15 +50,17 @@ async def _run(app: App, until: float, reads: Sequence[Read], accepted: frozense
     stop = asyncio.Event()
     relaying = asyncio.create_task(app.relay.run(stop))
     new = 0
-    held: BridgeError | None = None
-    try:
-        for read in reads:
+    for read in reads:
+        try:
             polled = await app.poll.run(read, accepted, _left_ms(app, until))
             new += len(polled.entries)
-            held = polled.held
             app.relay.offer(polled.entries)
-    except BridgeError as error:
-        errors.append(error)
+        except BridgeError as error:
+            errors.append(error)
+        except Exception as error:
+            log.exception("poll.fault", kind=type(error).__name__)
+            errors.append(BridgeError(f"a fault in the bridge or in MLflow's client: {type(error).__name__}"))
+    held = app.poll.standing_hold()
     errors += [held] if held else []
     stop.set()
     await relaying
@@ -65,4 +71,5 @@ async def _run(app: App, until: float, reads: Sequence[Read], accepted: frozense
     app.trust.jumped_ms()
     with suppress(StateUnwritable):
         housekeep(app.state, app.settings, app.trust)
-    return OnceResult(new, app.relay.delivered, app.relay.waiting, tuple(errors))
+    told = {str(error): error for error in errors}  # a registry that is down fails every read alike
+    return OnceResult(new, app.relay.delivered, app.relay.waiting, tuple(told.values()))

@@ -1,10 +1,13 @@
 """Bind a state to its registry at another URL."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from bridge.config import Settings
-from bridge.errors import StateForeign
-from bridge.pipeline.threads import in_thread
+from bridge.errors import RegistryUnreachable, StateForeign
+from bridge.pipeline.threads import ThreadedCall, in_thread
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.states import binding_of
@@ -31,12 +34,35 @@ async def rebind(state: State, settings: Settings) -> str:
             "folder in state.url"
         )
         raise StateForeign(msg)
-    registry = MlflowRegistry(settings.registry)
-    deadline = Deadline.after(settings.poll.deadline)
-    fingerprint = await in_thread(lambda: registry.fingerprint(deadline))
-    _compare(head.fingerprint, fingerprint, wanted.uri)
-    state.write_head(replace(head, uri=wanted.uri))
+    with _environment_restored_unless_bound():
+        _compare(head.fingerprint, await _fingerprint(settings), wanted.uri)
+        state.write_head(replace(head, uri=wanted.uri))
     return f"the state is bound to {wanted.uri}"
+
+
+async def _fingerprint(settings: Settings) -> str | None:
+    """Ask for the fingerprint, and don't wait for ever: no poll can be made meanwhile."""
+    registry = MlflowRegistry(settings.registry)
+    await in_thread(registry.prepare)
+    deadline = Deadline.after(settings.poll.deadline)
+    try:
+        return await ThreadedCall(lambda: registry.fingerprint(deadline)).within(deadline.remaining())
+    except TimeoutError:
+        msg = f"{settings.registry.uri} did not answer in time (poll.deadline)"
+        raise RegistryUnreachable(msg) from None
+
+
+@contextmanager
+def _environment_restored_unless_bound() -> Iterator[None]:
+    """MLflow takes credentials from the environment: a refused registry's must not go to the old one."""
+    before = dict(os.environ)
+    try:
+        yield
+    except BaseException:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+        raise
 
 
 def _compare(known: str | None, found: str | None, uri: str) -> None:

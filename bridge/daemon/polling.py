@@ -10,7 +10,7 @@ import structlog
 from bridge.app import App
 from bridge.daemon.backoff import Backoff
 from bridge.daemon.watch import PollResult, WatchedPoll
-from bridge.errors import OwnerUnavailable, RegistryUnreachable, StateUnwritable
+from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.orders import OnceResult, PollOrder, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
 from bridge.pipeline.reads import Read
@@ -66,7 +66,9 @@ class Polling:
         """
         relay, until = self._app.relay, self._until(order)
         before = relay.delivered
-        polled = await self._ordered(lambda: self._poll_by(order, until), until)
+        # What stands now is what the operator saw: a scan under way may yet find something worse.
+        accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
+        polled = await self._ordered(lambda: self._poll_by(order, accepted, until), until)
         await relay.rest(min(REST_S, self._left(until)))
         errors = (polled.error,) if polled.error else ()
         return OnceResult(len(polled.entries), relay.delivered - before, relay.waiting, errors)
@@ -113,8 +115,9 @@ class Polling:
 
     def _forget(self, task: asyncio.Task[T]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever asked may be gone, and that is no fault
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, BridgeError):  # whoever asked may be gone
+            log.error("poll.fault", kind=type(error).__name__, exc_info=error)
 
     async def _in_turn(self, call: Callable[[], Awaitable[T]], until: float) -> T:
         await self._take_turn(until)
@@ -140,10 +143,9 @@ class Polling:
         self._scan_waits = False
         await self._poll_once(full=True)
 
-    async def _poll_by(self, order: PollOrder, until: float) -> PollResult:
+    async def _poll_by(self, order: PollOrder, accepted: frozenset[str], until: float) -> PollResult:
         left = self._left(until)
         within_ms = None if left == _FOREVER else int(left * 1000)
-        accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
         return await self._poll_once(accepted, within_ms, full=order.full or order.accept_held)
 
     async def _poll_once(
@@ -158,8 +160,6 @@ class Polling:
             self._probes.poll_began()  # each read has a deadline of its own
             results.append(await self._poll.run(read, accepted, within_ms))
             self._app.relay.offer(results[-1].entries)
-            if results[-1].has_failed:
-                break
         self._backoff.note(has_failed=results[-1].has_failed)
         with suppress(StateUnwritable):
             housekeep(self._app.state, self._app.settings, self._app.trust)

@@ -45,8 +45,9 @@ class WatchedPoll:
             polled = await self._poll.run(read, accepted, within_ms)
         except BridgeError as error:
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - a bug in one poll must not end all of them
+        except Exception as error:
             kind = type(error).__name__
+            log.debug("poll.fault", kind=kind, exc_info=error)
             return self._failed(BridgeError(f"a fault in the bridge or in MLflow's client: {kind}"))
         else:
             self._went_well()

@@ -39,8 +39,10 @@ class Watch:
     is_cut: bool = False
 
 
-def watch_of(routes: Sequence[Route], names: Iterable[str]) -> Watch:
+def watch_of(routes: Sequence[Route], names: Iterable[str], *, has_names: bool = True) -> Watch:
     """Return what ``routes`` ask to be watched, of the models with these ``names``.
+
+    A registry that cannot be asked for several names at once is asked for few.
 
     A sink that names no models, in a registry with many, is served by the full scans.
     """
@@ -49,15 +51,16 @@ def watch_of(routes: Sequence[Route], names: Iterable[str]) -> Watch:
     if not globs:
         return Watch()
     known = list(names) if any(map(_is_glob, globs)) else []
-    is_cut = _ALL in globs and len(known) > MOST_UNNAMED
+    most_rows = MOST_ROWS if has_names else MOST_VERSIONS
+    is_cut = _ALL in globs and len(known) > min(MOST_UNNAMED, most_rows)
     if is_cut:
         for_rows, for_versions = for_rows - {_ALL}, for_versions - {_ALL}
     versions = _named(for_versions, known)
     rows = _named(for_rows, known) | versions
     return Watch(
-        frozenset(rows if len(rows) <= MOST_ROWS else ()),
+        frozenset(rows if len(rows) <= most_rows else ()),
         frozenset(versions if len(versions) <= MOST_VERSIONS else ()),
-        is_cut=is_cut or len(rows) > MOST_ROWS or len(versions) > MOST_VERSIONS,
+        is_cut=is_cut or len(rows) > most_rows or len(versions) > MOST_VERSIONS,
     )
 
 

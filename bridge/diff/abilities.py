@@ -1,6 +1,8 @@
 """What a registry can do. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,12 @@ class Abilities:
     has_names: bool = True
     has_stages: bool = True
     has_aliases: bool = True
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return what `dataclasses.asdict` wrote; members that a later version added are ignored."""
+        known = {item.name for item in fields(cls)}
+        return cls(**{key: value for key, value in document.items() if key in known})
 
     def lacks(self) -> list[str]:
         """Return what it can't do, in words."""

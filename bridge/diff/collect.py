@@ -45,6 +45,7 @@ class Collector:
         self._matching: dict[str, int] = {}  # how far the known versions have been seen
         self._differing: dict[str, list[str]] = {}
         self._orphans: set[str] = set()
+        self._unread: set[str] = set()
         self._current = ("", "")
         self._versions = 0
         self._latest = 0
@@ -62,6 +63,10 @@ class Collector:
             self._rows[row.name] = None if row == known else row
             if known is None:
                 self._differing[row.name] = []
+
+    def add_unread(self, names: Iterable[str]) -> None:
+        """Take note of models that were listed, and could not be read any more."""
+        self._unread.update(names)
 
     def add_version(self, name: str, version: ModelVersion) -> None:
         """Take in a version of a model."""
@@ -106,6 +111,7 @@ class Collector:
             PackedModels(rows, texts),
             same=same,
             orphans=frozenset(self._orphans),
+            unread=frozenset(self._unread - self._rows.keys()),
             atomic=atomic,
             clock=clock,
             latest=self._latest,

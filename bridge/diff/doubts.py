@@ -26,6 +26,7 @@ class Listing:
         models: the models that read differently from what is known, with all their versions.
         same: models that read as known, their versions too.
         orphans: models that only their versions tell of (made or renamed during the scan).
+        unread: models that were listed, and could not be read by name any more: nothing is known.
         is_complete: whether it was a full scan, so that what it does not show is missing.
         atomic: whether one page held all models, so that none can have been skipped.
         clock: the registry's own time when the read began, ms; None where it doesn't tell.
@@ -37,6 +38,7 @@ class Listing:
     models: Snapshot
     same: AbstractSet[str] = frozenset()
     orphans: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
     is_complete: bool = True
     atomic: bool = True
     clock: int | None = None
@@ -71,7 +73,8 @@ def vanished(known: KnownModels, listing: Listing) -> list[str]:
     """Return the names of the known models that a full scan does not show, sorted."""
     if not listing.is_complete:
         return []
-    return sorted(name for name in known if name not in listing.same and name not in listing.models)
+    shown = (listing.same, listing.models, listing.unread)
+    return sorted(name for name in known if not any(name in part for part in shown))
 
 
 def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
@@ -129,14 +132,21 @@ def _is_known(known: KnownModels, name: str, created: int) -> bool:
     return row is not None and row.created == created
 
 
+def _as_far_as_known(name: str, answer: Answer, listing: Listing) -> Answer:
+    was_listed = name in listing.models or name in listing.same
+    return Absence.UNKNOWN if answer is Absence.GONE and was_listed else answer
+
+
 def resolve(
     known: KnownModels, listing: Listing, answers: Answers, *, keep_unknown: bool = True
 ) -> tuple[dict[str, RegisteredModel], dict[str, RegisteredModel]]:
     """Return the models that the read is about, as they were and as they are now.
 
     What is unknown stands as before, unless it shows under a new name: a registry that hides
-    what it does not have (403 for 404) would else lose every rename.
+    what it does not have (403 for 404) would else lose every rename. So does what was listed
+    and gone a moment later: the next read shows whether it was renamed in between.
     """
+    answers = {name: _as_far_as_known(name, answer, listing) for name, answer in answers.items()}
     before = {name: known[name] for name in {*listing.models, *answers} if name in known}
     after = dict(listing.models)
     for name, answer in answers.items():

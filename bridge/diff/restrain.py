@@ -8,40 +8,56 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from bridge.diff.changes import ChangeKind as K
-from bridge.diff.pairing import pair_models
+from bridge.diff.pairing import Pair, pair_models
 from bridge.diff.snapshot import NO_STAGE, ModelVersion, Pairs, RegisteredModel, Snapshot
 from bridge.diff.versions import known_version
 
 Kinds = Collection[K]
 
 
-def restrain(before: Snapshot, after: Snapshot, kinds: Kinds) -> dict[str, RegisteredModel]:
+def restrain(
+    before: Snapshot, after: Snapshot, kinds: Kinds, appeared_until: int | None = None
+) -> dict[str, RegisteredModel]:
     """Return ``after`` without the changes of these ``kinds``.
 
-    A model whose renaming is held stays wholly as it was: its other changes would be told
-    under a name that nobody has heard of.
+    A model whose renaming or deletion is held stays wholly as it was, and whoever took its name
+    waits with it. A model that was created before ``appeared_until`` and is new here was
+    hidden until now: nothing of it will be told, so nothing is held.
     """
-    result = dict(after)
     pairs = pair_models(before, after)
+    changed = {pair.after.name for pair in pairs if pair.after is not None}
+    result = {name: model for name, model in after.items() if name not in changed}
+    kept = [model for pair in pairs if (model := _kept_whole(pair.before, pair.after, kinds)) is not None]
+    result.update({model.name: model for model in kept})
     for pair in pairs:
-        if pair.after is not None:
-            result.pop(pair.after.name, None)
-    for pair in pairs:
-        kept = _kept(pair.before, pair.after, kinds)
-        if kept is not None:
-            result[kept.name] = kept
+        if pair.after is None or pair.after.name in result or pair.before in kept:
+            continue
+        model = _kept(pair, kinds, appeared_until)
+        if model is not None:
+            result[model.name] = model
     return result
 
 
-def _kept(old: RegisteredModel | None, new: RegisteredModel | None, kinds: Kinds) -> RegisteredModel | None:
-    if new is None:
-        return old if K.MODEL_DELETED in kinds else None
+def _kept_whole(
+    old: RegisteredModel | None, new: RegisteredModel | None, kinds: Kinds
+) -> RegisteredModel | None:
+    """Return a model that has to stay as it was."""
     if old is None:
-        base = RegisteredModel(new.name, new.created, new.created, new.description)
-        return None if K.MODEL_CREATED in kinds else _restrained(base, new, kinds)
-    if old.name != new.name and K.MODEL_RENAMED in kinds:
-        return old
-    return _restrained(old, new, kinds)
+        return None
+    held = K.MODEL_DELETED if new is None else K.MODEL_RENAMED
+    return old if held in kinds and (new is None or new.name != old.name) else None
+
+
+def _kept(pair: Pair, kinds: Kinds, appeared_until: int | None) -> RegisteredModel | None:
+    old, new = pair.before, pair.after
+    if new is None:
+        return None
+    if old is not None:
+        return _restrained(old, new, kinds)
+    if not pair.ambiguous and appeared_until is not None and new.created < appeared_until:
+        return new
+    base = RegisteredModel(new.name, new.created, new.created, new.description)
+    return None if K.MODEL_CREATED in kinds else _restrained(base, new, kinds)
 
 
 def _restrained(old: RegisteredModel, new: RegisteredModel, kinds: Kinds) -> RegisteredModel:
@@ -51,9 +67,19 @@ def _restrained(old: RegisteredModel, new: RegisteredModel, kinds: Kinds) -> Reg
         new,
         description=old.description if K.MODEL_UPDATED in kinds else new.description,
         tags=_undone(old.tags, new.tags, K.MODEL_TAG_SET in kinds, K.MODEL_TAG_DELETED in kinds),
-        aliases=tuple(pair for pair in aliases if pair in old.aliases or pair[1] in versions),
+        aliases=_within(aliases, old.aliases, versions),
         versions=versions,
     )
+
+
+def _within(aliases: Pairs, before: Pairs, versions: Collection[str]) -> Pairs:
+    """Leave aliases where they were that now point to a version that is held."""
+    known = dict(before)
+    placed = {
+        alias: number if number in versions or known.get(alias) == number else known.get(alias)
+        for alias, number in aliases
+    }
+    return tuple((alias, number) for alias, number in placed.items() if number is not None)
 
 
 def _versions(old: RegisteredModel, new: RegisteredModel, kinds: Kinds) -> Iterator[ModelVersion]:

@@ -1,60 +1,32 @@
 """One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from bridge.config import PollSettings
-from bridge.delivery.guard import Hold, hold_storm, hold_vanished
+from bridge.delivery.guard import hold_storm, hold_vanished
 from bridge.delivery.routing import Route
-from bridge.delivery.watch import watch_of
+from bridge.delivery.watch import Watch, watch_of
 from bridge.diff.abilities import Abilities
-from bridge.diff.doubts import Absence, Answer, Listing, doubts, vanished
+from bridge.diff.changes import ChangeKind
+from bridge.diff.doubts import Absence, Answer, Listing, doubts
 from bridge.diff.known import PlainModels
 from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.strangers import not_as_known, strangers, without_strangers
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.synthesis import Identities
 from bridge.pipeline.clock import Clock
 from bridge.pipeline.judgement import Judgement, another_database
+from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
-from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
+from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast, renamed_lately
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
 from bridge.store.values import Binding, Head
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a look is to do.
-
-    Attributes:
-        read: how much to read.
-        accepted: digests of holds that an operator lets through.
-        holds: whether anything is held at all (a dry run shows everything).
-        silently: whether to record the registry as it is, and announce nothing.
-    """
-
-    read: Read
-    accepted: frozenset[str] = frozenset()
-    holds: bool = True
-    silently: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What a look came to.
-
-    ``held`` are the holds that stand; ``overlooked`` the rows that they keep from being recorded.
-    """
-
-    plan: Plan
-    read: Read
-    read_from: int
-    is_first: bool
-    abilities: Abilities | None
-    held: tuple[Hold, ...] = ()
-    accepted: tuple[Hold, ...] = ()
-    overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
+_FEW_REPLACED = 5
+"""With more known names that stand for other models, a full scan has to judge what this registry is."""
 
 
 class Look:
@@ -76,6 +48,16 @@ class Look:
         self._settings = settings
         self._binding = binding
         self._clock = clock
+        self.under_way = Read.FULL
+        """How much is being read, or was read last: a fast read can turn out to need a full one."""
+
+    def prepare(self) -> None:
+        """Get ready; this is never cut off.
+
+        Raises:
+            SecretUnavailable, ConfigurationError: a credential is not where the configuration says.
+        """
+        self._registry.prepare()
 
     def take(
         self, order: Order, overlooked: Mapping[str, RegisteredModel], deadline: Deadline
@@ -86,6 +68,7 @@ class Look:
             RegistryError: the registry gave no usable answer.
             StateForeign: it is not the registry that the state was taken from.
         """
+        self.under_way = order.read
         abilities = self._state.abilities
         if abilities is not None:
             self._registry.expect(abilities)
@@ -93,6 +76,7 @@ class Look:
             found = self._fast(order, overlooked, deadline)
             if found is not None:
                 return found
+        self.under_way = Read.FULL
         return self._full(replace(order, read=Read.FULL), deadline)
 
     def _fast(
@@ -103,7 +87,7 @@ class Look:
     ) -> Observation | None:
         """Return what changed lately, or None where that is so much that a full scan has to judge."""
         known, began_ms = self._known(), self._clock.now_ms()
-        interest = Interest(self._since(), watch_of(self._routes, known.models), overlooked)
+        interest = Interest(self._since(), self._watched(known), overlooked)
         try:
             listing = read_fast(
                 self._registry,
@@ -114,10 +98,20 @@ class Look:
             )
         except (TooMuch, RegistryLacks):
             return None
+        if len(strangers(known.models, listing).replaced) > _FEW_REPLACED:
+            return None
         if listing.models:
             known = self._checked(known, deadline)
-        found = self._conclude(known, listing, began_ms, order, deadline)
+        last = self._state.last_poll
+        if last is not None and last.held_vanished:
+            listing = without_strangers(known.models, listing)
+        held = frozenset(map(ChangeKind, last.held_kinds)) if last is not None else frozenset()
+        found = self._conclude(known, listing, began_ms, replace(order, held=held), deadline)
         return None if found.held else replace(found, overlooked=overlooked)
+
+    def _watched(self, known: Known) -> Watch:
+        abilities = self._state.abilities or Abilities()
+        return watch_of(self._routes, known.models, has_names=abilities.has_names)
 
     def _since(self) -> int:
         last = self._state.last_poll
@@ -139,26 +133,26 @@ class Look:
     ) -> Observation:
         judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
         answers: dict[str, Answer] = {}
-        gone = vanished(known.models, listing)
         overlooked: dict[str, RegisteredModel] = {}
-        if judgement.is_held(hold_vanished(len(known.models), gone, self._settings.max_vanished)):
-            answers = dict.fromkeys(gone, Absence.UNKNOWN)
+        lost = strangers(known.models, listing).lost if listing.is_complete else []
+        if judgement.is_held(hold_vanished(len(known.models), lost, self._settings.max_vanished)):
+            answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
             overlooked = _new_rows(known, listing)
-            listing = _without_new(known, listing)
-        open_doubts = [doubt for doubt in doubts(known.models, listing) if doubt.name not in answers]
-        answers.update(self._registry.ask(open_doubts, deadline))
+            listing = without_strangers(known.models, listing)
+        answers.update(self._answers(known, listing, answers, began_ms, deadline))
         reading = Reading(listing, answers, began_ms)
         found = self._plan(known, reading, order)
         storm = hold_storm(found.routed, self._settings.max_events)
         if storm is not None and judgement.is_held(storm):
-            found = plan(known, reading, self._routes, self._clock.now_ms(), storm.kinds)
+            held = order.held | storm.kinds
+            found = plan(known, reading, self._routes, self._clock.now_ms(), held)
             overlooked.update(_differing_rows(reading, found))
         if listing.is_complete:
             found = replace(found, head=_judged(known.head, found.head, judgement))
         return Observation(
             plan=found,
             read=order.read,
-            read_from=reading.read_at(found.head) if listing.is_complete else began_ms + known.head.skew,
+            read_from=began_ms + found.head.skew,
             is_first=self._state.head is None,
             abilities=listing.abilities,
             held=tuple(judgement.held),
@@ -168,13 +162,35 @@ class Look:
             overlooked=overlooked,
         )
 
+    def _answers(
+        self,
+        known: Known,
+        listing: Listing,
+        settled: Collection[str],
+        began_ms: int,
+        deadline: Deadline,
+    ) -> dict[str, Answer]:
+        """Ask what is in doubt, but for what is ``settled``; each time another model is asked first.
+
+        A scan in several pages can miss a model that is renamed meanwhile: it is gone by its old
+        name, and only the models changed last show the new one.
+        """
+        open_doubts = [doubt for doubt in doubts(known.models, listing) if doubt.name not in settled]
+        start = began_ms % max(1, len(open_doubts))
+        answers = dict(self._registry.ask(open_doubts[start:] + open_doubts[:start], deadline))
+        gone = {name for name, answer in answers.items() if answer is Absence.GONE and name in known.models}
+        if gone and listing.is_complete and not listing.atomic:
+            renamed = renamed_lately(self._registry, known.models, began_ms - OVERLAP_MS, deadline)
+            answers.update({name: Absence.UNKNOWN for name in gone if known.models[name].created in renamed})
+        return answers
+
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
         is_first = self._state.head is None
         if is_first and (order.silently or self._settings.first_run == "baseline"):
             return plan_baseline(known, reading)
         if order.silently:
             return plan_silently(known, reading, self._clock.now_ms())
-        return plan(known, reading, self._routes, self._clock.now_ms())
+        return plan(known, reading, self._routes, self._clock.now_ms(), order.held)
 
     def _known(self) -> Known:
         head, last = self._state.head, self._state.last_poll
@@ -206,17 +222,8 @@ def _judged(before: Head, after: Head, judgement: Judgement) -> Head:
 
 
 def _new_rows(known: Known, listing: Listing) -> dict[str, RegisteredModel]:
-    return {
-        name: replace(listing.models[name], versions={})
-        for name in listing.models
-        if name not in known.models
-    }
-
-
-def _without_new(known: Known, listing: Listing) -> Listing:
-    """Leave out what nobody knew: where most models vanished, this may be another registry."""
-    models = {name: listing.models[name] for name in listing.models if name in known.models}
-    return replace(listing, models=models, orphans=frozenset())
+    names = strangers(known.models, listing).names
+    return {name: replace(listing.models[name], versions={}) for name in names}
 
 
 def _differing_rows(reading: Reading, found: Plan) -> dict[str, RegisteredModel]:

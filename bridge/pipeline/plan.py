@@ -40,7 +40,15 @@ class Reading:
 
     def read_at(self, head: Head) -> int:
         """Return when versions began to be read, by the registry's clock as far as that is known."""
-        return self.began_ms + head.skew if self.listing.clock is None else self.listing.clock
+        return self.began_ms + min(0, head.skew if self.skew is None else self.skew)
+
+    @property
+    def skew(self) -> int | None:
+        """How far the registry's clock is ahead of ours, ms, where it tells.
+
+        It tells by a header that a proxy may have set: nothing relies on it to be ahead.
+        """
+        return None if self.listing.clock is None else min(0, self.listing.clock - self.began_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +75,9 @@ def plan(
 ) -> Plan:
     """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
     before, after = resolve(known.models, reading.listing, reading.answers)
-    if held:
-        after = restrain(before, after, held)
     until = known.head.registry_clock - OVERLAP_MS if known.head.registry_clock else None
+    if held:
+        after = restrain(before, after, held, until)
     return _plan(known, reading, compare(before, after, until), routes, now_ms)
 
 
@@ -83,10 +91,11 @@ def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
 def plan_baseline(known: Known, reading: Reading) -> Plan:
     """Return what it takes to record a registry of which nothing is known yet."""
     listing, read_at = reading.listing, reading.read_at(known.head)
+    head = _with_clock(known.head, reading)
     late = {name: model for name, model in reading.answers.items() if isinstance(model, RegisteredModel)}
     counted = (len(late), sum(len(model.versions) for model in late.values()))
     return Plan(
-        head=_with_clock(known.head, reading),
+        head=replace(head, registry_clock=head.scanned_clock),
         removed=(),
         models=_Baseline(listing.models, late),
         events=(),
@@ -138,12 +147,13 @@ def _with_clock(head: Head, reading: Reading) -> Head:
     listing = reading.listing
     if not listing.is_complete:
         return head
-    seen = listing.clock if listing.clock is not None else min(listing.latest, reading.began_ms)
+    seen = reading.began_ms + reading.skew if reading.skew is not None else listing.latest
+    seen = min(seen, reading.began_ms)
     return replace(
         head,
         registry_clock=seen if listing.atomic else head.scanned_clock,
         scanned_clock=seen,
-        skew=0 if listing.clock is None else listing.clock - reading.began_ms,
+        skew=reading.skew or 0,
     )
 
 

@@ -1,8 +1,7 @@
 """The poll: registry → outbox. Fetch, compare, synthesize, route, commit."""
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,27 +9,29 @@ import structlog
 from bridge.config import PollSettings
 from bridge.delivery.entry import Entry
 from bridge.delivery.routing import Route
-from bridge.errors import (
-    BridgeError,
-    PollHeld,
-    RegistryError,
-    RegistryUnreachable,
-    SecretUnavailable,
-    StateForeign,
-)
+from bridge.errors import BridgeError, PollHeld, RegistryUnreachable, StateUnwritable
 from bridge.pipeline.cadence import Cadence, is_due
 from bridge.pipeline.clock import Clock
 from bridge.pipeline.judgement import report_event, report_note
-from bridge.pipeline.look import Look, Observation, Order
+from bridge.pipeline.look import Look
 from bridge.pipeline.memory import give_back
+from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.observer import Observer
 from bridge.pipeline.plan import Plan
 from bridge.pipeline.reads import Read
-from bridge.pipeline.threads import ThreadedCall
+from bridge.pipeline.records import (
+    Span,
+    failed_record,
+    hold_notes,
+    poll_record,
+    scan_record,
+    standing_hold,
+)
+from bridge.pipeline.threads import ThreadedCall, in_thread
 from bridge.registry.base import Deadline, Registry
 from bridge.store.commits import PollCommit
 from bridge.store.state import State
-from bridge.store.values import Binding, Note, PollRecord, ReconcileRecord
+from bridge.store.values import Binding
 
 if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel
@@ -72,7 +73,7 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
-        self._reading: ThreadedCall[Observation] | None = None
+        self._left_over: ThreadedCall[Observation] | None = None
 
     def due(self) -> list[Read]:
         """Return what the next poll has to read, one after the other; perhaps nothing.
@@ -92,7 +93,7 @@ class Poll:
         last, head = self._state.last_reconcile, self._state.head
         if last is None or head is None:
             return True
-        is_pressing = not self._has_order() or self._standing_hold() is not None
+        is_pressing = not self._has_order() or self.standing_hold() is not None
         spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=is_pressing)
         return is_due(last, spacing, self._clock.now_ms())
 
@@ -125,69 +126,84 @@ class Poll:
         Raises:
             RegistryError, SecretUnavailable, StateError: as `run`.
         """
-        began_ms = self._clock.now_ms()
+        watch = self._watch()
         seen = await self._observe(Order(Read.FULL, holds=False, silently=True), None)
-        self._commit(seen, began_ms)
+        self._commit(seen, watch())
         return seen.plan
 
     async def preview(self) -> Observation:
         """Return what the next full poll would commit. Nothing changes, and nothing is held back."""
         return await self._observe(Order(Read.FULL, holds=False), None)
 
-    async def _run(self, order: Order, within_ms: int | None) -> Polled:
+    def standing_hold(self) -> PollHeld | None:
+        """Return the hold that stands, if one does."""
+        return standing_hold(self._state.last_poll)
+
+    def _watch(self) -> Callable[[], Span]:
+        """Begin to take the time: wall clocks jump, and a machine that sleeps has not been scanning."""
         began, began_ms = self._clock.monotonic(), self._clock.now_ms()
-        outcome = "failed"
+        most = self._settings.deadline + _GRACE_S * 1000
+
+        def stop() -> Span:
+            taken = (self._clock.monotonic() - began) * 1000
+            return Span(began_ms, self._clock.now_ms(), round(max(0, min(taken, most))))
+
+        return stop
+
+    async def _run(self, order: Order, within_ms: int | None) -> Polled:
+        watch, outcome = self._watch(), "failed"
         try:
             seen = await self._observe(order, within_ms)
-            entries = self._commit(seen, began_ms)
-            held = self._standing_hold()
+            entries = self._commit(seen, watch())
+            held = self.standing_hold()
             outcome = "held" if held else "ok"
-        except (RegistryError, SecretUnavailable, StateForeign) as error:
-            self._note_failure(error, order.read, began_ms)
+        except StateUnwritable:
+            raise  # nothing more can be noted
+        except Exception as error:
+            self._note_failure(error, watch())
             raise
         finally:
-            self._observer.poll_finished(outcome, self._clock.monotonic() - began)
+            self._observer.poll_finished(outcome, watch().duration_ms / 1000)
         self._report(seen, entries)
         return Polled(entries, held, seen.read)
 
     async def _observe(self, order: Order, within_ms: int | None) -> Observation:
         """Look in a thread, within the deadline and a little grace; then cut it off."""
-        if self._reading is not None and self._reading.is_running():
+        if self._left_over is not None and self._left_over.is_running():
+            self._left_over.cut_off()
             msg = "the registry is still holding up the read of an earlier poll"
             raise RegistryUnreachable(msg)
+        began = self._clock.monotonic()
+        await in_thread(self._look.prepare)  # never cut off: half an import could not be mended
         allowed = self._settings.deadline
-        deadline = Deadline.after(allowed if within_ms is None else min(within_ms, allowed))
-        self._reading = ThreadedCall(lambda: self._look.take(order, self._overlooked, deadline))
-        grace = _GRACE_S if within_ms is None else 0
-        done, _ = await asyncio.wait({self._reading.result}, timeout=deadline.remaining() + grace)
-        if not done:
-            self._reading.cut_off()
+        if within_ms is not None:
+            allowed = min(max(0, within_ms - int((self._clock.monotonic() - began) * 1000)), allowed)
+        deadline = Deadline.after(allowed)
+        reading = ThreadedCall(lambda: self._look.take(order, self._overlooked, deadline))
+        self._left_over = reading
+        try:
+            return await reading.within(deadline.remaining() + (_GRACE_S if within_ms is None else 0))
+        except TimeoutError:
             msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
-            raise RegistryUnreachable(msg)
-        reading, self._reading = self._reading, None
-        return reading.result.result()
+            raise RegistryUnreachable(msg) from None
+        finally:
+            if not reading.result.cancelled():
+                self._left_over = None  # and with it, what was read
 
-    def _standing_hold(self) -> PollHeld | None:
-        last = self._state.last_poll
-        return PollHeld(last.held, last.held_digest) if last and last.held_digest else None
-
-    def _commit(self, seen: Observation, began_ms: int) -> list[Entry]:
-        now_ms, found = self._clock.now_ms(), seen.plan
-        record = self._record(seen, began_ms, now_ms)
+    def _commit(self, seen: Observation, span: Span) -> list[Entry]:
+        found, before = seen.plan, self._state.last_poll
         commit = PollCommit(
             head=found.head,
-            record=record,
+            record=poll_record(seen, before, span),
             removed=found.removed,
             models=found.models,
             events=found.events,
             routed=found.routed,
-            at=now_ms,
+            at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
-            notes=(*found.notes, *self._news(seen, now_ms)),
-            reconciled=ReconcileRecord(began_ms, now_ms - began_ms, went_well=True)
-            if seen.read is Read.FULL
-            else None,
+            notes=(*found.notes, *hold_notes(seen, standing_hold(before), span.ended_ms)),
+            reconciled=scan_record(seen.read, span, went_well=True),
             abilities=seen.abilities,
         )
         entries = self._state.commit_poll(commit)
@@ -196,44 +212,11 @@ class Poll:
             report_note(note)
         return entries
 
-    def _news(self, seen: Observation, now_ms: int) -> Iterator[Note]:
-        """Yield what is new about holds; only a full scan can tell that one is no more."""
-        before = self._standing_hold()
-        known = before.digest.split("+") if before else []
-        yield from (Note(now_ms, "accepted", detail=hold.message) for hold in seen.accepted)
-        yield from (
-            Note(now_ms, "held", detail=hold.message) for hold in seen.held if hold.digest not in known
-        )
-        if before and seen.read is Read.FULL and not seen.held and not seen.accepted:
-            yield Note(now_ms, "lifted", detail=str(before))
-
-    def _record(self, seen: Observation, began_ms: int, now_ms: int) -> PollRecord:
-        """Note how the poll went. A hold stands until a full scan finds nothing to hold."""
-        before = self._state.last_poll
-        held, digest = "; ".join(hold.message for hold in seen.held), "+".join(h.digest for h in seen.held)
-        if seen.read is Read.FAST and before is not None:
-            held, digest = before.held, before.held_digest
-        models, versions = seen.plan.counted
-        return PollRecord(
-            attempted_at=now_ms,
-            outcome="held" if held else "ok",
-            succeeded_at=now_ms,
-            duration_ms=now_ms - began_ms,
-            models=models,
-            versions=versions,
-            events=len(seen.plan.events),
-            held=held,
-            held_digest=digest,
-            kind=seen.read.value,
-            read_from=seen.read_from,
-        )
-
-    def _note_failure(self, error: BridgeError, read: Read, began_ms: int) -> None:
-        now_ms = self._clock.now_ms()
-        before = self._state.last_poll or PollRecord(now_ms, "failed")
-        record = replace(before, attempted_at=now_ms, outcome="failed", error=str(error))
-        scan = ReconcileRecord(began_ms, now_ms - began_ms, went_well=False) if read is Read.FULL else None
-        self._state.record_poll(record, scan)
+    def _note_failure(self, error: Exception, span: Span) -> None:
+        """Write down why the poll failed; of a fault in the code, only what kind it is."""
+        told = str(error) if isinstance(error, BridgeError) else f"a fault: {type(error).__name__}"
+        record = failed_record(told, self._state.last_poll, span.ended_ms)
+        self._state.record_poll(record, scan_record(self._look.under_way, span, went_well=False))
 
     def _report(self, seen: Observation, entries: Sequence[Entry]) -> None:
         models, versions = seen.plan.counted

@@ -27,7 +27,6 @@ class ThreadedCall(Generic[T]):
         self.result: asyncio.Future[T] = self._loop.create_future()
         self.result.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._call = call
-        self._has_ended = False
         self._thread = threading.Thread(target=self._work, name="registry", daemon=True)
         self._thread.start()
 
@@ -36,7 +35,6 @@ class ThreadedCall(Generic[T]):
             result, error = self._call(), None
         except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
             result, error = None, caught
-        self._has_ended = True
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._settle, result, error)
 
@@ -50,7 +48,23 @@ class ThreadedCall(Generic[T]):
 
     def is_running(self) -> bool:
         """Whether the call is still running."""
-        return not self._has_ended
+        return self._thread.is_alive()
+
+    async def within(self, seconds: float) -> T:
+        """Return what the call comes to; cut it off when it takes longer, or nobody waits any more.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        try:
+            done, _ = await asyncio.wait({self.result}, timeout=seconds)
+        except asyncio.CancelledError:
+            self.cut_off()
+            raise
+        if not done:
+            self.cut_off()
+            raise TimeoutError
+        return self.result.result()
 
     def cut_off(self) -> None:
         """End the call at its next step in Python, such as the next byte of a trickling answer.
@@ -59,8 +73,9 @@ class ThreadedCall(Generic[T]):
         has no end of its own (CPython, *PyThreadState_SetAsyncExc*).
         """
         self.result.cancel()
-        number = ctypes.c_ulong(self._thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
+        if self._thread.is_alive():
+            number = ctypes.c_ulong(self._thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
 
 
 async def in_thread(call: Callable[[], T]) -> T:

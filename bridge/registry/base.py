@@ -54,6 +54,10 @@ class Registry(Protocol):
     is a model without its versions.
     """
 
+    def prepare(self) -> None:
+        """Get ready to ask, which takes time of our own: the first time, MLflow is imported."""
+        ...
+
     def expect(self, abilities: Abilities) -> None:
         """Take what was found out earlier for granted, until a scan meets another server."""
         ...

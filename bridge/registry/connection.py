@@ -25,6 +25,11 @@ class Connection:
         self.settings = settings
         self._client: Any = None
 
+    def prepare(self) -> None:
+        """Import MLflow, with what it would import at its first request."""
+        os.environ.update(environment(self.settings))
+        _import_client()
+
     def call(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
         """Make one request.
 
@@ -90,12 +95,17 @@ class Connection:
 
 
 def _connect(settings: RegistrySettings) -> Any:
-    """Return a client. Importing MLflow takes most of a second, so it waits until here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient  # noqa: PLC0415
-
+    client = _import_client()
     for noisy in ("urllib3", "mlflow", "alembic", "databricks"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     web = settings.uri.startswith(("http://", "https://"))
-    return MlflowClient(settings.uri if web else settings.tracking_uri, registry_uri=settings.uri)
+    return client(settings.uri if web else settings.tracking_uri, registry_uri=settings.uri)
+
+
+def _import_client() -> Any:
+    """Return ``MlflowClient``. Importing MLflow takes most of a second, so it waits until here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient  # noqa: PLC0415
+        from mlflow.utils import credentials, rest_utils  # noqa: F401, PLC0415
+    return MlflowClient

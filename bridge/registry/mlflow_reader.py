@@ -39,6 +39,10 @@ class MlflowRegistry:
         self._abilities = Abilities()
         self._has_probed = False
 
+    def prepare(self) -> None:
+        """Import MLflow."""
+        self._connection.prepare()
+
     def expect(self, abilities: Abilities) -> None:
         """Take what was found out earlier for granted, until a scan meets another server."""
         self._abilities = abilities
@@ -80,8 +84,12 @@ class MlflowRegistry:
         for kind in self._searches.kinds():
             for number, page in enumerate(self._searches.models(self._abilities, deadline, kind)):
                 is_atomic = is_atomic and number == 0
-                names = [row.name for row in page]
-                collector.add_models(page if self._abilities.has_full_rows else self.rows(names, deadline))
+                if self._abilities.has_full_rows:
+                    collector.add_models(page)
+                else:
+                    names = [row.name for row in page]
+                    collector.add_models(self.rows(names, deadline))
+                    collector.add_unread(names)
         return is_atomic
 
     def _collect_versions(self, collector: Collector, deadline: Deadline) -> None:

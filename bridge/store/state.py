@@ -105,7 +105,7 @@ class State:
     def abilities(self) -> Abilities | None:
         """What the registry was found to be able to do, or None before the first poll."""
         document = self._documents.get(META, ABILITIES)
-        return Abilities(**document) if document else None
+        return Abilities.from_document(document) if document else None
 
     def notes(self) -> Iterator[Note]:
         """Yield what the audit trail says beside the events, oldest first."""

@@ -95,7 +95,9 @@ class PollRecord(_Documented):
     """The last poll, for `status`. Times are ms since the epoch, durations ms.
 
     ``outcome`` is one of ``ok``, ``failed`` and ``held``; ``error`` says why it failed. ``held``
-    says what waits for an operator, and ``held_digest`` names it, whatever came of the poll. ``kind`` is how the registry was read (``fast`` or
+    says what waits for an operator, and ``held_digest`` names it, whatever came of the poll;
+    ``held_kinds`` are the kinds of events that wait, and ``held_vanished`` says that models
+    vanished, so that new ones wait, too. ``kind`` is how the registry was read (``fast`` or
     ``full``), ``read_from`` when that began, by the registry's clock, where it went well.
     """
 
@@ -109,8 +111,14 @@ class PollRecord(_Documented):
     error: str = ""
     held: str = ""
     held_digest: str = ""
+    held_kinds: tuple[str, ...] = ()
+    held_vanished: bool = False
     kind: str = ""
     read_from: int = 0
+
+    def __post_init__(self) -> None:
+        """Take the list that JSON makes of a tuple."""
+        object.__setattr__(self, "held_kinds", tuple(self.held_kinds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class FakeRegistry:
             raise self.failure
         return self.print
 
+    def prepare(self) -> None:
+        pass
+
     def expect(self, abilities) -> None:
         pass
 

@@ -19,7 +19,7 @@ from bridge.cli.shared import (
 from bridge.config import Settings
 from bridge.events.event import Event
 from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.look import Observation
+from bridge.pipeline.observation import Observation
 from bridge.pipeline.plan import Plan
 from bridge.states import check_binding, read_state
 

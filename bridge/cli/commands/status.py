@@ -108,7 +108,8 @@ def _full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] 
 
 def _watched(settings: Settings, state: State) -> dict[str, Any]:
     """Return how many models are looked at by name, and whether sinks name more than that."""
-    watch = watch_of(routes_of(settings), state.known())
+    abilities = state.abilities or Abilities()
+    watch = watch_of(routes_of(settings), state.known(), has_names=abilities.has_names)
     return {"models": len(watch.rows), "versions_of": len(watch.versions), "is_cut": watch.is_cut}
 
 
