@@ -4,6 +4,7 @@ The real thing is in `support.old_servers`; this one can change its version, and
 """
 
 import re
+import time
 
 from support.databricks import WorkspaceRegistry
 from support.json_api import JsonApi, Query, invalid, one
@@ -16,6 +17,7 @@ class MisreadingServer(WorkspaceRegistry):
 
     def __init__(self, version: str = "2.9.2") -> None:
         super().__init__("")
+        self._now = time.time_ns() // 1_000_000  # what is older than a baseline is no news
         self.version = version
         self.misreads = True
         self.api = JsonApi(self._respond)
