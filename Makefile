@@ -11,6 +11,8 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
+OLD_SERVERS := 2.9.2 2.22.5
+
 .PHONY: help demo test test-extra check unit bench lock clean
 
 help: ## Show what there is
@@ -21,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test ## Tests that need more than Python packages (systemd)
+test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) ## Tests that need more: systemd, old MLflow servers
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -86,3 +88,14 @@ $(VENV)/.test: constraints.txt $(VENV)/.demo
 	@echo "Installing what the tests need, a full MLflow among it (a few minutes) ..."
 	@$(PIP) install --require-hashes --no-deps -r constraints.txt
 	@touch $@
+
+# Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,
+# nothing is installed for it, and its tests say so.
+$(VENV)/mlflow-%/.done: tests/support/mlflow-%.txt | $(VENV)/bin/python
+	@for python in $(BIN)/python python3.11; do \
+		$$python -c 'import sys; sys.exit("$*" == "2.9.2" and sys.version_info >= (3, 12))' 2>/dev/null || continue; \
+		echo "Installing MLflow $* ..."; \
+		$$python -m venv --clear $(@D) || exit 1; \
+		$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $< || exit 1; \
+		touch $@; exit; \
+	done; echo "MLflow $* needs Python 3.11, and there is none: its tests are skipped"

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
 from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
@@ -15,7 +14,7 @@ from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
 from bridge.registry.connection import Connection
 from bridge.registry.convert import model_of, name_filter, names_filter
-from bridge.registry.probe import find_out
+from bridge.registry.probe import find_out, misreads
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
 
@@ -71,12 +70,24 @@ class MlflowRegistry:
             self._has_probed = True
         collector = Collector(known, with_facts=with_facts)
         is_atomic = self._collect_models(collector, deadline)
+        if not collector.names and self._learns_of_models(deadline):
+            is_atomic = self._collect_models(collector, deadline)
         if self._abilities.lists_versions:
             self._collect_versions(collector, deadline)
         else:
             self._collect_by_name(collector, deadline)
         listing = collector.listing(atomic=is_atomic, clock=greeting.clock)
         return replace(listing, abilities=self._abilities)
+
+    def _learns_of_models(self, deadline: Deadline) -> bool:
+        """Doubt a list without a model; return whether from now on it is asked for in another way.
+
+        A 2.9 server that was empty when it was probed looks like any other.
+        """
+        if not self._abilities.lists_models or not misreads(self._connection, deadline):
+            return False
+        self._abilities = replace(self._abilities, lists_models=False)
+        return True
 
     def _collect_models(self, collector: Collector, deadline: Deadline) -> bool:
         """Collect all models; return whether one page held them all."""
@@ -117,13 +128,18 @@ class MlflowRegistry:
 
     def _latest(self, kind: str, deadline: Deadline) -> Iterator[Sequence[RegisteredModel]]:
         """Yield a few rows, and then more."""
-        search = partial(self._searches.models, self._abilities, deadline, kind, BY_TIME)
+        first = self._first_page(kind, deadline)
+        if not first and not kind and self._learns_of_models(deadline):
+            first = self._first_page(kind, deadline)
+        yield first
+        yield from self._searches.models(self._abilities, deadline, kind, BY_TIME, _LATER_PAGES)
+
+    def _first_page(self, kind: str, deadline: Deadline) -> Sequence[RegisteredModel]:
         try:
-            yield next(search(_FIRST_PAGE))
+            return next(self._searches.models(self._abilities, deadline, kind, BY_TIME, _FIRST_PAGE))
         except RegistryLacks:
             self._has_probed = False  # it could once: the next scan finds out what it can now
             raise
-        yield from search(_LATER_PAGES)
 
     def rows(self, names: Collection[str], deadline: Deadline) -> list[RegisteredModel]:
         """Return the rows of those of these models that there are to see.

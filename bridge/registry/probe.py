@@ -8,7 +8,7 @@ from bridge.diff.abilities import Abilities
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
-from bridge.registry.convert import ANY_NAME
+from bridge.registry.convert import ANY_NAME, PROMPTS
 from bridge.registry.searches import BY_TIME
 
 
@@ -23,10 +23,9 @@ def find_out(connection: Connection, server: str, deadline: Deadline) -> Abiliti
     has_order = listed is not None
     if listed is None:
         listed = _models(connection, deadline)
-    found = listed or _models(connection, deadline, filter_string=ANY_NAME)
     return Abilities(
         server=server,
-        lists_models=bool(listed) or not found,
+        lists_models=bool(listed) or not misreads(connection, deadline),
         lists_versions=_lists_versions(connection, deadline),
         has_full_rows=not is_unity_catalog(uri),
         has_order=has_order,
@@ -34,6 +33,19 @@ def find_out(connection: Connection, server: str, deadline: Deadline) -> Abiliti
         has_stages=not is_unity_catalog(uri),
         has_aliases=is_unity_catalog(uri) or not is_databricks(uri),
     )
+
+
+def misreads(connection: Connection, deadline: Deadline) -> bool:
+    """Whether a registry has models that it did not list: it took the client's question for another.
+
+    Ask this where a list came without a model; an empty registry cannot tell. Prompts are none.
+
+    Raises:
+        RegistryError: it gives no usable answer.
+    """
+    if not _models(connection, deadline, filter_string=ANY_NAME):
+        return False
+    return not _models(connection, deadline, filter_string=PROMPTS)
 
 
 def _lists_versions(connection: Connection, deadline: Deadline) -> bool:

@@ -26,9 +26,9 @@ def one(query: Query, name: str, default: str = "") -> str:
 
 
 class JsonApi:
-    """A server that answers ``GET`` as a function of path and query says."""
+    """A server that answers ``GET`` as a function of path and query says: JSON, or plain text."""
 
-    def __init__(self, respond: Callable[[str, Query], dict], token: str) -> None:
+    def __init__(self, respond: Callable[[str, Query], dict | str], token: str = "") -> None:
         self._respond, self._token = respond, token
         self.asked: list[str] = []
         self._server = WebServer(self._answer)
@@ -42,12 +42,13 @@ class JsonApi:
         self.asked.append(unquote(got.path))
         try:
             self._authenticate(got)
-            return _json(200, self._respond(unquote(parts.path), parse_qs(parts.query)))
+            found = self._respond(unquote(parts.path), parse_qs(parts.query))
         except Refused as refused:
             return _json(refused.status, {"error_code": refused.code, "message": str(refused)})
+        return Answer(200, {}, found.encode()) if isinstance(found, str) else _json(200, found)
 
     def _authenticate(self, got: Got) -> None:
-        if got.headers.get("authorization") != f"Bearer {self._token}":
+        if self._token and got.headers.get("authorization") != f"Bearer {self._token}":
             raise Refused(401, "UNAUTHENTICATED", "Credential was not sent or is invalid")
 
 

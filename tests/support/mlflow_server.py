@@ -1,6 +1,9 @@
 """A real `mlflow server` on loopback."""
 
+import contextlib
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,18 +13,36 @@ from pathlib import Path
 from support.receiver import free_port
 
 START_S = 90
+STOP_S = 10
 
 
 class MlflowServer:
-    """Starts, stops and restarts one server process over one database."""
+    """Starts, stops and restarts one server process over one database.
+
+    The database of a folder outlives its server: another one can be started on it, at the same `port`.
+    """
+
+    python = sys.executable
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self._folder = folder
         self._arguments = arguments
         self._environment = environment
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self._folder}/registry.db"
+
+    @property
+    def inherited(self) -> dict[str, str]:
+        """What of this process' environment the server gets."""
+        return dict(os.environ)
 
     @property
     def pid(self) -> int:
@@ -31,41 +52,58 @@ class MlflowServer:
     def start(self) -> "MlflowServer":
         self._folder.mkdir(exist_ok=True)
         command = [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
+            *(self.python, "-m", "mlflow", "server", "--host", "127.0.0.1"),
             *("--port", str(self.port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{self._folder}/registry.db"),
+            *("--backend-store-uri", self.database),
             *("--artifacts-destination", str(self._folder / "artifacts")),
             *self._arguments,
         ]
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **self._environment}
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=self.environment,
                 cwd=self._folder,
                 start_new_session=True,
             )
         self._wait()
         return self
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.inherited, "MLFLOW_DISABLE_TELEMETRY": "true", **self._environment}
+
+    def upgrade(self) -> None:
+        """Bring the database to this MLflow's schema, as its operators do."""
+        command = [self.python, "-m", "mlflow", "db", "upgrade", self.database]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
     def _wait(self) -> None:
         end = time.monotonic() + START_S
-        while time.monotonic() < end:
+        while time.monotonic() < end and self._process.poll() is None:
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=2):
                     return
             except OSError:
                 time.sleep(0.2)
+        self.stop()
         raise TimeoutError((self._folder / "log").read_text())
 
     def stop(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, 15)
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, 9)
-                self._process.wait()
-            self._process = None
+        """End the whole process group; MLflow's command does not wait for the gunicorn of old versions."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        end = time.monotonic() + STOP_S
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            while time.monotonic() < end and (process.poll() is None or self._is_listening()):
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def _is_listening(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
