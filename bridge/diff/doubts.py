@@ -7,7 +7,7 @@ conclusion is drawn.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -81,20 +81,43 @@ def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
     """Return what has to be asked before ``listing`` can be compared with what is ``known``."""
     names = set(listing.orphans) | set(vanished(known, listing))
     if known:
-        names.update(name for name in listing.models if name in known and _lost_version(known, listing, name))
+        names.update(name for name, model in listing.models.items() if is_torn(model, known.get(name)))
         names.update(_twins(known, listing))
     return [Doubt(name, known.get(name)) for name in sorted(names)]
 
 
-def _lost_version(known: KnownModels, listing: Listing, name: str) -> bool:
+def is_torn(new: RegisteredModel, old: RegisteredModel | None) -> bool:
+    """Whether a model and its parts may be those of two moments, or of two models of one name.
+
+    They are read one after the other, by us and by the registry itself (MLflow reads rows first and
+    their tags and aliases then, without a snapshot): meanwhile a model can be renamed or deleted,
+    and its name given to another. Its parts seem to be gone then, or to be others.
+    """
+    if old is not None and old.created == new.created and (_lost_version(old, new) or _is_bare(old, new)):
+        return True
+    known = old.versions if old is not None and old.created == new.created else {}
+    return any(number not in new.versions for _, number in new.aliases) or any(
+        version.created > new.updated for number, version in new.versions.items() if number not in known
+    )
+
+
+def _is_bare(old: RegisteredModel, new: RegisteredModel) -> bool:
+    """Whether all tags or all aliases of something are gone."""
+    if (old.tags and not new.tags) or (old.aliases and not new.aliases):
+        return True
+    return any(
+        old.versions[number].tags and not version.tags
+        for number, version in new.versions.items()
+        if number in old.versions
+    )
+
+
+def _lost_version(old: RegisteredModel, new: RegisteredModel) -> bool:
     """Whether a version is missing, or its number stands for another version.
 
     MLflow never gives a version number twice within a model, so the latter means that the
     model itself was replaced between the listing of models and that of versions.
     """
-    old, new = known[name], listing.models[name]
-    if old.created != new.created:
-        return False
     return any(
         number not in new.versions or new.versions[number].created != version.created
         for number, version in old.versions.items()
@@ -125,6 +148,58 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
         *(name for name, instant in created.items() if instant in shared),
         *(name for instant, name in unlisted if instant in shared),
     ]
+
+
+def reopened(known: KnownModels, listing: Listing, answers: Answers, asked: Collection[str]) -> list[Doubt]:
+    """Return what has to be asked again because of the answers to what was ``asked`` last.
+
+    What an answer shows under a name that is new to it may have been renamed since the listing
+    showed it, or since it was asked for, under another: the older sighting counts no more.
+    ``answers`` are in the order in which they came.
+    """
+    found = {name: answers[name] for name in asked}
+    shown = {name: one.created for name, one in found.items() if isinstance(one, RegisteredModel)}
+    instants = {created for name, created in shown.items() if not _is_known(known, name, created)}
+    if not known or not instants:
+        return []
+    seen = [
+        *(
+            name
+            for names in known.created_in(instants).values()
+            for name in names
+            if name not in listing.models
+        ),
+        *listing.models,
+    ]
+    older = {name: None for name in seen if name not in answers}
+    names = [*older, *answers]
+    places = [(name, _created(known, listing, answers, name)) for name in names]
+    last = {created: name for name, created in places if created in instants}
+    return [
+        Doubt(name, known.get(name)) for name, created in places if created in last and last[created] != name
+    ]
+
+
+def _created(known: KnownModels, listing: Listing, answers: Answers, name: str) -> int | None:
+    """Return when what was last seen under a name was created."""
+    if name in answers:
+        answer = answers[name]
+        return answer.created if isinstance(answer, RegisteredModel) else None
+    if name in listing.models:
+        return listing.models[name].created
+    row = known.row(name)
+    return row.created if row else None
+
+
+def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
+    """Return the creations of the known models that seem to be there no more, under any name."""
+    names = [name for name in {*listing.models, *answers} if name in known]
+    present = {_created(known, listing, answers, name) for name in {*listing.models, *answers}}
+    return {
+        known[name].created
+        for name in names
+        if answers.get(name) is not Absence.UNKNOWN and known[name].created not in present
+    }
 
 
 def _is_known(known: KnownModels, name: str, created: int) -> bool:

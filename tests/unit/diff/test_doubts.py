@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from support.strategies import snapshots
 
@@ -34,6 +35,36 @@ def test_a_version_number_that_stands_for_another_version_is_asked_for() -> None
     replaced = replace(MODEL, versions={"1": replace(VERSION, created=115)})
 
     assert [Doubt("m", MODEL)] == doubts(PlainModels({"m": MODEL}), Listing({"m": replaced}))
+
+
+TAGGED = replace(
+    MODEL,
+    tags=(("k", "v"),),
+    aliases=(("champion", "1"),),
+    versions={"1": replace(VERSION, tags=(("k", "v"), ("l", "w")))},
+)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        replace(TAGGED, tags=()),
+        replace(TAGGED, aliases=()),
+        replace(TAGGED, versions={"1": VERSION}),
+        replace(TAGGED, aliases=(("champion", "2"),)),
+        replace(TAGGED, versions={**TAGGED.versions, "2": ModelVersion("2", 180, 180)}),
+    ],
+    ids=["no tags", "no aliases", "no tags of a version", "alias of no version", "versions of another time"],
+)
+def test_a_model_whose_parts_may_be_of_two_moments_is_asked_for(torn) -> None:
+    assert [Doubt("m", TAGGED)] == doubts(PlainModels({"m": TAGGED}), Listing({"m": torn}))
+
+
+def test_a_tag_less_and_a_new_version_are_no_doubt() -> None:
+    versions = {"1": replace(VERSION, tags=(("k", "v"),)), "2": ModelVersion("2", 180, 180)}
+    changed = replace(TAGGED, updated=180, versions=versions)
+
+    assert doubts(PlainModels({"m": TAGGED}), Listing({"m": changed})) == []
 
 
 def test_a_model_that_was_replaced_as_a_whole_leaves_no_doubt() -> None:
