@@ -1,6 +1,6 @@
 """Thousands of random mutations while the bridge polls: is what it delivers what happened?
 
-    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql]
+    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql] [--keep FOLDER]
 
 Before a real `mlflow server`, with the real daemon and a real receiver; exits 1 on any difference.
 The seed fixes what each thread wishes to do, not how the threads meet.
@@ -31,11 +31,12 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     with tempfile.TemporaryDirectory() as name, served(Path(name), with_postgresql=given.postgresql) as url:
         workload = Workload(url, given.seed, given.mutations, given.threads)
-        verdict = trial(Path(name) / "bridge", url, workload)
+        verdict = trial(given.keep or Path(name) / "bridge", url, workload)
     print(f"{'PostgreSQL' if given.postgresql else 'SQLite'}, seed {given.seed}, {given.threads} threads")
     report(verdict)
     return 1 if verdict.faults else 0

@@ -6,11 +6,12 @@ listing lets disappear, or shows in a way that cannot be, is asked for by name b
 conclusion is drawn.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import chain
 
 from bridge.diff.abilities import Abilities
 from bridge.diff.known import KnownModels
@@ -95,10 +96,13 @@ def is_torn(new: RegisteredModel, old: RegisteredModel | None) -> bool:
     """
     if old is not None and old.created == new.created and (_lost_version(old, new) or _is_bare(old, new)):
         return True
+    return any(number not in new.versions for _, number in new.aliases)
+
+
+def has_strangers(new: RegisteredModel, old: RegisteredModel | None) -> bool:
+    """Whether a model has versions that it was not known to have: perhaps another of its name has them."""
     known = old.versions if old is not None and old.created == new.created else {}
-    return any(number not in new.versions for _, number in new.aliases) or any(
-        version.created > new.updated for number, version in new.versions.items() if number not in known
-    )
+    return any(number not in known for number in new.versions)
 
 
 def _is_bare(old: RegisteredModel, new: RegisteredModel) -> bool:
@@ -150,34 +154,32 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
     ]
 
 
-def reopened(known: KnownModels, listing: Listing, answers: Answers, asked: Collection[str]) -> list[Doubt]:
+def reopened(
+    known: KnownModels, listing: Listing, answers: Answers, asked: Collection[str]
+) -> dict[str, int]:
     """Return what has to be asked again because of the answers to what was ``asked`` last.
 
-    What an answer shows under a name that is new to it may have been renamed since the listing
-    showed it, or since it was asked for, under another: the older sighting counts no more.
+    What shows under two names was renamed in between, if one of them is new to it: the older
+    sighting counts no more. Models are told by name, with the creation that was seen under it.
     ``answers`` are in the order in which they came.
     """
-    found = {name: answers[name] for name in asked}
-    shown = {name: one.created for name, one in found.items() if isinstance(one, RegisteredModel)}
-    instants = {created for name, created in shown.items() if not _is_known(known, name, created)}
+    found = [answers[name] for name in asked]
+    instants = {one.created for one in found if isinstance(one, RegisteredModel)}
     if not known or not instants:
-        return []
-    seen = [
-        *(
-            name
-            for names in known.created_in(instants).values()
-            for name in names
-            if name not in listing.models
-        ),
-        *listing.models,
-    ]
-    older = {name: None for name in seen if name not in answers}
-    names = [*older, *answers]
-    places = [(name, _created(known, listing, answers, name)) for name in names]
-    last = {created: name for name, created in places if created in instants}
-    return [
-        Doubt(name, known.get(name)) for name, created in places if created in last and last[created] != name
-    ]
+        return {}
+    as_known = chain.from_iterable(known.created_in(instants).values())
+    names = [name for name in (*as_known, *listing.models) if name not in answers]
+    places: dict[int, list[str]] = defaultdict(list)
+    for name in dict.fromkeys([*names, *answers]):
+        created = _created(known, listing, answers, name)
+        if created in instants:
+            places[created].append(name)
+    return {
+        name: created
+        for created, group in places.items()
+        if any(not _is_known(known, name, created) for name in group)
+        for name in group[:-1]
+    }
 
 
 def _created(known: KnownModels, listing: Listing, answers: Answers, name: str) -> int | None:

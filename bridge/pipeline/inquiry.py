@@ -8,13 +8,23 @@ looked for under another before it counts as deleted.
 from collections.abc import Collection, Iterator
 from itertools import islice
 
-from bridge.diff.doubts import Absence, Answer, Answers, Doubt, Listing, departed, doubts, reopened
+from bridge.diff.doubts import (
+    Absence,
+    Answer,
+    Answers,
+    Doubt,
+    Listing,
+    departed,
+    doubts,
+    has_strangers,
+    reopened,
+)
 from bridge.diff.known import KnownModels
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline, Registry
 
-_ROUNDS = 4
+_ROUNDS = 8
 """How often to ask; what moves all the time is left for the next poll."""
 
 _PAGES = 2
@@ -29,30 +39,43 @@ def inquire(
     Raises:
         RegistryError: an answer did not come.
     """
-    answers = dict(settled)
-    asked = [doubt for doubt in doubts(known, listing) if doubt.name not in settled]
+    answers, reasked = dict(settled), set[tuple[str, int]]()
+    names = {doubt.name for doubt in doubts(known, listing)} | _replaced(registry, known, listing, deadline)
+    names -= settled.keys()
     for _ in range(_ROUNDS):
-        names = [doubt.name for doubt in asked]
+        asked = [Doubt(name, known.get(name)) for name in sorted(names)]
         found = registry.ask(asked, deadline) if asked else {}
         answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
-        asked = reopened(known, listing, answers, names)
-        asked = asked or _sighted(registry, known, departed(known, listing, answers), deadline)
-        if not asked:
+        # Still there after it was seen elsewhere: then there are two, of one millisecond.
+        again = reopened(known, listing, answers, names).items() - reasked
+        reasked |= again
+        names = {name for name, _ in again}
+        names = names or _sighted(registry, departed(known, listing, answers), deadline)
+        if not names:
             return answers
     moving = departed(known, listing, answers)
-    unknown = (
-        name for name in {*listing.models, *answers} if name in known and known[name].created in moving
-    )
-    return {**answers, **dict.fromkeys(unknown, Absence.UNKNOWN)}
+    names |= {name for name in {*listing.models, *answers} if name in known and known[name].created in moving}
+    return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
 
 
-def _sighted(
-    registry: Registry, known: KnownModels, instants: Collection[int], deadline: Deadline
-) -> list[Doubt]:
+def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline: Deadline) -> set[str]:
+    """Return the models whose new versions may be those of another one, that has their name now.
+
+    A model is listed before its versions are: if it is still there afterwards, they are its own.
+    """
+    created = {
+        name: model.created
+        for name, model in (listing.models.items() if known else ())
+        if has_strangers(model, known.get(name))
+    }
+    rows = {row.name: row.created for row in registry.rows(sorted(created), deadline)} if created else {}
+    return {name for name in created if rows.get(name) != created[name]}
+
+
+def _sighted(registry: Registry, instants: Collection[int], deadline: Deadline) -> set[str]:
     """Return the names under which models of these creations show among those updated last."""
     rows = _latest(registry, deadline) if instants else ()
-    names = {row.name for row in rows if row.created in instants}
-    return [Doubt(name, known.get(name)) for name in sorted(names)]
+    return {row.name for row in rows if row.created in instants}
 
 
 def _latest(registry: Registry, deadline: Deadline) -> Iterator[RegisteredModel]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridge.diff.abilities import Abilities
-from bridge.diff.doubts import Absence, Answer, Doubt, is_torn
+from bridge.diff.doubts import Absence, Answer, Doubt, has_strangers, is_torn
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
@@ -52,7 +52,7 @@ class Questions:
             if isinstance(row, Absence):
                 return row
             model = self._with_versions(row, doubt.known)
-            if not is_torn(model, doubt.known):
+            if not (is_torn(model, doubt.known) or has_strangers(model, doubt.known)):
                 return model
             again = self._row(doubt.name)
             if again == row:

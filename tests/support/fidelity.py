@@ -9,7 +9,7 @@ Three judgements, each a list of faults in words:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +89,14 @@ def told(body: Mapping[str, Any]) -> list[Told]:
     return [Told(slot, body[before], body[after] if after else None)]
 
 
+MayDangle = Callable[[str | None, str | None], bool]
+"""Whether MLflow may have pointed this alias to this version just as that was deleted."""
+
+
+def _never(_alias: str | None, _version: str | None) -> bool:
+    return False
+
+
 def per_lane(deliveries: Iterable[Delivered]) -> dict[str, list[Delivered]]:
     """Return the events of each lane as they arrived, repeats left out."""
     lanes: dict[str, dict[str, Delivered]] = defaultdict(dict)
@@ -110,12 +118,14 @@ def judge_deliveries(deliveries: Sequence[Delivered], recorded: Iterable[str]) -
     ]
 
 
-def replay(baseline: Models, deliveries: Iterable[Delivered], final: Models) -> list[str]:
+def replay(
+    baseline: Models, deliveries: Iterable[Delivered], final: Models, may_dangle: MayDangle = _never
+) -> list[str]:
     """Apply what was delivered to ``baseline``; return where it does not fit, and what differs at the end."""
     waiting = {name: Model(name, dict(model.slots)) for name, model in baseline.items()}
     faults, reached = [], []
     for lane, events in per_lane(deliveries).items():
-        replayed = _Replay(lane, waiting)
+        replayed = _Replay(lane, waiting, may_dangle)
         for event in events:
             replayed.apply(event.body)
         faults += replayed.faults
@@ -126,7 +136,8 @@ def replay(baseline: Models, deliveries: Iterable[Delivered], final: Models) -> 
 class _Replay:
     """One lane: at most one model at a time."""
 
-    def __init__(self, lane: str, waiting: Models) -> None:
+    def __init__(self, lane: str, waiting: Models, may_dangle: MayDangle) -> None:
+        self._may_dangle = may_dangle
         self._lane = lane
         self._waiting = waiting
         self.model: Model | None = None
@@ -155,7 +166,7 @@ class _Replay:
         if version is not None and what != "version" and ("version", version, None) not in model.slots:
             return False
         if what == "alias" and change.after is not None and change.after not in self._versions:
-            return False  # of a version that is gone it may be told: MLflow lets the two race
+            return self._may_dangle(change.slot[2], change.after)
         return model.name == body["model_name"] and model.slots.get(change.slot) == change.before
 
     def _state(self, change: Told) -> str:

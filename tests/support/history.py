@@ -12,24 +12,26 @@ _STARTS = {"stage": "None", "status": "READY", "description": "", "version descr
 """What a model or a version begins with, without anyone setting it."""
 
 
-def judge_history(deliveries: Iterable[Delivered], effects: Iterable[Effect]) -> list[str]:
+def judge_history(deliveries: Iterable[Delivered], history: "History") -> list[str]:
     """Return the events that tell what never was, or not then, and what is told twice."""
-    history = _History(effects)
     faults: list[str] = []
     for lane, events in per_lane(deliveries).items():
         faults += _Walk(lane, history).through(events)
     return faults
 
 
-class _History:
+class History:
     """What mutations set, and which names a model can have had after them."""
 
     def __init__(self, effects: Iterable[Effect]) -> None:
         self._effects: dict[tuple[Slot, str | None], list[Effect]] = defaultdict(list)
         self._renames: dict[str, list[Effect]] = defaultdict(list)
+        self._targets: dict[str | None, set[str | None]] = defaultdict(set)
         self._reach: dict[tuple[str, float], Mapping[str, float]] = {}
         for effect in effects:
             self._effects[(effect.what, effect.version, effect.key), effect.value].append(effect)
+            if effect.what == "alias":
+                self._targets[effect.key].add(effect.value)
             if effect.what == "name":
                 self._renames[effect.model].append(effect)
         self.told: Counter[tuple[str, str | None, str]] = Counter()
@@ -51,8 +53,9 @@ class _History:
         yield from self._effects[(what, version, key), value]
         if version is not None:
             yield from self._effects[(what, ANY_VERSION, key), value]
-        if what == "alias" and value is None:  # deleting a version takes its aliases along
-            yield from self._effects[("version", change.before, None), None]
+        if what == "alias" and value is None:  # deleting a version takes its aliases along, unseen ones too
+            for target in {change.before, *self._targets[key]}:
+                yield from self._effects[("version", target, None), None]
 
     def _is_of(self, effect: Effect, change: Told, body: Mapping[str, Any], after: float) -> bool:
         """Whether the effect concerns the model that the event tells of, as far as names can say.
@@ -88,7 +91,7 @@ class _History:
 class _Walk:
     """Along one lane: for every slot, the first instant at which it can have come this far."""
 
-    def __init__(self, lane: str, history: _History) -> None:
+    def __init__(self, lane: str, history: History) -> None:
         self._lane = lane
         self._history = history
         self._instants: dict[Slot, float] = {}

@@ -4,7 +4,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from bridge.diff.changes import ChangeKind
@@ -14,7 +15,8 @@ from bridge.store.database import TinyDocuments
 from bridge.store.state import State
 from support.command import Bridge, stop
 from support.fidelity import THERE, Delivered, Model, Models, judge_deliveries, replay
-from support.history import judge_history
+from support.history import History, judge_history
+from support.mutations import Effect
 from support.receiver import Receiver
 from support.workload import Workload
 
@@ -67,10 +69,12 @@ def trial(folder: Path, url: str, workload: Workload) -> Verdict:
     deliveries = [
         Delivered(got.delivery_id, recorded[got.delivery_id].lane, got.body, got.at) for got in receiver.got
     ]
+    _keep(folder, deliveries, workload.effects)
+    history = History(workload.effects)
     faults = [
         *judge_deliveries(deliveries, recorded),
-        *replay(baseline, deliveries, read_registry(url)),
-        *judge_history(deliveries, workload.effects),
+        *replay(baseline, deliveries, read_registry(url), history.left_behind),
+        *judge_history(deliveries, history),
     ]
     return Verdict(
         faults=faults,
@@ -99,6 +103,14 @@ def _settle(bridge: Bridge, seconds: float = 120) -> None:
     while bridge.status()["sinks"][0]["pending"]:
         assert time.monotonic() < end, bridge.status()
         time.sleep(0.2)
+
+
+def _keep(folder: Path, deliveries: Sequence[Delivered], effects: Sequence[Effect]) -> None:
+    """Write down what came and what was done, in the order of time, for whoever looks for a cause."""
+    lines = [(one.at, {"came": {"lane": one.lane, "id": one.id, **one.body}}) for one in deliveries]
+    lines += [(one.began, {"done": asdict(one)}) for one in effects]
+    text = "\n".join(json.dumps({"at": at, **line}) for at, line in sorted(lines, key=itemgetter(0)))
+    (folder / "evidence.jsonl").write_text(text)
 
 
 def recorded_events(folder: Path) -> dict[str, Event]:

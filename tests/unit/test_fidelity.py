@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.fidelity import THERE, Delivered, Model, judge_deliveries, replay
-from support.history import judge_history
+from support.history import History, judge_history
 from support.mutations import ANY_VERSION, Effect
 
 VERSION = {
@@ -81,7 +81,7 @@ def arrived(bodies):
 
 
 def faults(deliveries, final=FINAL, effects=EFFECTS):
-    return [*replay(BASELINE, deliveries, final), *judge_history(deliveries, effects)]
+    return [*replay(BASELINE, deliveries, final), *judge_history(deliveries, History(effects))]
 
 
 def test_what_happened_is_found_to_have_happened() -> None:
@@ -123,12 +123,12 @@ def test_two_events_in_the_wrong_order_are_found(first) -> None:
 
 def test_a_value_that_never_was_is_found() -> None:
     invented = [*BODIES[:1], transition("Staging", "Production"), transition("Production", "Staging")]
-    assert [*judge_history(arrived(invented), EFFECTS)]
+    assert [*judge_history(arrived(invented), History(EFFECTS))]
 
 
 def test_a_value_is_found_to_be_told_before_anyone_set_it() -> None:
     early = [replace(one, at=1.5) for one in arrived(BODIES[:2])]
-    assert [fault for fault in judge_history(early, EFFECTS) if "x #1" in fault]
+    assert [fault for fault in judge_history(early, History(EFFECTS)) if "x #1" in fault]
 
 
 def test_values_in_an_order_in_which_they_cannot_have_been_set_are_found() -> None:
@@ -136,15 +136,15 @@ def test_values_in_an_order_in_which_they_cannot_have_been_set_are_found() -> No
         Effect("tag", "m", None, "k", "x #1", 1, 2),
         Effect("tag", "m", None, "k", "y #2", 3, 4),
     ]
-    assert not judge_history(arrived([tagged(None, "x #1"), tagged("x #1", "y #2")]), effects)
-    assert judge_history(arrived([tagged(None, "y #2"), tagged("y #2", "x #1")]), effects)
+    assert not judge_history(arrived([tagged(None, "x #1"), tagged("x #1", "y #2")]), History(effects))
+    assert judge_history(arrived([tagged(None, "y #2"), tagged("y #2", "x #1")]), History(effects))
     overlapping = [effects[0], replace(effects[1], began=1.9)]
-    assert not judge_history(arrived([tagged(None, "y #2"), tagged("y #2", "x #1")]), overlapping)
+    assert not judge_history(arrived([tagged(None, "y #2"), tagged("y #2", "x #1")]), History(overlapping))
 
 
 def test_a_value_of_another_model_is_found() -> None:
     elsewhere = [replace(EFFECTS[0], model="other"), *EFFECTS[1:]]
-    assert judge_history(arrived(BODIES), elsewhere)
+    assert judge_history(arrived(BODIES), History(elsewhere))
 
 
 def test_an_alias_told_to_point_to_what_was_never_announced_is_found() -> None:
@@ -154,9 +154,11 @@ def test_an_alias_told_to_point_to_what_was_never_announced_is_found() -> None:
 def test_a_version_told_to_be_gone_before_its_alias_is_found() -> None:
     deletion = Effect("version", "n", "1", None, None, 9.5, 9.8)
     deliveries = arrived([*BODIES, VERSION_DELETED])
-    assert any("before its alias" in fault for fault in judge_history(deliveries, [*EFFECTS, deletion]))
+    assert any(
+        "before its alias" in fault for fault in judge_history(deliveries, History([*EFFECTS, deletion]))
+    )
     raced = replace(deletion, began=8.5)  # MLflow itself lets an alias outlive its version then
-    assert not judge_history(deliveries, [*EFFECTS, raced])
+    assert not judge_history(deliveries, History([*EFFECTS, raced]))
 
 
 def test_an_id_that_stands_for_two_bodies_is_found() -> None:

@@ -52,9 +52,8 @@ TAGGED = replace(
         replace(TAGGED, aliases=()),
         replace(TAGGED, versions={"1": VERSION}),
         replace(TAGGED, aliases=(("champion", "2"),)),
-        replace(TAGGED, versions={**TAGGED.versions, "2": ModelVersion("2", 180, 180)}),
     ],
-    ids=["no tags", "no aliases", "no tags of a version", "alias of no version", "versions of another time"],
+    ids=["no tags", "no aliases", "no tags of a version", "alias of no version"],
 )
 def test_a_model_whose_parts_may_be_of_two_moments_is_asked_for(torn) -> None:
     assert [Doubt("m", TAGGED)] == doubts(PlainModels({"m": TAGGED}), Listing({"m": torn}))

@@ -46,6 +46,28 @@ def test_a_model_renamed_between_two_questions_is_not_taken_for_two() -> None:
     assert (answers["other"].created, answers["old"]) == (OLD.created, Absence.GONE)
 
 
+def test_a_model_that_got_its_name_back_after_it_was_listed_is_not_taken_for_two() -> None:
+    registry = FakeRegistry({"old": OLD, "other": OTHER})
+    answers = inquired(registry, Listing({"new": moved("new")}, same={"other"}))
+
+    assert answers == {"old": OLD, "new": Absence.GONE}
+
+
+def test_new_versions_of_a_model_whose_name_was_given_away_are_not_its_own() -> None:
+    mixed = replace(OTHER, versions={**OTHER.versions, "2": replace(OLD.versions["1"], version="2")})
+    registry = FakeRegistry({"other": moved("other")})
+    answers = inquired(registry, Listing({"other": mixed, "old": OLD}))
+
+    assert (answers["other"], answers["old"]) == (moved("other"), Absence.GONE)
+
+
+def test_new_versions_of_a_model_that_is_still_there_are_its_own() -> None:
+    grown = replace(OTHER, versions={**OTHER.versions, "2": replace(OLD.versions["1"], version="2")})
+    registry = FakeRegistry({"other": grown, "old": OLD})
+
+    assert inquired(registry, Listing({"other": grown}, same={"old"})) == {}
+
+
 def test_two_models_of_one_millisecond_that_are_both_there_are_two() -> None:
     registry = FakeRegistry({"old": OLD, "new": moved("new"), "other": OTHER})
     answers = inquired(registry, Listing({"new": moved("new")}, is_complete=False))
