@@ -99,10 +99,14 @@ def is_torn(new: RegisteredModel, old: RegisteredModel | None) -> bool:
     return any(number not in new.versions for _, number in new.aliases)
 
 
-def has_strangers(new: RegisteredModel, old: RegisteredModel | None) -> bool:
-    """Whether a model has versions that it was not known to have: perhaps another of its name has them."""
-    known = old.versions if old is not None and old.created == new.created else {}
-    return any(number not in known for number in new.versions)
+def may_be_another(new: RegisteredModel, old: RegisteredModel | None) -> bool:
+    """Whether what was read as a model's versions may be another's, that has its name since.
+
+    Versions that were known to be its own prove that they are not; anything new proves nothing.
+    """
+    if old is None or old.created != new.created:
+        return True
+    return any(number not in old.versions for number in new.versions)
 
 
 def _is_bare(old: RegisteredModel, new: RegisteredModel) -> bool:

@@ -16,7 +16,7 @@ from bridge.diff.doubts import (
     Listing,
     departed,
     doubts,
-    has_strangers,
+    may_be_another,
     reopened,
 )
 from bridge.diff.known import KnownModels
@@ -59,14 +59,14 @@ def inquire(
 
 
 def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline: Deadline) -> set[str]:
-    """Return the models whose new versions may be those of another one, that has their name now.
+    """Return the models whose versions were perhaps read when another one had their name.
 
     A model is listed before its versions are: if it is still there afterwards, they are its own.
     """
     created = {
         name: model.created
         for name, model in (listing.models.items() if known else ())
-        if has_strangers(model, known.get(name))
+        if may_be_another(model, known.get(name))
     }
     rows = {row.name: row.created for row in registry.rows(sorted(created), deadline)} if created else {}
     return {name for name in created if rows.get(name) != created[name]}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridge.diff.abilities import Abilities
-from bridge.diff.doubts import Absence, Answer, Doubt, has_strangers, is_torn
+from bridge.diff.doubts import Absence, Answer, Doubt
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
@@ -37,8 +37,8 @@ class Questions:
     def ask(self, doubt: Doubt) -> Answer:
         """Return what there is under a name now.
 
-        Two requests show two moments: where the versions don't fit the model, it is asked for
-        again, since another one may have been given its name meanwhile.
+        Its versions are read after it, when another model may have its name: so it is read again
+        after them, until nothing moved meanwhile.
 
         Raises:
             RegistryError: the answer did not come.
@@ -52,8 +52,6 @@ class Questions:
             if isinstance(row, Absence):
                 return row
             model = self._with_versions(row, doubt.known)
-            if not (is_torn(model, doubt.known) or has_strangers(model, doubt.known)):
-                return model
             again = self._row(doubt.name)
             if again == row:
                 return model

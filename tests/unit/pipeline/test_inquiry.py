@@ -61,6 +61,13 @@ def test_new_versions_of_a_model_whose_name_was_given_away_are_not_its_own() -> 
     assert (answers["other"], answers["old"]) == (moved("other"), Absence.GONE)
 
 
+def test_a_renamed_model_that_is_deleted_while_it_is_read_has_lost_no_versions() -> None:
+    bare = replace(moved("new"), versions={})
+    answers = inquired(FakeRegistry({"other": OTHER}), Listing({"new": bare}, is_complete=False))
+
+    assert answers["new"] is Absence.GONE
+
+
 def test_new_versions_of_a_model_that_is_still_there_are_its_own() -> None:
     grown = replace(OTHER, versions={**OTHER.versions, "2": replace(OLD.versions["1"], version="2")})
     registry = FakeRegistry({"other": grown, "old": OLD})
