@@ -35,6 +35,7 @@ def test_what_is_delivered_applied_to_the_baseline_gives_the_registry(tmp_path, 
     judged(trial(tmp_path / "bridge", server.url, Workload(server.url, 3, MUTATIONS, prefix="sqlite")))
 
 
+@pytest.mark.extra
 def test_so_it_does_with_a_registry_on_postgresql(tmp_path, postgresql_server) -> None:
     url = postgresql_server.url
     judged(trial(tmp_path / "bridge", url, Workload(url, 4, MUTATIONS)))
