@@ -6,7 +6,6 @@ looked for under another before it counts as deleted.
 """
 
 from collections.abc import Collection, Iterator
-from itertools import islice
 
 from bridge.diff.doubts import (
     Absence,
@@ -22,19 +21,24 @@ from bridge.diff.doubts import (
 from bridge.diff.known import KnownModels
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks
+from bridge.pipeline.plan import OVERLAP_MS
 from bridge.registry.base import Deadline, Registry
 
 _ROUNDS = 8
 """How often to ask; what moves all the time is left for the next poll."""
 
-_PAGES = 2
-"""How far to look among the models updated last: a rename is an update, and was a moment ago."""
-
 
 def inquire(
-    registry: Registry, known: KnownModels, listing: Listing, settled: Answers, deadline: Deadline
+    registry: Registry,
+    known: KnownModels,
+    listing: Listing,
+    settled: Answers,
+    began_ms: int,
+    deadline: Deadline,
 ) -> dict[str, Answer]:
     """Return the answers to everything that ``listing`` leaves in doubt, beside those ``settled``.
+
+    Each time (``began_ms`` tells) another model is asked for first: the time may not do for all.
 
     Raises:
         RegistryError: an answer did not come.
@@ -44,13 +48,15 @@ def inquire(
     names -= settled.keys()
     for _ in range(_ROUNDS):
         asked = [Doubt(name, known.get(name)) for name in sorted(names)]
-        found = registry.ask(asked, deadline) if asked else {}
+        start = began_ms % max(1, len(asked))
+        found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
         answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
         # Still there after it was seen elsewhere: then there are two, of one millisecond.
         again = reopened(known, listing, answers, names).items() - reasked
         reasked |= again
         names = {name for name, _ in again}
-        names = names or _sighted(registry, departed(known, listing, answers), deadline)
+        since = began_ms - OVERLAP_MS
+        names = names or _sighted(registry, departed(known, listing, answers), since, deadline)
         if not names:
             return answers
     moving = departed(known, listing, answers)
@@ -72,16 +78,18 @@ def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline
     return {name for name in created if rows.get(name) != created[name]}
 
 
-def _sighted(registry: Registry, instants: Collection[int], deadline: Deadline) -> set[str]:
-    """Return the names under which models of these creations show among those updated last."""
-    rows = _latest(registry, deadline) if instants else ()
+def _sighted(registry: Registry, instants: Collection[int], since: int, deadline: Deadline) -> set[str]:
+    """Return the names under which models of these creations show among those updated since."""
+    rows = _latest(registry, since, deadline) if instants else ()
     return {row.name for row in rows if row.created in instants}
 
 
-def _latest(registry: Registry, deadline: Deadline) -> Iterator[RegisteredModel]:
+def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[RegisteredModel]:
     try:
         for pages in registry.latest(deadline):
-            for page in islice(pages, _PAGES):
+            for page in pages:
                 yield from page
+                if not page or page[-1].updated < since:
+                    break
     except RegistryLacks:  # without that order, the next scan shows it
         return

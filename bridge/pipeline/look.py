@@ -1,6 +1,6 @@
 """One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -140,7 +140,7 @@ class Look:
             answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
             overlooked = _new_rows(known, listing)
             listing = without_strangers(known.models, listing)
-        answers = inquire(self._registry, known.models, listing, answers, deadline)
+        answers = inquire(self._registry, known.models, listing, answers, began_ms, deadline)
         reading = Reading(listing, answers, began_ms)
         found = self._plan(known, reading, order)
         storm = hold_storm(found.routed, self._settings.max_events)
