@@ -237,7 +237,7 @@ def resolve(
     unknown = [
         before[name] for name, answer in answers.items() if answer is Absence.UNKNOWN and name in before
     ]
-    new = [model for name, model in after.items() if name not in before]
+    new = [model for name, model in after.items() if not _is_known(known, name, model.created)]
     for model in unknown if keep_unknown else ():
         if sum(is_compatible(model, other) and model.created == other.created for other in new) != 1:
             after[model.name] = model

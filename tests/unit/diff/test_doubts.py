@@ -126,3 +126,13 @@ def test_a_rename_between_two_pages_is_one_rename() -> None:
     (one,) = compare(*resolve(PlainModels({"m": MODEL}), listing, {"m": Absence.GONE}))
 
     assert [change.kind.value for change in one.changes] == ["REGISTERED_MODEL_RENAMED"]
+
+
+def test_a_listed_model_that_was_renamed_to_a_known_name_is_not_kept_under_its_old_one() -> None:
+    other = RegisteredModel("other", created=50, updated=60)
+    renamed = replace(MODEL, name="other", updated=700)
+    known = PlainModels({"m": MODEL, "other": other})
+
+    _, after = resolve(known, Listing({}, same={"m"}), {"other": renamed, "m": Absence.GONE})
+
+    assert after == {"other": renamed}
