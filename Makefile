@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench lock clean
+.PHONY: help demo test test-extra check unit bench fidelity lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) ## Tests that need more: systemd, old MLflow servers
+test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) ## Tests that need more: systemd, PostgreSQL, old MLflow servers
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -48,6 +48,10 @@ bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figure
 	$(BIN)/python benchmarks/store.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/commands.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/poll.py
+
+fidelity: $(VENV)/.test ## Thousands of random mutations while the bridge polls: is what it delivers what happened?
+	$(BIN)/python benchmarks/fidelity.py --mutations 3000
+	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --postgresql
 
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv

@@ -19,7 +19,7 @@ from pathlib import Path
 from measure import table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from postgresql import postgresql
+from clusters import cluster
 from registries import VERSIONS_A_MODEL, Backend, Served, Sqlite, served
 from residence import Residence, configuration, copied, residence
 from workers import SKINNY, Samples, Worker, worker
@@ -216,7 +216,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         backend: AbstractContextManager[Backend] = (
-            postgresql() if options.postgresql else nullcontext(Sqlite(folder))
+            cluster() if options.postgresql else nullcontext(Sqlite(folder))
         )
         with backend as opened:
             kind = "mlflow-skinny" if SKINNY else "full MLflow, for the tests"

@@ -6,11 +6,12 @@ listing lets disappear, or shows in a way that cannot be, is asked for by name b
 conclusion is drawn.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import chain
 
 from bridge.diff.abilities import Abilities
 from bridge.diff.known import KnownModels
@@ -81,20 +82,50 @@ def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
     """Return what has to be asked before ``listing`` can be compared with what is ``known``."""
     names = set(listing.orphans) | set(vanished(known, listing))
     if known:
-        names.update(name for name in listing.models if name in known and _lost_version(known, listing, name))
+        names.update(name for name, model in listing.models.items() if is_torn(model, known.get(name)))
         names.update(_twins(known, listing))
     return [Doubt(name, known.get(name)) for name in sorted(names)]
 
 
-def _lost_version(known: KnownModels, listing: Listing, name: str) -> bool:
+def is_torn(new: RegisteredModel, old: RegisteredModel | None) -> bool:
+    """Whether a model and its parts may be those of two moments, or of two models of one name.
+
+    They are read one after the other, by us and by the registry itself (MLflow reads rows first and
+    their tags and aliases then, without a snapshot): meanwhile a model can be renamed or deleted,
+    and its name given to another. Its parts seem to be gone then, or to be others.
+    """
+    if old is not None and old.created == new.created and (_lost_version(old, new) or _is_bare(old, new)):
+        return True
+    return any(number not in new.versions for _, number in new.aliases)
+
+
+def may_be_another(new: RegisteredModel, old: RegisteredModel | None) -> bool:
+    """Whether what was read as a model's versions may be another's, that has its name since.
+
+    Versions that were known to be its own prove that they are not; anything new proves nothing.
+    """
+    if old is None or old.created != new.created:
+        return True
+    return any(number not in old.versions for number in new.versions)
+
+
+def _is_bare(old: RegisteredModel, new: RegisteredModel) -> bool:
+    """Whether all tags or all aliases of something are gone."""
+    if (old.tags and not new.tags) or (old.aliases and not new.aliases):
+        return True
+    return any(
+        old.versions[number].tags and not version.tags
+        for number, version in new.versions.items()
+        if number in old.versions
+    )
+
+
+def _lost_version(old: RegisteredModel, new: RegisteredModel) -> bool:
     """Whether a version is missing, or its number stands for another version.
 
     MLflow never gives a version number twice within a model, so the latter means that the
     model itself was replaced between the listing of models and that of versions.
     """
-    old, new = known[name], listing.models[name]
-    if old.created != new.created:
-        return False
     return any(
         number not in new.versions or new.versions[number].created != version.created
         for number, version in old.versions.items()
@@ -127,6 +158,56 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
     ]
 
 
+def reopened(
+    known: KnownModels, listing: Listing, answers: Answers, asked: Collection[str]
+) -> dict[str, int]:
+    """Return what has to be asked again because of the answers to what was ``asked`` last.
+
+    What shows under two names was renamed in between, if one of them is new to it: the older
+    sighting counts no more. Models are told by name, with the creation that was seen under it.
+    ``answers`` are in the order in which they came.
+    """
+    found = [answers[name] for name in asked]
+    instants = {one.created for one in found if isinstance(one, RegisteredModel)}
+    if not known or not instants:
+        return {}
+    as_known = chain.from_iterable(known.created_in(instants).values())
+    names = [name for name in (*as_known, *listing.models) if name not in answers]
+    places: dict[int, list[str]] = defaultdict(list)
+    for name in dict.fromkeys([*names, *answers]):
+        created = _created(known, listing, answers, name)
+        if created in instants:
+            places[created].append(name)
+    return {
+        name: created
+        for created, group in places.items()
+        if any(not _is_known(known, name, created) for name in group)
+        for name in group[:-1]
+    }
+
+
+def _created(known: KnownModels, listing: Listing, answers: Answers, name: str) -> int | None:
+    """Return when what was last seen under a name was created."""
+    if name in answers:
+        answer = answers[name]
+        return answer.created if isinstance(answer, RegisteredModel) else None
+    if name in listing.models:
+        return listing.models[name].created
+    row = known.row(name)
+    return row.created if row else None
+
+
+def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
+    """Return the creations of the known models that seem to be there no more, under any name."""
+    names = [name for name in {*listing.models, *answers} if name in known]
+    present = {_created(known, listing, answers, name) for name in {*listing.models, *answers}}
+    return {
+        known[name].created
+        for name in names
+        if answers.get(name) is not Absence.UNKNOWN and known[name].created not in present
+    }
+
+
 def _is_known(known: KnownModels, name: str, created: int) -> bool:
     row = known.row(name)
     return row is not None and row.created == created
@@ -156,7 +237,7 @@ def resolve(
     unknown = [
         before[name] for name, answer in answers.items() if answer is Absence.UNKNOWN and name in before
     ]
-    new = [model for name, model in after.items() if name not in before]
+    new = [model for name, model in after.items() if not _is_known(known, name, model.created)]
     for model in unknown if keep_unknown else ():
         if sum(is_compatible(model, other) and model.created == other.created for other in new) != 1:
             after[model.name] = model

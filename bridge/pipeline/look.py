@@ -1,6 +1,6 @@
 """One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -10,17 +10,18 @@ from bridge.delivery.routing import Route
 from bridge.delivery.watch import Watch, watch_of
 from bridge.diff.abilities import Abilities
 from bridge.diff.changes import ChangeKind
-from bridge.diff.doubts import Absence, Answer, Listing, doubts
+from bridge.diff.doubts import Absence, Answer, Listing
 from bridge.diff.known import PlainModels
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.strangers import not_as_known, strangers, without_strangers
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.synthesis import Identities
 from bridge.pipeline.clock import Clock
+from bridge.pipeline.inquiry import inquire
 from bridge.pipeline.judgement import Judgement, another_database
 from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
-from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast, renamed_lately
+from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
 from bridge.store.values import Binding, Head
@@ -139,7 +140,7 @@ class Look:
             answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
             overlooked = _new_rows(known, listing)
             listing = without_strangers(known.models, listing)
-        answers.update(self._answers(known, listing, answers, began_ms, deadline))
+        answers = inquire(self._registry, known.models, listing, answers, began_ms, deadline)
         reading = Reading(listing, answers, began_ms)
         found = self._plan(known, reading, order)
         storm = hold_storm(found.routed, self._settings.max_events)
@@ -161,28 +162,6 @@ class Look:
             ),
             overlooked=overlooked,
         )
-
-    def _answers(
-        self,
-        known: Known,
-        listing: Listing,
-        settled: Collection[str],
-        began_ms: int,
-        deadline: Deadline,
-    ) -> dict[str, Answer]:
-        """Ask what is in doubt, but for what is ``settled``; each time another model is asked first.
-
-        A scan in several pages can miss a model that is renamed meanwhile: it is gone by its old
-        name, and only the models changed last show the new one.
-        """
-        open_doubts = [doubt for doubt in doubts(known.models, listing) if doubt.name not in settled]
-        start = began_ms % max(1, len(open_doubts))
-        answers = dict(self._registry.ask(open_doubts[start:] + open_doubts[:start], deadline))
-        gone = {name for name, answer in answers.items() if answer is Absence.GONE and name in known.models}
-        if gone and listing.is_complete and not listing.atomic:
-            renamed = renamed_lately(self._registry, known.models, began_ms - OVERLAP_MS, deadline)
-            answers.update({name: Absence.UNKNOWN for name in gone if known.models[name].created in renamed})
-        return answers
 
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
         is_first = self._state.head is None

@@ -1,7 +1,6 @@
 """The reads of a registry: what changed lately, what is watched by name, and everything."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
@@ -9,7 +8,6 @@ from bridge.delivery.watch import Watch
 from bridge.diff.doubts import Listing
 from bridge.diff.known import KnownModels
 from bridge.diff.snapshot import RegisteredModel
-from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline, Registry
 
 MOST_DIFFERING = 200
@@ -79,22 +77,6 @@ def read_fast(
     read_at = clock()
     models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
     return Listing(models, is_complete=False, clock=read_at)
-
-
-def renamed_lately(registry: Registry, known: KnownModels, since: int, deadline: Deadline) -> frozenset[int]:
-    """Return the creations of the models changed since then that have names nobody knew.
-
-    Raises:
-        RegistryError: an answer did not come.
-    """
-    found: set[int] = set()
-    with suppress(RegistryLacks):
-        for pages in registry.latest(deadline):
-            for page in pages:
-                found.update(row.created for row in page if known.row(row.name) is None)
-                if not page or page[-1].updated < since:
-                    break
-    return frozenset(found)
 
 
 def _latest(

@@ -11,6 +11,9 @@ from bridge.registry.connection import Connection
 from bridge.registry.convert import PROMPTS, model_of, name_filter, version_of
 from bridge.registry.searches import Searches
 
+_TRIES = 3
+"""How often to read a model that changes while it is read, before it is left for the next poll."""
+
 
 class Questions:
     """Questions over one connection, as far as the time allows; the rest stays unknown."""
@@ -34,23 +37,38 @@ class Questions:
     def ask(self, doubt: Doubt) -> Answer:
         """Return what there is under a name now.
 
+        Its versions are read after it, when another model may have its name: so it is read again
+        after them, until nothing moved meanwhile.
+
         Raises:
             RegistryError: the answer did not come.
         """
         if self._deadline.is_near():
             return Absence.UNKNOWN
-        found = self._connection.point_read(
-            self._deadline, lambda client: client.get_registered_model(doubt.name)
-        )
-        if found is Absence.GONE:
+        row = self._row(doubt.name)
+        if row is Absence.GONE:
             return self._ask_prompt(doubt.name)
-        if isinstance(found, Absence):
-            return found
-        model = self._searches.expected(model_of(found), doubt.name)
-        versions = self._versions_of(doubt.name)
-        if doubt.known is not None and doubt.known.created == model.created:
-            versions.update(self._missing(doubt.known, versions))
-        return replace(model, versions=versions)
+        for _ in range(_TRIES):
+            if isinstance(row, Absence):
+                return row
+            model = self._with_versions(row, doubt.known)
+            again = self._row(doubt.name)
+            if again == row:
+                return model
+            row = again
+        is_same = isinstance(row, RegisteredModel) and row.created == model.created
+        return model if is_same else Absence.UNKNOWN
+
+    def _row(self, name: str) -> Answer:
+        """Return a model without its versions."""
+        found = self._connection.point_read(self._deadline, lambda client: client.get_registered_model(name))
+        return found if isinstance(found, Absence) else self._searches.expected(model_of(found), name)
+
+    def _with_versions(self, row: RegisteredModel, known: RegisteredModel | None) -> RegisteredModel:
+        versions = self._versions_of(row.name)
+        if known is not None and known.created == row.created:
+            versions.update(self._missing(known, versions))
+        return replace(row, versions=versions)
 
     def _versions_of(self, name: str, more: str = "") -> dict[str, ModelVersion]:
         return self._searches.versions_of(name, self._abilities, self._deadline, more)

@@ -1,6 +1,9 @@
 """Reading a real MLflow server."""
 
+from contextlib import suppress
+
 import pytest
+from mlflow.exceptions import MlflowException
 from support.receiver import Answer, RawReceiver, WebServer, free_port
 
 from bridge.config import RegistrySettings
@@ -11,6 +14,7 @@ from bridge.diff.known import PlainModels
 from bridge.errors import RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.registry.searches import Searches
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -134,6 +138,48 @@ def test_what_a_point_read_says(server, client) -> None:
 
     assert answers["never"] is Absence.GONE
     assert list(answers["lossy"].versions) == ["2"]
+
+
+@pytest.mark.parametrize("is_given_away", [False, True])
+def test_a_model_renamed_while_it_is_asked_for_has_lost_no_versions(
+    server, client, model, is_given_away, monkeypatch
+) -> None:
+    known = scanned(server, model)
+    read = Searches.versions_of
+
+    def late(searches, name, *rest):
+        with suppress(MlflowException):  # it is renamed once
+            client.rename_registered_model(model, f"{model} renamed")
+            if is_given_away:
+                client.create_registered_model(model)
+                client.create_model_version(model, "s3://b/another")
+        return read(searches, name, *rest)
+
+    monkeypatch.setattr(Searches, "versions_of", late)
+    answer = reader(server.url).ask([Doubt(model, known)], soon())[model]
+
+    if is_given_away:
+        assert answer.created > known.created
+        assert answer.versions["1"].created > known.versions["1"].created
+    else:
+        assert answer is Absence.GONE
+
+
+def test_a_version_deleted_while_its_model_is_asked_for_takes_its_alias_along(
+    server, client, model, monkeypatch
+) -> None:
+    client.set_registered_model_alias(model, "champion", "1")
+    read = Searches.versions_of
+
+    def late(searches, name, *rest):
+        with suppress(MlflowException):
+            client.delete_model_version(model, "1")
+        return read(searches, name, *rest)
+
+    monkeypatch.setattr(Searches, "versions_of", late)
+    answer = reader(server.url).ask([Doubt(model)], soon())[model]
+
+    assert (answer.versions, answer.aliases) == ({}, ())
 
 
 def test_each_mutation_is_one_observed_change(server, client) -> None:

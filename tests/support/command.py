@@ -22,6 +22,7 @@ class Bridge:
         self.folder = folder
         self.config = folder / "config.toml"
         self.environment = {**os.environ, "CI_SECRET": "s3cret-in-env", "GITHUB_TOKEN": "ghp_secret"}
+        self.log_level = "info"
         self.write(registry, *sinks, poll=poll, access=access)
 
     def write(
@@ -51,13 +52,16 @@ class Bridge:
     def _with_config(self, arguments) -> list[str]:
         return [*arguments, "--config", str(self.config)]
 
+    def _log_options(self) -> list[str]:
+        return ["--log-format", "json", "--log-level", self.log_level]
+
     def status(self) -> dict:
         return json.loads(self.run("status", "--output", "json").stdout)
 
     def start(self, **environment: str) -> subprocess.Popen:
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [*COMMAND, "--log-format", "json", *self._with_config(["run"])],
+                [*COMMAND, *self._log_options(), *self._with_config(["run"])],
                 stderr=log,
                 stdout=log,
                 env={**self.environment, **environment},

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from support.strategies import snapshots
 
@@ -34,6 +35,35 @@ def test_a_version_number_that_stands_for_another_version_is_asked_for() -> None
     replaced = replace(MODEL, versions={"1": replace(VERSION, created=115)})
 
     assert [Doubt("m", MODEL)] == doubts(PlainModels({"m": MODEL}), Listing({"m": replaced}))
+
+
+TAGGED = replace(
+    MODEL,
+    tags=(("k", "v"),),
+    aliases=(("champion", "1"),),
+    versions={"1": replace(VERSION, tags=(("k", "v"), ("l", "w")))},
+)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        replace(TAGGED, tags=()),
+        replace(TAGGED, aliases=()),
+        replace(TAGGED, versions={"1": VERSION}),
+        replace(TAGGED, aliases=(("champion", "2"),)),
+    ],
+    ids=["no tags", "no aliases", "no tags of a version", "alias of no version"],
+)
+def test_a_model_whose_parts_may_be_of_two_moments_is_asked_for(torn) -> None:
+    assert [Doubt("m", TAGGED)] == doubts(PlainModels({"m": TAGGED}), Listing({"m": torn}))
+
+
+def test_a_tag_less_and_a_new_version_are_no_doubt() -> None:
+    versions = {"1": replace(VERSION, tags=(("k", "v"),)), "2": ModelVersion("2", 180, 180)}
+    changed = replace(TAGGED, updated=180, versions=versions)
+
+    assert doubts(PlainModels({"m": TAGGED}), Listing({"m": changed})) == []
 
 
 def test_a_model_that_was_replaced_as_a_whole_leaves_no_doubt() -> None:
@@ -96,3 +126,13 @@ def test_a_rename_between_two_pages_is_one_rename() -> None:
     (one,) = compare(*resolve(PlainModels({"m": MODEL}), listing, {"m": Absence.GONE}))
 
     assert [change.kind.value for change in one.changes] == ["REGISTERED_MODEL_RENAMED"]
+
+
+def test_a_listed_model_that_was_renamed_to_a_known_name_is_not_kept_under_its_old_one() -> None:
+    other = RegisteredModel("other", created=50, updated=60)
+    renamed = replace(MODEL, name="other", updated=700)
+    known = PlainModels({"m": MODEL, "other": other})
+
+    _, after = resolve(known, Listing({}, same={"m"}), {"other": renamed, "m": Absence.GONE})
+
+    assert after == {"other": renamed}

@@ -139,9 +139,9 @@ async def test_a_model_renamed_between_its_row_and_its_versions_is_renamed_not_d
 
     world.registry.with_versions = rename_first
 
-    assert await world.fast() == []
-    world.wait(1)
     assert await world.fast() == ["m3b MODEL_RENAMED"]
+    world.wait(1)
+    assert await world.fast() == []
 
 
 async def test_a_model_renamed_while_a_scan_turns_its_pages_is_not_deleted() -> None:
@@ -158,8 +158,8 @@ async def test_a_model_renamed_while_a_scan_turns_its_pages_is_not_deleted() -> 
 
     world.registry.latest = all_shown
 
-    assert told(world, await world.poll.run(Read.FULL)) == []
-    assert await world.fast() == ["a-before-the-page MODEL_RENAMED"]
+    assert told(world, await world.poll.run(Read.FULL)) == ["a-before-the-page MODEL_RENAMED"]
+    assert await world.fast() == []
 
 
 async def test_what_a_first_scan_in_pages_skipped_is_no_news() -> None:

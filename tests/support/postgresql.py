@@ -1,4 +1,4 @@
-"""A PostgreSQL of its own for the registries, reachable through a socket in a private folder."""
+"""A PostgreSQL of its own for registries, reachable through a socket in a private folder."""
 
 import getpass
 import os
@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from registries import COLUMNS, SCHEMA, Rows
-
 _START_S = 30
 _USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
 """Who runs it: PostgreSQL refuses to run as root."""
 
 
 class PostgreSql:
-    """A `Backend` of databases in one cluster."""
+    """Databases in one cluster."""
 
     def __init__(self, programs: Path, folder: Path, pid: int) -> None:
         self._programs = programs
@@ -30,13 +28,8 @@ class PostgreSql:
     def uri(self, name: str) -> str:
         return f"postgresql+psycopg2://{_USER}@/{name}?host={self._folder}"
 
-    def fill(self, name: str, rows: Rows) -> None:
-        self.tell("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{SCHEMA}";')
-        copies = (
-            f"COPY {table} ({', '.join(columns)}) FROM stdin;\n{_lines(rows.tables[table])}\\.\n"
-            for table, columns in COLUMNS.items()
-        )
-        self.tell(name, f"BEGIN;\n{''.join(copies)}COMMIT;\nANALYZE;")
+    def create(self, name: str, template: str = "template1") -> None:
+        self.tell("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
 
     def tell(self, database: str, commands: str) -> None:
         """Have psql execute ``commands``, all or none."""
@@ -45,15 +38,13 @@ class PostgreSql:
         subprocess.run(command, input=commands, text=True, check=True)
 
 
-def _lines(rows: Sequence[tuple[str | int | None, ...]]) -> str:
-    """Return COPY's text format; nothing in our rows needs escaping."""
-    return "".join("\t".join("\\N" if cell is None else str(cell) for cell in row) + "\n" for row in rows)
-
-
 @contextmanager
 def postgresql() -> Iterator[PostgreSql]:
     """Run a fresh cluster, for as long as the context lasts."""
-    programs = _programs()
+    missing = what_is_missing()
+    if missing:
+        raise SystemExit(missing)
+    programs = _programs()[-1]
     folder = Path(tempfile.mkdtemp(prefix="registry-"))  # not below a folder that only root may enter
     try:
         shutil.chown(folder, _USER)
@@ -66,7 +57,6 @@ def postgresql() -> Iterator[PostgreSql]:
         try:
             cluster = PostgreSql(programs, folder, process.pid)
             _wait(programs, folder, process)
-            cluster.tell("postgres", f'CREATE DATABASE "{SCHEMA}";')
             yield cluster
         finally:
             process.send_signal(2)  # SIGINT: disconnect the clients and end
@@ -75,13 +65,18 @@ def postgresql() -> Iterator[PostgreSql]:
         shutil.rmtree(folder)
 
 
-def _programs() -> Path:
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
-    if not folders:
-        raise SystemExit("--postgresql needs PostgreSQL's programs in /usr/lib/postgresql")
+def what_is_missing() -> str:
+    """Return what keeps a cluster from being run here, or nothing."""
+    if not _programs():
+        return "PostgreSQL's programs are not in /usr/lib/postgresql"
     if find_spec("psycopg2") is None:
-        raise SystemExit(f"--postgresql needs a driver: {sys.executable} -m pip install psycopg2-binary")
-    return folders[-1]
+        return f"there is no driver: {sys.executable} -m pip install psycopg2-binary"
+    return ""
+
+
+def _programs() -> list[Path]:
+    """Return where PostgreSQL's programs are, the newest release last."""
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
 
 
 def _identity() -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""Thousands of random mutations while the bridge polls: is what it delivers what happened?
+
+    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql] [--keep FOLDER]
+
+Before a real `mlflow server`, with the real daemon and a real receiver; exits 1 on any difference.
+The seed fixes what each thread wishes to do, not how the threads meet.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from measure import table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.mlflow_server import MlflowServer
+from support.postgresql import postgresql
+from support.trial import Verdict, trial
+from support.workload import Workload
+
+_MOST_TOLD = 50
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--mutations", type=int, default=3_000)
+    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
+    given = parser.parse_args()
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    with tempfile.TemporaryDirectory() as name, served(Path(name), with_postgresql=given.postgresql) as url:
+        workload = Workload(url, given.seed, given.mutations, given.threads)
+        verdict = trial(given.keep or Path(name) / "bridge", url, workload)
+    print(f"{'PostgreSQL' if given.postgresql else 'SQLite'}, seed {given.seed}, {given.threads} threads")
+    report(verdict)
+    return 1 if verdict.faults else 0
+
+
+@contextmanager
+def served(folder: Path, *, with_postgresql: bool) -> Iterator[str]:
+    """Serve an empty registry for as long as the context lasts."""
+    if not with_postgresql:
+        server = MlflowServer(folder / "mlflow")
+        try:
+            yield server.start().url
+        finally:
+            server.stop()
+        return
+    with postgresql() as cluster:
+        cluster.create("registry")
+        server = MlflowServer(folder / "mlflow", "--backend-store-uri", cluster.uri("registry"))
+        try:
+            yield server.start().url
+        finally:
+            server.stop()
+
+
+def report(verdict: Verdict) -> None:
+    rows = [
+        ("mutations that took effect", f"{verdict.mutations:,} in {verdict.seconds:.0f} s"),
+        *((f"  {name}", f"{count:,}") for name, count in sorted(verdict.outcomes.items())),
+        ("events", f"{sum(verdict.events.values()):,}"),
+        *((f"  {name}", f"{count:,}") for name, count in sorted(verdict.events.items())),
+        ("repeated deliveries", f"{verdict.repeats:,}"),
+        *((f"{name} reads", f"{count:,}") for name, count in sorted(verdict.polls.items())),
+        ("polls that failed", f"{verdict.failed_polls:,}"),
+        ("differences", f"{len(verdict.faults):,}"),
+    ]
+    table([("fidelity", "figure"), *rows])
+    for failure in verdict.unsure[:5]:
+        print(f"unsure: {failure}")
+    for fault in verdict.faults[:_MOST_TOLD]:
+        print(f"DIFFERENT: {fault}")
+
+
+sys.exit(main())

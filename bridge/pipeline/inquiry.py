@@ -1,0 +1,95 @@
+"""Ask what a listing leaves in doubt, and again, until the answers fit together.
+
+Requests show one moment each, and models are renamed, deleted and replaced between them. So an
+answer can put in doubt what was seen before it, and a model that is gone from its name is
+looked for under another before it counts as deleted.
+"""
+
+from collections.abc import Collection, Iterator
+
+from bridge.diff.doubts import (
+    Absence,
+    Answer,
+    Answers,
+    Doubt,
+    Listing,
+    departed,
+    doubts,
+    may_be_another,
+    reopened,
+)
+from bridge.diff.known import KnownModels
+from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import RegistryLacks
+from bridge.pipeline.plan import OVERLAP_MS
+from bridge.registry.base import Deadline, Registry
+
+_ROUNDS = 8
+"""How often to ask; what moves all the time is left for the next poll."""
+
+
+def inquire(
+    registry: Registry,
+    known: KnownModels,
+    listing: Listing,
+    settled: Answers,
+    began_ms: int,
+    deadline: Deadline,
+) -> dict[str, Answer]:
+    """Return the answers to everything that ``listing`` leaves in doubt, beside those ``settled``.
+
+    Each time (``began_ms`` tells) another model is asked for first: the time may not do for all.
+
+    Raises:
+        RegistryError: an answer did not come.
+    """
+    answers, reasked = dict(settled), set[tuple[str, int]]()
+    names = {doubt.name for doubt in doubts(known, listing)} | _replaced(registry, known, listing, deadline)
+    names -= settled.keys()
+    for _ in range(_ROUNDS):
+        asked = [Doubt(name, known.get(name)) for name in sorted(names)]
+        start = began_ms % max(1, len(asked))
+        found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
+        answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
+        # Still there after it was seen elsewhere: then there are two, of one millisecond.
+        again = reopened(known, listing, answers, names).items() - reasked
+        reasked |= again
+        names = {name for name, _ in again}
+        since = began_ms - OVERLAP_MS
+        names = names or _sighted(registry, departed(known, listing, answers), since, deadline)
+        if not names:
+            return answers
+    moving = departed(known, listing, answers)
+    names |= {name for name in {*listing.models, *answers} if name in known and known[name].created in moving}
+    return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
+
+
+def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline: Deadline) -> set[str]:
+    """Return the models whose versions were perhaps read when another one had their name.
+
+    A model is listed before its versions are: if it is still there afterwards, they are its own.
+    """
+    created = {
+        name: model.created
+        for name, model in (listing.models.items() if known else ())
+        if may_be_another(model, known.get(name))
+    }
+    rows = {row.name: row.created for row in registry.rows(sorted(created), deadline)} if created else {}
+    return {name for name in created if rows.get(name) != created[name]}
+
+
+def _sighted(registry: Registry, instants: Collection[int], since: int, deadline: Deadline) -> set[str]:
+    """Return the names under which models of these creations show among those updated since."""
+    rows = _latest(registry, since, deadline) if instants else ()
+    return {row.name for row in rows if row.created in instants}
+
+
+def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[RegisteredModel]:
+    try:
+        for pages in registry.latest(deadline):
+            for page in pages:
+                yield from page
+                if not page or page[-1].updated < since:
+                    break
+    except RegistryLacks:  # without that order, the next scan shows it
+        return

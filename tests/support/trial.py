@@ -1,0 +1,151 @@
+"""One trial of fidelity: a workload, the daemon polling beside it, and the judgement."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from operator import itemgetter
+from pathlib import Path
+
+from bridge.diff.changes import ChangeKind
+from bridge.events.event import Event
+from bridge.store.commits import EVENTS
+from bridge.store.database import TinyDocuments
+from bridge.store.state import State
+from support.command import Bridge, stop
+from support.fidelity import THERE, Delivered, Model, Models, judge_deliveries, replay
+from support.history import History, judge_history
+from support.mutations import Effect
+from support.receiver import Receiver
+from support.workload import Workload
+
+_POLL = """
+interval = "200ms"
+reconcile_interval = "2s"
+reconcile_share = 1.0
+max_events = 1000000
+max_vanished = 1.0
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a trial came to; without ``faults``, what was delivered is what happened."""
+
+    faults: Sequence[str]
+    outcomes: Counter[str]
+    unsure: Sequence[str]
+    events: Counter[str]
+    repeats: int
+    polls: Counter[str]
+    failed_polls: int
+    seconds: float
+
+    @property
+    def mutations(self) -> int:
+        """How many mutations took effect."""
+        return sum(self.outcomes.values()) - self.outcomes["refused"] - self.outcomes["unsure"]
+
+
+def trial(folder: Path, url: str, workload: Workload) -> Verdict:
+    """Let the daemon watch the registry at ``url`` while ``workload`` changes it; then judge."""
+    receiver = Receiver()
+    workload.prepare()
+    bridge = Bridge(folder, url, _sink(receiver.url), poll=_POLL)
+    bridge.log_level = "debug"  # else polls that find nothing are not told
+    baseline = read_registry(url)
+    try:
+        with bridge.running() as daemon:
+            bridge.wait_for_log("baseline.taken")
+            began = time.monotonic()
+            workload.run()
+            seconds = time.monotonic() - began
+            _settle(bridge)
+            assert stop(daemon) == 0
+    finally:
+        receiver.stop()
+    recorded = recorded_events(folder / "state")
+    deliveries = [
+        Delivered(got.delivery_id, recorded[got.delivery_id].lane, got.body, got.at) for got in receiver.got
+    ]
+    _keep(folder, deliveries, workload.effects)
+    history = History(workload.effects)
+    faults = [
+        *judge_deliveries(deliveries, recorded),
+        *replay(baseline, deliveries, read_registry(url), history.left_behind),
+        *judge_history(deliveries, history),
+    ]
+    return Verdict(
+        faults=faults,
+        outcomes=workload.outcomes,
+        unsure=workload.unsure,
+        events=Counter(event.type.value for event in recorded.values()),
+        repeats=len(deliveries) - len({one.id for one in deliveries}),
+        polls=Counter(line["read"] for line in bridge.log if line["event"] == "poll.committed"),
+        failed_polls=sum(line["event"] == "poll.failed" for line in bridge.log),
+        seconds=seconds,
+    )
+
+
+def _sink(url: str) -> str:
+    kinds = json.dumps([kind.value for kind in ChangeKind])
+    return (
+        f'[[sinks]]\nname = "copy"\ntype = "http"\nurl = "{url}/hook"\nsignature = "none"\nevents = {kinds}\n'
+    )
+
+
+def _settle(bridge: Bridge, seconds: float = 120) -> None:
+    """Have the daemon scan everything once more, now that nothing changes, and deliver what there is."""
+    end = time.monotonic() + seconds
+    scanned = bridge.run("once", "--full", timeout=seconds)
+    assert scanned.returncode in {0, 74}, scanned.stderr  # 74: something still waits to be delivered
+    while bridge.status()["sinks"][0]["pending"]:
+        assert time.monotonic() < end, bridge.status()
+        time.sleep(0.2)
+
+
+def _keep(folder: Path, deliveries: Sequence[Delivered], effects: Sequence[Effect]) -> None:
+    """Write down what came and what was done, in the order of time, for whoever looks for a cause."""
+    lines = [(one.at, {"came": {"lane": one.lane, "id": one.id, **one.body}}) for one in deliveries]
+    lines += [(one.began, {"done": asdict(one)}) for one in effects]
+    text = "\n".join(json.dumps({"at": at, **line}) for at, line in sorted(lines, key=itemgetter(0)))
+    (folder / "evidence.jsonl").write_text(text)
+
+
+def recorded_events(folder: Path) -> dict[str, Event]:
+    """Return the bridge's own record of what it observed, by id: it tells each event's lane."""
+    documents = TinyDocuments.read(folder)
+    state = State(documents)
+    found = {key: state.event(key) for key, _ in documents.items(EVENTS)}
+    return {key: event for key, event in found.items() if event is not None}
+
+
+def read_registry(url: str) -> Models:
+    """Return the registry as it is, read with nothing of the bridge's own."""
+    from mlflow import MlflowClient
+
+    client, models = MlflowClient(url), {}
+    for row in _all(client.search_registered_models, max_results=1_000):
+        slots = {("description", None, None): row.description or ""}
+        slots |= {("tag", None, key): value for key, value in row.tags.items()}
+        slots |= {("alias", None, alias): str(version) for alias, version in row.aliases.items()}
+        models[row.name] = Model(row.name, slots)
+    for one in _all(client.search_model_versions, max_results=10_000):
+        version, slots = str(one.version), models[one.name].slots
+        slots["version", version, None] = THERE
+        slots["stage", version, None] = one.current_stage
+        slots["status", version, None] = one.status
+        slots["version description", version, None] = one.description or ""
+        slots |= {("version tag", version, key): value for key, value in one.tags.items()}
+    return models
+
+
+def _all(search, **arguments):
+    token = None
+    while True:
+        page = search(page_token=token, **arguments)
+        yield from page
+        token = page.token
+        if not token:
+            return
