@@ -98,12 +98,16 @@ class Life:
         notify("READY=1")
 
     async def _watch_clocks(self) -> None:
-        """After a jump of the wall clock, poll at once: the schedule reckons by that clock."""
+        """After a jump of the wall clock, poll at once: the schedule reckons by that clock.
+
+        And in full: how far the registry's clock is ahead of ours has to be seen anew.
+        """
         while True:
             await asyncio.sleep(_LOOK_AT_CLOCKS_S)
             jump = self._app.trust.jumped_ms()
             if jump:
                 log.warning("clock.jumped", by_ms=jump)
+                self.polling.scan_soon()  # also where a poll is under way, beside which none is scheduled
                 with suppress(JobLookupError):
                     self._scheduler.modify_job(_POLL, next_run_time=datetime.now(UTC))
 

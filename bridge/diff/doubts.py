@@ -199,6 +199,8 @@ def _created(known: KnownModels, listing: Listing, answers: Answers, name: str) 
 
 def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
     """Return the creations of the known models that seem to be there no more, under any name."""
+    if not known:
+        return set()
     names = [name for name in {*listing.models, *answers} if name in known]
     present = {_created(known, listing, answers, name) for name in {*listing.models, *answers}}
     return {
