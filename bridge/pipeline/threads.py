@@ -27,16 +27,27 @@ class ThreadedCall(Generic[T]):
         self.result: asyncio.Future[T] = self._loop.create_future()
         self.result.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._call = call
+        self._over = False
+        self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="registry", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         try:
-            result, error = self._call(), None
-        except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
+            result, error = self._outcome()
+            with self._ending:
+                self._over = True
+        except CutOff as caught:  # it came after the call's end
+            self._over = True
             result, error = None, caught
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._settle, result, error)
+
+    def _outcome(self) -> tuple[T | None, BaseException | None]:
+        try:
+            return self._call(), None
+        except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
+            return None, caught
 
     def _settle(self, result: T | None, error: BaseException | None) -> None:
         if self.result.cancelled():
@@ -48,7 +59,7 @@ class ThreadedCall(Generic[T]):
 
     def is_running(self) -> bool:
         """Whether the call is still running."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._over
 
     async def within(self, seconds: float) -> T:
         """Return what the call comes to; cut it off when it takes longer, or nobody waits any more.
@@ -73,9 +84,10 @@ class ThreadedCall(Generic[T]):
         has no end of its own (CPython, *PyThreadState_SetAsyncExc*).
         """
         self.result.cancel()
-        if self._thread.is_alive():
-            number = ctypes.c_ulong(self._thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
+        with self._ending:  # or it could hit what comes after the call, or another thread of that number
+            if self.is_running():
+                number = ctypes.c_ulong(self._thread.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
 
 
 async def in_thread(call: Callable[[], T]) -> T:

@@ -1,0 +1,51 @@
+"""Calls in threads that nobody is held up by."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from support.until import eventually
+
+from bridge.pipeline.threads import ThreadedCall, in_thread
+
+
+async def test_it_returns_what_the_call_returns_and_raises_what_it_raises() -> None:
+    assert await in_thread(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(lambda: 1 / 0)
+
+
+def drip() -> None:
+    while True:
+        time.sleep(0.001)
+
+
+async def test_a_call_that_takes_too_long_is_cut_off() -> None:
+    call = ThreadedCall(drip)
+    with pytest.raises(TimeoutError):
+        await call.within(0.02)
+    await eventually(lambda: not call.is_running())
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_cut_off() -> None:
+    call = ThreadedCall(drip)
+    waiting = asyncio.create_task(call.within(30))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await eventually(lambda: not call.is_running())
+
+
+async def test_cutting_off_a_call_at_its_very_end_hurts_nobody(monkeypatch) -> None:
+    """pytest fails on an exception that ends a thread unseen."""
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    for number in range(300):
+        call = ThreadedCall(lambda number=number: time.sleep(number % 7 / 20_000))
+        await asyncio.sleep(number % 5 / 20_000)
+        call.cut_off()
+        call._thread.join(5)
+        assert not call.is_running()
+
+    assert seen == []
