@@ -143,9 +143,12 @@ class _Walk:
         return max(self._instants.get(one, 0.0) for one in (slot, ("version", slot[1], None), _MODEL))
 
     def _forget(self, slot: Slot) -> None:
-        """Drop what was known of what is gone; of a model, whatever comes next came later."""
+        """Drop what was known of what is gone.
+
+        The model that has its name next may be the older one, if the first was renamed and then deleted.
+        """
         if slot == _MODEL:
-            self._instants = {_MODEL: self._instants.get(_MODEL, 0.0)}
+            self._instants.clear()
             self._revived.clear()
         else:
             self._instants = {at: since for at, since in self._instants.items() if at[1] != slot[1]}
