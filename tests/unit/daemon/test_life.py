@@ -73,7 +73,7 @@ async def test_it_ends_when_the_settings_in_force_are_others(world) -> None:
     running = asyncio.create_task(world.life().run())
     await world.polled(1)
     world.signals.ask(world.signals.renew)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
     assert not world.signals.renew.is_set()
 
@@ -86,7 +86,7 @@ async def test_it_ends_on_a_reload_that_changes_something_and_on_no_other(world)
     await asyncio.sleep(0.05)
     assert not running.done()
     world.signals.ask(world.signals.reload)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
     assert answers == []
 
@@ -106,7 +106,7 @@ async def test_a_poll_under_way_is_left_at_the_stop_without_a_word(world, monkey
     await eventually(began.is_set)
     with capture_logs() as logs:
         world.signals.ask(world.signals.stop)
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, 30)
     release.set()
 
     assert [line["log_level"] for line in logs] == ["info"]

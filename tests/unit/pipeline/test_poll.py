@@ -311,7 +311,7 @@ async def test_a_state_that_cannot_be_written_loses_nothing(world, monkeypatch) 
 
 
 async def test_a_registry_that_hangs_is_given_up_and_not_asked_twice(monkeypatch) -> None:
-    world = World(deadline="100ms")
+    world = World(deadline="1500ms")
     monkeypatch.setattr("bridge.pipeline.poll._GRACE_S", 0.1)
     release = threading.Event()
     monkeypatch.setattr(world.registry, "fingerprint", lambda _deadline: release.wait(10) and "1")
