@@ -15,7 +15,7 @@ from itertools import chain
 
 from bridge.diff.abilities import Abilities
 from bridge.diff.known import KnownModels
-from bridge.diff.pairing import is_compatible
+from bridge.diff.pairing import Pair, pair_models
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 
 
@@ -83,6 +83,7 @@ def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
     names = set(listing.orphans) | set(vanished(known, listing))
     if known:
         names.update(name for name, model in listing.models.items() if is_torn(model, known.get(name)))
+    if known or not listing.atomic:
         names.update(_twins(known, listing))
     return [Doubt(name, known.get(name)) for name in sorted(names)]
 
@@ -137,7 +138,7 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
 
     A model renamed between two pages is listed under both names, and a read of the latest
     changes shows its new name alone; only asking tells a rename from two models of the same
-    millisecond. The baseline announces nothing, so it asks nothing.
+    millisecond. A baseline that one page held shows nothing twice, so it asks nothing.
     """
     created = {name: listing.models[name].created for name in listing.models}
     new = {instant for name, instant in created.items() if not _is_known(known, name, instant)}
@@ -169,13 +170,13 @@ def reopened(
     """
     found = [answers[name] for name in asked]
     instants = {one.created for one in found if isinstance(one, RegisteredModel)}
-    if not known or not instants:
+    if not instants:
         return {}
     as_known = chain.from_iterable(known.created_in(instants).values())
     names = [name for name in (*as_known, *listing.models) if name not in answers]
     places: dict[int, list[str]] = defaultdict(list)
     for name in dict.fromkeys([*names, *answers]):
-        created = _created(known, listing, answers, name)
+        created = last_seen(known, listing, answers, name)
         if created in instants:
             places[created].append(name)
     return {
@@ -186,7 +187,7 @@ def reopened(
     }
 
 
-def _created(known: KnownModels, listing: Listing, answers: Answers, name: str) -> int | None:
+def last_seen(known: KnownModels, listing: Listing, answers: Answers, name: str) -> int | None:
     """Return when what was last seen under a name was created."""
     if name in answers:
         answer = answers[name]
@@ -198,16 +199,15 @@ def _created(known: KnownModels, listing: Listing, answers: Answers, name: str) 
 
 
 def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
-    """Return the creations of the known models that seem to be there no more, under any name."""
+    """Return the creations of which fewer models seem to be there than were known, under any name."""
     if not known:
         return set()
-    names = [name for name in {*listing.models, *answers} if name in known]
-    present = {_created(known, listing, answers, name) for name in {*listing.models, *answers}}
-    return {
-        known[name].created
-        for name in names
-        if answers.get(name) is not Absence.UNKNOWN and known[name].created not in present
-    }
+    names = {*listing.models, *answers}
+    was = Counter(
+        known[name].created for name in names if name in known and answers.get(name) is not Absence.UNKNOWN
+    )
+    now = Counter(last_seen(known, listing, answers, name) for name in names)
+    return {instant for instant, count in was.items() if now[instant] < count}
 
 
 def _is_known(known: KnownModels, name: str, created: int) -> bool:
@@ -236,11 +236,13 @@ def resolve(
         after.pop(name, None)
         if isinstance(answer, RegisteredModel):
             after[name] = answer
-    unknown = [
-        before[name] for name, answer in answers.items() if answer is Absence.UNKNOWN and name in before
-    ]
-    new = [model for name, model in after.items() if not _is_known(known, name, model.created)]
-    for model in unknown if keep_unknown else ():
-        if sum(is_compatible(model, other) and model.created == other.created for other in new) != 1:
-            after[model.name] = model
+    if keep_unknown:
+        unknown = {name for name, answer in answers.items() if answer is Absence.UNKNOWN}
+        after.update(_still(pair_models(before, after), unknown))
     return before, after
+
+
+def _still(pairs: Iterable[Pair], unknown: AbstractSet[str]) -> dict[str, RegisteredModel]:
+    """Return those of the ``unknown`` models that no other name stands for now."""
+    gone = [pair.before for pair in pairs if pair.before is not None and pair.after is None]
+    return {model.name: model for model in gone if model.name in unknown}

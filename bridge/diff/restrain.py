@@ -25,6 +25,8 @@ def restrain(
     hidden until now: nothing of it will be told, so nothing is held.
     """
     pairs = pair_models(before, after)
+    if any(pair.ambiguous for pair in pairs):
+        kinds = _with_other_half(kinds)
     changed = {pair.after.name for pair in pairs if pair.after is not None}
     result = {name: model for name, model in after.items() if name not in changed}
     kept = [model for pair in pairs if (model := _kept_whole(pair.before, pair.after, kinds)) is not None]
@@ -36,6 +38,12 @@ def restrain(
         if model is not None:
             result[model.name] = model
     return result
+
+
+def _with_other_half(kinds: Kinds) -> Kinds:
+    """Hold both halves of what may have been a rename: alone, either would be told as certain."""
+    halves = {K.MODEL_CREATED, K.MODEL_DELETED}
+    return {*kinds, *halves} if halves & set(kinds) else kinds
 
 
 def _kept_whole(

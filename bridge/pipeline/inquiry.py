@@ -15,6 +15,7 @@ from bridge.diff.doubts import (
     Listing,
     departed,
     doubts,
+    last_seen,
     may_be_another,
     reopened,
 )
@@ -56,7 +57,8 @@ def inquire(
         reasked |= again
         names = {name for name, _ in again}
         since = began_ms - OVERLAP_MS
-        names = names or _sighted(registry, departed(known, listing, answers), since, deadline)
+        rows = () if names else _sighted(registry, departed(known, listing, answers), since, deadline)
+        names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
         if not names:
             return answers
     moving = departed(known, listing, answers)
@@ -78,10 +80,12 @@ def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline
     return {name for name in created if rows.get(name) != created[name]}
 
 
-def _sighted(registry: Registry, instants: Collection[int], since: int, deadline: Deadline) -> set[str]:
-    """Return the names under which models of these creations show among those updated since."""
+def _sighted(
+    registry: Registry, instants: Collection[int], since: int, deadline: Deadline
+) -> list[RegisteredModel]:
+    """Return the rows of models of these creations among those updated since."""
     rows = _latest(registry, since, deadline) if instants else ()
-    return {row.name for row in rows if row.created in instants}
+    return [row for row in rows if row.created in instants]
 
 
 def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[RegisteredModel]:

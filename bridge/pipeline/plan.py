@@ -8,7 +8,7 @@ from bridge.delivery.routing import Route, Routed, route
 from bridge.diff.changes import ChangeKind
 from bridge.diff.collect import PackedModels
 from bridge.diff.compare import ModelDifference, compare
-from bridge.diff.doubts import Answers, Listing, resolve
+from bridge.diff.doubts import Absence, Answers, Listing, resolve
 from bridge.diff.known import KnownModels
 from bridge.diff.restrain import restrain
 from bridge.diff.snapshot import RegisteredModel, Snapshot
@@ -93,19 +93,21 @@ def plan_baseline(known: Known, reading: Reading) -> Plan:
     listing, read_at = reading.listing, reading.read_at(known.head)
     head = _with_clock(known.head, reading)
     late = {name: model for name, model in reading.answers.items() if isinstance(model, RegisteredModel)}
-    counted = (len(late), sum(len(model.versions) for model in late.values()))
+    gone = {name for name, answer in reading.answers.items() if answer is Absence.GONE}
+    models = _Baseline(listing.models, late, gone)
     return Plan(
         head=replace(head, registry_clock=head.scanned_clock),
         removed=(),
-        models=_Baseline(listing.models, late),
+        models=models,
         events=(),
         routed=(),
-        counted=(listing.counted[0] + counted[0], listing.counted[1] + counted[1]),
+        # A page that shifts shows versions twice, so they are counted as they are kept.
+        counted=(len(models), sum(len(model.versions) for model, _ in models.values())),
         unsettled=frozenset(
             name
             for rows in (_rows(listing.models), late)
             for name, row in rows.items()
-            if not _is_settled(row, read_at)
+            if name not in gone and not _is_settled(row, read_at)
         ),
     )
 
@@ -117,8 +119,9 @@ def _rows(models: Snapshot) -> Mapping[str, RegisteredModel]:
 class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
     """Models with their first identities, made one by one: there may be 100,000 versions."""
 
-    def __init__(self, listed: Snapshot, late: Snapshot) -> None:
+    def __init__(self, listed: Snapshot, late: Snapshot, gone: Collection[str]) -> None:
         self._parts = (late, listed)
+        self._gone = gone
 
     def __getitem__(self, name: str) -> tuple[RegisteredModel, Identity]:
         model = next(part[name] for part in self._parts if name in part)
@@ -126,7 +129,7 @@ class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
 
     def __iter__(self) -> Iterator[str]:
         late, listed = self._parts
-        yield from listed
+        yield from (name for name in listed if name not in self._gone)
         yield from (name for name in late if name not in listed)
 
     def __len__(self) -> int:

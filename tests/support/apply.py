@@ -19,8 +19,11 @@ def applied(before: Snapshot, changes: Iterable[Change]) -> dict[str, Registered
         if (old, model.created) not in gone
         for name in [renames.get((old, model.created), old)]
     }
+    assert gone <= {(name, model.created) for name, model in before.items()}
+    assert len(models) == len(before) - len(gone)
     for change in changes:
         if change.kind is K.MODEL_CREATED:
+            assert change.model not in models
             description = dict(change.details)["description"]
             models[change.model] = RegisteredModel(
                 change.model, change.model_created, 0, description, versions={}
@@ -32,14 +35,16 @@ def applied(before: Snapshot, changes: Iterable[Change]) -> dict[str, Registered
 
 def _one(model: RegisteredModel, c: Change) -> RegisteredModel:
     if c.kind is K.MODEL_UPDATED:
+        assert model.description == c.before
         return replace(model, description=c.after)
     if c.kind in (K.MODEL_TAG_SET, K.MODEL_TAG_DELETED):
-        return replace(model, tags=_put(model.tags, c.key, c.after))
+        return replace(model, tags=_put(model.tags, c.key, c.before, c.after))
     if c.kind in (K.ALIAS_SET, K.ALIAS_DELETED):
-        return replace(model, aliases=_put(model.aliases, c.key, c.after))
+        return replace(model, aliases=_put(model.aliases, c.key, c.before, c.after))
     versions = dict(model.versions)
     if c.kind is K.VERSION_CREATED:
         facts = dict(c.details)
+        assert c.version not in versions or versions[c.version].created != c.version_created
         versions[c.version] = ModelVersion(
             c.version,
             c.version_created,
@@ -61,13 +66,16 @@ def _version(version: ModelVersion, c: Change) -> ModelVersion:
         assert version.stage == c.before
         return replace(version, stage=c.after)
     if c.kind is K.VERSION_UPDATED:
+        assert version.description == c.before
         return replace(version, description=c.after)
     if c.kind is K.STATUS_CHANGED:
+        assert version.status == c.before
         return replace(version, status=c.after)
-    return replace(version, tags=_put(version.tags, c.key, c.after))
+    return replace(version, tags=_put(version.tags, c.key, c.before, c.after))
 
 
-def _put(values, key, value):
+def _put(values, key, before, value):
+    assert dict(values).get(key) == before
     kept = {**dict(values), key: value}
     return tuple(sorted((k, v) for k, v in kept.items() if v is not None))
 
