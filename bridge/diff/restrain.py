@@ -4,7 +4,7 @@ A hold is as narrow as is safe: a storm of tags must not keep a promotion waitin
 stays in the snapshot as it was, so the next full scan finds it again.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from bridge.diff.changes import ChangeKind as K
@@ -30,6 +30,8 @@ def restrain(
     changed = {pair.after.name for pair in pairs if pair.after is not None}
     result = {name: model for name, model in after.items() if name not in changed}
     kept = [model for pair in pairs if (model := _kept_whole(pair.before, pair.after, kinds)) is not None]
+    while waiting := _in_their_way(pairs, kept):
+        kept += waiting
     result.update({model.name: model for model in kept})
     for pair in pairs:
         if pair.after is None or pair.after.name in result or pair.before in kept:
@@ -54,6 +56,17 @@ def _kept_whole(
         return None
     held = K.MODEL_DELETED if new is None else K.MODEL_RENAMED
     return old if held in kinds and (new is None or new.name != old.name) else None
+
+
+def _in_their_way(pairs: Iterable[Pair], kept: Collection[RegisteredModel]) -> list[RegisteredModel]:
+    """Return models that were renamed to a name that a model which is ``kept`` still has."""
+    names = {model.name for model in kept}
+    return [
+        pair.before
+        for pair in pairs
+        if pair.before is not None and pair.after is not None and pair.before.name not in names
+        if pair.after.name in names
+    ]
 
 
 def _kept(pair: Pair, kinds: Kinds, appeared_until: int | None) -> RegisteredModel | None:

@@ -110,6 +110,29 @@ def test_a_hold_keeps_both_halves_of_what_may_have_been_a_rename() -> None:
     assert {change.flags for change in changes} == {(Flag.AMBIGUOUS_RENAME,)}
 
 
+def test_who_took_the_name_of_a_model_whose_deletion_is_held_waits_under_its_own() -> None:
+    """It was told as deleted itself, past the hold."""
+    with WatchedBridge(max_events=2) as bridge:
+        for _ in range(4):
+            bridge.mutate(CREATE)
+            bridge.wait(1)
+        bridge.baseline()
+        for name in ("a", "c", "d'\"e"):
+            bridge.registry.delete_registered_model(name)
+        bridge.registry.rename_registered_model("b", "a")
+
+        assert bridge.run(Read.FULL) == []
+        assert len(bridge.state.known()) == 4
+        changes = bridge.run(Read.FULL, bridge.held)
+
+    assert sorted(told(changes)) == [
+        "a MODEL_DELETED",
+        "a MODEL_RENAMED",
+        "c MODEL_DELETED",
+        "d'\"e MODEL_DELETED",
+    ]
+
+
 def test_a_version_made_between_two_pages_of_the_baseline_is_counted_once(bridge) -> None:
     for mutation in (CREATE, CREATE, *[Mutation("create_model_version", 1)] * 3):
         bridge.mutate(mutation)
