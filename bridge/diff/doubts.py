@@ -165,8 +165,7 @@ def reopened(
     """Return what has to be asked again because of the answers to what was ``asked`` last.
 
     What shows under two names was renamed in between, if one of them is new to it: the older
-    sighting counts no more. Models are told by name, with the creation that was seen under it.
-    ``answers`` are in the order in which they came.
+    sighting counts no more. Told are names, with what was created. ``answers`` are as they came.
     """
     found = [answers[name] for name in asked]
     instants = {one.created for one in found if isinstance(one, RegisteredModel)}
@@ -215,9 +214,13 @@ def _is_known(known: KnownModels, name: str, created: int) -> bool:
     return row is not None and row.created == created
 
 
-def _as_far_as_known(name: str, answer: Answer, listing: Listing) -> Answer:
-    was_listed = name in listing.models or name in listing.same
-    return Absence.UNKNOWN if answer is Absence.GONE and was_listed else answer
+def _as_far_as_known(known: KnownModels, listing: Listing, answers: Answers) -> dict[str, Answer]:
+    """Return the answers: what was listed and then gone is unknown, unless it shows elsewhere."""
+    moving = departed(known, listing, answers)
+    listed = [name for name in answers if name in listing.models or name in listing.same]
+    gone = {name: known.row(name) for name in listed if answers[name] is Absence.GONE}
+    unsure = [name for name, row in gone.items() if row is None or row.created in moving]
+    return {**answers, **dict.fromkeys(unsure, Absence.UNKNOWN)}
 
 
 def resolve(
@@ -229,7 +232,7 @@ def resolve(
     what it does not have (403 for 404) would else lose every rename. So does what was listed
     and gone a moment later: the next read shows whether it was renamed in between.
     """
-    answers = {name: _as_far_as_known(name, answer, listing) for name, answer in answers.items()}
+    answers = _as_far_as_known(known, listing, answers)
     before = {name: known[name] for name in {*listing.models, *answers} if name in known}
     after = dict(listing.models)
     for name, answer in answers.items():

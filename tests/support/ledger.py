@@ -69,8 +69,10 @@ class Ledger:
         """Whether such a model is no more: hidden or renamed is not gone. Twins count as one."""
         kept = [one for rows in window for one in rows.values()]
         uids = {one.uid for one in kept if one.model.created == change.model_created}
-        living = {one.uid for one in self.registry.rows.values()}
-        return bool(uids - living) or Flag.AMBIGUOUS_RENAME in change.flags
+        living = [one for one in self.registry.rows.values() if one.model.created == change.model_created]
+        told = [one for one in self.replica.values() if one.created == change.model_created]
+        is_gone = bool(uids - {one.uid for one in living}) or len(living) < len(told)
+        return is_gone or Flag.AMBIGUOUS_RENAME in change.flags
 
 
 def _uids(window: list[Rows], name: str, created: int) -> set[int]:

@@ -107,7 +107,8 @@ class WatchedBridge:
         self.clock.sleep(seconds)
 
     def baseline(self) -> None:
-        since = self.registry.clock()
+        since = self.clock.now_ms() + min(0, self.ahead_ms)  # a clock that is ahead is not believed
+        self.is_disturbed = bool(self.client.between)
         self._runner.run(self.poll.run(Read.FULL))
         self.ledger = Ledger(self.registry, dict(self.state.known()), 0, since)
         self.client.calm()
@@ -168,7 +169,7 @@ class WatchedBridge:
         self.client.calm()
         self.registry.release()
         self.registry.grant()
-        self.wait(300 + max(0, self.ahead_ms) / 1000)  # a clock that is ahead is believed by nobody
+        self.wait(300 + max(0, self.ahead_ms) / 1000)  # as above
         is_sure = not self.is_disturbed and not self.held
         self.run(Read.FAST)
         if is_sure and not self.held:
