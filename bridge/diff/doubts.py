@@ -167,8 +167,7 @@ def reopened(
     What shows under two names was renamed in between, if one of them is new to it: the older
     sighting counts no more. Told are names, with what was created. ``answers`` are as they came.
     """
-    found = [answers[name] for name in asked]
-    instants = {one.created for one in found if isinstance(one, RegisteredModel)}
+    instants = {one.created for name in asked if isinstance(one := answers[name], RegisteredModel)}
     if not instants:
         return {}
     as_known = chain.from_iterable(known.created_in(instants).values())
