@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.diff.changes import Change, ChangeKind, Flag
+from bridge.diff.horizon import UNLIMITED, Horizon
 from bridge.diff.pairing import Pair, pair_models
 from bridge.diff.snapshot import (
     RegisteredModel,
@@ -34,8 +35,9 @@ class ModelDifference:
     """One model that reads differently from before.
 
     ``changes`` may be empty: only bookkeeping moved, or the model came into view late
-    (``appeared``) and is taken into the baseline without being announced. ``missed`` are
-    versions that were changed though nothing shows how: changed and changed back, say.
+    (``appeared``) and is taken into the baseline without being announced, as are the versions
+    that are ``surfaced``. ``missed`` are versions that were changed though nothing shows how:
+    changed and changed back, say.
     """
 
     before: RegisteredModel | None
@@ -43,28 +45,30 @@ class ModelDifference:
     changes: tuple[Change, ...]
     appeared: bool = False
     missed: tuple[str, ...] = ()
+    surfaced: tuple[str, ...] = ()
 
 
-def compare(before: Snapshot, after: Snapshot, appeared_until: int | None = None) -> list[ModelDifference]:
+def compare(before: Snapshot, after: Snapshot, horizon: Horizon = UNLIMITED) -> list[ModelDifference]:
     """Return what differs, model by model, deletions first.
 
     Args:
         before: the last committed snapshot.
         after: the snapshot just observed.
-        appeared_until: by the registry's clock, in ms: a model that was created before this
-            instant and is new here was hidden until now, not created (promise 4).
+        horizon: tells what was hidden until now from what was created.
     """
-    return [_difference(pair, appeared_until) for pair in pair_models(before, after)]
+    return [_difference(pair, horizon) for pair in pair_models(before, after)]
 
 
-def _difference(pair: Pair, appeared_until: int | None) -> ModelDifference:
+def _difference(pair: Pair, horizon: Horizon) -> ModelDifference:
     old, new = pair.before, pair.after
-    if new is not None and _was_hidden(pair, appeared_until):
+    if horizon.hides(pair):
         return ModelDifference(None, new, (), appeared=True)
-    changes = tuple(_changes(old, new))
+    base = horizon.with_hidden(old, new) if old is not None and new is not None else old
+    changes = tuple(_changes(base, new))
     if pair.ambiguous:
         changes = (replace(changes[0], flags=(Flag.AMBIGUOUS_RENAME,)), *changes[1:])
-    return ModelDifference(old, new, changes, missed=_missed(old, new, changes))
+    surfaced = tuple(version.version for version in horizon.hidden(old, new))
+    return ModelDifference(old, new, changes, missed=_missed(base, new, changes), surfaced=surfaced)
 
 
 def _missed(
@@ -79,12 +83,6 @@ def _missed(
         for version in by_number(new)
         if version.version not in told and as_known(old, version).updated != version.updated
     )
-
-
-def _was_hidden(pair: Pair, until: int | None) -> bool:
-    if pair.before is not None or pair.after is None or pair.ambiguous or until is None:
-        return False
-    return pair.after.created < until
 
 
 def _changes(old: RegisteredModel | None, new: RegisteredModel | None) -> Iterator[Change]:

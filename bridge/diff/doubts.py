@@ -30,6 +30,7 @@ class Listing:
         unread: models that were listed, and could not be read by name any more: nothing is known.
         is_complete: whether it was a full scan, so that what it does not show is missing.
         atomic: whether one page held all models, so that none can have been skipped.
+        pages_versions: whether versions came in several pages, so that some can have been skipped.
         clock: the registry's own time when the read began, ms; None where it doesn't tell.
         latest: the latest timestamp seen, ms: how far the registry's clock has come at least.
         counted: how many models and versions a full scan showed.
@@ -42,6 +43,7 @@ class Listing:
     unread: frozenset[str] = frozenset()
     is_complete: bool = True
     atomic: bool = True
+    pages_versions: bool = False
     clock: int | None = None
     latest: int = 0
     counted: tuple[int, int] = (0, 0)
@@ -141,7 +143,7 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
     millisecond. A baseline that one page held shows nothing twice, so it asks nothing.
     """
     created = {name: listing.models[name].created for name in listing.models}
-    new = {instant for name, instant in created.items() if not _is_known(known, name, instant)}
+    new = {instant for name, instant in created.items() if not known.knows(name, instant)}
     if not new:
         return []
     listed = Counter(created.values())
@@ -180,7 +182,7 @@ def reopened(
     return {
         name: created
         for created, group in places.items()
-        if any(not _is_known(known, name, created) for name in group)
+        if any(not known.knows(name, created) for name in group)
         for name in group[:-1]
     }
 
@@ -206,11 +208,6 @@ def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]
     )
     now = Counter(last_seen(known, listing, answers, name) for name in names)
     return {instant for instant, count in was.items() if now[instant] < count}
-
-
-def _is_known(known: KnownModels, name: str, created: int) -> bool:
-    row = known.row(name)
-    return row is not None and row.created == created
 
 
 def _as_far_as_known(known: KnownModels, listing: Listing, answers: Answers) -> dict[str, Answer]:

@@ -16,6 +16,11 @@ class KnownModels(Mapping[str, RegisteredModel]):
     def row(self, name: str) -> RegisteredModel | None:
         """Return a model without its versions, or None where it is not known."""
 
+    def knows(self, name: str, created: int) -> bool:
+        """Whether a model of this name was created at this instant (ms), as far as is known."""
+        row = self.row(name)
+        return row is not None and row.created == created
+
     @abstractmethod
     def packed(self, name: str) -> str:
         """Return a known model's versions as `bridge.diff.packing.pack_versions` has them."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from bridge.diff.changes import ChangeKind as K
+from bridge.diff.horizon import UNLIMITED, Horizon
 from bridge.diff.pairing import Pair, pair_models
 from bridge.diff.snapshot import NO_STAGE, ModelVersion, Pairs, RegisteredModel, Snapshot
 from bridge.diff.versions import known_version
@@ -16,13 +17,12 @@ Kinds = Collection[K]
 
 
 def restrain(
-    before: Snapshot, after: Snapshot, kinds: Kinds, appeared_until: int | None = None
+    before: Snapshot, after: Snapshot, kinds: Kinds, horizon: Horizon = UNLIMITED
 ) -> dict[str, RegisteredModel]:
     """Return ``after`` without the changes of these ``kinds``.
 
     A model whose renaming or deletion is held stays wholly as it was, and whoever took its name
-    waits with it. A model that was created before ``appeared_until`` and is new here was
-    hidden until now: nothing of it will be told, so nothing is held.
+    waits with it. Of what was hidden until now nothing will be told, so nothing is held.
     """
     pairs = pair_models(before, after)
     if any(pair.ambiguous for pair in pairs):
@@ -36,7 +36,7 @@ def restrain(
     for pair in pairs:
         if pair.after is None or pair.after.name in result or pair.before in kept:
             continue
-        model = _kept(pair, kinds, appeared_until)
+        model = _kept(pair, kinds, horizon)
         if model is not None:
             result[model.name] = model
     return result
@@ -69,13 +69,13 @@ def _in_their_way(pairs: Iterable[Pair], kept: Collection[RegisteredModel]) -> l
     ]
 
 
-def _kept(pair: Pair, kinds: Kinds, appeared_until: int | None) -> RegisteredModel | None:
+def _kept(pair: Pair, kinds: Kinds, horizon: Horizon) -> RegisteredModel | None:
     old, new = pair.before, pair.after
     if new is None:
         return None
     if old is not None:
-        return _restrained(old, new, kinds)
-    if not pair.ambiguous and appeared_until is not None and new.created < appeared_until:
+        return _restrained(horizon.with_hidden(old, new), new, kinds)
+    if horizon.hides(pair):
         return new
     base = RegisteredModel(new.name, new.created, new.created, new.description)
     return None if K.MODEL_CREATED in kinds else _restrained(base, new, kinds)

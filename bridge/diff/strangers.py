@@ -7,7 +7,7 @@ registry may be another one altogether, whatever its models are called.
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from bridge.diff.doubts import Listing
+from bridge.diff.doubts import Listing, vanished
 from bridge.diff.known import KnownModels
 
 
@@ -29,7 +29,7 @@ class Strangers:
 def strangers(known: KnownModels, listing: Listing) -> Strangers:
     """Return how the models of a ``listing`` differ from the known ones in what they are."""
     created = {name: listing.models[name].created for name in listing.models}
-    names = {name for name, instant in created.items() if not _is_known(known, name, instant)}
+    names = {name for name, instant in created.items() if not known.knows(name, instant)}
     moved = Counter(created[name] for name in names)
     lost = []
     for name in not_as_known(known, listing):
@@ -46,18 +46,9 @@ def not_as_known(known: KnownModels, listing: Listing) -> list[str]:
     replaced = {
         name
         for name in listing.models
-        if name in known and not _is_known(known, name, listing.models[name].created)
+        if name in known and not known.knows(name, listing.models[name].created)
     }
-    if not listing.is_complete:
-        return sorted(replaced)
-    return sorted(
-        replaced
-        | {
-            name
-            for name in known
-            if name not in listing.same and name not in listing.models and name not in listing.unread
-        }
-    )
+    return sorted(replaced.union(vanished(known, listing)))
 
 
 def without_strangers(known: KnownModels, listing: Listing) -> Listing:
@@ -65,8 +56,3 @@ def without_strangers(known: KnownModels, listing: Listing) -> Listing:
     names = strangers(known, listing).names
     models = {name: listing.models[name] for name in listing.models if name not in names}
     return replace(listing, models=models, orphans=frozenset())
-
-
-def _is_known(known: KnownModels, name: str, created: int) -> bool:
-    row = known.row(name)
-    return row is not None and row.created == created

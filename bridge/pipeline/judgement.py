@@ -16,6 +16,7 @@ _TOLD = ("from_stage", "to_stage", "alias", "previous_version", "previous_name")
 
 _NOTES = {
     "appeared": (logging.INFO, "model.appeared"),
+    "surfaced": (logging.INFO, "version.appeared"),
     "missed": (logging.INFO, "change.missed"),
     "held": (logging.ERROR, "poll.held"),
     "accepted": (logging.WARNING, "hold.accepted"),

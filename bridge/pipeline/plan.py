@@ -9,6 +9,7 @@ from bridge.diff.changes import ChangeKind
 from bridge.diff.collect import PackedModels
 from bridge.diff.compare import ModelDifference, compare
 from bridge.diff.doubts import Absence, Answers, Listing, resolve
+from bridge.diff.horizon import Horizon
 from bridge.diff.known import KnownModels
 from bridge.diff.restrain import restrain
 from bridge.diff.snapshot import RegisteredModel, Snapshot
@@ -75,17 +76,30 @@ def plan(
 ) -> Plan:
     """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
     before, after = resolve(known.models, reading.listing, reading.answers)
-    until = known.head.registry_clock - OVERLAP_MS if known.head.registry_clock else None
+    horizon = _horizon(known.head)
     if held:
-        after = restrain(before, after, held, until)
-    return _plan(known, reading, compare(before, after, until), routes, now_ms)
+        after = restrain(before, after, held, horizon)
+    return _plan(known, reading, compare(before, after, horizon), routes, now_ms)
+
+
+def _horizon(head: Head) -> Horizon:
+    """Return before when nothing can have been created unseen.
+
+    Of models, that moves on with every scan; of versions, it stays with the baseline: later
+    scans find what is missing by what is known, and a creation that one of them skips is news.
+    """
+    if not head.registry_clock:
+        return Horizon()
+    models = head.registry_clock - OVERLAP_MS
+    versions = min(head.baseline_clock - OVERLAP_MS, models) if head.baseline_clock else None
+    return Horizon(models, versions)
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
     """Return what it takes to record the registry as it is, and announce nothing."""
     before, after = resolve(known.models, reading.listing, reading.answers, keep_unknown=False)
     found = _plan(known, reading, compare(before, after), (), now_ms)
-    return replace(found, events=(), notes=())
+    return replace(found, head=_with_baseline(found.head, reading), events=(), notes=())
 
 
 def plan_baseline(known: Known, reading: Reading) -> Plan:
@@ -96,7 +110,7 @@ def plan_baseline(known: Known, reading: Reading) -> Plan:
     gone = {name for name, answer in reading.answers.items() if answer is Absence.GONE}
     models = _Baseline(listing.models, late, gone)
     return Plan(
-        head=replace(head, registry_clock=head.scanned_clock),
+        head=_with_baseline(replace(head, registry_clock=head.scanned_clock), reading),
         removed=(),
         models=models,
         events=(),
@@ -160,6 +174,11 @@ def _with_clock(head: Head, reading: Reading) -> Head:
     )
 
 
+def _with_baseline(head: Head, reading: Reading) -> Head:
+    """Note when versions began to be read that may have been skipped, and will be no news then."""
+    return replace(head, baseline_clock=head.scanned_clock if reading.listing.pages_versions else 0)
+
+
 def _plan(
     known: Known,
     reading: Reading,
@@ -211,4 +230,5 @@ def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note
         if one.after is not None and one.appeared:
             yield Note(now_ms, "appeared", one.after.name)
         if one.after is not None:
+            yield from (Note(now_ms, "surfaced", one.after.name, version) for version in one.surfaced)
             yield from (Note(now_ms, "missed", one.after.name, version) for version in one.missed)

@@ -93,7 +93,9 @@ class Poll:
         last, head = self._state.last_reconcile, self._state.head
         if last is None or head is None:
             return True
-        is_pressing = not self._has_order() or self.standing_hold() is not None
+        # The pages of a baseline can have skipped versions, of which nothing is known until the next scan.
+        is_confirmed = not head.baseline_clock or last.at > head.baseline_at
+        is_pressing = not self._has_order() or self.standing_hold() is not None or not is_confirmed
         spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=is_pressing)
         return is_due(last, spacing, self._clock.now_ms())
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bridge.config import RegistrySettings
 from bridge.diff.doubts import Absence
-from bridge.errors import BridgeError, RegistryRefused
+from bridge.errors import BridgeError, RegistryError, RegistryRefused
 from bridge.registry.base import Deadline
 from bridge.registry.environment import environment
 from bridge.registry.failures import is_absence, is_refusal, translate
@@ -50,15 +50,13 @@ class Connection:
             RegistryError: it got no usable answer, or the deadline has passed.
         """
         try:
-            return self._request(deadline, request)
-        except BridgeError:
-            raise
-        except Exception as error:
-            if is_absence(error):
+            return self.call(deadline, request)
+        except RegistryError as error:
+            if is_absence(error.__cause__):
                 return Absence.GONE
-            if is_refusal(error):
+            if is_refusal(error.__cause__):
                 return Absence.UNKNOWN
-            raise translate(error, self.settings.uri) from error
+            raise
 
     def pages(self, deadline: Deadline, search: str, arguments: Mapping[str, Any]) -> Iterator[Any]:
         """Yield the pages of a search.

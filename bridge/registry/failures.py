@@ -19,7 +19,7 @@ _UNKNOWN_SCHEME = re.compile(
 _BUSY = frozenset({408, 425, 429})
 
 
-def is_absence(error: Exception) -> bool:
+def is_absence(error: BaseException | None) -> bool:
     """Whether the registry says that the very object asked for does not exist.
 
     A 404 page of a proxy says nothing of the kind: it carries no MLflow error code.
@@ -27,16 +27,16 @@ def is_absence(error: Exception) -> bool:
     return _code(error) in _GONE and _status(error) is None
 
 
-def is_refusal(error: Exception) -> bool:
+def is_refusal(error: BaseException | None) -> bool:
     """Whether the registry refuses to tell (a missing permission, say)."""
     return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
 
 
-def _code(error: Exception) -> str:
+def _code(error: BaseException | None) -> str:
     return str(getattr(error, "error_code", ""))
 
 
-def _status(error: Exception) -> int | None:
+def _status(error: BaseException | None) -> int | None:
     """Return the HTTP status of an answer that was no MLflow error document."""
     if hasattr(error, "json"):  # an error document: its text quotes names, which can say anything
         return None

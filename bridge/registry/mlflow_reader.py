@@ -72,11 +72,8 @@ class MlflowRegistry:
         is_atomic = self._collect_models(collector, deadline)
         if not collector.names and self._learns_of_models(deadline):
             is_atomic = self._collect_models(collector, deadline)
-        if self._abilities.lists_versions:
-            self._collect_versions(collector, deadline)
-        else:
-            self._collect_by_name(collector, deadline)
-        listing = collector.listing(atomic=is_atomic, clock=greeting.clock)
+        pages = self._collect_versions(collector, deadline)
+        listing = collector.listing(atomic=is_atomic, pages_versions=pages, clock=greeting.clock)
         return replace(listing, abilities=self._abilities)
 
     def _learns_of_models(self, deadline: Deadline) -> bool:
@@ -103,16 +100,23 @@ class MlflowRegistry:
                     collector.add_unread(names)
         return is_atomic
 
-    def _collect_versions(self, collector: Collector, deadline: Deadline) -> None:
+    def _collect_versions(self, collector: Collector, deadline: Deadline) -> bool:
+        """Collect all versions; return whether they came in several pages."""
+        if not self._abilities.lists_versions:
+            return self._collect_by_name(collector, deadline)
+        has_pages = False
         for kind in self._searches.kinds():
-            for page in self._searches.versions(self._abilities, deadline, kind):
+            for number, page in enumerate(self._searches.versions(self._abilities, deadline, kind)):
+                has_pages = has_pages or number > 0
                 for name, version in page:
                     collector.add_version(name, version)
+        return has_pages
 
-    def _collect_by_name(self, collector: Collector, deadline: Deadline) -> None:
+    def _collect_by_name(self, collector: Collector, deadline: Deadline) -> bool:
         for name in collector.names:
             for version in self._versions_of(name, deadline).values():
                 collector.add_version(name, version)
+        return True  # a model can have more versions than a page
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
         """Yield, for models and for prompts if those are wanted, the rows updated last.

@@ -45,6 +45,8 @@ class Head(_Documented):
         sequence: the highest entry id given so far.
         floor: above every generation of a model that is gone.
         past_lanes: lanes of deleted models that had been renamed, by their last name.
+        baseline_clock: by the registry's own clock, ms, when a baseline was taken whose versions
+            came in several pages: it can have skipped older ones. 0: they came in one.
         registry_clock: by the registry's own clock, ms: whatever was created well before this
             was there to be seen, so that it can't be new.
         scanned_clock: the same clock when the last scan began.
@@ -61,6 +63,7 @@ class Head(_Documented):
     sequence: int = 0
     floor: int = 0
     past_lanes: Mapping[str, str] = field(default_factory=dict)
+    baseline_clock: int = 0
     registry_clock: int = 0
     scanned_clock: int = 0
     skew: int = 0
@@ -135,6 +138,7 @@ class Note(_Documented):
     """What the audit trail says beside the events. ``at`` is ms since the epoch.
 
     ``kind`` is ``appeared`` (a model came into view late and was taken into the baseline),
+    ``surfaced`` (so did a version that the pages of the baseline had skipped),
     ``missed`` (something happened to a version between two looks that left no other trace),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more).
     """

@@ -1,7 +1,7 @@
 """What polls told of a registry, held against what the registry was."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.diff.changes import Change, Flag
 from bridge.diff.changes import ChangeKind as K
@@ -39,8 +39,21 @@ class Ledger:
         self.ids.update(ids)
         appeared = {one.after.name: one.after for one in differences if one.appeared and one.after}
         assert all(self._was_hidden(model, window) for model in appeared.values()), appeared
-        self.replica = {**applied(self.replica, changes), **appeared}
+        replica = self._with_surfaced(differences)
+        self.replica = {**applied(replica, changes), **appeared}
         return changes
+
+    def _with_surfaced(self, differences: Sequence[ModelDifference]) -> dict[str, RegisteredModel]:
+        """Return the replica with the versions that the baseline skipped, and that are no news."""
+        replica = dict(self.replica)
+        for one in differences:
+            if one.surfaced:
+                versions = {number: one.after.versions[number] for number in one.surfaced}
+                assert all(version.created < self.since - OVERLAP_MS for version in versions.values()), one
+                known = replica[one.before.name]
+                assert not versions.keys() & known.versions.keys(), one
+                replica[known.name] = replace(known, versions={**known.versions, **versions})
+        return replica
 
     def _was_hidden(self, model: RegisteredModel, window: list[Rows]) -> bool:
         uids = _uids(window, model.name, model.created)
@@ -59,11 +72,13 @@ class Ledger:
         if change.key is not None and change.kind in (K.ALIAS_SET, K.ALIAS_DELETED):
             return any(dict(model.aliases).get(change.key) == change.after for model in models)
         versions = [version for model in models if (version := _version(model, change)) is not None]
-        return any(_is_so_of_version(change, version) for version in versions)
+        return any(_is_so_of_version(change, version) for version in versions) and self._is_news(change)
 
     def _is_news(self, change: Change) -> bool:
-        """Whether a model that is announced was made since the baseline, as far as clocks can tell."""
-        return change.kind is not K.MODEL_CREATED or change.model_created >= self.since - OVERLAP_MS
+        """Whether what is announced was made since the baseline, as far as clocks can tell."""
+        if change.kind is K.MODEL_CREATED:
+            return change.model_created >= self.since - OVERLAP_MS
+        return change.kind is not K.VERSION_CREATED or change.version_created >= self.since - OVERLAP_MS
 
     def _is_gone(self, change: Change, window: list[Rows]) -> bool:
         """Whether such a model is no more: hidden or renamed is not gone. Twins count as one."""

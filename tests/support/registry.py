@@ -20,6 +20,7 @@ class FakeRegistry:
     failure: Exception | None = None
     asked: list[str] = field(default_factory=list)
     atomic: bool = True
+    pages_versions: bool = False
     clock: int | None = None
     abilities: Abilities = field(default_factory=lambda: Abilities("double"))
     page: int = 5
@@ -50,7 +51,7 @@ class FakeRegistry:
         for model in self.shown:
             for version in model.versions.values():
                 collector.add_version(model.name, version)
-        listing = collector.listing(atomic=self.atomic, clock=self.clock)
+        listing = collector.listing(atomic=self.atomic, pages_versions=self.pages_versions, clock=self.clock)
         return replace(listing, abilities=self.abilities)
 
     def latest(self, deadline):

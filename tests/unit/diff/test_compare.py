@@ -10,6 +10,7 @@ from support.strategies import snapshots
 from bridge.diff.changes import Change, Flag
 from bridge.diff.changes import ChangeKind as K
 from bridge.diff.compare import compare
+from bridge.diff.horizon import Horizon
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 
 VERSION = ModelVersion("1", created=110, updated=110, user_id="ann")
@@ -172,7 +173,7 @@ def test_an_ambiguous_rename_is_a_flagged_deletion_and_creation() -> None:
     before = {"m": empty, "o": replace(empty, name="o")}
     after = {"x": replace(empty, name="x"), "y": replace(empty, name="y")}
 
-    found = changes(before, after, appeared_until=10_000)
+    found = changes(before, after, horizon=Horizon(models=10_000))
 
     assert [c.kind.name for c in found] == [
         "MODEL_DELETED",
@@ -184,16 +185,37 @@ def test_an_ambiguous_rename_is_a_flagged_deletion_and_creation() -> None:
 
 
 def test_a_model_older_than_the_last_full_scan_appeared_and_is_not_announced() -> None:
-    (one,) = compare({}, {"m": MODEL}, appeared_until=101)
+    (one,) = compare({}, {"m": MODEL}, horizon=Horizon(models=101))
 
     assert (one.appeared, one.changes) == (True, ())
 
 
 def test_a_model_newer_than_the_last_full_scan_is_announced() -> None:
-    assert [c.kind for c in changes({}, {"m": MODEL}, appeared_until=100)] == [
+    assert [c.kind for c in changes({}, {"m": MODEL}, horizon=Horizon(models=100))] == [
         K.MODEL_CREATED,
         K.VERSION_CREATED,
     ]
+
+
+def test_a_version_older_than_a_baseline_in_pages_is_taken_in_with_all_it_has_and_not_announced() -> None:
+    skipped = replace(VERSION, version="2", created=90, updated=99, stage="Production", tags=(("k", "v"),))
+    new = replace(VERSION, version="3", created=100)
+    after = having(MODEL, VERSION, skipped, new)
+
+    (one,) = compare({"m": MODEL}, after, Horizon(versions=100))
+
+    assert one.surfaced == ("2",)
+    assert [(c.kind, c.version) for c in one.changes] == [(K.VERSION_CREATED, "3")]
+    assert one.after == after["m"]
+
+
+def test_a_number_that_stands_for_an_older_version_is_no_version_that_was_skipped() -> None:
+    (one,) = compare(
+        {"m": MODEL}, having(MODEL, replace(VERSION, created=90, updated=90)), Horizon(versions=100)
+    )
+
+    assert one.surfaced == ()
+    assert [c.kind for c in one.changes] == [K.VERSION_CREATED, K.VERSION_DELETED]
 
 
 def test_a_moved_timestamp_alone_is_a_difference_without_changes() -> None:

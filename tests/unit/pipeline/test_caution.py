@@ -172,6 +172,83 @@ async def test_what_a_first_scan_in_pages_skipped_is_no_news() -> None:
     assert told(world, await world.poll.run(Read.FULL)) == []
 
 
+def skipping(world, name: str) -> None:
+    """Have the next scan skip the versions of a model, as pages do that shift."""
+    whole = world.registry.models[name]
+    world.registry.pages_versions = True
+    world.registry.put(replace(whole, versions={}))
+    scan = world.registry.scan
+
+    def once(*args, **kwargs):
+        listing = scan(*args, **kwargs)
+        world.registry.put(whole)
+        world.registry.scan = scan
+        return listing
+
+    world.registry.scan = once
+
+
+async def test_versions_that_a_first_scan_in_pages_skipped_are_no_news() -> None:
+    world = Polled()
+    skipping(world, "m4")
+    await world.poll.run(Read.FULL)
+
+    assert not world.state.known()["m4"].versions
+    assert told(world, await world.poll.run(Read.FULL)) == []
+    assert world.state.known()["m4"].versions == world.registry.models["m4"].versions
+    assert [(note.kind, note.model, note.version) for note in world.state.notes()] == [
+        ("surfaced", "m4", "1")
+    ]
+
+
+async def test_versions_that_a_rebaseline_in_pages_skipped_are_no_news() -> None:
+    world = await Polled().baseline()
+    world.registry.put(replace(model("late"), created=world.now, updated=world.now))
+    world.wait(300)
+    skipping(world, "late")
+    await world.poll.rebaseline()
+
+    assert told(world, await world.poll.run(Read.FULL)) == []
+    assert world.state.known()["late"].versions
+
+
+async def test_a_version_made_after_a_first_scan_in_pages_is_news_also_where_fast_reads_missed_it() -> None:
+    world = Polled()
+    world.registry.pages_versions = True
+    await world.baseline()
+    new = ModelVersion("2", world.now, world.now)
+    old = world.registry.models["m4"]
+    world.registry.put(replace(old, versions={**old.versions, "2": new}))
+    world.wait(300)
+
+    assert told(world, await world.poll.run(Read.FULL)) == ["m4 VERSION_CREATED"]
+
+
+async def test_a_held_creation_does_not_hold_versions_that_a_first_scan_skipped() -> None:
+    world = Polled(max_events=1)
+    skipping(world, "m4")
+    await world.baseline()
+    for name in ("m1", "m2"):
+        old = world.registry.models[name]
+        new = ModelVersion("2", world.now, world.now)
+        world.registry.put(replace(old, updated=world.now, versions={**old.versions, "2": new}))
+
+    assert (await world.poll.run(Read.FULL)).held
+    assert set(world.state.known()["m4"].versions) == {"1"}
+    assert set(world.state.known()["m1"].versions) == {"1"}
+
+
+async def test_a_first_scan_in_pages_is_soon_followed_by_another() -> None:
+    world = Polled()
+    world.registry.pages_versions = True
+    await world.baseline()
+
+    assert world.poll.due() == [Read.FAST, Read.FULL]
+    await world.poll.run(Read.FULL)
+    world.wait(300)
+    assert world.poll.due() == [Read.FAST]
+
+
 async def test_a_clock_header_of_the_future_swallows_no_creation() -> None:
     world = await Polled().baseline()
     world.registry.clock = world.now + 5 * MINUTE
