@@ -2,18 +2,16 @@
 
 from bridge.config.load import SEARCHED, SinkKinds, build, find, load
 from bridge.config.settings import (
-    DeliverySettings,
-    HttpUrl,
     PollSettings,
     RegistrySettings,
     ServerSettings,
     Settings,
-    SinkSettings,
     StateSettings,
     is_database,
 )
+from bridge.config.sinks import DeliverySettings, SinkSettings
 from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
-from bridge.config.values import Duration, Model, Secret, TextOrSecret, parse_duration, reveal
+from bridge.config.values import Duration, HttpUrl, Model, Secret, TextOrSecret, parse_duration, reveal
 
 __all__ = [
     "SEARCHED",

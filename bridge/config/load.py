@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bridge.config.problems import describe, did_you_mean
-from bridge.config.settings import Settings, SinkSettings, StateSettings
+from bridge.config.settings import Settings, StateSettings
+from bridge.config.sinks import SinkSettings
 from bridge.errors import ConfigurationError
 
 SinkKinds = Mapping[str, type[SinkSettings]]

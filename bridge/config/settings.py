@@ -1,11 +1,9 @@
 """The configuration as frozen settings; the defaults are those of the contract."""
 
 import re
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 from pydantic import (
-    AfterValidator,
     Field,
     StrictBool,
     StrictInt,
@@ -14,15 +12,14 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.sinks import DeliverySettings, SinkSettings
 from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
-from bridge.config.values import Duration, Model, Secret, TextOrSecret
-from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
+from bridge.config.values import Duration, Model, Secret, TextOrSecret, http_url
 
 _PORTS = 65_536
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST_AND_PORT = re.compile(r"[\w.-]+(:\d+)?(/.*)?")
 
 
@@ -33,29 +30,6 @@ def _tracking_scheme(uri: str) -> str:
 def is_database(uri: str) -> bool:
     """Whether MLflow would open ``uri`` as a database, and migrate its schema in doing so."""
     return _tracking_scheme(uri) in _DATABASES
-
-
-def _http_url(url: str) -> str:
-    if not url.isascii() or not url.isprintable() or " " in url:
-        msg = "holds a blank, a line break or another character that no URL has: escape it as %XX"
-        raise ValueError(msg)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = 'must be an http:// or https:// URL such as "https://ci.example.com/hooks/mlflow"'
-        raise ValueError(msg)
-    if parts.username or parts.password:
-        msg = "must hold no user name or password: they would show in logs"
-        raise ValueError(msg)
-    try:
-        _ = parts.port
-    except ValueError:
-        msg = "has a port that is no number between 0 and 65535"
-        raise ValueError(msg) from None
-    return url
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-"""An http or https URL without credentials."""
 
 
 class RegistrySettings(Model):
@@ -92,7 +66,7 @@ class RegistrySettings(Model):
     @classmethod
     def _is_a_place(cls, value: str | None) -> str | None:
         if value and _tracking_scheme(value) in {"http", "https"}:
-            scheme, _, rest = _http_url(value).partition(":")
+            scheme, _, rest = http_url(value).partition(":")
             if "?" in rest or "#" in rest:
                 msg = "must end with its path: no ? and no #"
                 raise ValueError(msg)
@@ -180,14 +154,6 @@ class StateSettings(Model):
         return self.url.partition(":")[2]
 
 
-class DeliverySettings(Model):
-    """How deliveries are made; a sink can override each."""
-
-    timeout: Duration = 15_000
-    max_age: Duration = 72 * 3_600_000
-    concurrency: StrictInt = Field(default=16, ge=1, le=1000)
-
-
 class ServerSettings(Model):
     """Where the bridge answers questions about itself."""
 
@@ -207,51 +173,6 @@ class ServerSettings(Model):
         """The host and the port to listen on."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
-
-
-def _known_stage(name: str) -> str:
-    if name not in STAGES:
-        msg = "is not the name of a stage"
-        raise ValueError(msg)
-    return name
-
-
-def _known_event(name: str) -> str:
-    if name not in EVENT_NAMES:
-        msg = "is not the name of an event"
-        raise ValueError(msg)
-    return name
-
-
-def _sink_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        msg = 'must be 1 to 64 letters, digits, dots, dashes or underscores, such as "ci" or "deploy-eu"'
-        raise ValueError(msg)
-    return name
-
-
-class SinkSettings(Model):
-    """What every sink has; each kind of sink adds its own keys."""
-
-    name: Annotated[str, AfterValidator(_sink_name)]
-    type: str
-    events: tuple[Annotated[str, AfterValidator(_known_event)], ...] = Field(
-        default=DEFAULT_EVENTS, min_length=1
-    )
-    models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    to_stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
-    timeout: Duration | None = None
-    max_age: Duration | None = None
-    concurrency: StrictInt | None = Field(default=None, ge=1, le=1000)
-
-    def secrets(self) -> dict[str, Secret]:
-        """Return the sink's secrets by their key."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in values.items() if isinstance(value, Secret)}
-
-    def origin(self) -> str:
-        """Return where the sink delivers to, without anything that may be secret."""
-        return ""
 
 
 class Settings(Model):

@@ -4,8 +4,9 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
 
 from bridge.errors import SecretUnavailable
 
@@ -40,6 +41,34 @@ def parse_duration(value: object) -> int:
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """A duration in milliseconds, written like ``"30s"``."""
+
+
+def http_url(url: str) -> str:
+    """Return ``url`` where it is an http or https URL without credentials.
+
+    Raises:
+        ValueError: it is none; the message says why.
+    """
+    if not url.isascii() or not url.isprintable() or " " in url:
+        msg = "holds a blank, a line break or another character that no URL has: escape it as %XX"
+        raise ValueError(msg)
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = 'must be an http:// or https:// URL such as "https://ci.example.com/hooks/mlflow"'
+        raise ValueError(msg)
+    if parts.username or parts.password:
+        msg = "must hold no user name or password: they would show in logs"
+        raise ValueError(msg)
+    try:
+        _ = parts.port
+    except ValueError:
+        msg = "has a port that is no number between 0 and 65535"
+        raise ValueError(msg) from None
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+"""An http or https URL without credentials."""
 
 
 class Secret(Model):

@@ -1,0 +1,64 @@
+"""What every sink has, and how deliveries are made unless it says otherwise."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StrictInt
+
+from bridge.config.values import Duration, Model, Secret
+from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class DeliverySettings(Model):
+    """How deliveries are made; a sink can override each."""
+
+    timeout: Duration = 15_000
+    max_age: Duration = 72 * 3_600_000
+    concurrency: StrictInt = Field(default=16, ge=1, le=1000)
+
+
+def _known_stage(name: str) -> str:
+    if name not in STAGES:
+        msg = "is not the name of a stage"
+        raise ValueError(msg)
+    return name
+
+
+def _known_event(name: str) -> str:
+    if name not in EVENT_NAMES:
+        msg = "is not the name of an event"
+        raise ValueError(msg)
+    return name
+
+
+def _sink_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        msg = 'must be 1 to 64 letters, digits, dots, dashes or underscores, such as "ci" or "deploy-eu"'
+        raise ValueError(msg)
+    return name
+
+
+class SinkSettings(Model):
+    """What every sink has; each kind of sink adds its own keys."""
+
+    name: Annotated[str, AfterValidator(_sink_name)]
+    type: str
+    events: tuple[Annotated[str, AfterValidator(_known_event)], ...] = Field(
+        default=DEFAULT_EVENTS, min_length=1
+    )
+    models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    to_stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
+    timeout: Duration | None = None
+    max_age: Duration | None = None
+    concurrency: StrictInt | None = Field(default=None, ge=1, le=1000)
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return the sink's secrets by their key."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Secret)}
+
+    def origin(self) -> str:
+        """Return where the sink delivers to, without anything that may be secret."""
+        return ""
