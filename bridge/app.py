@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from bridge.config import Settings, SinkSettings
+from bridge.delivery.gates import Terms
 from bridge.delivery.policy import RetryPolicy
 from bridge.errors import SecretUnavailable
 from bridge.loading import routes_of
@@ -63,8 +64,13 @@ def _warn_of_missing_secrets(settings: Settings) -> None:
 def _endpoint(sink: SinkSettings, settings: Settings, transport: Transport) -> Endpoint:
     defaults = settings.delivery
     built = KINDS[sink.type].build(sink, transport, sink.timeout or defaults.timeout)
-    policy = RetryPolicy(max_age_ms=sink.max_age or defaults.max_age)
-    return Endpoint(built, policy, sink.concurrency or defaults.concurrency)
+    policy = RetryPolicy(
+        first_ms=sink.first_retry or defaults.first_retry,
+        cap_ms=sink.longest_retry or defaults.longest_retry,
+        max_age_ms=sink.max_age or defaults.max_age,
+    )
+    terms = Terms(sink.concurrency or defaults.concurrency, sink.rate or defaults.rate or 0)
+    return Endpoint(built, policy, terms)
 
 
 @asynccontextmanager

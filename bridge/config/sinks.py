@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictInt
 
-from bridge.config.values import Duration, Model, Secret
+from bridge.config.values import Duration, Model, Rate, Secret
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -16,7 +16,10 @@ class DeliverySettings(Model):
 
     timeout: Duration = 15_000
     max_age: Duration = 72 * 3_600_000
+    first_retry: Duration = 2_000
+    longest_retry: Duration = 600_000
     concurrency: StrictInt = Field(default=16, ge=1, le=1000)
+    rate: Rate | None = None
 
 
 def _known_stage(name: str) -> str:
@@ -52,7 +55,10 @@ class SinkSettings(Model):
     to_stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
     timeout: Duration | None = None
     max_age: Duration | None = None
+    first_retry: Duration | None = None
+    longest_retry: Duration | None = None
     concurrency: StrictInt | None = Field(default=None, ge=1, le=1000)
+    rate: Rate | None = None
 
     def secrets(self) -> dict[str, Secret]:
         """Return the sink's secrets by their key."""

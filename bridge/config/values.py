@@ -13,6 +13,7 @@ from bridge.errors import SecretUnavailable
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+)(ms|s|m|h|d)")
+_RATE = re.compile(r"(\d{1,9})\s*/\s*(s|m|h|d)")
 _LONGEST_MS = 3_650 * _UNITS["d"]
 _SECRET_LIMIT = 64 * 1024
 
@@ -41,6 +42,24 @@ def parse_duration(value: object) -> int:
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 """A duration in milliseconds, written like ``"30s"``."""
+
+
+def parse_rate(value: object) -> int:
+    """Return how far apart attempts are, in ms, at a rate like ``"60/m"`` or ``"1/s"``.
+
+    Raises:
+        ValueError: it is no such string, or less than one a day or more than a thousand a second.
+    """
+    found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    number = int(found[1]) if found else 0
+    if not found or not 0 < number <= _UNITS[found[2]]:
+        msg = 'must be a rate such as "1/s", "60/m" or "500/h": how many attempts, for each s, m, h or d'
+        raise ValueError(msg)
+    return -(-_UNITS[found[2]] // number)
+
+
+Rate = Annotated[int, BeforeValidator(parse_rate)]
+"""A pace, written like ``"60/m"``, as the least distance between two attempts in milliseconds."""
 
 
 def http_url(url: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from bridge.delivery.outcome import Outcome, Reason, delivered, rejected, retryable
 
@@ -14,9 +15,12 @@ _MENDABLE: Mapping[int, str] = {
     404: "nothing is there: check the sink's url",
     407: "a proxy asks for authentication: check the proxy settings of the environment",
     409: "the receiver reports a conflict",
-    410: "the receiver says that the endpoint is gone for good: check the sink's url",
     423: "the receiver reports that it is locked",
 }
+_GONE = (
+    "HTTP 410: the receiver says that it is gone for good; when the sink's url is right, run "
+    "'mlflow-bridge sinks resume NAME'"
+)
 _ORIGIN = re.compile(r"(https?://)(?:[^/@]*@)?([\w.:\[\]-]{1,100})")
 """Scheme and host of a URL: what else is in it may be secret."""
 
@@ -38,6 +42,12 @@ def interpret(status: int, headers: Mapping[str, str], now_ms: int) -> Outcome:
         return retryable(Reason.SERVER_ERROR, f"HTTP {status}", status, wait)
     if status < 400:
         return retryable(Reason.MISCONFIGURED, _moved(status, headers), status, wait)
+    return _refused(status, wait)
+
+
+def _refused(status: int, wait: int | None) -> Outcome:
+    if status == HTTPStatus.GONE:
+        return retryable(Reason.GONE, _GONE, status, wait)
     if status in _MENDABLE:
         return retryable(Reason.MISCONFIGURED, f"HTTP {status}: {_MENDABLE[status]}", status, wait)
     return rejected(Reason.REFUSED, f"HTTP {status}", status)

@@ -1,7 +1,7 @@
 """An outbox entry: one event on its way to one sink."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum, unique
 from typing import Any, Self
 
@@ -33,6 +33,9 @@ class Entry:
         reason: the last attempt's reason; empty before the first one.
         http_status: the last answer's status, where there was one.
         detail: the last attempt's detail, for a person.
+        duration_ms: how long the last attempt took.
+        stood_still_ms: for how long, since the first attempt, its sink was paused or stopped.
+        sent_as: the id that receivers see, where it is not the event's own (a replay).
     """
 
     id: int
@@ -49,10 +52,17 @@ class Entry:
     reason: str = ""
     http_status: int | None = None
     detail: str = ""
+    duration_ms: int = 0
+    stood_still_ms: int = 0
+    sent_as: str = ""
 
     def to_document(self) -> dict[str, Any]:
-        """Return the entry as plain JSON values, for the store."""
-        return {**asdict(self), "status": self.status.value}
+        """Return the entry as plain JSON values, for the store; what is as usual is left out."""
+        values = {name: getattr(self, name) for name, _ in _MEMBERS}
+        return {
+            **{name: values[name] for name, usual in _MEMBERS if values[name] != usual},
+            "status": self.status.value,
+        }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -60,6 +70,10 @@ class Entry:
         values = {field.name: document[field.name] for field in fields(cls) if field.name in document}
         values["status"] = Status(values["status"])
         return cls(**values)
+
+
+_MEMBERS = tuple((field.name, field.default) for field in fields(Entry) if field.name != "status")
+"""Names, and usual values; `dataclasses.MISSING` is nobody's value."""
 
 
 def remaining_ms(entry: Entry, now_ms: int) -> int:

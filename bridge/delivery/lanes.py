@@ -1,12 +1,15 @@
 """Which entries may be attempted now: lanes in order, sinks side by side.
 
-Pure bookkeeping over entries; times are seconds of a clock that never jumps (monotonic), so
-that a wall clock set back or forward neither stalls nor hurries anything.
+Pure bookkeeping over the numbers of entries; times are seconds of a clock that never jumps
+(monotonic), so that a wall clock set back or forward neither stalls nor hurries anything.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from heapq import heappop, heappush
+from typing import Protocol
 
 from bridge.delivery.entry import Entry
 
@@ -14,27 +17,56 @@ LaneKey = tuple[str, str]
 """A sink's name and an event's lane."""
 
 
+class Gate(Protocol):
+    """How many lanes of each sink may be busy, and from when on (see `bridge.delivery.gates`)."""
+
+    def limit_of(self, sink: str) -> int:
+        """Return how many lanes of ``sink`` may be busy at once; 0 where it takes nothing."""
+        ...
+
+    def opens_at(self, sink: str) -> float:
+        """Return from when on ``sink`` may be attempted."""
+        ...
+
+    def passed(self, sink: str, now: float) -> None:
+        """Note that an attempt begins."""
+        ...
+
+
+class _Is(Enum):
+    WAITING = auto()
+    READY = auto()
+    BUSY = auto()
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The numbers of a lane's pending entries; ``due`` is when the first of them is."""
+
+    entries: deque[int] = field(default_factory=deque)
+    due: float = 0.0
+    state: _Is = _Is.WAITING
+
+
 class Lanes:
     """The pending entries, one queue a sink and model; only the head of each can be claimed."""
 
-    def __init__(self, limit_of: Callable[[str], int], overall: int) -> None:
-        """Start empty.
-
-        Args:
-            limit_of: a sink's name to how many of its lanes may be busy at once; 0 for a
-                sink that takes nothing (it is not configured).
-            overall: how many lanes of all sinks; each sink keeps one place beyond it.
-        """
-        self._limit_of = limit_of
+    def __init__(self, gate: Gate, overall: int) -> None:
+        """Start empty; ``overall`` lanes of all sinks may be busy, and each sink keeps one place beyond it."""
+        self._gate = gate
         self._overall = overall
-        self._lanes: dict[LaneKey, deque[tuple[Entry, float]]] = {}
+        self._lanes: dict[LaneKey, _Lane] = {}
         self._due: list[tuple[float, int, LaneKey]] = []
         self._ready: dict[str, deque[LaneKey]] = {}
         self._busy: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Return how many entries are pending, those under way included."""
-        return sum(map(len, self._lanes.values()))
+        return sum(len(lane.entries) for lane in self._lanes.values())
+
+    def waiting(self, sinks: Collection[str]) -> int:
+        """Return how many entries of these sinks are pending."""
+        return sum(len(lane.entries) for (sink, _), lane in self._lanes.items() if sink in sinks)
 
     @property
     def in_flight(self) -> int:
@@ -45,53 +77,94 @@ class Lanes:
         """Append entries, in their order, each with the instant from which it is due."""
         for entry, due in entries:
             key = (entry.sink, entry.lane)
-            lane = self._lanes.setdefault(key, deque())
-            lane.append((entry, due))
-            if len(lane) == 1:
-                self._await(key)
+            lane = self._lanes.setdefault(key, _Lane())
+            lane.entries.append(entry.id)
+            if len(lane.entries) == 1:
+                self._await(key, lane, due)
 
-    def _await(self, key: LaneKey) -> None:
-        entry, due = self._lanes[key][0]
-        heappush(self._due, (due, entry.id, key))
+    def _await(self, key: LaneKey, lane: _Lane, due: float) -> None:
+        lane.due, lane.state = due, _Is.WAITING
+        heappush(self._due, (due, lane.entries[0], key))
 
-    def claim(self, now: float) -> list[Entry]:
-        """Return the entries to attempt now, and mark their lanes as busy."""
+    def claim(self, now: float) -> list[int]:
+        """Return the numbers of the entries to attempt now, and mark their lanes as busy."""
         while self._due and self._due[0][0] <= now:
-            _, _, key = heappop(self._due)
-            self._ready.setdefault(key[0], deque()).append(key)
-        claimed: list[Entry] = []
-        for sink in list(self._ready):
-            claimed += self._claim_of(sink)
-        return claimed
+            due, number, key = heappop(self._due)
+            if self._is_current(due, number, key):
+                self._lanes[key].state = _Is.READY
+                self._ready.setdefault(key[0], deque()).append(key)
+        return [number for sink in list(self._ready) for number in self._claim_of(sink, now)]
 
-    def _claim_of(self, sink: str) -> list[Entry]:
+    def _is_current(self, due: float, number: int, key: LaneKey) -> bool:
+        """Whether a lane still waits for this: it can have been hurried, or its head dropped."""
+        lane = self._lanes.get(key)
+        if lane is None or lane.state is not _Is.WAITING:
+            return False
+        return (lane.due, lane.entries[0]) == (due, number)
+
+    def _claim_of(self, sink: str, now: float) -> Iterator[int]:
         waiting = self._ready[sink]
-        claimed: list[Entry] = []
-        while waiting and self._has_place(sink):
-            entry, _ = self._lanes[waiting.popleft()][0]
+        while waiting and self._has_place(sink) and self._gate.opens_at(sink) <= now:
+            lane = self._lanes.get(waiting.popleft())
+            if lane is None or lane.state is not _Is.READY:  # dropped meanwhile
+                continue
+            lane.state = _Is.BUSY
             self._busy[sink] += 1
-            claimed.append(entry)
+            self._gate.passed(sink, now)
+            yield lane.entries[0]
         if not waiting:
             del self._ready[sink]
-        return claimed
 
     def _has_place(self, sink: str) -> bool:
         busy = self._busy[sink]
-        return busy < self._limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
+        return busy < self._gate.limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
 
     def release(self, entry: Entry, due: float | None) -> None:
         """Give back a claimed entry: still pending and due at ``due``, or done (``None``)."""
         key = (entry.sink, entry.lane)
         lane = self._lanes[key]
         self._busy[entry.sink] -= 1
-        lane.popleft()
         if due is not None:
-            lane.appendleft((entry, due))
-        if lane:
-            self._await(key)
+            self._await(key, lane, due)
+            return
+        lane.entries.popleft()
+        self._go_on(key, lane)
+
+    def _go_on(self, key: LaneKey, lane: _Lane) -> None:
+        if lane.entries:
+            self._await(key, lane, 0.0)  # it was never attempted: only heads wait
         else:
             del self._lanes[key]
 
+    def hurry(self, sink: str, now: float) -> None:
+        """Make everything of a sink due that waits for another try: its receiver is back."""
+        for key, lane in self._lanes.items():
+            if key[0] == sink and lane.state is _Is.WAITING and lane.due > now:
+                self._await(key, lane, now)
+
+    def remove(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Take entries out; return those that could be: what is under way goes on."""
+        return [entry for entry in entries if self._remove(entry)]
+
+    def _remove(self, entry: Entry) -> bool:
+        key = (entry.sink, entry.lane)
+        lane = self._lanes.get(key)
+        if lane is None or entry.id not in lane.entries:
+            return True
+        is_head = lane.entries[0] == entry.id
+        if is_head and lane.state is _Is.BUSY:
+            return False
+        lane.entries.remove(entry.id)
+        if is_head:
+            self._go_on(key, lane)
+        return True
+
     def next_due(self) -> float | None:
-        """Return when the next waiting entry is due, or None where none waits for a time."""
-        return self._due[0][0] if self._due else None
+        """Return when something can be claimed next, if nothing happens until then; None for never."""
+        times = [self._due[0][0]] if self._due else []
+        opening = self.next_opening()
+        return min([*times, *([] if opening is None else [opening])], default=None)
+
+    def next_opening(self) -> float | None:
+        """Return when the first sink opens whose due entries wait for nothing else."""
+        return min((self._gate.opens_at(sink) for sink in self._ready if self._has_place(sink)), default=None)

@@ -6,14 +6,16 @@ from bridge.delivery.entry import Entry, Status
 from bridge.delivery.outcome import Outcome, Reason, Verdict
 
 _DETAIL_LIMIT = 500
+_AGAIN = "#again"
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How attempts are repeated: all in ms.
 
-    The wait before attempt n + 1 is drawn evenly from the upper half of
-    ``min(cap, first * 2**(n-1))``: apart enough to spread a herd, and never at once.
+    The wait before attempt n + 1 is drawn evenly from nothing to ``min(cap, first * 2**(n-1))``:
+    exponential with full jitter, which spreads a herd best (Brooker, *Exponential Backoff And
+    Jitter*, AWS Architecture Blog, 2015).
     """
 
     first_ms: int = 2_000
@@ -46,6 +48,7 @@ def settle(entry: Entry, outcome: Outcome, attempt: Attempt, policy: RetryPolicy
         reason=outcome.reason.value,
         http_status=outcome.status,
         detail=outcome.detail[:_DETAIL_LIMIT],
+        duration_ms=max(0, attempt.ended_at - attempt.began_at),
     )
     if outcome.verdict is Verdict.DELIVERED:
         return replace(settled, status=Status.DELIVERED)
@@ -58,19 +61,46 @@ def settle(entry: Entry, outcome: Outcome, attempt: Attempt, policy: RetryPolicy
 
 def wait_ms(attempts: int, outcome: Outcome, spread: float, policy: RetryPolicy) -> int:
     """Return how long to wait after attempt number ``attempts``; a receiver's wish is a minimum."""
-    ceiling = min(policy.cap_ms, policy.first_ms * 2 ** min(attempts - 1, 32))
-    backoff = int(ceiling * (1 + spread) / 2)
-    return max(backoff, outcome.retry_after_ms or 0)
+    return max(backoff_ms(attempts, spread, policy), outcome.retry_after_ms or 0)
+
+
+def backoff_ms(failures: int, spread: float, policy: RetryPolicy) -> int:
+    """Return how long to wait after so many ``failures``, at least one."""
+    return int(min(policy.cap_ms, policy.first_ms * 2 ** min(failures - 1, 32)) * spread)
 
 
 def _is_too_old(entry: Entry, now_ms: int, policy: RetryPolicy) -> bool:
-    return entry.first_attempt_at is not None and now_ms - entry.first_attempt_at > policy.max_age_ms
+    """Whether `max_age` passed since the first attempt; while its sink took nothing, time stood still."""
+    if entry.first_attempt_at is None:
+        return False
+    return now_ms - entry.first_attempt_at - entry.stood_still_ms > policy.max_age_ms
 
 
 def _expired(entry: Entry) -> Entry:
     """An entry dies of age only here, right after an attempt: never without a last one."""
     detail = f"gave up after {entry.attempts} attempts; the last: {entry.detail or entry.reason}"
     return replace(entry, status=Status.DEAD, reason=Reason.EXPIRED.value, detail=detail[:_DETAIL_LIMIT])
+
+
+def redriven(entry: Entry) -> Entry:
+    """Return a dead entry as one to be attempted at once, outside the order of its lane.
+
+    Its attempts stay on record; `max_age` begins anew with the next one.
+    """
+    return replace(
+        entry,
+        status=Status.PENDING,
+        lane=outside_order(entry.lane),
+        first_attempt_at=None,
+        last_attempt_at=None,
+        wait_ms=0,
+        stood_still_ms=0,
+    )
+
+
+def outside_order(lane: str) -> str:
+    """Return the lane of what is sent again: in order among itself, beside the lane it came from."""
+    return lane if lane.endswith(_AGAIN) else lane + _AGAIN
 
 
 def bury_orphan(entry: Entry) -> Entry:

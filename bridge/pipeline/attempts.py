@@ -1,11 +1,13 @@
 """Attempts: making one, deciding what becomes of its entry, and reporting it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from bridge.delivery.condition import Condition, Standing
 from bridge.delivery.entry import Entry, Status
+from bridge.delivery.gates import Terms
 from bridge.delivery.outcome import Outcome, Reason, rejected, retryable
 from bridge.delivery.policy import RetryPolicy
 from bridge.events.event import Event
@@ -13,7 +15,7 @@ from bridge.sinks.base import Delivery, Sink
 
 log = structlog.get_logger(__name__)
 
-_SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.SECRET, Reason.INTERNAL})
+_SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.SECRET, Reason.GONE, Reason.INTERNAL})
 """Failures that only an operator can mend."""
 
 CUT_OFF = retryable(Reason.TIMEOUT, "cut off: the bridge had to stop before the receiver answered")
@@ -26,7 +28,7 @@ class Endpoint:
 
     sink: Sink
     policy: RetryPolicy
-    concurrency: int
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,24 @@ async def attempt(sink: Sink, claim: Claim, event_of: Callable[[str], Event | No
         if event is None:
             detail = "its event is missing from the state"
             return Attempted(claim, rejected(Reason.INTERNAL, detail))
+        if entry.sent_as:
+            event = replace(event, id=entry.sent_as)
         outcome = await sink.deliver(Delivery(event, entry.event_name, claim.began_at))
     except Exception as error:  # noqa: BLE001 - and its text could hold anything
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
     return Attempted(claim, outcome)
+
+
+def report_condition(sink: str, before: Condition, now: Condition) -> None:
+    """Log what became of a sink as a whole."""
+    if before.is_open != now.is_open:
+        if now.is_open:
+            log.warning("sink.circuit_opened", sink=sink, lanes=len(now.failing))
+        else:
+            log.info("sink.circuit_closed", sink=sink)
+    if before.standing is not now.standing and now.standing is Standing.STOPPED:
+        log.error("sink.stopped", sink=sink, why=now.why)
 
 
 def without_future(entry: Entry, now_ms: int) -> Entry:

@@ -1,16 +1,17 @@
 """The relay: outbox → sinks. Claim what is due, attempt once, settle."""
 
 import asyncio
-import random
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
 import structlog
 
-from bridge.delivery.entry import Entry, Status, remaining_ms
+from bridge.delivery import condition
+from bridge.delivery.condition import Condition
+from bridge.delivery.entry import Entry, remaining_ms
+from bridge.delivery.gates import Gates
 from bridge.delivery.lanes import Lanes
-from bridge.delivery.policy import Attempt, settle
 from bridge.errors import StateUnwritable
 from bridge.pipeline.attempts import (
     CUT_OFF,
@@ -18,17 +19,20 @@ from bridge.pipeline.attempts import (
     Claim,
     Endpoint,
     attempt,
-    report,
     without_future,
 )
 from bridge.pipeline.clock import Clock, Trust
 from bridge.pipeline.observer import Observer
+from bridge.pipeline.settlement import Settlement, taken
 from bridge.store.state import State
 
 log = structlog.get_logger(__name__)
 
 OVERALL_CONCURRENCY = 64
 _UNWRITABLE_PAUSE_S = 5.0
+
+_LONGEST_PACE_S = 5.0
+"""A run that is to end does not wait for a sink that is paced more slowly."""
 
 
 class Relay:
@@ -48,16 +52,15 @@ class Relay:
         self._clock = clock
         self._trust = trust
         self._observer = observer
-        self._lanes = Lanes(self._limit_of, OVERALL_CONCURRENCY)
+        self._gates = Gates({name: one.terms for name, one in endpoints.items()})
+        self._lanes = Lanes(self._gates, OVERALL_CONCURRENCY)
+        self._settlement = Settlement(state, endpoints, self._gates, self._lanes, clock, trust, observer)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
         self._wake = asyncio.Event()
         self._rests = asyncio.Event()
         self.delivered = 0
         self.is_stuck = False
         """Whether outcomes cannot be made durable, so that nothing is delivered."""
-
-    def _limit_of(self, sink: str) -> int:
-        return self._endpoints[sink].concurrency
 
     def load(self) -> None:
         """Take up the pending entries of configured sinks; mend last attempts in the future.
@@ -69,9 +72,29 @@ class Relay:
         pending = [entry for entry in self._state.pending() if entry.sink in self._endpoints]
         mended = [without_future(entry, now_ms) for entry in pending]
         changed = [new for old, new in zip(pending, mended, strict=True) if new is not old]
-        if changed:
-            self._state.settle(changed)
+        before = self._state.conditions()
+        conditions = {sink: condition.without_future(one, now_ms) for sink, one in before.items()}
+        late = {sink: one for sink, one in conditions.items() if one != before[sink]}
+        if changed or late:
+            self._state.settle(changed, late)
+        for sink, one in conditions.items():
+            self.note_condition(sink, one)
         self.offer(mended)
+
+    def note_condition(self, sink: str, stands: Condition) -> None:
+        """Take note of how a sink stands now."""
+        if sink in self._endpoints:
+            self._gates.put(sink, stands, self._clock.monotonic(), self._clock.now_ms())
+            self._wake.set()
+
+    def resume(self, sink: str, stands: Condition) -> None:
+        """Go on with a sink, at once with whatever waits."""
+        self.note_condition(sink, stands)
+        self._lanes.hurry(sink, self._clock.monotonic())
+
+    def drop(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Let go of entries; return those that are not under way."""
+        return self._lanes.remove(entries)
 
     def offer(self, entries: Iterable[Entry]) -> None:
         """Take up entries that were just committed."""
@@ -86,8 +109,8 @@ class Relay:
 
     @property
     def waiting(self) -> int:
-        """How many entries of configured sinks are pending."""
-        return len(self._lanes)
+        """How many entries of configured sinks are pending; those of a paused one count for nothing."""
+        return self._lanes.waiting(self._gates.taking())
 
     async def rest(self, seconds: float) -> None:
         """Wait until `run` has attempted everything that is due, for at most that long."""
@@ -117,9 +140,18 @@ class Relay:
         while True:
             if self._clock.monotonic() < until:
                 self._start_due()
-            if not await self._settle_next(until):
+            opening = self._lanes.next_opening()
+            if not await self._settle_next(until) and not await self._keep_pace(opening, until):
                 break
-        self._settle(await self._stop_attempts())
+        self.delivered += self._settlement.settle(await self._stop_attempts())
+
+    async def _keep_pace(self, opening: float | None, until: float) -> bool:
+        """Wait for the next sink whose pace alone holds up what is due, if that is soon."""
+        now = self._clock.monotonic()
+        if opening is None or opening > min(now + _LONGEST_PACE_S, until):
+            return False
+        await asyncio.sleep(max(0.0, opening - now))
+        return self._clock.monotonic() >= opening
 
     async def drain(self, seconds: float) -> None:
         """Let the attempts under way end, for at most that long; each is settled as it ends."""
@@ -129,7 +161,7 @@ class Relay:
                 pass
         stopped = await self._stop_attempts()
         with suppress(StateUnwritable):
-            self._settle(stopped)
+            self.delivered += self._settlement.settle(stopped)
 
     async def _settle_next(self, until: float) -> bool:
         """Wait for an attempt to end, and settle; return whether there may be more to wait for."""
@@ -152,7 +184,8 @@ class Relay:
         ]
 
     def _start_due(self) -> None:
-        for entry in self._lanes.claim(self._clock.monotonic()):
+        for number in self._lanes.claim(self._clock.monotonic()):
+            entry = taken(self._state, number)
             claim = Claim(entry, self._clock.now_ms())
             sink = self._endpoints[entry.sink].sink
             task = asyncio.create_task(attempt(sink, claim, self._state.event))
@@ -185,35 +218,6 @@ class Relay:
 
     def _settle_done(self) -> None:
         done = [task for task in self._claims if task.done()]
-        self._settle([task.result() for task in done])
+        self.delivered += self._settlement.settle([task.result() for task in done])
         for task in done:
             del self._claims[task]
-
-    def _settle(self, attempted: list[Attempted]) -> None:
-        """Make the outcomes durable in one commit, then act on them.
-
-        Raises:
-            StateUnwritable: nothing was settled.
-        """
-        if not attempted:
-            return
-        settled = [self._decide(one) for one in attempted]
-        self._state.settle(settled)
-        now_ms, mono = self._clock.now_ms(), self._clock.monotonic()
-        for one, entry in zip(attempted, settled, strict=True):
-            pending = entry.status is Status.PENDING
-            self._lanes.release(entry, mono + remaining_ms(entry, now_ms) / 1000 if pending else None)
-            self.delivered += entry.status is Status.DELIVERED
-            seconds = max(0, now_ms - one.claim.began_at) / 1000
-            self._observer.delivery_finished(entry.sink, one.outcome.verdict, seconds)
-            report(one.outcome, entry)
-
-    def _decide(self, one: Attempted) -> Entry:
-        frame = Attempt(
-            began_at=one.claim.began_at,
-            ended_at=self._clock.now_ms(),
-            spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
-            may_expire=self._trust.is_given(),
-        )
-        entry = one.claim.entry
-        return settle(entry, one.outcome, frame, self._endpoints[entry.sink].policy)

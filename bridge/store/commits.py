@@ -1,9 +1,10 @@
 """What one poll makes durable, as documents."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 
+from bridge.delivery.condition import Condition
 from bridge.delivery.entry import Entry
 from bridge.delivery.routing import Routed
 from bridge.diff.abilities import Abilities
@@ -13,10 +14,14 @@ from bridge.events.event import Event
 from bridge.events.synthesis import Identity
 from bridge.store.base import Document, Documents, Writes
 from bridge.store.known import MODELS, UNSETTLED
-from bridge.store.values import Head, Note, PollRecord, ReconcileRecord
+from bridge.store.values import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
+ATTEMPTS, SINKS = "attempts", "sinks"
 HEAD, POLL, RECONCILE, ABILITIES = "head", "poll", "reconcile", "abilities"
+
+MOST_ATTEMPTS = 50
+"""How many attempts of an entry are kept on record beside its last: a night of them, at the longest wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,54 @@ def writes_of(commit: PollCommit, entries: Sequence[Entry], documents: Documents
 def outbox_writes(entries: Sequence[Entry]) -> Writes:
     """Return outbox entries as documents."""
     return {OUTBOX: {str(entry.id): entry.to_document() for entry in entries}}
+
+
+def settle_writes(
+    entries: Sequence[Entry], conditions: Mapping[str, Condition], documents: Documents
+) -> Writes:
+    """Return what became of some attempts as documents.
+
+    An entry tells of its last attempt itself; the one before is put on record beside it.
+    """
+    records: dict[str, Document | None] = {}
+    for entry in entries:
+        before = documents.get(OUTBOX, str(entry.id))
+        if before is not None and entry.attempts > before.get("attempts", 0) > 0:
+            number = before["attempts"]
+            records[attempt_key(entry.id, number)] = attempt_of(Entry.from_document(before)).to_document()
+            if number > MOST_ATTEMPTS:
+                records[attempt_key(entry.id, number - MOST_ATTEMPTS)] = None
+    writes = {
+        **outbox_writes(entries),
+        ATTEMPTS: records,
+        SINKS: {sink: condition.to_document() for sink, condition in conditions.items()},
+    }
+    return {table: rows for table, rows in writes.items() if rows}
+
+
+def attempt_key(entry: int, number: int) -> str:
+    """Return where the attempt of this ``number`` of an ``entry`` is kept."""
+    return f"{entry}.{number}"
+
+
+def attempt_of(entry: Entry) -> AttemptRecord:
+    """Return the last attempt of an entry that has had one."""
+    ended = entry.last_attempt_at or entry.created_at
+    return AttemptRecord(
+        ended - entry.duration_ms, entry.duration_ms, entry.reason, entry.http_status, entry.detail
+    )
+
+
+def attempts_kept(entry: Entry) -> range:
+    """Return the numbers of the attempts of ``entry`` that are on record beside it."""
+    return range(max(1, entry.attempts - MOST_ATTEMPTS), entry.attempts)
+
+
+def removal(entries: Iterable[Entry]) -> Writes:
+    """Return what it takes to forget ``entries``, with their attempts."""
+    gone = list(entries)
+    keys = (attempt_key(entry.id, number) for entry in gone for number in attempts_kept(entry))
+    return {OUTBOX: dict.fromkeys(str(entry.id) for entry in gone), ATTEMPTS: dict.fromkeys(keys)}
 
 
 def _entry(routed: Routed, number: int, now_ms: int) -> Entry:

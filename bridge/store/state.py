@@ -1,6 +1,6 @@
 """The state in the words of the domain: known models, events, outbox; over any `Documents`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from bridge.delivery.entry import Entry, Status
 from bridge.diff.abilities import Abilities
@@ -15,35 +15,33 @@ from bridge.store.commits import (
     EVENTS,
     HEAD,
     META,
-    OUTBOX,
     POLL,
     RECONCILE,
     PollCommit,
     new_entries,
-    outbox_writes,
+    removal,
     writes_of,
 )
 from bridge.store.known import MODELS, UNSETTLED, StoredIdentities, StoredModels
-from bridge.store.summary import Tally
-from bridge.store.values import ClockRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.outbox import Outbox
+from bridge.store.values import (
+    ClockRecord,
+    Head,
+    Note,
+    PollRecord,
+    ReconcileRecord,
+)
 
 _PRUNED, _CLOCK, _ORPHANS = "pruned", "clock", "orphans"
 
 
-class State:
+class State(Outbox):
     """Reads and commits of the state. One commit is durable in full or not at all."""
 
     def __init__(self, documents: Documents) -> None:
         """Work on ``documents``."""
-        self._documents = documents
-        self._tally: Tally | None = None
+        super().__init__(documents)
         self._unsettled: set[str] | None = None
-
-    @property
-    def head(self) -> Head | None:
-        """The state's facts, or None before the baseline."""
-        document = self._documents.get(META, HEAD)
-        return Head.from_document(document) if document else None
 
     @property
     def last_poll(self) -> PollRecord | None:
@@ -145,34 +143,6 @@ class State:
         document = self._documents.get(EVENTS, event_id)
         return Event.from_document(document) if document else None
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield every outbox entry that is still kept, in no particular order."""
-        return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
-
-    def pending(self) -> list[Entry]:
-        """Return the entries that are still to be delivered, in order."""
-        pending = (entry for entry in self.entries() if entry.status is Status.PENDING)
-        return sorted(pending, key=lambda entry: entry.id)
-
-    def settle(self, entries: Sequence[Entry]) -> None:
-        """Make what became of some attempts durable.
-
-        Raises:
-            StateUnwritable: the entries stand as before.
-        """
-        self._documents.commit(outbox_writes(entries))
-        self._count(entries)
-
-    def summaries(self) -> dict[str, SinkSummary]:
-        """Return what the outbox holds for each sink that has entries."""
-        if self._tally is None:
-            self._tally = Tally(sorted(self.entries(), key=lambda entry: entry.id))
-        return self._tally.summaries()
-
-    def _count(self, entries: Sequence[Entry]) -> None:
-        if self._tally is not None:
-            self._tally.update(entries)
-
     @property
     def pruned_at(self) -> int | None:
         """When history was last pruned, ms since the epoch."""
@@ -199,13 +169,12 @@ class State:
         self._documents.commit(
             {
                 META: {_PRUNED: {"at": now_ms}},
-                OUTBOX: dict.fromkeys(str(entry.id) for entry in old),
+                **removal(old),
                 EVENTS: dict.fromkeys(events),
                 AUDIT: dict.fromkeys(notes),
             }
         )
-        if self._tally is not None:
-            self._tally.remove(old)
+        self._discount(old)
         return len(old) + len(events) + len(notes)
 
     def size(self) -> int:

@@ -11,7 +11,7 @@ from bridge.store.values import SinkSummary
 @dataclass(slots=True)
 class _Sink:
     counts: Counter[Status] = field(default_factory=Counter)
-    pending: dict[int, int] = field(default_factory=dict)  # entry id → created at, oldest first
+    pending: dict[int, int] = field(default_factory=dict)  # entry id → created at
     last: Entry | None = None
 
 
@@ -38,9 +38,11 @@ class Tally:
                 sink.last = entry
 
     def remove(self, entries: Iterable[Entry]) -> None:
-        """Forget entries that were pruned; none of them is pending."""
+        """Forget entries that were pruned or dropped."""
         for entry in entries:
-            self._sinks[entry.sink].counts[entry.status] -= 1
+            sink = self._sinks[entry.sink]
+            sink.counts[entry.status] -= 1
+            sink.pending.pop(entry.id, None)
             del self._statuses[entry.id]
 
     def summaries(self) -> dict[str, SinkSummary]:
@@ -68,7 +70,7 @@ def _summary(name: str, sink: _Sink) -> SinkSummary:
         pending=sink.counts[Status.PENDING],
         dead=sink.counts[Status.DEAD],
         delivered=sink.counts[Status.DELIVERED],
-        oldest_pending_at=next(iter(sink.pending.values()), None),
+        oldest_pending_at=min(sink.pending.values(), default=None),
         last_attempt_at=last.last_attempt_at if last else None,
         last_reason=last.reason if last else "",
         last_status=last.http_status if last else None,

@@ -151,6 +151,17 @@ class Note(_Documented):
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRecord(_Documented):
+    """One attempt: when it began (ms since the epoch), what it took (ms), and what came of it."""
+
+    at: int
+    duration_ms: int
+    reason: str
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SinkSummary:
     """What the outbox holds for one sink."""
 

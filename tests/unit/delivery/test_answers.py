@@ -13,7 +13,8 @@ TABLE = {
     **dict.fromkeys([408, 425, 429], (Verdict.RETRYABLE, Reason.RATE_LIMITED)),
     **dict.fromkeys([500, 502, 503, 504, 599, 100, 999], (Verdict.RETRYABLE, Reason.SERVER_ERROR)),
     **dict.fromkeys([300, 301, 302, 303, 304, 307, 308], (Verdict.RETRYABLE, Reason.MISCONFIGURED)),
-    **dict.fromkeys([401, 403, 404, 407, 409, 410, 423], (Verdict.RETRYABLE, Reason.MISCONFIGURED)),
+    **dict.fromkeys([401, 403, 404, 407, 409, 423], (Verdict.RETRYABLE, Reason.MISCONFIGURED)),
+    410: (Verdict.RETRYABLE, Reason.GONE),
     **dict.fromkeys([400, 402, 405, 406, 411, 413, 415, 418, 422, 451], (Verdict.REJECTED, Reason.REFUSED)),
 }
 

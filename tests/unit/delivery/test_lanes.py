@@ -9,80 +9,159 @@ from support.values import entry
 from bridge.delivery.lanes import Lanes
 
 
-def lanes(limit: int = 2, overall: int = 100, *entries) -> Lanes:
-    made = Lanes(lambda _sink: limit, overall)
+class Gate:
+    """Open to all, unless told otherwise."""
+
+    def __init__(self, limit: int = 2) -> None:
+        self.limit = limit
+        self.opens = 0.0
+        self.spacing = 0.0
+
+    def limit_of(self, _sink: str) -> int:
+        return self.limit
+
+    def opens_at(self, _sink: str) -> float:
+        return self.opens
+
+    def passed(self, _sink: str, now: float) -> None:
+        self.opens = max(self.opens, now + self.spacing)
+
+
+def lanes(gate: Gate | int = 2, overall: int = 100, *entries) -> Lanes:
+    made = Lanes(Gate(gate) if isinstance(gate, int) else gate, overall)
     made.add((one, 0.0) for one in entries)
     return made
-
-
-def ids(entries) -> list[int]:
-    return [one.id for one in entries]
 
 
 def test_only_the_head_of_a_lane_is_claimed() -> None:
     queue = lanes(2, 100, entry(1), entry(2), entry(3, lane="other"))
 
-    assert (ids(queue.claim(0)), ids(queue.claim(0))) == ([1, 3], [])
+    assert (queue.claim(0), queue.claim(0)) == ([1, 3], [])
 
 
 def test_the_next_one_follows_when_the_head_is_done() -> None:
     queue = lanes(2, 100, entry(1), entry(2))
-    (head,) = queue.claim(0)
+    queue.claim(0)
 
-    queue.release(head, None)
+    queue.release(entry(1), None)
 
-    assert (ids(queue.claim(0)), len(queue)) == ([2], 1)
+    assert (queue.claim(0), len(queue)) == ([2], 1)
 
 
 def test_a_head_that_waits_holds_its_lane_until_it_is_due() -> None:
     queue = lanes(2, 100, entry(1), entry(2))
-    (head,) = queue.claim(0)
+    queue.claim(0)
 
-    queue.release(head, 10.0)
+    queue.release(entry(1), 10.0)
 
-    assert (queue.claim(9.9), queue.next_due(), ids(queue.claim(10.0))) == ([], 10.0, [1])
+    assert (queue.claim(9.9), queue.next_due(), queue.claim(10.0)) == ([], 10.0, [1])
 
 
 def test_a_sink_has_no_more_busy_lanes_than_its_limit() -> None:
     queue = lanes(2, 100, *(entry(n, lane=str(n)) for n in range(5)))
-    claimed = queue.claim(0)
 
-    assert ids(claimed) == [0, 1]
-    queue.release(claimed[0], None)
-    assert ids(queue.claim(0)) == [2]
+    assert queue.claim(0) == [0, 1]
+    queue.release(entry(0, lane="0"), None)
+    assert queue.claim(0) == [2]
 
 
 def test_a_hanging_sink_takes_no_place_from_another() -> None:
     hanging = [entry(n, lane=str(n)) for n in range(5)]
     queue = lanes(5, 5, *hanging, entry(9, sink="other"))
 
-    assert ids(queue.claim(0)) == [0, 1, 2, 3, 4, 9]
+    assert queue.claim(0) == [0, 1, 2, 3, 4, 9]
 
 
 def test_an_overall_limit_still_leaves_each_sink_one_place() -> None:
     entries = [entry(n, sink=f"s{n % 3}", lane=str(n)) for n in range(9)]
     queue = lanes(3, 1, *entries)
 
-    assert [one.sink for one in queue.claim(0)] == ["s0", "s1", "s2"]
+    assert queue.claim(0) == [0, 1, 2]
+
+
+def test_a_sink_that_is_shut_gives_nothing_and_loses_nothing() -> None:
+    gate = Gate(0)
+    queue = lanes(gate, 100, entry(1))
+
+    assert (queue.claim(0), queue.next_due()) == ([], None)
+    gate.limit = 1
+    assert queue.claim(0) == [1]
+
+
+def test_a_paced_sink_gives_one_at_a_time_and_says_when_the_next_comes() -> None:
+    gate = Gate(10)
+    gate.spacing = 1.5
+    queue = lanes(gate, 100, *(entry(n, lane=str(n)) for n in range(3)))
+
+    assert (queue.claim(0), queue.next_due()) == ([0], 1.5)
+    assert (queue.claim(1.4), queue.claim(1.5), queue.next_due()) == ([], [1], 3.0)
+
+
+def test_what_waits_is_hurried_when_its_receiver_is_back() -> None:
+    queue = lanes(2, 100, entry(1), entry(2, sink="other"))
+    queue.claim(0)
+    queue.release(entry(1), 600.0)
+    queue.release(entry(2, sink="other"), 600.0)
+
+    queue.hurry("ci", 5.0)
+
+    assert (queue.claim(5.0), queue.claim(600.0)) == ([1], [2])
+
+
+def test_what_is_removed_is_never_claimed_and_what_is_under_way_stays() -> None:
+    queue = lanes(1, 100, entry(1), entry(2), entry(3), entry(4, lane="x"), entry(5, lane="y"))
+    assert queue.claim(0) == [1]
+
+    removed = queue.remove([entry(1), entry(2), entry(4, lane="x")])
+
+    assert [one.id for one in removed] == [2, 4]
+    queue.release(entry(1), None)
+    assert queue.claim(0) == [5]
+    queue.release(entry(5, lane="y"), None)
+    assert queue.claim(0) == [3]
+
+
+def test_the_next_of_a_lane_whose_waiting_head_is_removed_is_due_at_once() -> None:
+    queue = lanes(1, 100, entry(1), entry(2))
+    queue.claim(0)
+    queue.release(entry(1), 600.0)
+
+    queue.remove([entry(1)])
+
+    assert queue.claim(1.0) == [2]
+
+
+def test_entries_of_a_sink_that_nobody_waits_for_are_not_counted() -> None:
+    queue = lanes(2, 100, entry(1), entry(2, sink="other"))
+
+    assert (len(queue), queue.waiting({"other"})) == (2, 1)
 
 
 @given(st.data())
 def test_whatever_happens_each_lane_is_attempted_in_order_and_nothing_is_lost(data) -> None:
-    keys = st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"))
+    keys = st.tuples(st.sampled_from(["ci", "b"]), st.sampled_from("xyz"))
     entries = [entry(n, sink=s, lane=k) for n, (s, k) in enumerate(data.draw(st.lists(keys, max_size=12)))]
-    queue = lanes(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4)), *entries)
-    done, busy, now = defaultdict(list), [], 0.0
+    gate = Gate(data.draw(st.integers(1, 3)))
+    gate.spacing = data.draw(st.sampled_from([0.0, 0.5]))
+    queue = lanes(gate, data.draw(st.integers(1, 4)), *entries)
+    done, dropped, busy, now = defaultdict(list), [], [], 0.0
     while len(queue):
-        busy += queue.claim(now)
+        busy += [entries[number] for number in queue.claim(now)]
         assert len({(one.sink, one.lane) for one in busy}) == len(busy)
+        if data.draw(st.integers(0, 4)) == 0:
+            known = {one.id for one in (*busy, *dropped)} | {n for order in done.values() for n in order}
+            dropped += queue.remove([one for one in entries if one.id not in known][:1])
+        if data.draw(st.integers(0, 4)) == 0:
+            queue.hurry("ci", now)
         if not busy:
-            now = queue.next_due()
+            now = max(now, queue.next_due() or now)
             continue
         one = busy.pop(data.draw(st.integers(0, len(busy) - 1)))
         again = data.draw(st.booleans()) and now < 5
         queue.release(one, now + 1 if again else None)
         if not again:
             done[one.sink, one.lane].append(one.id)
-    assert sorted(number for order in done.values() for number in order) == [one.id for one in entries]
+    kept = sorted(number for order in done.values() for number in order)
+    assert sorted([*kept, *(one.id for one in dropped)]) == [one.id for one in entries]
     assert all(order == sorted(order) for order in done.values())
     assert queue.in_flight == 0

@@ -1,5 +1,7 @@
 """What becomes of an entry after an attempt."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from support.values import entry
 
 from bridge.delivery.entry import Entry, Status, remaining_ms
 from bridge.delivery.outcome import Reason, delivered, rejected, retryable
-from bridge.delivery.policy import Attempt, RetryPolicy, bury_orphan, settle, wait_ms
+from bridge.delivery.policy import Attempt, RetryPolicy, bury_orphan, redriven, settle, wait_ms
 
 POLICY = RetryPolicy(first_ms=1_000, cap_ms=60_000, max_age_ms=100_000)
 REFUSED = retryable(Reason.CONNECT, "refused")
@@ -31,7 +33,7 @@ def test_a_rejected_entry_is_dead_at_once() -> None:
 
 
 def test_a_retryable_entry_waits_and_keeps_its_first_attempt() -> None:
-    settled = after(REFUSED, at=20_000, of=after(REFUSED))
+    settled = after(REFUSED, at=20_000, spread=0.5, of=after(REFUSED))
 
     assert (settled.status, settled.attempts) == (Status.PENDING, 2)
     assert (settled.first_attempt_at, settled.last_attempt_at, settled.wait_ms) == (9_995, 20_000, 1_000)
@@ -47,6 +49,24 @@ def test_an_entry_is_dead_after_its_max_age_and_never_without_one_more_attempt()
     assert expired.detail == "gave up after 2 attempts; the last: refused"
 
 
+def test_while_its_sink_takes_nothing_an_entry_does_not_grow_older() -> None:
+    old = replace(after(REFUSED), stood_still_ms=900_000)
+
+    assert after(REFUSED, at=9_995 + 1_000_000, of=old).status is Status.PENDING
+    assert after(REFUSED, at=9_995 + 1_000_001, of=old).status is Status.DEAD
+
+
+def test_a_redriven_entry_begins_anew_outside_the_order_and_keeps_count() -> None:
+    dead = after(rejected(Reason.REFUSED, "HTTP 400", 400))
+
+    again = redriven(dead)
+
+    assert (again.status, again.id, again.event_id, again.attempts) == (Status.PENDING, 1, dead.event_id, 1)
+    assert (again.first_attempt_at, remaining_ms(again, 0)) == (None, 0)
+    assert again.lane != dead.lane
+    assert redriven(replace(again, status=Status.DEAD)).lane == again.lane
+
+
 def test_a_late_success_is_a_success() -> None:
     assert after(delivered(200), at=10**9, of=after(REFUSED)).status is Status.DELIVERED
 
@@ -59,7 +79,7 @@ def test_nothing_expires_while_the_clock_cannot_be_trusted() -> None:
 def test_waits_double_up_to_the_cap_within_their_spread(attempts, spread) -> None:
     ceiling = min(60_000, 1_000 * 2 ** min(attempts - 1, 40))
 
-    assert ceiling // 2 <= wait_ms(attempts, REFUSED, spread, POLICY) <= ceiling
+    assert wait_ms(attempts, REFUSED, spread, POLICY) == int(ceiling * spread)
 
 
 def test_a_receiver_wish_is_a_minimum() -> None:

@@ -1,83 +1,24 @@
 """The relay: one by one in a lane, side by side beside, nothing lost."""
 
 import asyncio
-from collections import defaultdict
 
 import pytest
 from support.clock import HandClock
+from support.relayed import FOREVER, ScriptedSink, fill, relay_of, run_until
 from support.until import eventually
-from support.values import commit, transition
 
 from bridge.delivery.entry import Status
 from bridge.delivery.outcome import Reason, delivered, rejected, retryable
 from bridge.delivery.policy import RetryPolicy
 from bridge.errors import StateUnwritable
-from bridge.pipeline.attempts import Endpoint
 from bridge.pipeline.clock import SystemClock, Trust
-from bridge.pipeline.observer import Nobody
-from bridge.pipeline.relay import Relay
 from bridge.store.memory import MemoryDocuments
 from bridge.store.state import State
-
-FOREVER = float("inf")
-
-
-class ScriptedSink:
-    """Answers with outcomes, exceptions or delays in turn; the last one for ever."""
-
-    def __init__(self, *script) -> None:
-        self.script = list(script) or [delivered(204)]
-        self.seen: list[str] = []
-        self.under_way = defaultdict(int)
-        self.most = 0
-
-    async def deliver(self, delivery):
-        lane = delivery.event.lane
-        self.seen.append(delivery.event.id)
-        self.under_way[lane] += 1
-        self.most = max(self.most, sum(self.under_way.values()))
-        assert self.under_way[lane] == 1, "two attempts of one lane at once"
-        try:
-            step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-            if isinstance(step, float):
-                await asyncio.sleep(step)
-                return delivered(200)
-            if isinstance(step, Exception):
-                raise step
-            return step
-        finally:
-            self.under_way[lane] -= 1
-
-
-POLICY = RetryPolicy(first_ms=20, cap_ms=40)
-
-
-def relay_of(state: State, clock=None, concurrency: int = 4, policy=POLICY, **sinks) -> Relay:
-    clock = clock or SystemClock()
-    endpoints = {name: Endpoint(sink, policy, concurrency) for name, sink in sinks.items()}
-    relay = Relay(state, endpoints, clock, Trust.since(clock, state.clock), Nobody())
-    relay.load()
-    return relay
 
 
 @pytest.fixture
 def state() -> State:
     return State(MemoryDocuments())
-
-
-def fill(state: State, *lanes: str, sinks=("ci",)) -> None:
-    events = [transition(number, lane) for number, lane in enumerate(lanes, start=1)]
-    sequence = state.head.sequence if state.head else 0
-    state.commit_poll(commit(*events, sinks=sinks, sequence=sequence))
-
-
-async def run_until(relay: Relay, holds) -> None:
-    stop = asyncio.Event()
-    running = asyncio.create_task(relay.run(stop))
-    await eventually(holds)
-    stop.set()
-    await running
-    await relay.drain(1.0)
 
 
 async def test_a_lane_is_delivered_in_order_and_lanes_side_by_side(state) -> None:
@@ -232,10 +173,10 @@ async def test_while_the_state_is_full_nothing_more_is_sent_and_nothing_is_forgo
     monkeypatch.setattr("bridge.pipeline.relay._UNWRITABLE_PAUSE_S", 0.05)
     sink, settle, full = ScriptedSink(), state.settle, [True]
 
-    def maybe(entries) -> None:
+    def maybe(entries, conditions) -> None:
         if full[0]:
             raise StateUnwritable("full")
-        settle(entries)
+        settle(entries, conditions)
 
     monkeypatch.setattr(state, "settle", maybe)
     relay = relay_of(state, ci=sink)

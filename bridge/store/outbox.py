@@ -1,0 +1,110 @@
+"""The outbox in the words of the domain: entries, their attempts, and how their sinks stand."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from bridge.delivery.condition import Condition
+from bridge.delivery.entry import Entry, Status
+from bridge.store.base import Documents
+from bridge.store.commits import (
+    ATTEMPTS,
+    HEAD,
+    META,
+    OUTBOX,
+    SINKS,
+    attempt_key,
+    attempt_of,
+    attempts_kept,
+    outbox_writes,
+    removal,
+    settle_writes,
+)
+from bridge.store.summary import Tally
+from bridge.store.values import AttemptRecord, Head, SinkSummary
+
+
+class Outbox:
+    """Reads and commits of the outbox: the part of the state that the relay works on."""
+
+    def __init__(self, documents: Documents) -> None:
+        """Work on ``documents``."""
+        self._documents = documents
+        self._tally: Tally | None = None
+
+    @property
+    def head(self) -> Head | None:
+        """The state's facts, or None before the baseline."""
+        document = self._documents.get(META, HEAD)
+        return Head.from_document(document) if document else None
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every outbox entry that is still kept, in no particular order."""
+        return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
+
+    def pending(self) -> list[Entry]:
+        """Return the entries that are still to be delivered, in order."""
+        pending = (entry for entry in self.entries() if entry.status is Status.PENDING)
+        return sorted(pending, key=lambda entry: entry.id)
+
+    def entry(self, number: int) -> Entry | None:
+        """Return an outbox entry."""
+        document = self._documents.get(OUTBOX, str(number))
+        return Entry.from_document(document) if document else None
+
+    def attempts(self, entry: Entry) -> list[AttemptRecord]:
+        """Return the attempts of an entry that are on record, oldest first."""
+        keys = (attempt_key(entry.id, number) for number in attempts_kept(entry))
+        found = (self._documents.get(ATTEMPTS, key) for key in keys)
+        earlier = [AttemptRecord.from_document(document) for document in found if document]
+        return [*earlier, attempt_of(entry)] if entry.reason else earlier
+
+    def settle(self, entries: Sequence[Entry], conditions: Mapping[str, Condition] | None = None) -> None:
+        """Make what became of some attempts durable, and how their sinks stand now.
+
+        Raises:
+            StateUnwritable: the entries stand as before.
+        """
+        self._documents.commit(settle_writes(entries, conditions or {}, self._documents))
+        self._count(entries)
+
+    def conditions(self) -> dict[str, Condition]:
+        """Return how the sinks stand of which there is anything to say."""
+        return {sink: Condition.from_document(document) for sink, document in self._documents.items(SINKS)}
+
+    def enqueue(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Take up entries beside those of polls; return them with their numbers.
+
+        Raises:
+            StateUnwritable: nothing was taken up.
+        """
+        head = self.head
+        if head is None:
+            return []
+        numbered = [replace(entry, id=head.sequence + n) for n, entry in enumerate(entries, start=1)]
+        after = replace(head, sequence=head.sequence + len(numbered))
+        self._documents.commit({META: {HEAD: after.to_document()}, **outbox_writes(numbered)})
+        self._count(numbered)
+        return numbered
+
+    def drop(self, entries: Sequence[Entry]) -> None:
+        """Forget entries, whatever they wait for.
+
+        Raises:
+            StateUnwritable: none was forgotten.
+        """
+        self._documents.commit(removal(entries))
+        self._discount(entries)
+
+    def summaries(self) -> dict[str, SinkSummary]:
+        """Return what the outbox holds for each sink that has entries."""
+        if self._tally is None:
+            self._tally = Tally(sorted(self.entries(), key=lambda entry: entry.id))
+        return self._tally.summaries()
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        if self._tally is not None:
+            self._tally.update(entries)
+
+    def _discount(self, entries: Iterable[Entry]) -> None:
+        if self._tally is not None:
+            self._tally.remove(entries)

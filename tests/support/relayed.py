@@ -1,0 +1,73 @@
+"""A relay over a state in memory, with sinks that follow a script."""
+
+import asyncio
+from collections import defaultdict
+
+from bridge.delivery.gates import Terms
+from bridge.delivery.outcome import delivered
+from bridge.delivery.policy import RetryPolicy
+from bridge.pipeline.attempts import Endpoint
+from bridge.pipeline.clock import SystemClock, Trust
+from bridge.pipeline.observer import Nobody
+from bridge.pipeline.relay import Relay
+from bridge.store.state import State
+from support.until import eventually
+from support.values import commit, transition
+
+FOREVER = float("inf")
+POLICY = RetryPolicy(first_ms=20, cap_ms=40)
+
+
+class ScriptedSink:
+    """Answers with outcomes, exceptions or delays in turn; the last one for ever."""
+
+    def __init__(self, *script) -> None:
+        self.script = list(script) or [delivered(204)]
+        self.seen: list[str] = []
+        self.began: list[float] = []
+        self.under_way = defaultdict(int)
+        self.most = 0
+
+    async def deliver(self, delivery):
+        lane = delivery.event.lane
+        self.seen.append(delivery.event.id)
+        self.began.append(SystemClock().monotonic())
+        self.under_way[lane] += 1
+        self.most = max(self.most, sum(self.under_way.values()))
+        assert self.under_way[lane] == 1, "two attempts of one lane at once"
+        try:
+            step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+                return delivered(200)
+            if isinstance(step, Exception):
+                raise step
+            return step
+        finally:
+            self.under_way[lane] -= 1
+
+
+def relay_of(
+    state: State, clock=None, concurrency: int = 4, policy=POLICY, spacing_ms: int = 0, **sinks
+) -> Relay:
+    clock = clock or SystemClock()
+    terms = Terms(concurrency, spacing_ms)
+    endpoints = {name: Endpoint(sink, policy, terms) for name, sink in sinks.items()}
+    relay = Relay(state, endpoints, clock, Trust.since(clock, state.clock), Nobody())
+    relay.load()
+    return relay
+
+
+def fill(state: State, *lanes: str, sinks=("ci",)) -> None:
+    sequence = state.head.sequence if state.head else 0
+    events = [transition(number, lane) for number, lane in enumerate(lanes, start=sequence + 1)]
+    state.commit_poll(commit(*events, sinks=sinks, sequence=sequence))
+
+
+async def run_until(relay: Relay, holds) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await eventually(holds)
+    stop.set()
+    await running
+    await relay.drain(1.0)
