@@ -51,6 +51,16 @@ def ask_to_rebind(settings: Settings) -> str:
     return done
 
 
+def ask_to_operate(settings: Settings, operation: str, arguments: Document) -> Document:
+    """Have the daemon change its outbox; return what it says of it.
+
+    Raises:
+        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
+        BridgeError: what the daemon says.
+    """
+    return _ask(settings, operation, _SPARE_S, **arguments)
+
+
 def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) -> Document:
     """Ask, and say which registry is meant: the daemon may have another configuration."""
     binding = binding_of(settings)

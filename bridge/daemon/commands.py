@@ -1,7 +1,7 @@
 """What the daemon does for those who ask at the control socket."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from bridge.config import Settings
@@ -12,6 +12,7 @@ from bridge.daemon.reload import Configuration
 from bridge.daemon.signals import Signals
 from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.orders import PollOrder
+from bridge.pipeline.operations import OPERATIONS, Operations
 from bridge.rebind import rebind
 from bridge.states import binding_of, place_of
 from bridge.store.state import State
@@ -34,7 +35,18 @@ class Commands:
 
     def by_name(self) -> Mapping[str, Command]:
         """Return the commands under the names by which they are asked for."""
-        return {"poll": self.poll, "rebaseline": self.rebaseline, "rebind": self.rebind}
+        operations = {name: self._operation(carry_out) for name, carry_out in OPERATIONS.items()}
+        return {"poll": self.poll, "rebaseline": self.rebaseline, "rebind": self.rebind, **operations}
+
+    def _operation(self, carry_out: Callable[[Operations, Document], Document]) -> Command:
+        """Return the command that changes the outbox of whatever life there is."""
+
+        async def command(arguments: Document) -> Document:
+            _check(arguments, self._configuration.settings)
+            polling = await self._living()
+            return carry_out(polling.operations, arguments)
+
+        return command
 
     async def serve_with(self, polling: Polling) -> None:
         """Have what is asked from now on done by a new life."""

@@ -13,6 +13,7 @@ from bridge.daemon.watch import PollResult, WatchedPoll
 from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.orders import OnceResult, PollOrder, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
+from bridge.pipeline.operations import Operations
 from bridge.pipeline.reads import Read
 from bridge.server.probes import Probes
 
@@ -40,6 +41,7 @@ class Polling:
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
         self.is_over = False
+        self.operations = Operations(app.state, app.clock, app.relay)
 
     async def on_schedule(self) -> None:
         """Poll, unless the registry is given a rest; in a task of our own.

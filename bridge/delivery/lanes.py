@@ -142,22 +142,20 @@ class Lanes:
             if key[0] == sink and lane.state is _Is.WAITING and lane.due > now:
                 self._await(key, lane, now)
 
-    def remove(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Take entries out; return those that could be: what is under way goes on."""
-        return [entry for entry in entries if self._remove(entry)]
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Take entries out; what is under way goes on."""
+        unwanted: dict[LaneKey, set[int]] = {}
+        for entry in entries:
+            unwanted.setdefault((entry.sink, entry.lane), set()).add(entry.id)
+        for key, numbers in unwanted.items():
+            if key in self._lanes:
+                self._remove(key, self._lanes[key], numbers)
 
-    def _remove(self, entry: Entry) -> bool:
-        key = (entry.sink, entry.lane)
-        lane = self._lanes.get(key)
-        if lane is None or entry.id not in lane.entries:
-            return True
-        is_head = lane.entries[0] == entry.id
-        if is_head and lane.state is _Is.BUSY:
-            return False
-        lane.entries.remove(entry.id)
-        if is_head:
+    def _remove(self, key: LaneKey, lane: _Lane, numbers: set[int]) -> None:
+        head, busy = lane.entries[0], lane.state is _Is.BUSY
+        lane.entries = deque(one for one in lane.entries if one not in numbers or (busy and one == head))
+        if not lane.entries or lane.entries[0] != head:
             self._go_on(key, lane)
-        return True
 
     def next_due(self) -> float | None:
         """Return when something can be claimed next, if nothing happens until then; None for never."""

@@ -92,7 +92,6 @@ def redriven(entry: Entry) -> Entry:
         status=Status.PENDING,
         lane=outside_order(entry.lane),
         first_attempt_at=None,
-        last_attempt_at=None,
         wait_ms=0,
         stood_still_ms=0,
     )

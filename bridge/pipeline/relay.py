@@ -92,9 +92,15 @@ class Relay:
         self.note_condition(sink, stands)
         self._lanes.hurry(sink, self._clock.monotonic())
 
-    def drop(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Let go of entries; return those that are not under way."""
-        return self._lanes.remove(entries)
+    def droppable(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return those of ``entries`` that are not under way."""
+        under_way = {claim.entry.id for claim in self._claims.values()}
+        return [entry for entry in entries if entry.id not in under_way]
+
+    def drop(self, entries: Iterable[Entry]) -> None:
+        """Let go of entries that are not under way."""
+        self._lanes.remove(entries)
+        self._wake.set()
 
     def offer(self, entries: Iterable[Entry]) -> None:
         """Take up entries that were just committed."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from bridge.delivery.condition import Condition
 from bridge.delivery.entry import Entry, Status
-from bridge.store.base import Documents
+from bridge.store.base import Documents, Writes
 from bridge.store.commits import (
     ATTEMPTS,
+    AUDIT,
     HEAD,
     META,
     OUTBOX,
@@ -20,7 +21,7 @@ from bridge.store.commits import (
     settle_writes,
 )
 from bridge.store.summary import Tally
-from bridge.store.values import AttemptRecord, Head, SinkSummary
+from bridge.store.values import AttemptRecord, Head, Note, SinkSummary
 
 
 class Outbox:
@@ -58,20 +59,34 @@ class Outbox:
         earlier = [AttemptRecord.from_document(document) for document in found if document]
         return [*earlier, attempt_of(entry)] if entry.reason else earlier
 
-    def settle(self, entries: Sequence[Entry], conditions: Mapping[str, Condition] | None = None) -> None:
+    def settle(
+        self,
+        entries: Sequence[Entry],
+        conditions: Mapping[str, Condition] | None = None,
+        notes: Sequence[Note] = (),
+    ) -> None:
         """Make what became of some attempts durable, and how their sinks stand now.
 
         Raises:
             StateUnwritable: the entries stand as before.
         """
-        self._documents.commit(settle_writes(entries, conditions or {}, self._documents))
+        writes = settle_writes(entries, conditions or {}, self._documents)
+        self._documents.commit({**writes, **self._noted(self.head, notes)})
         self._count(entries)
+
+    @staticmethod
+    def _noted(head: Head | None, notes: Sequence[Note]) -> Writes:
+        """Return what it takes to add to the audit trail; it begins with the baseline."""
+        if head is None or not notes:
+            return {}
+        trail = {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
+        return {META: {HEAD: replace(head, noted=head.noted + len(notes)).to_document()}, AUDIT: trail}
 
     def conditions(self) -> dict[str, Condition]:
         """Return how the sinks stand of which there is anything to say."""
         return {sink: Condition.from_document(document) for sink, document in self._documents.items(SINKS)}
 
-    def enqueue(self, entries: Sequence[Entry]) -> list[Entry]:
+    def enqueue(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> list[Entry]:
         """Take up entries beside those of polls; return them with their numbers.
 
         Raises:
@@ -82,17 +97,18 @@ class Outbox:
             return []
         numbered = [replace(entry, id=head.sequence + n) for n, entry in enumerate(entries, start=1)]
         after = replace(head, sequence=head.sequence + len(numbered))
-        self._documents.commit({META: {HEAD: after.to_document()}, **outbox_writes(numbered)})
+        head_writes = {META: {HEAD: after.to_document()}}
+        self._documents.commit({**head_writes, **outbox_writes(numbered), **self._noted(after, notes)})
         self._count(numbered)
         return numbered
 
-    def drop(self, entries: Sequence[Entry]) -> None:
+    def drop(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
         """Forget entries, whatever they wait for.
 
         Raises:
             StateUnwritable: none was forgotten.
         """
-        self._documents.commit(removal(entries))
+        self._documents.commit({**removal(entries), **self._noted(self.head, notes)})
         self._discount(entries)
 
     def summaries(self) -> dict[str, SinkSummary]:

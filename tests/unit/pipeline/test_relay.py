@@ -173,7 +173,7 @@ async def test_while_the_state_is_full_nothing_more_is_sent_and_nothing_is_forgo
     monkeypatch.setattr("bridge.pipeline.relay._UNWRITABLE_PAUSE_S", 0.05)
     sink, settle, full = ScriptedSink(), state.settle, [True]
 
-    def maybe(entries, conditions) -> None:
+    def maybe(entries, conditions=None, notes=()) -> None:
         if full[0]:
             raise StateUnwritable("full")
         settle(entries, conditions)

@@ -1,0 +1,79 @@
+"""Operators' changes to the outbox: made here where nobody owns the state, else by the daemon that does."""
+
+from dataclasses import asdict
+from typing import Any
+
+from bridge.asking import ask_to_operate
+from bridge.config import Settings
+from bridge.control.protocol import Document
+from bridge.delivery.again import Resend
+from bridge.errors import StateOwned
+from bridge.pipeline.clock import SystemClock
+from bridge.pipeline.operations import OPERATIONS, Operations
+from bridge.states import owned_state
+
+_AT_ONCE = 5_000
+"""So many entries fit into one request over the control socket."""
+
+
+def redrive(settings: Settings, entries: list[int]) -> list[int]:
+    """Send dead entries again; return those that were dead.
+
+    Raises:
+        BridgeError: it was not done, by the message's reason.
+    """
+    return _in_parts(settings, "redrive", "entries", entries)
+
+
+def drop(settings: Settings, entries: list[int]) -> list[int]:
+    """Forget entries; return those that were not under way, and so are gone.
+
+    Raises:
+        BridgeError: it was not done, by the message's reason.
+    """
+    return _in_parts(settings, "drop", "entries", entries)
+
+
+def replay(settings: Settings, resends: list[Resend], *, new_ids: bool) -> list[int]:
+    """Send recorded events again; return the numbers of their entries.
+
+    Raises:
+        BridgeError: it was not done, by the message's reason.
+    """
+    return _in_parts(settings, "replay", "resends", list(map(asdict, resends)), new_ids=new_ids)
+
+
+def pause(settings: Settings, sink: str) -> Document:
+    """Have a sink take nothing until it is resumed; return its condition.
+
+    Raises:
+        BridgeError: it was not done, by the message's reason.
+    """
+    condition: Document = _carry_out(settings, "pause", {"sink": sink})["condition"]
+    return condition
+
+
+def resume(settings: Settings, sink: str) -> Document:
+    """Have a sink take entries again; return the condition that it was in.
+
+    Raises:
+        BridgeError: it was not done, by the message's reason.
+    """
+    condition: Document = _carry_out(settings, "resume", {"sink": sink})["condition"]
+    return condition
+
+
+def _in_parts(settings: Settings, name: str, key: str, items: list[Any], **more: Any) -> list[int]:
+    done: list[int] = []
+    for start in range(0, len(items), _AT_ONCE):
+        arguments = {key: items[start : start + _AT_ONCE], **more}
+        done += _carry_out(settings, name, arguments)["entries"]
+    return done
+
+
+def _carry_out(settings: Settings, name: str, arguments: Document) -> Document:
+    try:
+        with owned_state(settings) as state:
+            return OPERATIONS[name](Operations(state, SystemClock()), arguments)
+    except StateOwned:
+        return ask_to_operate(settings, name, arguments)

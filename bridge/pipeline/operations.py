@@ -1,0 +1,153 @@
+"""What operators change in the outbox: with a relay that is at work on it, or without one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from bridge.delivery.again import Resend, entry_of
+from bridge.delivery.condition import RUNNING, Condition, paused, resumed, stood_still_ms
+from bridge.delivery.entry import Entry, Status
+from bridge.delivery.policy import redriven
+from bridge.pipeline.clock import Clock
+from bridge.pipeline.relay import Relay
+from bridge.store.state import State
+from bridge.store.values import Note
+
+Document = dict[str, Any]
+
+log = structlog.get_logger(__name__)
+
+
+class Operations:
+    """Changes to the outbox, each durable before it takes effect, and noted in the audit trail.
+
+    Each raises `StateUnwritable` where it could not be made durable: then nothing has changed.
+    """
+
+    def __init__(self, state: State, clock: Clock, relay: Relay | None = None) -> None:
+        """Work on ``state``, which is owned, and tell the ``relay`` that works on it."""
+        self._state = state
+        self._clock = clock
+        self._relay = relay
+
+    def redrive(self, numbers: Sequence[int]) -> list[int]:
+        """Send dead entries again; return the numbers of those that were dead."""
+        again = [redriven(entry) for entry in self._entries(numbers) if entry.status is Status.DEAD]
+        if again:
+            self._state.settle(again, notes=self._notes("redriven", again))
+            self._offer(again)
+        return [entry.id for entry in again]
+
+    def drop(self, numbers: Sequence[int]) -> list[int]:
+        """Forget dead and pending entries; return the numbers of those that are not under way."""
+        unwanted = [entry for entry in self._entries(numbers) if entry.status is not Status.DELIVERED]
+        gone = self._relay.droppable(unwanted) if self._relay else unwanted
+        if gone:
+            self._state.drop(gone, self._notes("dropped", gone))
+            if self._relay:
+                self._relay.drop(gone)
+        return [entry.id for entry in gone]
+
+    def replay(self, resends: Sequence[Resend], *, new_ids: bool) -> list[int]:
+        """Send recorded events again; return the numbers of their new entries."""
+        now_ms = self._clock.now_ms()
+        entries = [
+            entry_of(one, event, now_ms, str(uuid4()) if new_ids else "")
+            for one in resends
+            if (event := self._state.event(one.event_id)) is not None
+        ]
+        if not entries:
+            return []
+        numbered = self._state.enqueue(entries, self._notes("replayed", entries))
+        self._offer(numbered)
+        return [entry.id for entry in numbered]
+
+    def pause(self, sink: str) -> Condition:
+        """Have a sink take nothing until it is resumed; return how it stands. Attempts under way end."""
+        before = self._condition(sink)
+        after = paused(before, self._clock.now_ms())
+        if after != before:
+            self._state.settle([], {sink: after}, self._sink_note("paused", sink))
+            log.warning("sink.paused", sink=sink)
+            if self._relay:
+                self._relay.note_condition(sink, after)
+        return after
+
+    def resume(self, sink: str) -> Condition:
+        """Have a sink take entries again, at once; return how it stood. What waited did not grow older."""
+        before = self._condition(sink)
+        after, now_ms = resumed(before), self._clock.now_ms()
+        rested = [
+            _rested(entry, before, now_ms)
+            for entry in self._state.pending()
+            if entry.sink == sink and entry.last_attempt_at is not None
+        ]
+        if after != before or any(entry.wait_ms for entry in rested):
+            self._state.settle(rested, {sink: after}, self._sink_note("resumed", sink))
+            log.warning("sink.resumed", sink=sink)
+            if self._relay:
+                self._relay.resume(sink, after)
+        return before
+
+    def _condition(self, sink: str) -> Condition:
+        return self._state.conditions().get(sink, RUNNING)
+
+    def _entries(self, numbers: Iterable[int]) -> list[Entry]:
+        found = (self._state.entry(number) for number in sorted(set(numbers)))
+        return [entry for entry in found if entry is not None]
+
+    def _offer(self, entries: Sequence[Entry]) -> None:
+        if self._relay:
+            self._relay.offer(entries)
+
+    def _notes(self, kind: str, entries: Sequence[Entry]) -> list[Note]:
+        """Return one note a sink: an operator's change must not go unseen."""
+        sinks = dict.fromkeys(entry.sink for entry in entries)
+        counts = {sink: sum(entry.sink == sink for entry in entries) for sink in sinks}
+        log.warning("outbox.changed", how=kind, entries=counts)
+        return [
+            Note(self._clock.now_ms(), kind, detail=f"{count} entries of {sink}")
+            for sink, count in counts.items()
+        ]
+
+    def _sink_note(self, kind: str, sink: str) -> list[Note]:
+        return [Note(self._clock.now_ms(), kind, detail=sink)]
+
+
+def _rested(entry: Entry, condition: Condition, now_ms: int) -> Entry:
+    still = 0 if entry.first_attempt_at is None else stood_still_ms(condition, entry.first_attempt_at, now_ms)
+    return replace(entry, wait_ms=0, stood_still_ms=entry.stood_still_ms + still)
+
+
+def _redrive(operations: Operations, arguments: Document) -> Document:
+    return {"entries": operations.redrive(arguments["entries"])}
+
+
+def _drop(operations: Operations, arguments: Document) -> Document:
+    return {"entries": operations.drop(arguments["entries"])}
+
+
+def _replay(operations: Operations, arguments: Document) -> Document:
+    resends = [Resend(**one) for one in arguments["resends"]]
+    return {"entries": operations.replay(resends, new_ids=arguments["new_ids"])}
+
+
+def _pause(operations: Operations, arguments: Document) -> Document:
+    return {"condition": operations.pause(arguments["sink"]).to_document()}
+
+
+def _resume(operations: Operations, arguments: Document) -> Document:
+    return {"condition": operations.resume(arguments["sink"]).to_document()}
+
+
+OPERATIONS: Mapping[str, Callable[[Operations, Document], Document]] = {
+    "redrive": _redrive,
+    "drop": _drop,
+    "replay": _replay,
+    "pause": _pause,
+    "resume": _resume,
+}
+"""By the names under which the daemon is asked for them."""
