@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bridge.config import Settings, find
+from bridge.events.event import Event
 from bridge.loading import load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,11 +109,22 @@ def printable(value: Any) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def changed(event: Event) -> str:
+    """Return in a few words what changed."""
+    facts = event.changed
+    if "to_stage" in facts:
+        return f"{facts['from_stage']} → {facts['to_stage']}"
+    return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
+
+
 def instant(milliseconds: int | None) -> str | None:
     """Return an instant for people: UTC, to the second."""
     if milliseconds is None:
         return None
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # what a registry says of its times is hostile input, too
+        return f"{milliseconds} ms"
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 

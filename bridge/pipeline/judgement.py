@@ -21,6 +21,7 @@ _NOTES = {
     "held": (logging.ERROR, "poll.held"),
     "accepted": (logging.WARNING, "hold.accepted"),
     "lifted": (logging.INFO, "hold.lifted"),
+    "rebaselined": (logging.INFO, "state.rebaselined"),
 }
 
 
