@@ -17,7 +17,7 @@ from measure import interleaved, table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.mlflow_server import MlflowServer
-from support.values import commit, model
+from support.values import commit, model, transition
 
 from bridge.store.database import TinyDocuments
 from bridge.store.state import State
@@ -46,7 +46,9 @@ def snapshot(folder: Path, url: str, models: int) -> str:
     """Write a state with ten versions a model, as a scan would have left it."""
     path = configuration(folder, url)
     state = State(TinyDocuments.open(folder / "state"))
-    state.commit_poll(commit(models=[model(f"model-{n}", versions=10) for n in range(models)], uri=url))
+    events = [transition(n, f"model-{n % models}") for n in range(1_000)]
+    known = [model(f"model-{n}", versions=10) for n in range(models)]
+    state.commit_poll(commit(*events, models=known, sinks=(), uri=url))
     state.close()
     return path
 
@@ -81,6 +83,9 @@ def measure(folder: Path, url: str) -> None:
         "version": [*BRIDGE, "--version"],
         "check": [*BRIDGE, "check", "--config", small],
         "status": [*BRIDGE, "status", "--config", states[1_000]],
+        "events": [*BRIDGE, "events", "list", "--config", states[1_000]],
+        "then": [*BRIDGE, "events", "list", "--model", "model-7", "--at", "1h", "--config", states[1_000]],
+        "sinks": [*BRIDGE, "sinks", "list", "--config", states[1_000]],
         "status-large": [*BRIDGE, "status", "--config", states[100_000]],
     }
     took = interleaved(commands, RUNS)
@@ -90,6 +95,9 @@ def measure(folder: Path, url: str) -> None:
             ("mlflow-bridge --version", f"{took['version']:.2f} s", "<= 0.3 s"),
             ("check", f"{took['check']:.2f} s", "<= 0.3 s"),
             ("status at 1,000 versions", f"{took['status']:.2f} s", "<= 0.3 s"),
+            ("events list, 1,000 events", f"{took['events']:.2f} s", "<= 0.3 s"),
+            ("events list --at, 1,000 versions", f"{took['then']:.2f} s", "<= 0.3 s"),
+            ("sinks list", f"{took['sinks']:.2f} s", "<= 0.3 s"),
             ("status at 100,000 versions", f"{took['status-large']:.2f} s", "<= 1.5 s"),
             ("bare MlflowClient, one search", f"{took['bare']:.2f} s", ""),
             ("once, nothing to do", f"{took['once']:.2f} s", ""),

@@ -16,6 +16,7 @@
     │   └── RegistryRefused     it answered, and refuses us or is no MLflow server
     │       └── RegistryLacks   it knows no such request: a filter or an order, say
     ├── PollHeld                the poll saw a difference too large to act on unasked
+    ├── NotFound                what a command was asked about is not there
     └── SecretUnavailable       a secret is not where the configuration says
 
 Each message is one sentence or two: what is wrong, and how to mend it. A failure that is
@@ -93,6 +94,10 @@ class PollHeld(BridgeError):
         """Keep the digest by which exactly this difference can be accepted."""
         self.digest = digest
         super().__init__(message)
+
+
+class NotFound(BridgeError):
+    """What a command was asked about is not there, or not known."""
 
 
 class SecretUnavailable(BridgeError):

@@ -17,6 +17,10 @@ _COMMANDS: Mapping[str, str] = {
     "check": "Validate the configuration.",
     "diff": "Show what the next poll would emit; change nothing.",
     "status": "Show the registry, the last poll and the sinks' backlog.",
+    "events": "Show what was observed, and what the registry was like at an instant.",
+    "sinks": "Show the sinks, and try one out.",
+    "outbox": "Show what waits and what is dead; send it again, or drop it.",
+    "replay": "Send recorded events again.",
     "state": "Rebaseline or rebind the state.",
     "demo": "See the main job end to end, with nothing to set up.",
 }

@@ -1,6 +1,7 @@
 """What commands have in common: options, settings, logs, and ways to print."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from bridge.config import Settings, find
+from bridge.delivery.condition import Condition
+from bridge.events.event import Event
 from bridge.loading import load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,6 +88,27 @@ def read_settings(config: str | None) -> Settings:
     return load_settings(settings_path(config))
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless the answer was given with ``--yes``.
+
+    Raises:
+        click.UsageError: there is nobody to ask.
+        click.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"{question} There is nobody to ask: add --yes"
+        raise click.UsageError(msg)
+    click.confirm(question, abort=True, err=True)
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``number`` with its noun: *1 entry*, *2 entries*."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON."""
     click.echo(json.dumps(value, indent=2))
@@ -108,11 +132,29 @@ def printable(value: Any) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def changed(event: Event) -> str:
+    """Return in a few words what changed."""
+    facts = event.changed
+    if "to_stage" in facts:
+        return f"{facts['from_stage']} → {facts['to_stage']}"
+    return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
+
+
+def condition_of(condition: Condition | None) -> str:
+    """Return in a word how a configured sink stands."""
+    if condition is None:
+        return "running"
+    return "failing" if condition.is_running and condition.is_open else condition.standing.value
+
+
 def instant(milliseconds: int | None) -> str | None:
     """Return an instant for people: UTC, to the second."""
     if milliseconds is None:
         return None
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # what a registry says of its times is hostile input, too
+        return f"{milliseconds} ms"
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 

@@ -58,11 +58,12 @@ class Entry:
 
     def to_document(self) -> dict[str, Any]:
         """Return the entry as plain JSON values, for the store; what is as usual is left out."""
-        values = {name: getattr(self, name) for name, _ in _MEMBERS}
-        return {
-            **{name: values[name] for name, usual in _MEMBERS if values[name] != usual},
-            "status": self.status.value,
-        }
+        usual = {name: value for name, value in self.facts().items() if value != _USUAL[name]}
+        return {**usual, "status": self.status.value}
+
+    def facts(self) -> dict[str, Any]:
+        """Return all members as plain JSON values."""
+        return {**{name: getattr(self, name) for name in _USUAL}, "status": self.status.value}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -72,8 +73,8 @@ class Entry:
         return cls(**values)
 
 
-_MEMBERS = tuple((field.name, field.default) for field in fields(Entry) if field.name != "status")
-"""Names, and usual values; `dataclasses.MISSING` is nobody's value."""
+_USUAL = {field.name: field.default for field in fields(Entry)}
+"""The members' usual values; `dataclasses.MISSING` is nobody's."""
 
 
 def remaining_ms(entry: Entry, now_ms: int) -> int:

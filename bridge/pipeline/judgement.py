@@ -21,6 +21,12 @@ _NOTES = {
     "held": (logging.ERROR, "poll.held"),
     "accepted": (logging.WARNING, "hold.accepted"),
     "lifted": (logging.INFO, "hold.lifted"),
+    "redriven": (logging.WARNING, "outbox.redriven"),
+    "dropped": (logging.WARNING, "outbox.dropped"),
+    "replayed": (logging.WARNING, "outbox.replayed"),
+    "paused": (logging.WARNING, "sink.paused"),
+    "resumed": (logging.WARNING, "sink.resumed"),
+    "rebaselined": (logging.INFO, "state.rebaselined"),
 }
 
 

@@ -1,24 +1,22 @@
 """What operators change in the outbox: with a relay that is at work on it, or without one."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
-
-import structlog
 
 from bridge.delivery.again import Resend, entry_of
 from bridge.delivery.condition import RUNNING, Condition, paused, resumed, stood_still_ms
 from bridge.delivery.entry import Entry, Status
 from bridge.delivery.policy import redriven
 from bridge.pipeline.clock import Clock
+from bridge.pipeline.judgement import report_note
 from bridge.pipeline.relay import Relay
 from bridge.store.state import State
 from bridge.store.values import Note
 
 Document = dict[str, Any]
-
-log = structlog.get_logger(__name__)
 
 
 class Operations:
@@ -37,7 +35,7 @@ class Operations:
         """Send dead entries again; return the numbers of those that were dead."""
         again = [redriven(entry) for entry in self._entries(numbers) if entry.status is Status.DEAD]
         if again:
-            self._state.settle(again, notes=self._notes("redriven", again))
+            self._settle(again, notes=_notes("redriven", again, self._clock.now_ms()))
             self._offer(again)
         return [entry.id for entry in again]
 
@@ -46,7 +44,9 @@ class Operations:
         unwanted = [entry for entry in self._entries(numbers) if entry.status is not Status.DELIVERED]
         gone = self._relay.droppable(unwanted) if self._relay else unwanted
         if gone:
-            self._state.drop(gone, self._notes("dropped", gone))
+            notes = _notes("dropped", gone, self._clock.now_ms())
+            self._state.drop(gone, notes)
+            _report(notes)
             if self._relay:
                 self._relay.drop(gone)
         return [entry.id for entry in gone]
@@ -61,7 +61,9 @@ class Operations:
         ]
         if not entries:
             return []
-        numbered = self._state.enqueue(entries, self._notes("replayed", entries))
+        notes = _notes("replayed", entries, now_ms)
+        numbered = self._state.enqueue(entries, notes)
+        _report(notes)
         self._offer(numbered)
         return [entry.id for entry in numbered]
 
@@ -70,8 +72,7 @@ class Operations:
         before = self._condition(sink)
         after = paused(before, self._clock.now_ms())
         if after != before:
-            self._state.settle([], {sink: after}, self._sink_note("paused", sink))
-            log.warning("sink.paused", sink=sink)
+            self._settle([], {sink: after}, [Note(self._clock.now_ms(), "paused", detail=sink)])
             if self._relay:
                 self._relay.note_condition(sink, after)
         return after
@@ -86,8 +87,7 @@ class Operations:
             if entry.sink == sink and entry.last_attempt_at is not None
         ]
         if after != before or any(entry.wait_ms for entry in rested):
-            self._state.settle(rested, {sink: after}, self._sink_note("resumed", sink))
-            log.warning("sink.resumed", sink=sink)
+            self._settle(rested, {sink: after}, [Note(now_ms, "resumed", detail=sink)])
             if self._relay:
                 self._relay.resume(sink, after)
         return before
@@ -103,18 +103,28 @@ class Operations:
         if self._relay:
             self._relay.offer(entries)
 
-    def _notes(self, kind: str, entries: Sequence[Entry]) -> list[Note]:
-        """Return one note a sink: an operator's change must not go unseen."""
-        sinks = dict.fromkeys(entry.sink for entry in entries)
-        counts = {sink: sum(entry.sink == sink for entry in entries) for sink in sinks}
-        log.warning("outbox.changed", how=kind, entries=counts)
-        return [
-            Note(self._clock.now_ms(), kind, detail=f"{count} entries of {sink}")
-            for sink, count in counts.items()
-        ]
+    def _settle(
+        self,
+        entries: Sequence[Entry],
+        conditions: Mapping[str, Condition] | None = None,
+        notes: Sequence[Note] = (),
+    ) -> None:
+        self._state.settle(entries, conditions, notes)
+        _report(notes)
 
-    def _sink_note(self, kind: str, sink: str) -> list[Note]:
-        return [Note(self._clock.now_ms(), kind, detail=sink)]
+
+def _notes(kind: str, entries: Sequence[Entry], now_ms: int) -> list[Note]:
+    """Return one note a sink: an operator's change must not go unseen."""
+    counts = Counter(entry.sink for entry in entries)
+    return [
+        Note(now_ms, kind, detail=f"{count} {'entry' if count == 1 else 'entries'} of {sink}")
+        for sink, count in counts.items()
+    ]
+
+
+def _report(notes: Iterable[Note]) -> None:
+    for note in notes:
+        report_note(note)
 
 
 def _rested(entry: Entry, condition: Condition, now_ms: int) -> Entry:

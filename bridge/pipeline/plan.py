@@ -99,7 +99,8 @@ def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
     """Return what it takes to record the registry as it is, and announce nothing."""
     before, after = resolve(known.models, reading.listing, reading.answers, keep_unknown=False)
     found = _plan(known, reading, compare(before, after), (), now_ms)
-    return replace(found, head=_with_baseline(found.head, reading), events=(), notes=())
+    note = Note(now_ms, "rebaselined")
+    return replace(found, head=_with_baseline(found.head, reading), events=(), notes=(note,))
 
 
 def plan_baseline(known: Known, reading: Reading) -> Plan:

@@ -10,18 +10,17 @@ import ssl
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 import httpx
 
 from bridge import __version__
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.sinks.base import Request, Response
+from bridge.sinks.masking import masked
 
 _EXCERPT_BYTES = 2_048
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
-_MASK = "***"
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
 
 
@@ -101,10 +100,7 @@ def _printable(body: bytes) -> str:
 
 def mask(text: str, secrets: tuple[str, ...]) -> str:
     """Return the beginning of ``text`` with every secret in it replaced."""
-    spelled = {form for secret in secrets for form in (secret, repr(secret)[1:-1], quote(secret))}
-    for secret in sorted(spelled - {""}, key=len, reverse=True):
-        text = text.replace(secret, _MASK)
-    return text[:_EXCERPT_CHARACTERS]
+    return masked(text, secrets)[:_EXCERPT_CHARACTERS]
 
 
 def _failure(error: Exception, request: Request) -> Outcome:

@@ -143,11 +143,22 @@ class State(Outbox):
         document = self._documents.get(EVENTS, event_id)
         return Event.from_document(document) if document else None
 
+    def events(self) -> Iterator[Event]:
+        """Yield every event that is still kept, in the order in which they were observed."""
+        return (Event.from_document(document) for _, document in self._documents.items(EVENTS))
+
     @property
     def pruned_at(self) -> int | None:
         """When history was last pruned, ms since the epoch."""
         document = self._documents.get(META, _PRUNED)
         return document["at"] if document else None
+
+    @property
+    def kept_since(self) -> int:
+        """Whatever was observed from then on is still kept, ms since the epoch; 0: nothing was pruned yet."""
+        document = self._documents.get(META, _PRUNED) or {}
+        before: int = document.get("before", document.get("at", 0))
+        return before
 
     def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
         """Forget old history (ms since the epoch); return how many documents went.
@@ -168,7 +179,7 @@ class State(Outbox):
         notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
         self._documents.commit(
             {
-                META: {_PRUNED: {"at": now_ms}},
+                META: {_PRUNED: {"at": now_ms, "before": max(self.kept_since, delivered_before)}},
                 **removal(old),
                 EVENTS: dict.fromkeys(events),
                 AUDIT: dict.fromkeys(notes),

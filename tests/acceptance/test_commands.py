@@ -120,7 +120,7 @@ def test_status_without_a_state_and_with_one(tmp_path, server, client, model, re
     assert "full scan" in table
     assert "every " in table
     assert [(sink["name"], sink["condition"], sink["pending"]) for sink in status["sinks"]] == [
-        ("ci", "configured", 0)
+        ("ci", "running", 0)
     ]
 
 
@@ -321,9 +321,13 @@ def test_a_bad_deadline_is_a_usage_error(tmp_path) -> None:
     assert (done.returncode, "must be a duration" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["", "run", "once", "check", "diff", "status", "state", "demo"])
+COMMANDS = ["", "run", "once", "check", "diff", "status", "events", "sinks", "state", "demo"]
+SUBCOMMANDS = ["events list", "events show", "sinks list", "sinks test", "state rebaseline", "state rebind"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
 def test_every_command_explains_itself(command) -> None:
-    arguments = [command] if command else []
+    arguments = command.split()
     done = subprocess.run(
         [sys.executable, "-m", "bridge", *arguments, "--help"], capture_output=True, text=True, check=False
     )
@@ -338,9 +342,9 @@ def test_what_does_not_poll_does_not_import_mlflow(tmp_path) -> None:
         "sys.argv = ['mlflow-bridge', *sys.argv[1:]]\n"
         "try:\n    main()\nfinally:\n    print([m for m in ('mlflow', 'httpx', 'apscheduler') if m in sys.modules])\n"
     )
-    for command in ("check", "status"):
+    for command in ("check", "status", "events list", "sinks list", "sinks test ci --dry-run"):
         done = subprocess.run(
-            [sys.executable, "-c", program, command, "--config", str(bridge.config)],
+            [sys.executable, "-c", program, *command.split(), "--config", str(bridge.config)],
             capture_output=True,
             text=True,
             check=False,

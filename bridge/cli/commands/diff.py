@@ -8,6 +8,7 @@ import click
 from bridge.app import wire_poll
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.shared import (
+    changed,
     config_option,
     instant,
     output_option,
@@ -82,13 +83,6 @@ def _row(event: Event, plan: Plan) -> dict[str, Any]:
         "EVENT": event.type.value,
         "MODEL": event.model_name,
         "VERSION": event.model_version,
-        "CHANGE": _change(event),
+        "CHANGE": changed(event),
         "SINKS": ", ".join(_sinks(event, plan)),
     }
-
-
-def _change(event: Event) -> str:
-    changed = event.changed
-    if "to_stage" in changed:
-        return f"{changed['from_stage']} → {changed['to_stage']}"
-    return ", ".join(f"{key}={str(value)[:40]}" for key, value in changed.items() if value)

@@ -8,6 +8,7 @@ import click
 
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.shared import (
+    condition_of,
     config_option,
     instant,
     output_option,
@@ -18,6 +19,7 @@ from bridge.cli.shared import (
     span,
 )
 from bridge.config import Settings
+from bridge.delivery.condition import Condition
 from bridge.delivery.watch import watch_of
 from bridge.diff.abilities import Abilities
 from bridge.loading import routes_of
@@ -118,7 +120,7 @@ def _held(poll: PollRecord | None) -> dict[str, str] | None:
 
 
 def _sinks(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]]:
-    summaries = state.summaries()
+    summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}
     rows: list[dict[str, Any]] = []
     for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
@@ -129,11 +131,19 @@ def _sinks(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]
                 "name": name,
                 "type": sink.type if sink else None,
                 "to": sink.origin() if sink else None,
-                "condition": "configured" if sink else "orphaned",
+                "condition": condition_of(conditions.get(name)) if sink else "orphaned",
+                **_standing(conditions.get(name)),
                 **_backlog(summary, now_ms),
             }
         )
     return rows
+
+
+def _standing(condition: Condition | None) -> dict[str, Any]:
+    return {
+        "condition_since": condition.since if condition else None,
+        "condition_why": condition.why or None if condition else None,
+    }
 
 
 def _backlog(summary: SinkSummary, now_ms: int) -> dict[str, Any]:
@@ -175,6 +185,11 @@ def _print(document: dict[str, Any]) -> None:
         click.echo()
     print_table([_row(sink) for sink in document["sinks"]])
     for sink in document["sinks"]:
+        if sink["condition_why"]:
+            since = instant(sink["condition_since"])
+            click.echo(
+                f"\n{sink['name']}: {sink['condition']} since {since}: {printable(sink['condition_why'])}"
+            )
         if (sink["pending"] or sink["dead"]) and sink["last_detail"]:
             click.echo(f"\n{sink['name']}: {printable(sink['last_detail'])}")
 
@@ -212,7 +227,8 @@ def _row(sink: dict[str, Any]) -> dict[str, Any]:
     age = sink["oldest_age_seconds"]
     return {
         "SINK": sink["name"],
-        "TYPE": sink["type"] or sink["condition"],
+        "TYPE": sink["type"],
+        "CONDITION": sink["condition"],
         "TO": sink["to"],
         "PENDING": sink["pending"],
         "DEAD": sink["dead"],

@@ -76,3 +76,8 @@ def test_spans_are_short(milliseconds, text) -> None:
 
 def test_instants_are_utc() -> None:
     assert (instant(0), instant(None)) == ("1970-01-01 00:00:00Z", None)
+
+
+@pytest.mark.parametrize("absurd", [10**15, -(10**15), 10**30])
+def test_an_instant_that_no_calendar_has_is_told_as_it_is(absurd) -> None:
+    assert instant(absurd) == f"{absurd} ms"

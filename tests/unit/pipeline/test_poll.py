@@ -282,6 +282,7 @@ async def test_a_rebaseline_records_everything_and_tells_nothing(world) -> None:
 
     assert await world.events() == []
     assert dict(world.state.known()) == world.registry.models
+    assert [note.kind for note in world.state.notes()] == ["rebaselined"]
 
 
 async def test_ids_are_not_reused_after_a_silent_change(world) -> None:

@@ -1,0 +1,134 @@
+"""``events``: what was observed, and what the registry was like at an instant."""
+
+import click
+
+from bridge.cli.event import event_document, find_event, print_event
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.params import NOTE_KINDS, EventNameParam, Instant, InstantParam, tell_zone
+from bridge.cli.shared import config_option, output_option, print_json, print_table, read_settings
+from bridge.cli.then import Question, answer_then
+from bridge.cli.trail import Filter, document, merged, newest, row
+from bridge.states import check_binding, read_state
+from bridge.store.state import State
+
+_FEW = 50
+
+
+@click.group(name="events")
+def command() -> None:
+    """Show what was observed, and what the registry was like at an instant."""
+
+
+@command.command(name="list")
+@config_option
+@output_option
+@click.option(
+    "--model", "models", metavar="GLOB", multiple=True, help="Of such models; of a rename, by either name."
+)
+@click.option(
+    "--type",
+    "types",
+    type=EventNameParam(*NOTE_KINDS),
+    metavar="NAME",
+    multiple=True,
+    help=f"Of this type, by the names that sinks have for events, or {', '.join(NOTE_KINDS)}.",
+)
+@click.option("--since", type=InstantParam(), metavar="TIME", help="Observed at or after TIME.")
+@click.option("--until", type=InstantParam(), metavar="TIME", help="Observed at or before TIME.")
+@click.option(
+    "--at", type=InstantParam(), metavar="TIME", help="Each version's stage and aliases at TIME instead."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"The newest N.  [default: {_FEW}; with --output json, all]",
+)
+def list_command(
+    config: str | None,
+    output: str,
+    models: tuple[str, ...],
+    types: tuple[str, ...],
+    limit: int | None,
+    **times: Instant | None,
+) -> int:
+    """List what was observed, oldest first; or what the registry was like at an instant.
+
+    Works beside a running daemon; asks neither the registry nor a sink. Beside the events,
+    notes tell what appeared late, what was missed, and what was held.
+
+    TIME is 2026-11-01T12:00 (local time), 2026-11-01T12:00+01:00, 2026-11-01T11:00Z, a date
+    (its beginning), or so long ago: 2h, 7d. Times are shown in UTC.
+
+    With --at, a change counts from the registry's own time of it where it records one (stage
+    transitions, new versions, renames), else from when it was observed (aliases, deletions).
+    A model answers to the name that it had then, and to its present one. What came and went
+    between two polls was not seen; of what is gone since, only what events told is known.
+    SINCE is empty where it had been so since before everything recorded.
+
+    \b
+    Examples:
+      mlflow-bridge events list --model 'fraud-*' --since 7d
+      mlflow-bridge events list --type MODEL_VERSION_TRANSITIONED_TO_PRODUCTION
+      mlflow-bridge events list --type held --type accepted
+      mlflow-bridge events list --model fraud-detector --at 2026-11-01T12:00
+    """
+    since, until, at = times["since"], times["until"], times["at"]
+    if at is not None and (types or since or until):
+        msg = "--at asks for an instant, not for events: it goes with --model alone"
+        raise click.UsageError(msg)
+    settings = read_settings(config)
+    tell_zone(since, until, at)
+    is_json = output == "json"
+    most = limit or (None if is_json else _FEW)
+    with read_state(settings) as state:
+        check_binding(state, settings)
+        if at is not None:
+            answer_then(state, Question(at.at, models, most), is_json=is_json)
+        else:
+            _list(state, Filter(models, types, since, until), most, is_json=is_json)
+    return ExitCode.DONE
+
+
+def _list(state: State, wanted: Filter, limit: int | None, *, is_json: bool) -> None:
+    found, left_out = newest(merged(wanted.events(state.events()), wanted.notes(state.notes())), limit)
+    if is_json:
+        print_json(document(found, left_out))
+    elif state.head is None:
+        click.echo("no state yet: the first poll takes the baseline; what changes after it is recorded")
+    elif not found:
+        click.echo("nothing that was observed fits")
+    print_table([row(one) for one in found] if not is_json else [])
+    if left_out and not is_json:
+        click.echo(f"({left_out} older: --limit {left_out + len(found)} shows all)")
+
+
+@command.command()
+@config_option
+@output_option
+@click.argument("event_id", metavar="ID")
+def show(config: str | None, output: str, event_id: str) -> int:
+    """Show one event in full, and what became of its deliveries.
+
+    ID is an event's id, or as much of its beginning as no other event has. Receivers get it
+    as X-MLflow-Delivery-Id. Exits 1 where there is no such event, or more than one.
+
+    \b
+    Examples:
+      mlflow-bridge events show c5f769cb
+      mlflow-bridge events show c5f769cb-5449-5204-964f-0b751a067ab4 --output json
+    """
+    given = event_id.strip()
+    if not given:
+        msg = "is empty"
+        raise click.BadParameter(msg, param_hint="ID")
+    settings = read_settings(config)
+    with read_state(settings) as state:
+        check_binding(state, settings)
+        event = find_event(state, given)
+        entries = sorted((one for one in state.entries() if one.event_id == event.id), key=lambda one: one.id)
+    if output == "json":
+        print_json(event_document(event, entries))
+    else:
+        print_event(event, entries)
+    return ExitCode.DONE

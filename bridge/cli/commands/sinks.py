@@ -1,0 +1,208 @@
+"""``sinks``: which there are, and whether they can be delivered to."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.params import EventNameParam
+from bridge.cli.shared import (
+    condition_of,
+    config_option,
+    output_option,
+    print_json,
+    print_table,
+    read_settings,
+    start_logs,
+)
+from bridge.cli.trials import print_trial, trial_document
+from bridge.config import Settings, SinkSettings
+from bridge.delivery.outcome import Verdict
+from bridge.errors import NotFound
+from bridge.events.names import EVENT_NAMES
+from bridge.states import read_state
+from bridge.store.state import State
+from bridge.store.values import SinkSummary
+
+if TYPE_CHECKING:
+    from bridge.trial import Trial
+
+
+@click.group(name="sinks")
+def command() -> None:
+    """Show the sinks, try one out, pause and resume them."""
+
+
+@command.command(name="list")
+@config_option
+@output_option
+def list_command(config: str | None, output: str) -> int:
+    """List the sinks: where they deliver to, what they ask for, and what waits for them.
+
+    Of where, only the origin is shown: paths may hold secrets. Works beside a running daemon.
+
+    \b
+    Examples:
+      mlflow-bridge sinks list
+      mlflow-bridge sinks list --output json
+    """
+    settings = read_settings(config)
+    with read_state(settings) as state:
+        documents = list(_documents(settings, state))
+    if output == "json":
+        print_json({"sinks": documents})
+    elif not documents:
+        click.echo("no sinks: nothing is delivered (config.example.toml shows some)")
+    else:
+        print_table([_row(document) for document in documents])
+    return ExitCode.DONE
+
+
+def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
+    """Yield each sink; those that are gone but for their backlog last."""
+    summaries, conditions = state.summaries(), state.conditions()
+    configured = {sink.name: sink for sink in settings.sinks}
+    for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
+        sink = configured.get(name)
+        yield {
+            "name": name,
+            "type": sink.type if sink else None,
+            "to": sink.origin() if sink else None,
+            "condition": condition_of(conditions.get(name)) if sink else "orphaned",
+            "events": list(sink.events) if sink else [],
+            "models": list(sink.models) if sink else [],
+            "to_stages": list(sink.to_stages) if sink else [],
+            "backlog": _backlog(summaries.get(name) or SinkSummary(name)),
+        }
+
+
+def _backlog(summary: SinkSummary) -> dict[str, int]:
+    return {"pending": summary.pending, "dead": summary.dead}
+
+
+def _row(document: dict[str, Any]) -> dict[str, Any]:
+    every = "all" if document["type"] else None
+    return {
+        "SINK": document["name"],
+        "TYPE": document["type"],
+        "CONDITION": document["condition"],
+        "TO": document["to"],
+        "EVENTS": ", ".join(document["events"]),
+        "MODELS": ", ".join(document["models"]) or every,
+        "TO STAGES": ", ".join(document["to_stages"]) or every,
+        "PENDING": document["backlog"]["pending"],
+        "DEAD": document["backlog"]["dead"],
+    }
+
+
+@command.command()
+@config_option
+@output_option
+@click.argument("name")
+@click.option(
+    "--event",
+    type=EventNameParam(),
+    metavar="TYPE",
+    help="Send an event of this type.  [default: the first that the sink asks for]",
+)
+@click.option("--dry-run", is_flag=True, help="Show the request; send nothing.")
+@click.pass_context
+def test(
+    ctx: click.Context, config: str | None, output: str, name: str, event: str | None, dry_run: bool
+) -> int:
+    """Send a synthetic event to the sink NAME, and show the request and the answer.
+
+    It is made, signed and sent as a real one is, once, with a fresh id; its model is called
+    mlflow-bridge-test. Secrets are masked. The state is not touched: nothing is recorded or
+    tried again. Works beside a running daemon. Exits 0 if the event was delivered, else 1.
+
+    Shown are the headers that the bridge makes; every request has those of HTTP besides
+    (Host, Content-Length, User-Agent, Accept-Encoding).
+
+    \b
+    Examples:
+      mlflow-bridge sinks test ci
+      mlflow-bridge sinks test ci --dry-run
+      mlflow-bridge sinks test ci --event MODEL_VERSION_ALIAS_SET
+    """
+    import asyncio  # noqa: PLC0415 - brings in a lot that `sinks list` does not need
+
+    from bridge.trial import try_out  # noqa: PLC0415 - likewise
+
+    start_logs(ctx)
+    settings = read_settings(config)
+    sink = _sink(settings, name)
+    event_name = EVENT_NAMES[event or sink.events[0]].name
+    _tell_if_unasked(sink, event_name)
+    trial = asyncio.run(try_out(sink, settings, event_name, sends=not dry_run))
+    _print(trial, output, sends=not dry_run)
+    return ExitCode.DONE if trial.outcome.verdict is Verdict.DELIVERED else ExitCode.FAILED
+
+
+@command.command()
+@config_option
+@click.argument("name")
+@click.pass_context
+def pause(ctx: click.Context, config: str | None, name: str) -> int:
+    """Have the sink NAME take nothing until it is resumed.
+
+    What is observed meanwhile waits for it, and does not grow older (max_age). An attempt
+    under way ends. It stays paused over restarts; a running daemon does it at once.
+    """
+    from bridge.operating import pause as carry_out  # noqa: PLC0415 - brings in the loops
+
+    start_logs(ctx, "error")
+    settings = read_settings(config)
+    standing = carry_out(settings, _sink(settings, name).name)["standing"]
+    click.echo(f"{name} is {standing}" + ("" if standing == "paused" else " (by its receiver), and stays so"))
+    return ExitCode.DONE
+
+
+@command.command()
+@config_option
+@click.argument("name")
+@click.pass_context
+def resume(ctx: click.Context, config: str | None, name: str) -> int:
+    """Have the sink NAME take entries again: after pause, or after its receiver said that it is gone (410).
+
+    Whatever waits for it is tried at once.
+    """
+    from bridge.operating import resume as carry_out  # noqa: PLC0415 - brings in the loops
+
+    start_logs(ctx, "error")
+    settings = read_settings(config)
+    before = carry_out(settings, _sink(settings, name).name)["standing"]
+    click.echo(f"{name} is running" + ("" if before == "running" else f" again (it was {before})"))
+    return ExitCode.DONE
+
+
+def _print(trial: "Trial", output: str, *, sends: bool) -> None:
+    if output == "json":
+        print_json(trial_document(trial, sends=sends))
+    else:
+        print_trial(trial, sends=sends)
+
+
+def _sink(settings: Settings, name: str) -> SinkSettings:
+    """Return the sink called ``name``.
+
+    Raises:
+        NotFound: there is none.
+    """
+    sinks = {sink.name: sink for sink in settings.sinks}
+    if name not in sinks:
+        close = get_close_matches(name, sinks, n=1)
+        known = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sinks) or 'none'}"
+        raise NotFound(f"no sink is called {name!r} ({known})")
+    return sinks[name]
+
+
+def _tell_if_unasked(sink: SinkSettings, event_name: str) -> None:
+    asked = {EVENT_NAMES[name].name for name in sink.events}
+    kinds = {EVENT_NAMES[name].kind for name in asked if EVENT_NAMES[name].to_stage is None}
+    if event_name not in asked and EVENT_NAMES[event_name].kind not in kinds:
+        click.echo(
+            f"mlflow-bridge: {sink.name} does not ask for {event_name}: it gets none but this", err=True
+        )

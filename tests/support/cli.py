@@ -1,0 +1,60 @@
+"""The command line in this process, over a state that the test wrote."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bridge.cli import main
+from bridge.store.commits import PollCommit
+from bridge.store.database import TinyDocuments
+from bridge.store.state import State
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+class CommandLine:
+    """A configuration in a folder, and the commands run on it; ``registry`` is where its state is from."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.configure()
+
+    def configure(self, *sinks: str, registry: str = "http://registry") -> None:
+        parts = [f'[registry]\ntracking_uri = "{registry}"', '[state]\nurl = "tinydb:./state"', *sinks]
+        (self.folder / "config.toml").write_text("\n".join(parts))
+
+    def commit(self, *commits: PollCommit) -> list:
+        state = State(TinyDocuments.open(self.folder / "state"))
+        entries = [entry for one in commits for entry in state.commit_poll(one)]
+        state.close()
+        return entries
+
+    def settle(self, entries: Iterable) -> None:
+        state = State(TinyDocuments.open(self.folder / "state"))
+        state.settle(list(entries))
+        state.close()
+
+    def entries(self) -> list:
+        state = State(TinyDocuments.read(self.folder / "state"))
+        found = list(state.entries())
+        state.close()
+        return found
+
+    def run(self, *arguments: str) -> Done:
+        config = str(self.folder / "config.toml")
+        self._monkeypatch.setattr(sys, "argv", ["mlflow-bridge", *arguments, "--config", config])
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = self._capsys.readouterr()
+        return Done(int(exit_.value.code), captured.out, captured.err)
