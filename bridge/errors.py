@@ -16,7 +16,8 @@
     │   └── RegistryRefused     it answered, and refuses us or is no MLflow server
     │       └── RegistryLacks   it knows no such request: a filter or an order, say
     ├── PollHeld                the poll saw a difference too large to act on unasked
-    └── SecretUnavailable       a secret is not where the configuration says
+    ├── SecretUnavailable       a secret is not where the configuration says
+    └── AuthorityUnavailable    and neither are the certificates of those to trust
 
 Each message is one sentence or two: what is wrong, and how to mend it. A failure that is
 expected of a receiver is a value (an outcome), never one of these.
@@ -97,3 +98,7 @@ class PollHeld(BridgeError):
 
 class SecretUnavailable(BridgeError):
     """A secret is not where the configuration says."""
+
+
+class AuthorityUnavailable(BridgeError):
+    """The certificates of those to trust are not where, or not what, the configuration says."""
