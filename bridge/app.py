@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from bridge.config import Settings, SinkSettings
+from bridge.config import Settings, SinkSettings, access_of
 from bridge.delivery.gates import Terms
 from bridge.delivery.policy import RetryPolicy
+from bridge.delivery.targets import is_plain
 from bridge.errors import SecretUnavailable
 from bridge.loading import routes_of
 from bridge.pipeline.attempts import Endpoint
@@ -17,7 +18,7 @@ from bridge.pipeline.observer import Nobody, Observer
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.sinks.base import Transport
+from bridge.sinks.access import access_faults
 from bridge.sinks.kinds import KINDS
 from bridge.sinks.lazy import LazyTransport
 from bridge.states import binding_of, owned_state
@@ -61,9 +62,19 @@ def _warn_of_missing_secrets(settings: Settings) -> None:
                 log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=str(error))
 
 
-def _endpoint(sink: SinkSettings, settings: Settings, transport: Transport) -> Endpoint:
+def _warn_of_access(settings: Settings) -> None:
+    """Say what will keep sinks from being reached, and what goes out unencrypted."""
+    for sink in settings.sinks:
+        for fault in access_faults(sink, settings.delivery):
+            log.warning("sink.unreachable", sink=sink.name, error=fault)
+        if is_plain(sink.origin()):
+            log.warning("sink.plain_http", sink=sink.name, to=sink.origin())
+
+
+def _endpoint(sink: SinkSettings, settings: Settings, transport: LazyTransport) -> Endpoint:
     defaults = settings.delivery
-    built = KINDS[sink.type].build(sink, transport, sink.timeout or defaults.timeout)
+    way = transport.through(access_of(sink, defaults))
+    built = KINDS[sink.type].build(sink, way, sink.timeout or defaults.timeout)
     policy = RetryPolicy(
         first_ms=sink.first_retry or defaults.first_retry,
         cap_ms=sink.longest_retry or defaults.longest_retry,
@@ -77,6 +88,7 @@ def _endpoint(sink: SinkSettings, settings: Settings, transport: Transport) -> E
 async def wired(settings: Settings, state: State, observer: Observer) -> AsyncIterator[App]:
     """Wire the two loops to an owned state, for as long as the context lasts."""
     _warn_of_missing_secrets(settings)
+    _warn_of_access(settings)
     clock = SystemClock()
     trust = Trust.since(clock, state.clock)
     async with LazyTransport() as transport:

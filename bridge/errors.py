@@ -17,7 +17,8 @@
     │       └── RegistryLacks   it knows no such request: a filter or an order, say
     ├── PollHeld                the poll saw a difference too large to act on unasked
     ├── NotFound                what a command was asked about is not there
-    └── SecretUnavailable       a secret is not where the configuration says
+    ├── SecretUnavailable       a secret is not where the configuration says
+    └── AuthorityUnavailable    and neither are the certificates of those to trust
 
 Each message is one sentence or two: what is wrong, and how to mend it. A failure that is
 expected of a receiver is a value (an outcome), never one of these.
@@ -102,3 +103,7 @@ class NotFound(BridgeError):
 
 class SecretUnavailable(BridgeError):
     """A secret is not where the configuration says."""
+
+
+class AuthorityUnavailable(BridgeError):
+    """The certificates of those to trust are not where, or not what, the configuration says."""

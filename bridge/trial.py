@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import uuid4
 
-from bridge.config import Settings, SinkSettings
+from bridge.config import Settings, SinkSettings, access_of
 from bridge.delivery.outcome import Outcome
 from bridge.events.names import EVENT_NAMES
 from bridge.events.synthetic import synthetic_event
@@ -28,7 +28,8 @@ async def try_out(sink: SinkSettings, settings: Settings, event_name: str, *, se
     The state is not touched: nothing is recorded, and nothing is tried again.
     """
     async with LazyTransport() as transport:
-        return await _attempt(sink, settings, event_name, transport if sends else NoTransport())
+        way = transport.through(access_of(sink, settings.delivery)) if sends else NoTransport()
+        return await _attempt(sink, settings, event_name, way)
 
 
 async def _attempt(sink: SinkSettings, settings: Settings, event_name: str, way: Transport) -> Trial:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.shared import printable
+from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.masking import masked, masked_headers, masked_url
+from bridge.sinks.masking import masked_headers, masked_url
 
 if TYPE_CHECKING:
     from bridge.trial import Trial
@@ -32,7 +33,7 @@ def _request(request: Request) -> dict[str, Any]:
         "method": "POST",
         "url": masked_url(request.url, request.secrets),
         "headers": masked_headers(request.headers, request.secrets),
-        "body": masked(request.body.decode("utf-8", "replace"), request.secrets),
+        "body": mask(request.body.decode("utf-8", "replace"), request.secrets),
     }
 
 

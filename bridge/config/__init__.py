@@ -10,11 +10,13 @@ from bridge.config.settings import (
     is_database,
 )
 from bridge.config.sinks import DeliverySettings, SinkSettings
+from bridge.config.tls import Access, TlsSettings, access_of
 from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
 from bridge.config.values import Duration, HttpUrl, Model, Secret, TextOrSecret, parse_duration, reveal
 
 __all__ = [
     "SEARCHED",
+    "Access",
     "DeliverySettings",
     "Duration",
     "HttpUrl",
@@ -28,6 +30,8 @@ __all__ = [
     "SinkSettings",
     "StateSettings",
     "TextOrSecret",
+    "TlsSettings",
+    "access_of",
     "build",
     "find",
     "folder_of",

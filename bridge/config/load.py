@@ -84,7 +84,7 @@ def _anchor(key: str, value: Any, folder: Path) -> Any:
         return [_anchor("", item, folder) for item in value]
     if not isinstance(value, str) or not value:
         return value
-    if key in {"file", "ca_file"}:
+    if key in {"file", "ca_file", "client_cert", "client_key"}:
         return str(folder / value)
     kind, colon, path = value.partition(":")
     return f"{kind}:{folder / path}" if key == "url" and kind == "tinydb" and colon and path else value

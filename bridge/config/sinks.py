@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictInt
 
+from bridge.config.tls import AllowedHosts, TlsSettings
 from bridge.config.values import Duration, Model, Rate, Secret
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
 
@@ -20,6 +21,8 @@ class DeliverySettings(Model):
     longest_retry: Duration = 600_000
     concurrency: StrictInt = Field(default=16, ge=1, le=1000)
     rate: Rate | None = None
+    tls: TlsSettings = TlsSettings()
+    allowed_hosts: AllowedHosts | None = None
 
 
 def _known_stage(name: str) -> str:
@@ -59,6 +62,8 @@ class SinkSettings(Model):
     longest_retry: Duration | None = None
     concurrency: StrictInt | None = Field(default=None, ge=1, le=1000)
     rate: Rate | None = None
+    tls: TlsSettings | None = None
+    allowed_hosts: AllowedHosts | None = None
 
     def secrets(self) -> dict[str, Secret]:
         """Return the sink's secrets by their key."""

@@ -7,16 +7,22 @@ included, and only the beginning of an answer is read.
 
 import asyncio
 import ssl
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+import httpcore
 import httpx
 
 from bridge import __version__
+from bridge.config import Access
+from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.targets import Targets
 from bridge.sinks.base import Request, Response
-from bridge.sinks.masking import masked
+from bridge.sinks.dial import AllowedBackend, TargetRefused
+from bridge.sinks.tls import context_of
 
 _EXCERPT_BYTES = 2_048
 _BODY_S = 5.0
@@ -27,12 +33,21 @@ _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepa
 class Client:
     """`bridge.sinks.base.Transport` over one pool of connections."""
 
-    def __init__(self) -> None:
-        """Open the pool; TLS 1.2 or later, verified against the system's authorities."""
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    def __init__(self, access: Access | None = None) -> None:
+        """Open the pool; TLS 1.2 or later, verified; by default against the system's authorities.
+
+        Where targets are limited, proxies of the environment are not used: they would connect
+        to addresses that nobody here sees.
+
+        Raises:
+            AuthorityUnavailable, SecretUnavailable: a file of ``access.tls`` cannot be used.
+        """
+        self._access = access or Access()
+        context = context_of(self._access.tls, self._access.tls_key)
+        targets = self._access.targets
         self._http = httpx.AsyncClient(
             verify=context,
+            transport=_AllowedTransport(context, targets) if targets else None,
             follow_redirects=False,
             limits=_LIMITS,
             headers={"user-agent": f"mlflow-bridge/{__version__}"},
@@ -63,6 +78,8 @@ class Client:
                 return await self._exchange(request, seconds)
         except (TimeoutError, httpx.TimeoutException):
             return retryable(Reason.TIMEOUT, f"no complete answer within {seconds:g} s")
+        except TargetRefused as refused:
+            return _refused(refused, self._access.hosts_key)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
             return _failure(error, request)
 
@@ -74,14 +91,18 @@ class Client:
             headers={"accept-encoding": "identity", **request.headers},
             timeout=seconds,
         ) as answer:
-            head = await _beginning(answer)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, mask(_printable(head), request.secrets))
+            head, is_cut = await _beginning(answer)
+        headers = {
+            name.lower(): mask(value[:_EXCERPT_BYTES], request.secrets, is_cut=len(value) > _EXCERPT_BYTES)
+            for name, value in answer.headers.items()
+        }
+        excerpt = _shown(_printable(head), request, is_cut=is_cut)
+        return Response(answer.status_code, headers, excerpt)
 
 
-async def _beginning(answer: httpx.Response) -> bytes:
-    """Return the first bytes of the body; a short one is read whole, which keeps the connection."""
-    head = b""
+async def _beginning(answer: httpx.Response) -> tuple[bytes, bool]:
+    """Return the first bytes of the body, and whether there is more; read whole, it keeps the connection."""
+    head, is_cut = b"", True
     with suppress(
         httpx.HTTPError, TimeoutError
     ):  # the status is the answer; a body that breaks off adds nothing
@@ -90,7 +111,9 @@ async def _beginning(answer: httpx.Response) -> bytes:
                 head += chunk
                 if len(head) > _EXCERPT_BYTES:
                     break
-    return head[:_EXCERPT_BYTES]
+            else:
+                is_cut = False
+    return head[:_EXCERPT_BYTES], is_cut
 
 
 def _printable(body: bytes) -> str:
@@ -98,9 +121,10 @@ def _printable(body: bytes) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
-def mask(text: str, secrets: tuple[str, ...]) -> str:
-    """Return the beginning of ``text`` with every secret in it replaced."""
-    return masked(text, secrets)[:_EXCERPT_CHARACTERS]
+def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
+    """Return the beginning of a text from outside, without anything that may be secret."""
+    secrets = (*request.secrets, *secrets_in(request.url))
+    return mask(text, secrets, is_cut=is_cut)[:_EXCERPT_CHARACTERS]
 
 
 def _failure(error: Exception, request: Request) -> Outcome:
@@ -109,7 +133,7 @@ def _failure(error: Exception, request: Request) -> Outcome:
         return retryable(
             Reason.INTERNAL, "the request could not be made: a header holds what no header takes"
         )
-    text = mask(str(error) or type(error).__name__, request.secrets)
+    text = _shown(str(error) or type(error).__name__, request)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -118,3 +142,72 @@ def _failure(error: Exception, request: Request) -> Outcome:
     if isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol):
         return retryable(Reason.CONNECT, f"no connection: {text}")
     return retryable(Reason.PROTOCOL, f"the connection broke: {text}")
+
+
+def _refused(refused: TargetRefused, key: str) -> Outcome:
+    where = ", ".join(refused.addresses[:4])
+    resolved = "" if where == refused.host else f" ({where})"
+    detail = f"not connected: {key} allows no {refused.host}{resolved}: add the name, or a network that has the address"
+    return retryable(Reason.MISCONFIGURED, detail)
+
+
+class _AllowedTransport(httpx.AsyncBaseTransport):
+    """httpx over httpcore's pool as httpx itself has it, but with a say in where connections go."""
+
+    def __init__(self, context: ssl.SSLContext, targets: Targets) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=_LIMITS.max_connections,
+            max_keepalive_connections=_LIMITS.max_keepalive_connections,
+            keepalive_expiry=_LIMITS.keepalive_expiry,
+            network_backend=AllowedBackend(targets),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        with _as_httpx():
+            answer = await self._pool.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions
+        )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx():
+            async for part in self._answer.aiter_stream():
+                yield part
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    """Raise httpcore's errors under the same names in httpx."""
+    try:
+        yield
+    except (
+        httpcore.TimeoutException,
+        httpcore.NetworkError,
+        httpcore.ProtocolError,
+        httpcore.ProxyError,
+        httpcore.UnsupportedProtocol,
+    ) as error:
+        raise getattr(httpx, type(error).__name__, httpx.TransportError)(str(error)) from error

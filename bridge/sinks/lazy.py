@@ -1,21 +1,39 @@
-"""A transport that is opened by its first request: a run with nothing to deliver needs none."""
+"""The ways out: a client for each kind of access, opened by its first request.
 
+A run with nothing to deliver opens none. Files that a client was made from rotate: where they
+have changed, the next request is made by a new client, and the old one ends with its last answer.
+"""
+
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bridge.delivery.outcome import Outcome
-from bridge.sinks.base import Request, Response
+from bridge.config import Access
+from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.errors import AuthorityUnavailable, SecretUnavailable
+from bridge.sinks.base import Request, Response, Transport
 
 if TYPE_CHECKING:
     from bridge.sinks.client import Client
+    from bridge.sinks.tls import Stamp
+
+
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """A client, the state of the files that it was made from, and how many requests it is making."""
+
+    client: "Client"
+    stamp: "Stamp"
+    requests: int = 0
 
 
 class LazyTransport:
-    """`bridge.sinks.base.Transport` that imports and opens the real client when it is needed."""
+    """`bridge.sinks.base.Transport` that imports and opens the real clients when they are needed."""
 
     def __init__(self) -> None:
         """Open nothing yet."""
-        self._client: Client | None = None
+        self._opened: dict[Access, _Opened] = {}
+        self._outdated: set[_Opened] = set()
 
     async def __aenter__(self) -> Self:
         """Return the transport."""
@@ -28,13 +46,57 @@ class LazyTransport:
         _trace: TracebackType | None,
     ) -> None:
         """Close what was opened."""
-        if self._client is not None:
-            await self._client.aclose()
+        for opened in (*self._opened.values(), *self._outdated):
+            await opened.client.aclose()
+
+    def through(self, access: Access) -> Transport:
+        """Return the way out that ``access`` describes. Equal ones share their connections."""
+        return _Way(self, access)
 
     async def post(self, request: Request) -> Response | Outcome:
-        """POST ``request`` once."""
-        if self._client is None:
-            from bridge.sinks.client import Client  # noqa: PLC0415 - importing httpx takes a while
+        """POST ``request`` once, as nothing in particular is configured."""
+        return await self.post_through(Access(), request)
 
-            self._client = Client()
-        return await self._client.post(request)
+    async def post_through(self, access: Access, request: Request) -> Response | Outcome:
+        """POST ``request`` once, with the files of ``access`` as they are now."""
+        try:
+            opened = self._current(access)
+        except AuthorityUnavailable as error:
+            return retryable(Reason.TLS, str(error))
+        except SecretUnavailable as error:
+            return retryable(Reason.SECRET, str(error))
+        opened.requests += 1
+        try:
+            return await opened.client.post(request)
+        finally:
+            opened.requests -= 1
+            await self._close_outdated()
+
+    def _current(self, access: Access) -> _Opened:
+        from bridge.sinks.client import Client  # noqa: PLC0415 - importing httpx takes a while
+        from bridge.sinks.tls import stamp_of  # noqa: PLC0415
+
+        stamp = stamp_of(access.tls)  # before they are read: a change meanwhile shows the next time
+        found = self._opened.get(access)
+        if found is not None and found.stamp == stamp:
+            return found
+        opened = self._opened[access] = _Opened(Client(access), stamp)
+        if found is not None:
+            self._outdated.add(found)
+        return opened
+
+    async def _close_outdated(self) -> None:
+        for opened in [one for one in self._outdated if not one.requests]:
+            self._outdated.discard(opened)
+            await opened.client.aclose()
+
+
+class _Way:
+    """`bridge.sinks.base.Transport` with an access of its own."""
+
+    def __init__(self, transport: LazyTransport, access: Access) -> None:
+        self._transport = transport
+        self._access = access
+
+    async def post(self, request: Request) -> Response | Outcome:
+        return await self._transport.post_through(self._access, request)

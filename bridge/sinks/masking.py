@@ -1,11 +1,10 @@
-"""Secrets out of texts: whatever is kept or shown of a request or an answer goes through here. Pure."""
+"""Requests as they may be shown: without secrets, and without what is there to carry one. Pure."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
 
-MASK = "***"
+from bridge.delivery.masking import MASK, mask
 
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|passw|api-?key", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:basic|bearer|token|digest) ", re.IGNORECASE)
@@ -13,28 +12,10 @@ _KEY = re.compile(r"(?=.*[0-9])[A-Za-z0-9_~.+=%-]{20,}")
 """A part of a path that could be a key: long, with digits, such as chat services put there."""
 
 
-def masked(text: str, secrets: tuple[str, ...]) -> str:
-    """Return ``text`` with every secret in it replaced, however it is spelled."""
-    spelled = {form for secret in secrets for form in _forms(secret)}
-    for form in sorted(spelled - {""}, key=len, reverse=True):
-        text = text.replace(form, MASK)
-    return text
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """Yield how a secret is spelled in a header, in a message, in JSON, in a URL and in a form."""
-    yield secret
-    yield repr(secret)[1:-1]
-    yield json.dumps(secret)[1:-1]
-    yield quote(secret, errors="replace")
-    yield quote(secret, safe="", errors="replace")
-    yield quote_plus(secret, errors="replace")
-
-
 def masked_headers(headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
     """Return headers with secrets replaced, and all of those that are there to carry one."""
     return {
-        name: _carried(value) if _SECRET_HEADER.search(name) else masked(value, secrets)
+        name: _carried(value) if _SECRET_HEADER.search(name) else mask(value, secrets)
         for name, value in headers.items()
     }
 
@@ -46,7 +27,7 @@ def _carried(value: str) -> str:
 
 def masked_url(url: str, secrets: tuple[str, ...]) -> str:
     """Return ``url`` without the values of its query, nor parts of its path that look like keys."""
-    parts = urlsplit(masked(url, secrets))
+    parts = urlsplit(mask(url, secrets))
     path = "/".join(MASK if _KEY.fullmatch(part) else part for part in parts.path.split("/"))
     query = "&".join(_without_value(pair) for pair in parts.query.split("&")) if parts.query else ""
     return urlunsplit((parts.scheme, parts.netloc, path, query, ""))

@@ -49,7 +49,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
+        self._server = self._server_class()(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -72,6 +72,9 @@ class Receiver:
             time.sleep(0.02)
         assert len(self.got) >= count, f"{len(self.got)} of {count} deliveries came"
         return self.got
+
+    def _server_class(self):
+        return ThreadingHTTPServer
 
     def _handler(self):
         receiver = self

@@ -7,7 +7,9 @@ import click
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.shared import config_option, read_settings, settings_path
 from bridge.config import Settings
+from bridge.delivery.targets import is_plain
 from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
+from bridge.sinks.access import access_faults
 
 
 @click.command(name="check")
@@ -22,7 +24,8 @@ def command(config: str | None, connect: bool) -> int:
       mlflow-bridge check --connect -c /etc/mlflow-bridge/config.toml
     """
     settings = read_settings(config)
-    problems = list(_connected(settings)) if connect else []
+    problems = [*_access(settings), *(_connected(settings) if connect else ())]
+    _warn_of_plain_http(settings)
     for problem in problems:
         click.echo(f"mlflow-bridge: {problem}", err=True)
     if problems:
@@ -57,6 +60,19 @@ def _connected(settings: Settings) -> Iterator[BridgeError]:
         click.echo(f"{settings.registry.uri}: {found}")
     except BridgeError as error:
         yield error
+
+
+def _access(settings: Settings) -> list[BridgeError]:
+    """Return what will keep sinks from being reached, each fault once: a default's concerns many sinks."""
+    faults = [fault for sink in settings.sinks for fault in access_faults(sink, settings.delivery)]
+    return [ConfigurationError([fault]) for fault in dict.fromkeys(faults)]
+
+
+def _warn_of_plain_http(settings: Settings) -> None:
+    for sink in settings.sinks:
+        if is_plain(sink.origin()):
+            text = f"sinks.{sink.name}: what is sent to {sink.origin()} is not encrypted: use https"
+            click.echo(f"mlflow-bridge: warning: {text}", err=True)
 
 
 def _secrets(settings: Settings) -> Iterator[BridgeError]:

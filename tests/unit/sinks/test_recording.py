@@ -3,10 +3,11 @@
 import pytest
 from support.receiver import Receiver
 
+from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, delivered
 from bridge.sinks.base import Request, Response
 from bridge.sinks.client import Client
-from bridge.sinks.masking import masked, masked_headers, masked_url
+from bridge.sinks.masking import masked_headers, masked_url
 from bridge.sinks.recording import NoTransport, RecordingTransport
 
 REQUEST = Request("http://h/hook", {"X": "1"}, b"body", 1_000)
@@ -48,7 +49,7 @@ async def test_what_was_not_answered_is_kept_with_its_outcome() -> None:
     ],
 )
 def test_a_secret_is_masked_however_it_is_spelled(spelled, secret) -> None:
-    assert masked(f"<{spelled}>", (secret, "")).replace('a "b" ', "") == "<***>"
+    assert mask(f"<{spelled}>", (secret, "")).replace('a "b" ', "") == "<***>"
 
 
 def test_headers_that_carry_secrets_are_masked_whatever_is_in_them() -> None:

@@ -13,7 +13,7 @@ from support.values import transition
 
 from bridge.delivery.outcome import Reason, Verdict
 from bridge.sinks.base import Delivery, Request, Response
-from bridge.sinks.client import Client, mask
+from bridge.sinks.client import Client
 from bridge.sinks.github_dispatch import broken_limit, judge
 from bridge.sinks.kinds import KINDS, SETTINGS
 
@@ -283,12 +283,6 @@ def test_a_403_without_any_limit_is_a_missing_permission() -> None:
     outcome = judge(Response(403, {"x-ratelimit-remaining": "4999"}, ""), NOW)
 
     assert "Contents: write" in outcome.detail
-
-
-def test_masking_knows_how_secrets_are_spelled() -> None:
-    assert mask("a s3/c b s3%2Fc", ("s3/c", "")) == "a *** b ***"
-    assert mask(repr("x\ny"), ("x\ny",)) == "'***'"
-    assert mask("p%C3%B6", ("p\N{LATIN SMALL LETTER O WITH DIAERESIS}",)) == "***"
 
 
 @every_kind

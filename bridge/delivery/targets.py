@@ -1,0 +1,153 @@
+"""Where deliveries may go: a decision about a host's name and the address that it has.
+
+A list holds names (globs) and networks. An address in one of the networks is allowed, whatever
+its name. A name in the list vouches for the address that it has, wherever in the world that is;
+but never for this machine, the link or a group (so for no cloud's metadata service, which is at
+169.254.169.254): who can change a name's address must not get that far. Such an address has to
+be in a network of the list; `localhost` alone stands for loopback by its name (RFC 6761, 6.3).
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from urllib.parse import urlsplit
+
+_NAME = re.compile(r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*")
+_NO_NAME = re.compile(r"(?=.*\d)[\d.*?]+")
+"""Digits and dots with a glob: an address to a person, and never the name of a host."""
+
+_MAPPED_BITS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The places that a list names: host names (globs, lower case), and networks."""
+
+    names: tuple[str, ...]
+    networks: tuple[IPv4Network | IPv6Network, ...]
+
+    @classmethod
+    def of(cls, entries: Sequence[str]) -> "Targets":
+        """Return what ``entries`` mean.
+
+        Raises:
+            ValueError: one of them is neither a name nor a network; the message says why.
+        """
+        read = [target(entry) for entry in entries]
+        names = tuple(one for one in read if isinstance(one, str))
+        return cls(names, tuple(one for one in read if not isinstance(one, str)))
+
+    def take(self, host: str, address: str) -> bool:
+        """Whether a connection to ``host`` may be made at ``address``, which it has."""
+        plain = plain_address(address)
+        if any(plain in network for network in self.networks):
+            return True
+        if not self._name(host):
+            return False
+        return not _is_near(plain) or (plain.is_loopback and _is_localhost(host))
+
+    def could_take(self, host: str) -> bool:
+        """Whether there is any address at which ``host`` would be allowed, as far as its name tells."""
+        if _literal(host) is not None:
+            return self.take(host, _bare(host))
+        return bool(self.networks) or self._name(host)
+
+    def _name(self, host: str) -> bool:
+        bare = _bare(host)
+        return _literal(host) is None and any(fnmatchcase(bare, name) for name in self.names)
+
+
+def target(entry: str) -> str | IPv4Network | IPv6Network:
+    """Return the name (a glob, lower case) or the network that ``entry`` is.
+
+    Raises:
+        ValueError: it is neither; the message says why.
+    """
+    with suppress(ValueError):
+        return _unmapped(_network(entry, strict=True))
+    name = entry.lower().rstrip(".")
+    if _NAME.fullmatch(name) and not _NO_NAME.fullmatch(name):
+        return name
+    raise ValueError(_why(entry))
+
+
+def _why(entry: str) -> str:
+    try:
+        meant = _network(entry, strict=False)
+    except ValueError:
+        return (
+            'must be a host such as "ci.example.com" or "*.example.com" (no scheme, no port, ASCII), '
+            'or a network such as "10.0.0.0/8" or "::1"'
+        )
+    return f'is no network, but an address in one (did you mean "{meant}"?)'
+
+
+def _network(entry: str, *, strict: bool) -> IPv4Network | IPv6Network:
+    if "%" in entry:
+        raise ValueError("a network has no zone")
+    return ip_network(entry, strict)
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return a network of IPv4 addresses that is written in IPv6 as what it is."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        inner = network.network_address.ipv4_mapped
+        if inner is not None:
+            return IPv4Network((inner, network.prefixlen - _MAPPED_BITS))
+    return network
+
+
+def plain_address(text: str) -> IPv4Address | IPv6Address:
+    """Return the address in ``text`` without its zone; IPv4 in IPv6 (``::ffff:…``) as IPv4.
+
+    Raises:
+        ValueError: there is none.
+    """
+    address = ip_address(text.partition("%")[0])
+    inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return inner or address
+
+
+def _is_near(address: IPv4Address | IPv6Address) -> bool:
+    """Whether ``address`` leads to this machine, to the link, or to a group."""
+    return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
+
+
+def _bare(host: str) -> str:
+    """Return ``host`` as it is compared: names regardless of case and of a final dot."""
+    return host.strip("[]").rstrip(".").lower()
+
+
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return plain_address(_bare(host))
+    except ValueError:
+        return None
+
+
+def _is_localhost(host: str) -> bool:
+    return _bare(host) == "localhost" or _bare(host).endswith(".localhost")
+
+
+def host_of(origin: str) -> str:
+    """Return the host in ``origin`` (a URL, perhaps with more behind a blank); empty without one."""
+    return urlsplit(origin.partition(" ")[0]).hostname or ""
+
+
+def is_plain(origin: str) -> bool:
+    """Whether what is sent to ``origin`` leaves this machine unencrypted."""
+    host = host_of(origin)
+    if not origin.startswith("http:") or not host:
+        return False
+    address = _literal(host)
+    return not (_is_localhost(host) if address is None else address.is_loopback)

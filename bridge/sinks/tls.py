@@ -1,0 +1,104 @@
+"""TLS as the files of a configuration now say it: verified, from version 1.2."""
+
+import os
+import ssl
+from contextlib import suppress
+from typing import NoReturn
+
+from bridge.config import TlsSettings
+from bridge.errors import AuthorityUnavailable, SecretUnavailable
+
+Stamp = tuple[object, ...]
+"""What tells one state of some files from another."""
+
+
+def stamp_of(tls: TlsSettings) -> Stamp:
+    """Return a stamp of the files that ``tls`` names, as they are now.
+
+    Kubernetes swaps a link to a folder, others rename a file or write it anew: each of them shows.
+    """
+    return tuple(_stamp(path) for path in tls.files)
+
+
+def _stamp(path: str) -> Stamp:
+    with suppress(OSError, ValueError):
+        found = os.stat(path)  # noqa: PTH116 - on each delivery
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return ()
+
+
+def context_of(tls: TlsSettings, key: str) -> ssl.SSLContext:
+    """Return the context that ``tls`` describes, with its files as they are now.
+
+    Args:
+        tls: whom to trust, and who to say we are.
+        key: where that is configured, for messages.
+
+    Raises:
+        AuthorityUnavailable: ``ca_file`` cannot be used.
+        SecretUnavailable: the client's certificate or key cannot be used.
+    """
+    context = _trusting(tls.ca_file, key)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.client_cert is not None:
+        _identify(context, tls.client_cert, tls.client_key, key)
+    return context
+
+
+def _trusting(ca_file: str | None, key: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:
+        raise AuthorityUnavailable(f"{key}.ca_file: {ca_file} {_why(error)}") from None
+
+
+def _identify(context: ssl.SSLContext, cert: str, private: str | None, key: str) -> None:
+    for name, path in (("client_cert", cert), ("client_key", private)):
+        if path is not None:
+            _open(path, f"{key}.{name}")
+    try:
+        context.load_cert_chain(cert, private, password=_no_password)
+    except ssl.SSLError as error:
+        raise SecretUnavailable(_unfit(error, cert, private, key)) from None
+    except (OSError, ValueError) as error:
+        name, path = ("client_key", private) if private else ("client_cert", cert)
+        raise SecretUnavailable(f"{key}.{name}: {path} {_why(error)}") from None
+
+
+def _open(path: str, key: str) -> None:
+    """OpenSSL says that a file is missing, but not which."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123 - as OpenSSL takes it
+            stream.read(1)
+    except (OSError, ValueError) as error:
+        raise SecretUnavailable(f"{key}: {path} {_why(error)}") from None
+
+
+def _unfit(error: ssl.SSLError, cert: str, private: str | None, key: str) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"{key}.client_key: {private or cert} is not the key of the certificate in {cert}"
+    if _has_certificate(cert):
+        name, path = ("client_key", private) if private else ("client_cert", cert)
+        return f"{key}.{name}: {path} holds no usable private key in PEM"
+    return f"{key}.client_cert: {cert} holds no usable certificate in PEM"
+
+
+def _has_certificate(path: str) -> bool:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:
+        return False
+    return True
+
+
+def _no_password() -> NoReturn:
+    """OpenSSL would ask at the terminal."""
+    raise ValueError("a key must have no password")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "holds no usable certificate in PEM"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return f"cannot be used: {error}"

@@ -1,0 +1,308 @@
+"""Whatever goes wrong with whichever sink: no secret in logs, state, `status` or metrics.
+
+Real sockets, a state on disk, the relay as the application wires it, and the real commands.
+"""
+
+import asyncio
+import html
+import json
+import logging
+import socket
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+import structlog
+from support.receiver import Answer, Got, RawReceiver, Receiver, free_port
+from support.tls import Authority, TlsReceiver
+from support.values import commit, transition
+
+from bridge.app import wired
+from bridge.cli.logs import configure
+from bridge.cli.main import cli
+from bridge.config import Settings
+from bridge.loading import load_settings
+from bridge.pipeline.clock import SystemClock
+from bridge.server.metrics import Metrics
+from bridge.sinks.kinds import KINDS
+from bridge.states import owned_state
+
+SECRETS = {
+    "usual": "ghp_0aB/c+D=e",
+    "short": "q7#",
+    "quoted": "it's\"q\\u%41/&lt;b+c",
+    "other alphabets": "p\N{LATIN SMALL LETTER O WITH DIAERESIS}\N{KEY}\N{HANGUL SYLLABLE GAG} w",
+    "long": "A-long_one." + "0123456789abcdefghijklmnopqrstuvwxyz" * 3,
+    "two lines": "first-half\nsecond-half",
+}
+OWN = {
+    "http": lambda url: {"url": f"{url}/hook", "secret": {"file": "secret"}},
+    "github_dispatch": lambda url: {
+        "repository": "acme/deploy",
+        "event_type": "model_promoted",
+        "token": {"file": "secret"},
+        "api_url": url,
+    },
+}
+"""What each kind of sink needs to deliver to a URL with the secret; every kind has to be here."""
+
+
+def spellings(secret: str) -> list[str]:
+    data = secret.encode()
+    return [
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        json.dumps(json.dumps(secret))[3:-3],
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        html.escape(secret),
+        repr(secret)[1:-1],
+        repr(data)[2:-1],
+        b64encode(data).decode().rstrip("="),
+        urlsafe_b64encode(data).decode().rstrip("="),
+        b64encode(b"x:" + data).decode()[3:].rstrip("="),
+    ]
+
+
+def echo(secret: str, got: Got) -> str:
+    heads = [f"{name}: {value}" for name, value in got.headers.items()]
+    signed = got.headers.get("authorization", "")
+    return " | ".join([*spellings(secret), *spellings(signed), *heads, json.dumps(dict(got.headers))])
+
+
+@contextmanager
+def answering(answer: Callable[[Got], Answer]):
+    receiver = Receiver(answer)
+    yield receiver.url, {}
+    receiver.stop()
+
+
+def echoing(status: int, start: int = 0):
+    @contextmanager
+    def failure(world):
+        def answer(got: Got) -> Answer:
+            text = echo(world.secret, got)
+            return Answer(status, {"X-Echo": quote(world.secret)}, (text[start:] + text).encode())
+
+        with answering(answer) as found:
+            yield found
+
+    return failure
+
+
+@contextmanager
+def cut_in_the_midst(world):
+    body = world.secret.encode() * 1_000
+    with answering(lambda _: Answer(500, {}, body)) as found:
+        yield found
+
+
+@contextmanager
+def breaking_off(world):
+    begun = world.secret.encode()[:13]  # a receiver that dies in the midst of it
+    receiver = RawReceiver(b"HTTP/1.1 500 Oops\r\nContent-Length: 999\r\n\r\n" + begun)
+    yield receiver.url.rstrip("/"), {}
+    receiver.stop()
+
+
+@contextmanager
+def redirecting(world):
+    secret = quote(world.secret, safe="")
+    at = f"https://{secret}.example.com/x" if world.turn else f"https://u:{secret}/x@h/?key={secret}"
+    with answering(lambda _: Answer(302, {"Location": at})) as found:
+        yield found
+
+
+@contextmanager
+def speaking_no_http(world):
+    receiver = RawReceiver(f"{world.secret} {world.secret}\r\n".encode())
+    yield receiver.url.rstrip("/"), {}
+    receiver.stop()
+
+
+@contextmanager
+def hanging(_world):
+    receiver = RawReceiver(b"", hang=1.0)
+    yield receiver.url.rstrip("/"), {"timeout": "200ms"}
+    receiver.stop()
+
+
+@contextmanager
+def refusing(_world):
+    yield f"http://127.0.0.1:{free_port()}", {}
+
+
+@contextmanager
+def nameless(world):
+    async def nothing(_loop, host, *_args, **_options):
+        raise socket.gaierror(socket.EAI_NONAME, f"no address for {host}")
+
+    world.patch.setattr(asyncio.BaseEventLoop, "getaddrinfo", nothing)
+    yield "http://nowhere.example.com", {}
+
+
+@contextmanager
+def untrusted(world):
+    receiver = TlsReceiver(*Authority(world.folder).issue("server", "127.0.0.1"))
+    yield receiver.url, {}
+    receiver.stop()
+
+
+@contextmanager
+def without_tls(world):
+    receiver = RawReceiver(f"HTTP/1.1 200 OK\r\nX: {world.secret}\r\n\r\n".encode())
+    yield receiver.url.replace("http:", "https:").rstrip("/"), {}
+    receiver.stop()
+
+
+@contextmanager
+def bad_files(world):
+    (world.folder / "ca.pem").write_text(world.secret)
+    yield "https://127.0.0.1:1", {"tls": {"ca_file": "ca.pem"}}
+
+
+@contextmanager
+def forbidden(_world):
+    yield "http://127.0.0.1:1", {"allowed_hosts": ["10.0.0.0/8"]}
+
+
+@contextmanager
+def header_that_no_request_takes(world):
+    """A sink that does not look at what it puts into a header: the client has to."""
+    world.patch.setattr(
+        "bridge.sinks.github_dispatch.with_header_secret", lambda _key, secret: f"{secret.read()}\n"
+    )
+    world.patch.setattr(
+        "bridge.sinks.http.SIGNATURES", {"mlflow": lambda secret, *_: {"X-Key": f"{secret}\n"}}
+    )
+    with answering(lambda _: Answer(204)) as found:
+        yield found
+
+
+@contextmanager
+def fault_in_rendering(world):
+    def broken(*_args, **_options):
+        raise ValueError(f"cannot render with {world.secret!r}")
+
+    world.patch.setattr("bridge.sinks.http.FORMATS", {"mlflow": broken})
+    world.patch.setattr("bridge.sinks.github_dispatch.default_payload", broken)
+    yield "http://127.0.0.1:1", {}
+
+
+@contextmanager
+def missing(world):
+    (world.folder / "secret").unlink()
+    yield "http://127.0.0.1:1", {}
+
+
+FAILURES = {
+    "untrusted certificate": untrusted,
+    "no TLS": without_tls,
+    "unusable files": bad_files,
+    "forbidden target": forbidden,
+    "no such name": nameless,
+    "refused": refusing,
+    "timeout": hanging,
+    "no HTTP": speaking_no_http,
+    "400 echoes": echoing(400),
+    "401 echoes": echoing(401),
+    "403 echoes": echoing(403, 5),
+    "429 echoes": echoing(429, 1),
+    "500 echoes": echoing(500, 2),
+    "500 is cut": cut_in_the_midst,
+    "500 breaks off": breaking_off,
+    "redirect": redirecting,
+    "header": header_that_no_request_takes,
+    "fault in rendering": fault_in_rendering,
+    "missing secret": missing,
+}
+
+
+class World:
+    """A configuration with one sink, and what the bridge shows of it."""
+
+    def __init__(self, folder: Path, kind: str, secret: str, patch: pytest.MonkeyPatch, turn: int) -> None:
+        self.folder, self.kind, self.secret, self.patch, self.turn = folder, kind, secret, patch, turn
+        (folder / "secret").write_text(secret, encoding="utf-8")
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    def settings(self, url: str, more: dict) -> Settings:
+        sink = {"name": "ci", "type": self.kind, "timeout": "10s", **OWN[self.kind](url), **more}
+        lines = [f"{key} = {toml(value)}" for key, value in sink.items()]
+        self.config.write_text("\n".join(['registry.tracking_uri = "http://registry"', "[[sinks]]", *lines]))
+        return load_settings(self.config)
+
+    async def attempt(self, settings: Settings) -> tuple[str, bytes]:
+        with owned_state(settings) as state:
+            state.commit_poll(commit(transition()))
+            metrics = Metrics(state.summaries, SystemClock())
+            async with wired(settings, state, metrics) as app:
+                app.relay.load()
+                await app.relay.drain_due(float("inf"))
+            (entry,) = state.entries()
+            assert entry.attempts >= 1
+            assert entry.status.value != "delivered"
+            return repr(entry), metrics.render()
+
+    def files(self) -> str:
+        found = [path for path in (self.folder / "state").rglob("*") if path.is_file()]
+        assert found
+        return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in found)
+
+    def command(self, *arguments: str) -> None:
+        cli.main([*arguments, "--config", str(self.config)], standalone_mode=False)
+
+
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
+
+
+@pytest.fixture
+def style(kind, failure, secret):
+    """Log in one style or the other; every failure and every secret meets both."""
+    number = list(FAILURES).index(failure) + list(SECRETS).index(secret) + sorted(OWN).index(kind)
+    style = ("console", "json")[number % 2]
+    configure("debug", style)
+    structlog.configure(cache_logger_on_first_use=False)
+    yield style
+    structlog.reset_defaults()
+    logging.basicConfig(force=True)
+
+
+def test_every_kind_of_sink_is_tried() -> None:
+    assert set(OWN) == set(KINDS)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("kind", sorted(OWN))
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_shows_whatever_goes_wrong(
+    kind, failure, secret, style, tmp_path, monkeypatch, capsys
+) -> None:
+    world = World(tmp_path, kind, SECRETS[secret], monkeypatch, turn=style == "json")
+
+    with FAILURES[failure](world) as (url, more):
+        settings = world.settings(url, more)
+        entry, metrics = asyncio.run(world.attempt(settings))
+        world.command("status")
+        world.command("status", "--output", "json")
+        world.command("check")
+
+    shown = capsys.readouterr()
+    assert "delivery." in shown.err, "nothing was logged"
+    assert '"last_detail"' in shown.out
+    text = f"{entry}\n{shown.out}\n{shown.err}\n{metrics.decode()}\n{world.files()}"
+    for spelled in spellings(world.secret):
+        assert spelled not in text
+    for line in world.secret.splitlines():
+        assert line[:12] not in text
