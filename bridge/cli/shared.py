@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from bridge.config import Settings, find
-from bridge.delivery.condition import Condition
 from bridge.events.event import Event
 from bridge.loading import load_settings
 
@@ -138,13 +137,6 @@ def changed(event: Event) -> str:
     if "to_stage" in facts:
         return f"{facts['from_stage']} → {facts['to_stage']}"
     return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
-
-
-def condition_of(condition: Condition | None) -> str:
-    """Return in a word how a configured sink stands."""
-    if condition is None:
-        return "running"
-    return "failing" if condition.is_running and condition.is_open else condition.standing.value
 
 
 def instant(milliseconds: int | None) -> str | None:

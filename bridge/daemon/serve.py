@@ -65,5 +65,5 @@ def _observation(settings: Settings, state: State) -> tuple[Observer, dict[str, 
     from bridge.server.metrics import Metrics  # noqa: PLC0415 - importing it takes a while
 
     named = {sink.name: SinkSummary(sink.name) for sink in settings.sinks}
-    metrics = Metrics(lambda: {**named, **state.summaries()}, SystemClock())
+    metrics = Metrics(lambda: {**named, **state.summaries()}, state.conditions, SystemClock())
     return metrics, {"/metrics": lambda: (HTTPStatus.OK, METRICS_TYPE, metrics.render())}

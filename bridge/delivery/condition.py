@@ -60,6 +60,11 @@ class Condition:
         """Whether the circuit is open: one entry at a time probes whether the receiver is back."""
         return len(self.failing) >= OPENS_AT
 
+    @property
+    def word(self) -> str:
+        """How the sink stands, in a word: one of `WORDS`."""
+        return "failing" if self.is_running and self.is_open else self.standing.value
+
     def to_document(self) -> dict[str, Any]:
         """Return the condition as plain JSON values, for the store."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -75,6 +80,9 @@ class Condition:
 
 
 RUNNING = Condition()
+
+WORDS = ("running", "failing", "paused", "stopped")
+"""How a sink can stand: *failing* is one that runs, and whose circuit is open."""
 
 
 def after(

@@ -9,19 +9,21 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bridge import __version__
+from bridge.delivery.condition import RUNNING, WORDS, Condition
 from bridge.delivery.outcome import Verdict
 from bridge.pipeline.clock import Clock
 from bridge.store.values import SinkSummary
 
 Summaries = Callable[[], Mapping[str, SinkSummary]]
+Conditions = Callable[[], Mapping[str, Condition]]
 _PREFIX = "mlflow_bridge"
 
 
 class Metrics:
     """`bridge.pipeline.observer.Observer` that counts."""
 
-    def __init__(self, summaries: Summaries, clock: Clock) -> None:
-        """Start at zero; ``summaries`` is asked at every scrape."""
+    def __init__(self, summaries: Summaries, conditions: Conditions, clock: Clock) -> None:
+        """Start at zero; ``summaries`` and ``conditions`` are asked at every scrape."""
         self.registry = CollectorRegistry()
         self._clock = clock
         here: dict[str, Any] = {"namespace": _PREFIX, "registry": self.registry}
@@ -37,7 +39,7 @@ class Metrics:
         )
         build = Gauge("build_info", "The running version.", ["version"], **here)
         build.labels(__version__).set(1)
-        self.registry.register(_Outbox(summaries, clock))
+        self.registry.register(_Outbox(summaries, conditions, clock))
 
     def poll_finished(self, outcome: str, seconds: float) -> None:
         """Count a poll."""
@@ -63,8 +65,9 @@ class Metrics:
 class _Outbox(Collector):
     """Reads the outbox when it is scraped, so that a gauge can't drift from the state."""
 
-    def __init__(self, summaries: Summaries, clock: Clock) -> None:
+    def __init__(self, summaries: Summaries, conditions: Conditions, clock: Clock) -> None:
         self._summaries = summaries
+        self._conditions = conditions
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
@@ -74,13 +77,19 @@ class _Outbox(Collector):
         age = GaugeMetricFamily(
             f"{_PREFIX}_outbox_oldest_age_seconds", "Age of the oldest pending entry.", labels=["sink"]
         )
+        standing = GaugeMetricFamily(
+            f"{_PREFIX}_sink_condition", "How a sink stands: 1 for what it is.", labels=["sink", "condition"]
+        )
+        conditions = self._conditions()
         now_ms = self._clock.now_ms()
         for sink, summary in self._summaries().items():
             for status in ("pending", "delivered", "dead"):
                 entries.add_metric([sink, status], getattr(summary, status))
+            for word in WORDS:
+                standing.add_metric([sink, word], conditions.get(sink, RUNNING).word == word)
             oldest = summary.oldest_pending_at
             age.add_metric([sink], 0 if oldest is None else max(0, now_ms - oldest) / 1000)
-        return [entries, age]
+        return [entries, age, standing]
 
     def describe(self) -> Iterable[Metric]:
         return []

@@ -9,7 +9,6 @@ import click
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.params import EventNameParam
 from bridge.cli.shared import (
-    condition_of,
     config_option,
     output_option,
     print_json,
@@ -19,6 +18,7 @@ from bridge.cli.shared import (
 )
 from bridge.cli.trials import print_trial, trial_document
 from bridge.config import Settings, SinkSettings
+from bridge.delivery.condition import RUNNING
 from bridge.delivery.outcome import Verdict
 from bridge.errors import NotFound
 from bridge.events.names import EVENT_NAMES
@@ -70,7 +70,7 @@ def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
             "name": name,
             "type": sink.type if sink else None,
             "to": sink.origin() if sink else None,
-            "condition": condition_of(conditions.get(name)) if sink else "orphaned",
+            "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
             "events": list(sink.events) if sink else [],
             "models": list(sink.models) if sink else [],
             "to_stages": list(sink.to_stages) if sink else [],

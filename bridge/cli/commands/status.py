@@ -8,7 +8,6 @@ import click
 
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.shared import (
-    condition_of,
     config_option,
     instant,
     output_option,
@@ -19,7 +18,7 @@ from bridge.cli.shared import (
     span,
 )
 from bridge.config import Settings
-from bridge.delivery.condition import Condition
+from bridge.delivery.condition import RUNNING, Condition
 from bridge.delivery.watch import watch_of
 from bridge.diff.abilities import Abilities
 from bridge.loading import routes_of
@@ -131,7 +130,7 @@ def _sinks(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]
                 "name": name,
                 "type": sink.type if sink else None,
                 "to": sink.origin() if sink else None,
-                "condition": condition_of(conditions.get(name)) if sink else "orphaned",
+                "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
                 **_standing(conditions.get(name)),
                 **_backlog(summary, now_ms),
             }
