@@ -151,3 +151,17 @@ def test_the_units_expose_little(tmp_path, unit) -> None:
     )
 
     assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = set()
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        named |= set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()))
+
+    assert len(named) > 20
+    missing = [
+        (file, test)
+        for file, test in sorted(named)
+        if not (ROOT / file).exists() or (test and f"def {test}(" not in (ROOT / file).read_text())
+    ]
+    assert missing == []
