@@ -48,7 +48,7 @@ def snapshot(folder: Path, url: str, models: int) -> str:
     state = State(TinyDocuments.open(folder / "state"))
     events = [transition(n, f"model-{n % models}") for n in range(1_000)]
     known = [model(f"model-{n}", versions=10) for n in range(models)]
-    state.commit_poll(commit(*events, models=known, sinks=(), uri=url))
+    state.commit_poll(commit(*events, models=known, sinks=(), uri=url, at=time.time_ns() // 1_000_000))
     state.close()
     return path
 

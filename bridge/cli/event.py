@@ -17,13 +17,17 @@ _MOST_CANDIDATES = 10
 def find_event(state: State, given: str) -> Event:
     """Return the event whose id is ``given``, or the only one whose id begins so.
 
+    An event that was sent again under another id answers to that, too.
+
     Raises:
         NotFound: there is none, or more than one; the message lists those.
     """
     event = state.event(given)
     if event is not None:
         return event
-    fitting = [one for one in state.events() if one.id.startswith(given.lower())]
+    start = given.lower()
+    again = {entry.event_id for entry in state.entries() if entry.sent_as.startswith(start)}
+    fitting = [one for one in state.events() if one.id.startswith(start) or one.id in again]
     if not fitting:
         why = "mlflow-bridge events list shows them" if state.head else "there is no state yet"
         raise NotFound(f"no event has an id that begins with {given!r}: {why}")

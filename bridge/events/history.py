@@ -14,10 +14,17 @@ from dataclasses import dataclass, field
 from bridge.diff.changes import ChangeKind as K
 from bridge.diff.snapshot import NO_STAGE, RegisteredModel, Snapshot, version_order
 from bridge.events.event import Event
+from bridge.events.steps import (
+    ABSENT,
+    Step,
+    Taken,
+    alias_steps,
+    name_steps,
+    stage_steps,
+    taken_in,
+    value_at,
+)
 from bridge.events.synthesis import Identity
-
-_ABSENT = ""
-"""What is not there: no name, stage or version is empty."""
 
 _RANKS = {"Production": 0, "Staging": 1, "Archived": 3, NO_STAGE: 4}
 _OTHER = 2
@@ -94,7 +101,7 @@ def models_at(recorded: Recorded, at_ms: int, selects: Callable[[str], bool]) ->
             to the one that it has now, or had last.
     """
     told = [event for event in recorded.events if event.observed_at >= recorded.since]
-    taken = _taken(told)
+    taken = taken_in(told)
     models = [
         model
         for life in _lives(recorded, told, selects)
@@ -114,37 +121,6 @@ class _Life:
     @property
     def last_name(self) -> str:
         return self.model.name if self.model else self.events[-1].model_name
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A value that changed; None is one that is not known."""
-
-    at: int
-    before: str | None
-    after: str | None
-
-
-def _value(steps: Sequence[_Step], at_ms: int, now: str | None) -> tuple[str | None, int | None]:
-    """Return the value at ``at_ms``, and since when it had been so; ``now`` is for what never changed."""
-    for step in reversed(steps):
-        if step.at <= at_ms:
-            return step.after, step.at
-    return (steps[0].before if steps else now), None
-
-
-def _moment(event: Event) -> int:
-    """A registry's clock that is ahead cannot make later what had been observed by then."""
-    return min(event.timestamp, event.observed_at)
-
-
-_Taken = Mapping[tuple[int, str], int]
-
-
-def _taken(events: Iterable[Event]) -> _Taken:
-    """Return when each name was taken, by the observation and the name: it had been free by then."""
-    takers = (event for event in events if event.type in {K.MODEL_CREATED, K.MODEL_RENAMED})
-    return {(event.observed_at, event.model_name): _moment(event) for event in takers}
 
 
 def _lives(recorded: Recorded, events: Sequence[Event], selects: Callable[[str], bool]) -> Iterator[_Life]:
@@ -168,86 +144,43 @@ def _names(event: Event) -> set[str]:
     return {event.model_name, event.changed.get("previous_name") or event.model_name}
 
 
-def _model_at(life: _Life, at_ms: int, taken: _Taken, late: Iterable[Late]) -> ModelThen | None:
-    names = list(_name_steps(life, taken))
+def _model_at(life: _Life, at_ms: int, taken: Taken, late: Iterable[Late]) -> ModelThen | None:
+    names = list(name_steps(life.events, taken))
     now = life.model.name if life.model else None
-    mine = [one for one in late if _value(names, one.at, now)[0] == one.model]
+    mine = [one for one in late if value_at(names, one.at, now)[0] == one.model]
     shown = [one.at for one in mine if not one.version and at_ms < one.at]
     if shown:
-        return ModelThen(_value(names, shown[0], now)[0] or "", now, hidden_until=shown[0])
-    name, _ = _value(names, at_ms, now)
+        return ModelThen(value_at(names, shown[0], now)[0] or "", now, hidden_until=shown[0])
+    name, _ = value_at(names, at_ms, now)
     if not name:
         return None
     is_complete = life.model is not None or life.events[0].type is K.MODEL_CREATED
     return ModelThen(name, now, tuple(_versions_at(life, at_ms, mine)), is_complete)
 
 
-def _name_steps(life: _Life, taken: _Taken) -> Iterator[_Step]:
-    for event in life.events:
-        at, name = _moment(event), event.model_name
-        if event.type is K.MODEL_CREATED:
-            yield _Step(at, _ABSENT, name)
-        elif event.type is K.MODEL_RENAMED:
-            before = event.changed["previous_name"] or ""
-            yield _Step(min(at, taken.get((event.observed_at, before), at)), before, name)
-        elif event.type is K.MODEL_DELETED:
-            yield _Step(min(at, taken.get((event.observed_at, name), at)), name, _ABSENT)
-
-
 def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionThen]:
-    aliases, steps = _aliases_at(life, at_ms), _stage_steps(life.events)
+    aliases, steps = _aliases_at(life, at_ms), stage_steps(life.events)
     known = life.model.versions if life.model else {}
     surfaced = {one.version: one.at for one in late if one.version}
     versions: list[VersionThen] = []
     for number in {*steps, *known, *surfaced}:
-        now = known[number].stage if number in known else _ABSENT if life.model else None
+        now = known[number].stage if number in known else ABSENT if life.model else None
         mine = steps[number]
         if number in surfaced:
-            mine.insert(0, _Step(surfaced[number], None, mine[0].before if mine else now))
-        stage, since = _value(mine, at_ms, now)
-        if stage != _ABSENT:
+            mine.insert(0, Step(surfaced[number], None, mine[0].before if mine else now))
+        stage, since = value_at(mine, at_ms, now)
+        if stage != ABSENT:
             versions.append(VersionThen(number, stage, aliases.get(number, ()), since))
     return sorted(versions, key=_order)
 
 
-def _stage_steps(events: Iterable[Event]) -> defaultdict[str, list[_Step]]:
-    """Return how the stage of each version changed; of those that events name otherwise, nothing did.
-
-    Where a number was given again within one observation, the creation is told before the deletion.
-    """
-    steps: defaultdict[str, list[_Step]] = defaultdict(list)
-    born: dict[tuple[int, str], _Step] = {}
-    for event in events:
-        if event.model_version is None:
-            continue
-        number, at = event.model_version, _moment(event)
-        mine = steps[number]
-        if event.type is K.VERSION_CREATED:
-            mine.append(_Step(at, _ABSENT, NO_STAGE))
-            born[event.observed_at, number] = mine[-1]
-        elif event.type is K.TRANSITIONED:
-            mine.append(_Step(at, event.changed["from_stage"], event.changed["to_stage"]))
-        elif event.type is K.VERSION_DELETED:
-            heir = born.get((event.observed_at, number))
-            place, end = (mine.index(heir), min(at, heir.at)) if heir else (len(mine), at)
-            mine.insert(place, _Step(end, None, _ABSENT))
-    return steps
-
-
 def _aliases_at(life: _Life, at_ms: int) -> dict[str, tuple[str, ...]]:
     """Return each version's aliases."""
-    steps: defaultdict[str, list[_Step]] = defaultdict(list)
-    for event in life.events:
-        alias = event.changed.get("alias") or ""
-        if event.type is K.ALIAS_SET:
-            before = event.changed.get("previous_version") or _ABSENT
-            steps[alias].append(_Step(_moment(event), before, event.model_version))
-        elif event.type is K.ALIAS_DELETED:
-            steps[alias].append(_Step(_moment(event), event.model_version, _ABSENT))
+    steps = alias_steps(life.events)
     now = dict(life.model.aliases) if life.model else {}
     found: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
     for alias in sorted({*steps, *now}):
-        version, _ = _value(steps[alias], at_ms, now.get(alias, _ABSENT))
+        version, _ = value_at(steps[alias], at_ms, now.get(alias, ABSENT))
         if version:
             found[version] += (alias,)
     return found

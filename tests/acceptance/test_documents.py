@@ -71,7 +71,14 @@ def test_the_shell_snippet_computes_the_signature(tmp_path) -> None:
 
 
 def test_every_file_that_a_page_links_to_exists() -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/registries.md"):
+    for page in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/architecture.md",
+        "docs/registries.md",
+        "docs/trail.md",
+    ):
         text = (ROOT / page).read_text()
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
