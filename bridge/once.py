@@ -68,8 +68,8 @@ async def _run(app: App, until: float, reads: Sequence[Read], accepted: frozense
         await app.relay.drain_due(until)
     except StateUnwritable as error:
         errors.append(error)
-    app.trust.jumped_ms()
     with suppress(StateUnwritable):
+        app.relay.follow_clock(app.trust.jumped_ms())
         housekeep(app.state, app.settings, app.trust)
     told = {str(error): error for error in errors}  # a registry that is down fails every read alike
     return OnceResult(new, app.relay.delivered, app.relay.waiting, tuple(told.values()))

@@ -13,6 +13,7 @@ from bridge.app import App
 from bridge.daemon.notify import notify, watchdog_interval
 from bridge.daemon.polling import Polling
 from bridge.daemon.signals import Signals
+from bridge.errors import StateUnwritable
 from bridge.schedule import trigger_of
 from bridge.server.probes import Probes
 
@@ -107,6 +108,8 @@ class Life:
             jump = self._app.trust.jumped_ms()
             if jump:
                 log.warning("clock.jumped", by_ms=jump)
+                with suppress(StateUnwritable):  # what waits is reckoned by another clock meanwhile
+                    self._app.relay.follow_clock(jump)
                 self.polling.scan_soon()  # also where a poll is under way, beside which none is scheduled
                 with suppress(JobLookupError):
                     self._scheduler.modify_job(_POLL, next_run_time=datetime.now(UTC))

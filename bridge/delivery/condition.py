@@ -141,6 +141,20 @@ def remaining_ms(condition: Condition, now_ms: int) -> int:
     return min(max(condition.rested_at + condition.rest_ms - now_ms, 0), condition.rest_ms)
 
 
+def shifted(condition: Condition, by_ms: int) -> Condition:
+    """Return ``condition`` by a clock that is ahead of the old one by so much."""
+    return replace(
+        condition,
+        since=_later(condition.since, by_ms),
+        rested_at=_later(condition.rested_at, by_ms),
+        paced_at=_later(condition.paced_at, by_ms),
+    )
+
+
+def _later(instant: int | None, by_ms: int) -> int | None:
+    return None if instant is None else instant + by_ms
+
+
 def without_future(condition: Condition, now_ms: int) -> Condition:
     """Return ``condition`` with nothing in it that is still to come: the clock was set back since."""
     return replace(

@@ -1,7 +1,7 @@
 """An outbox entry: one event on its way to one sink."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum, unique
 from typing import Any, Self
 
@@ -68,13 +68,21 @@ class Entry:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Return the entry that `to_document` wrote; members of later versions are ignored."""
-        values = {field.name: document[field.name] for field in fields(cls) if field.name in document}
+        values = {name: document[name] for name in _USUAL if name in document}
         values["status"] = Status(values["status"])
         return cls(**values)
 
 
 _USUAL = {field.name: field.default for field in fields(Entry)}
 """The members' usual values; `dataclasses.MISSING` is nobody's."""
+
+
+def shifted(entry: Entry, by_ms: int) -> Entry:
+    """Return ``entry`` with its attempts by a clock that is ahead of the old one by so much."""
+    if not by_ms or entry.last_attempt_at is None:
+        return entry
+    first = None if entry.first_attempt_at is None else entry.first_attempt_at + by_ms
+    return replace(entry, last_attempt_at=entry.last_attempt_at + by_ms, first_attempt_at=first)
 
 
 def remaining_ms(entry: Entry, now_ms: int) -> int:

@@ -43,10 +43,13 @@ class Event:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Return the event that `to_document` wrote; members of later versions are ignored."""
-        values = {field.name: document[field.name] for field in fields(cls) if field.name in document}
+        values = {name: document[name] for name in _MEMBERS if name in document}
         values["type"] = ChangeKind(values["type"])
         values["flags"] = tuple(values.get("flags", ()))
         return cls(**values)
+
+
+_MEMBERS = tuple(field.name for field in fields(Event))
 
 
 def event_of(change: Change, event_id: str, lane: str, observed_at: int) -> Event:

@@ -75,18 +75,6 @@ def report_condition(sink: str, before: Condition, now: Condition) -> None:
         log.error("sink.stopped", sink=sink, why=now.why)
 
 
-def without_future(entry: Entry, now_ms: int) -> Entry:
-    """Return ``entry`` with a last attempt that is not in the future.
-
-    It is, where the clock was ahead for a while: then the wait counts from now, or runs of
-    `once` would each find it not yet due, until the old time comes round again.
-    """
-    if entry.last_attempt_at is None or entry.last_attempt_at <= now_ms:
-        return entry
-    first = min(entry.first_attempt_at or now_ms, now_ms)
-    return replace(entry, last_attempt_at=now_ms, first_attempt_at=first)
-
-
 def report(outcome: Outcome, entry: Entry) -> None:
     """Log what came of an attempt."""
     fields = {

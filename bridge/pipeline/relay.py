@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Literal
 
 import structlog
 
-from bridge.delivery import condition
 from bridge.delivery.condition import Condition
 from bridge.delivery.entry import Entry, remaining_ms
 from bridge.delivery.gates import Gates
@@ -19,10 +17,10 @@ from bridge.pipeline.attempts import (
     Claim,
     Endpoint,
     attempt,
-    without_future,
 )
 from bridge.pipeline.clock import Clock, Trust
 from bridge.pipeline.observer import Observer
+from bridge.pipeline.reckoning import reckoned
 from bridge.pipeline.settlement import Settlement, taken
 from bridge.store.state import State
 
@@ -56,6 +54,7 @@ class Relay:
         self._lanes = Lanes(self._gates, OVERALL_CONCURRENCY)
         self._settlement = Settlement(state, endpoints, self._gates, self._lanes, clock, trust, observer)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
+        self._ended: list[asyncio.Task[Attempted]] = []
         self._wake = asyncio.Event()
         self._rests = asyncio.Event()
         self.delivered = 0
@@ -68,18 +67,21 @@ class Relay:
         Raises:
             StateUnwritable: what had to be mended could not be made durable.
         """
-        now_ms = self._clock.now_ms()
-        pending = [entry for entry in self._state.pending() if entry.sink in self._endpoints]
-        mended = [without_future(entry, now_ms) for entry in pending]
-        changed = [new for old, new in zip(pending, mended, strict=True) if new is not old]
-        before = self._state.conditions()
-        conditions = {sink: condition.without_future(one, now_ms) for sink, one in before.items()}
-        late = {sink: one for sink, one in conditions.items() if one != before[sink]}
-        if changed or late:
-            self._state.settle(changed, late)
-        for sink, one in conditions.items():
-            self.note_condition(sink, one)
-        self.offer(mended)
+        jump = self._trust.jumped_ms()
+        if jump:
+            log.warning("clock.jumped", by_ms=jump)
+        entries, conditions = reckoned(self._state, self._endpoints, self._trust, jump)
+        for sink, stands in conditions.items():
+            self.note_condition(sink, stands)
+        self.offer(entries)
+
+    def follow_clock(self, jump_ms: int) -> None:
+        """Have what is stored follow a wall clock that jumped, so that a restart finds it right.
+
+        Raises:
+            StateUnwritable: it was not noted.
+        """
+        reckoned(self._state, self._endpoints, self._trust, jump_ms)
 
     def note_condition(self, sink: str, stands: Condition) -> None:
         """Take note of how a sink stands now."""
@@ -129,10 +131,11 @@ class Relay:
         While the state cannot be written, it holds on to the outcomes and sends nothing more.
         """
         stopping = asyncio.ensure_future(stop.wait())
+        stopping.add_done_callback(lambda _: self._wake.set())
         try:
             while not stop.is_set():
                 self._start_due()
-                await self._wait(stopping)
+                await self._wait()
                 await self._settle_patiently(stop)
         finally:
             stopping.cancel()
@@ -196,16 +199,20 @@ class Relay:
             sink = self._endpoints[entry.sink].sink
             task = asyncio.create_task(attempt(sink, claim, self._state.event))
             self._claims[task] = claim
+            task.add_done_callback(self._note_end)
 
-    async def _wait(self, stopping: asyncio.Future[Literal[True]]) -> None:
+    def _note_end(self, task: asyncio.Task[Attempted]) -> None:
+        self._ended.append(task)
+        self._wake.set()
+
+    async def _wait(self) -> None:
         """Wait for an attempt to end, an entry to come or fall due, or the stop."""
         (self._rests.clear if self._claims else self._rests.set)()
         due = self._lanes.next_due()
         pause = None if due is None else max(0.0, due - self._clock.monotonic())
-        waking = asyncio.ensure_future(self._wake.wait())
-        awaited: set[asyncio.Future[Any]] = {*self._claims, waking, stopping}
-        await asyncio.wait(awaited, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-        waking.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _settle_patiently(self, stop: asyncio.Event) -> None:
@@ -223,7 +230,8 @@ class Relay:
                 await asyncio.wait_for(stop.wait(), _UNWRITABLE_PAUSE_S)
 
     def _settle_done(self) -> None:
-        done = [task for task in self._claims if task.done()]
-        self.delivered += self._settlement.settle([task.result() for task in done])
-        for task in done:
+        ended = [task for task in self._ended if task in self._claims]
+        self.delivered += self._settlement.settle([task.result() for task in ended])
+        self._ended.clear()
+        for task in ended:
             del self._claims[task]

@@ -18,7 +18,7 @@ from bridge.store.values import AttemptRecord, Head, Note, PollRecord, Reconcile
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS = "attempts", "sinks"
-HEAD, POLL, RECONCILE, ABILITIES = "head", "poll", "reconcile", "abilities"
+HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
 
 MOST_ATTEMPTS = 50
 """How many attempts of an entry are kept on record beside its last: a night of them, at the longest wait."""

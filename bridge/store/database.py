@@ -1,7 +1,7 @@
 """The default store: a folder with a TinyDB journal, owned by one process at a time."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
@@ -58,16 +58,19 @@ class TinyDocuments:
 
     def get(self, table: str, key: str) -> Document | None:
         """Return one document, or None."""
-        return cast("Document | None", self._database.table(table).get(doc_id=cast("int", key)))
+        return self._rows(table).get(key)
 
     def items(self, table: str) -> Iterator[tuple[str, Document]]:
         """Yield a table's keys and documents."""
-        for document in self._database.table(table).all():
-            yield str(document.doc_id), document
+        yield from list(self._rows(table).items())
 
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""
-        return len(self._database.table(table))
+        return len(self._rows(table))
+
+    def _rows(self, table: str) -> Mapping[str, Document]:
+        """Return a table's documents themselves: TinyDB's tables copy each of them when they are asked."""
+        return cast("JournalStorage", self._database.storage).read().get(table, {})
 
     def commit(self, writes: Writes) -> None:
         """Make all of ``writes`` durable, or none of them.

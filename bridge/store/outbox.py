@@ -9,6 +9,7 @@ from bridge.store.base import Documents, Writes
 from bridge.store.commits import (
     ATTEMPTS,
     AUDIT,
+    CLOCK,
     HEAD,
     META,
     OUTBOX,
@@ -21,7 +22,7 @@ from bridge.store.commits import (
     settle_writes,
 )
 from bridge.store.summary import Tally
-from bridge.store.values import AttemptRecord, Head, Note, SinkSummary
+from bridge.store.values import AttemptRecord, ClockRecord, Head, Note, SinkSummary
 
 
 class Outbox:
@@ -64,14 +65,20 @@ class Outbox:
         entries: Sequence[Entry],
         conditions: Mapping[str, Condition] | None = None,
         notes: Sequence[Note] = (),
+        clock: ClockRecord | None = None,
     ) -> None:
         """Make what became of some attempts durable, and how their sinks stand now.
+
+        With ``clock``, they are by that clock: it is noted in the same commit, or a jump would count twice.
 
         Raises:
             StateUnwritable: the entries stand as before.
         """
         writes = settle_writes(entries, conditions or {}, self._documents)
-        self._documents.commit({**writes, **self._noted(self.head, notes)})
+        noted = self._noted(self.head, notes)
+        if clock is not None:
+            noted = {**noted, META: {**noted.get(META, {}), CLOCK: clock.to_document()}}
+        self._documents.commit({**writes, **noted})
         self._count(entries)
 
     @staticmethod
@@ -114,7 +121,7 @@ class Outbox:
     def summaries(self) -> dict[str, SinkSummary]:
         """Return what the outbox holds for each sink that has entries."""
         if self._tally is None:
-            self._tally = Tally(sorted(self.entries(), key=lambda entry: entry.id))
+            self._tally = Tally(self.entries())
         return self._tally.summaries()
 
     def _count(self, entries: Sequence[Entry]) -> None:

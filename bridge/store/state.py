@@ -12,6 +12,7 @@ from bridge.store.base import Documents
 from bridge.store.commits import (
     ABILITIES,
     AUDIT,
+    CLOCK,
     EVENTS,
     HEAD,
     META,
@@ -32,7 +33,7 @@ from bridge.store.values import (
     ReconcileRecord,
 )
 
-_PRUNED, _CLOCK, _ORPHANS = "pruned", "clock", "orphans"
+_PRUNED, _ORPHANS = "pruned", "orphans"
 
 
 class State(Outbox):
@@ -112,7 +113,7 @@ class State(Outbox):
     @property
     def clock(self) -> ClockRecord | None:
         """How the clocks stood when that was last noted."""
-        document = self._documents.get(META, _CLOCK)
+        document = self._documents.get(META, CLOCK)
         return ClockRecord.from_document(document) if document else None
 
     @property
@@ -126,7 +127,7 @@ class State(Outbox):
         Raises:
             StateUnwritable: it was not noted.
         """
-        news = {_CLOCK: clock.to_document(), _ORPHANS: dict(orphaned_since)}
+        news = {CLOCK: clock.to_document(), _ORPHANS: dict(orphaned_since)}
         if any((self._documents.get(META, key) or {}) != value for key, value in news.items()):
             self._documents.commit({META: news})
 

@@ -4,6 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 from support.clock import HandClock
 from support.relayed import FOREVER, ScriptedSink, fill, relay_of, run_until
 from support.until import eventually
@@ -12,6 +13,7 @@ from bridge.delivery.condition import OPENS_AT, RUNNING, Standing, paused
 from bridge.delivery.entry import Status
 from bridge.delivery.outcome import Reason, delivered, rejected, retryable
 from bridge.delivery.policy import RetryPolicy
+from bridge.pipeline.clock import Trust
 from bridge.store.commits import MOST_ATTEMPTS
 from bridge.store.memory import MemoryDocuments
 from bridge.store.state import State
@@ -212,3 +214,55 @@ async def test_what_stops_while_it_is_under_way_is_settled_all_the_same(state) -
     await running
 
     assert state.conditions()["ci"].standing is Standing.PAUSED
+
+
+@pytest.mark.parametrize("hours", [1, -1, 24 * 365 * 4, -24 * 365 * 4])
+async def test_a_clock_that_jumps_between_runs_delivers_nothing_early_and_nothing_late(state, hours) -> None:
+    fill(state, "a")
+    clock, sink = HandClock(), ScriptedSink(DOWN)
+    policy = RetryPolicy(first_ms=600_000, cap_ms=600_000, max_age_ms=3_600_000)
+    await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
+    state.note(Trust.since(clock, None).record(), {})
+    clock.jump(hours * 3_600)
+
+    for seconds, attempts in ((300, 1), (290, 1), (15, 2), (590, 2), (15, 3)):
+        clock.sleep(seconds)
+        await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
+        assert len(sink.seen) == attempts
+
+
+async def test_a_clock_that_jumps_while_it_runs_is_followed_by_what_is_stored(state) -> None:
+    fill(state, "a")
+    clock, sink = HandClock(), ScriptedSink(DOWN)
+    policy = RetryPolicy(first_ms=600_000, cap_ms=600_000)
+    relay = relay_of(state, clock, policy=policy, ci=sink)
+    await relay.drain_due(FOREVER)
+    clock.jump(7_200)
+    relay.follow_clock(relay._trust.jumped_ms())
+
+    await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
+    assert len(sink.seen) == 1
+    clock.sleep(600)
+    await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
+    assert len(sink.seen) == 2
+
+
+async def test_a_token_that_is_refused_for_a_night_loses_nothing_and_is_shouted_about(state) -> None:
+    lanes = [f"lane-{number}" for number in range(8)] * 3
+    fill(state, *lanes)
+    clock = HandClock()
+    sink = ScriptedSink(retryable(Reason.MISCONFIGURED, "HTTP 401: check the sink's secret", 401))
+    with capture_logs() as logs:
+        for _ in range(12 * 12):
+            await relay_of(state, clock, policy=RetryPolicy(), ci=sink).drain_due(FOREVER)
+            clock.sleep(300)
+    refused, sink.script = len(sink.seen), [delivered(204)]
+    for _ in range(4):
+        await relay_of(state, clock, policy=RetryPolicy(), ci=sink).drain_due(FOREVER)
+        clock.sleep(300)
+
+    arrived = sink.seen[refused:]
+    order = [[one for one in arrived if state.event(one).lane == lane] for lane in dict.fromkeys(lanes)]
+    assert all(len(seen) == 3 and seen == sorted(seen, key=lambda one: int(one[6:])) for seen in order)
+    shouted = [line for line in logs if line["log_level"] == "error" and line["event"] == "delivery.retry"]
+    assert (len(shouted), 50 < refused < 500) == (refused, True)
