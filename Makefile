@@ -43,11 +43,13 @@ bench-short: $(VENV)/.test
 	$(BIN)/python benchmarks/store.py --short
 	$(BIN)/python benchmarks/commands.py --short
 	$(BIN)/python benchmarks/poll.py --short
+	$(BIN)/python benchmarks/relay.py --short
 
 bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figures are ratios within one run
 	$(BIN)/python benchmarks/store.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/commands.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/poll.py
+	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/relay.py
 
 fidelity: $(VENV)/.test ## Thousands of random mutations while the bridge polls: is what it delivers what happened?
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000

@@ -45,3 +45,8 @@ def memory_mb(pid: int | str = "self") -> dict[str, float]:
         "now": int(fields["VmRSS"].split()[0]) / 1024,
         "peak": int(fields["VmHWM"].split()[0]) / 1024,
     }
+
+
+def forget_peak() -> None:
+    """Let this process' ``peak`` begin anew (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")

@@ -21,24 +21,27 @@ SKINNY = sys.executable != PYTHON
 
 
 class Worker:
-    """A process of `roles.py`; ``registry`` are the server's processes."""
+    """A process of ``script``, run by ``python``; ``registry`` are the server's processes."""
 
-    def __init__(self, role: str, place: str, registry: Sequence[int]) -> None:
+    def __init__(
+        self, role: str, place: str, registry: Sequence[int], script: str = "roles.py", python: str = PYTHON
+    ) -> None:
         self._role = role
         self._registry = registry
-        command = [PYTHON, str(Path(__file__).with_name("roles.py")), role, place]
+        command = [python, str(Path(__file__).with_name(script)), role, place]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, word: str = "run") -> dict[str, Any]:
         """Have it do its work once; return what that cost."""
         before = cpu_seconds(self._registry)
-        answer = self._say(word)
+        answer = self.say(word)
         return {**answer, "server_cpu": cpu_seconds(self._registry) - before}
 
     def memory(self) -> dict[str, float]:
-        return self._say("memory")
+        return self.say("memory")
 
-    def _say(self, word: str) -> dict[str, Any]:
+    def say(self, word: str) -> dict[str, Any]:
+        """Send it a line; return what it answers."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{word}\n")
@@ -59,8 +62,10 @@ class Worker:
 
 
 @contextmanager
-def worker(role: str, place: str, registry: Sequence[int]) -> Iterator[Worker]:
-    playing = Worker(role, place, registry)
+def worker(
+    role: str, place: str, registry: Sequence[int], script: str = "roles.py", python: str = PYTHON
+) -> Iterator[Worker]:
+    playing = Worker(role, place, registry, script, python)
     try:
         yield playing
     finally:

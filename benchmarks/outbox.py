@@ -1,0 +1,122 @@
+"""The bridge's side of `relay.py`: a state on the real disk, and the relay over it, as the daemon wires it."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.values import STATE_ID, transition
+
+from bridge.app import App, wired
+from bridge.config import Settings
+from bridge.delivery.entry import Entry
+from bridge.delivery.routing import route
+from bridge.events.event import Event
+from bridge.loading import load_settings, routes_of
+from bridge.pipeline.clock import SystemClock
+from bridge.server.metrics import Metrics
+from bridge.store.commits import PollCommit
+from bridge.store.database import TinyDocuments
+from bridge.store.state import State
+from bridge.store.values import Head, PollRecord
+
+AT_A_TIME = 16
+"""What the bridge allows itself at one sink, unless told otherwise."""
+
+HOSTS = 100
+REGISTRY = "http://127.0.0.1:9"
+"""Nothing listens there: what a daemon polls in vain."""
+
+SECRET = "RELAY_BENCHMARK_SECRET"
+_PATIENCE_S = 180.0
+_numbers = count(1)
+
+
+def url_of(sink: int, port: int) -> str:
+    return f"http://127.0.0.{1 + sink % HOSTS}:{port}/hooks/{sink}"
+
+
+def configuration(folder: Path, urls: Sequence[str], *, each_its_models: bool = False) -> Path:
+    """Write a configuration with a sink for each URL, all signed; the n-th may take models ``n-*`` alone."""
+    folder.mkdir(parents=True)
+    sinks = (
+        f'[[sinks]]\nname = "sink-{n}"\ntype = "http"\nurl = "{url}"\nsecret = {{ env = "{SECRET}" }}\n'
+        + (f'models = ["{n}-*"]\n' if each_its_models else "")
+        for n, url in enumerate(urls)
+    )
+    path = folder / "config.toml"
+    path.write_text(f'[registry]\ntracking_uri = "{REGISTRY}"\n{"".join(sinks)}')
+    return path
+
+
+def events(number: int, models: Sequence[str]) -> list[Event]:
+    """Return transitions, going round the models."""
+    now_ms = time.time_ns() // 1_000_000
+    return [
+        transition(0, models[n % len(models)], id=str(uuid4()), timestamp=now_ms, observed_at=now_ms)
+        for n in range(number)
+    ]
+
+
+def commit(state: State, settings: Settings, observed: Sequence[Event]) -> list[Entry]:
+    """Route and commit, as the end of a poll does."""
+    now_ms = time.time_ns() // 1_000_000
+    head = state.head or Head(STATE_ID, now_ms, REGISTRY)
+    record = PollRecord(now_ms, "ok", now_ms, events=len(observed))
+    routed = route(observed, routes_of(settings))
+    return state.commit_poll(PollCommit(head, record, (), {}, observed, routed, now_ms))
+
+
+@contextmanager
+def opened(config: Path) -> Iterator[tuple[Settings, State]]:
+    settings = load_settings(config)
+    state = State(TinyDocuments.open(config.parent / "state"))
+    try:
+        yield settings, state
+    finally:
+        state.close()
+
+
+@dataclass(frozen=True)
+class Running:
+    """The application with its relay at work."""
+
+    app: App
+    task: asyncio.Task[None]
+
+    def commit(self, observed: Sequence[Event]) -> list[Entry]:
+        return commit(self.app.state, self.app.settings, observed)
+
+    async def deliver(self, entries: Sequence[Entry]) -> None:
+        """Hand ``entries`` to the relay; return when every one of them is settled, durably."""
+        self.app.relay.offer(entries)
+        resting = asyncio.create_task(self.app.relay.rest(_PATIENCE_S))
+        await asyncio.wait({resting, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        if self.app.relay.waiting:
+            raise SystemExit(f"{self.app.relay.waiting} entries were not delivered")
+
+
+def counting(state: State) -> Metrics:
+    """Return who watches the loops of a daemon that has a server."""
+    return Metrics(state.summaries, state.conditions, SystemClock())
+
+
+@asynccontextmanager
+async def running(settings: Settings, state: State) -> AsyncIterator[Running]:
+    """Wire and run the relay; what is counted and logged is what the daemon counts and logs."""
+    stop = asyncio.Event()
+    async with wired(settings, state, counting(state)) as app:
+        app.relay.load()
+        task = asyncio.create_task(app.relay.run(stop))
+        try:
+            yield Running(app, task)
+        finally:
+            stop.set()
+            await task
+            await app.relay.drain(5)
