@@ -21,20 +21,26 @@ from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.delivery.targets import Targets
 from bridge.sinks.base import Request, Response
+from bridge.sinks.connections import KEPT_S, Connections
 from bridge.sinks.dial import AllowedBackend, TargetRefused
 from bridge.sinks.tls import context_of
 
 _EXCERPT_BYTES = 2_048
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
+_LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_S)
 
 
 class Client:
-    """`bridge.sinks.base.Transport` over one pool of connections."""
+    """`bridge.sinks.base.Transport` over connections that are kept for a while.
+
+    Each is an `httpx.AsyncClient` of its own: the pool of httpcore 1.0 looks at every connection
+    that it holds, with a system call for each idle one, whenever a request comes or goes, which
+    costs more than everything else together.
+    """
 
     def __init__(self, access: Access | None = None) -> None:
-        """Open the pool; TLS 1.2 or later, verified; by default against the system's authorities.
+        """Open nothing yet; TLS 1.2 or later, verified; by default against the system's authorities.
 
         Where targets are limited, proxies of the environment are not used: they would connect
         to addresses that nobody here sees.
@@ -43,11 +49,14 @@ class Client:
             AuthorityUnavailable, SecretUnavailable: a file of ``access.tls`` cannot be used.
         """
         self._access = access or Access()
-        context = context_of(self._access.tls, self._access.tls_key)
+        self._context = context_of(self._access.tls, self._access.tls_key)
+        self._connections = Connections(self._connection, httpx.AsyncClient.aclose)
+
+    def _connection(self) -> httpx.AsyncClient:
         targets = self._access.targets
-        self._http = httpx.AsyncClient(
-            verify=context,
-            transport=_AllowedTransport(context, targets) if targets else None,
+        return httpx.AsyncClient(
+            verify=self._context,
+            transport=_AllowedTransport(self._context, targets) if targets else None,
             follow_redirects=False,
             limits=_LIMITS,
             headers={"user-agent": f"mlflow-bridge/{__version__}"},
@@ -68,7 +77,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._connections.aclose()
 
     async def post(self, request: Request) -> Response | Outcome:
         """POST ``request`` once; return the answer, or the outcome of not getting one."""
@@ -84,14 +93,22 @@ class Client:
             return _failure(error, request)
 
     async def _exchange(self, request: Request, seconds: float) -> Response:
-        async with self._http.stream(
-            "POST",
-            request.url,
-            content=request.body,
-            headers={"accept-encoding": "identity", **request.headers},
-            timeout=seconds,
-        ) as answer:
-            head, is_cut = await _beginning(answer)
+        place = "/".join(request.url.split("/", 3)[:3])
+        http = self._connections.take(place)
+        try:
+            async with http.stream(
+                "POST",
+                request.url,
+                content=request.body,
+                headers={"accept-encoding": "identity", **request.headers},
+                timeout=seconds,
+            ) as answer:
+                head, is_cut = await _beginning(answer)
+        except BaseException:  # cut off in the midst of something, it could stay busy for ever
+            with suppress(httpx.HTTPError, OSError):
+                await http.aclose()
+            raise
+        await self._connections.keep(place, http)
         headers = {
             name.lower(): mask(value[:_EXCERPT_BYTES], request.secrets, is_cut=len(value) > _EXCERPT_BYTES)
             for name, value in answer.headers.items()

@@ -166,7 +166,7 @@ async def test_tls_that_cannot_be_trusted_is_said_to_be_that(tmp_path) -> None:
 
 async def test_at_least_tls_1_2_is_asked_for() -> None:
     async with Client() as client:
-        context = client._http._transport._pool._ssl_context
+        context = client._connection()._transport._pool._ssl_context
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert context.verify_mode == ssl.CERT_REQUIRED
 
@@ -177,7 +177,9 @@ async def test_connections_are_kept_for_the_next_delivery(receiver) -> None:
         for _ in range(3):
             request = Request(f"{receiver.url}/", {}, b"{}", 1_000)
             assert isinstance(await client.post(request), Response)
-        assert len(client._http._transport._pool.connections) == 1
+        (http,) = [client._connections.take(receiver.url) for _ in range(len(client._connections))]
+        assert len(http._transport._pool.connections) == 1
+        await http.aclose()
 
 
 async def test_the_signature_is_what_mlflow_itself_would_send(receiver) -> None:
