@@ -1,6 +1,7 @@
 """What every sink has, and how deliveries are made unless it says otherwise."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictInt
@@ -46,6 +47,17 @@ def _sink_name(name: str) -> str:
     return name
 
 
+def _secrets_in(values: Mapping[str, object], within: str) -> Iterator[tuple[str, Secret]]:
+    for name, value in values.items():
+        key = f"{within}{name}"
+        if isinstance(value, Secret):
+            yield key, value
+        elif isinstance(value, Model):
+            yield from _secrets_in(dict(value), f"{key}.")
+        elif isinstance(value, Mapping):
+            yield from _secrets_in(value, f"{key}.")
+
+
 class SinkSettings(Model):
     """What every sink has; each kind of sink adds its own keys."""
 
@@ -66,9 +78,19 @@ class SinkSettings(Model):
     allowed_hosts: AllowedHosts | None = None
 
     def secrets(self) -> dict[str, Secret]:
-        """Return the sink's secrets by their key."""
+        """Return the sink's secrets by their key, those in its tables too (``app.private_key``)."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in values.items() if isinstance(value, Secret)}
+        return dict(_secrets_in(values, ""))
+
+    @classmethod
+    def default_rate_ms(cls) -> int | None:
+        """Return how far apart attempts are unless it is configured, in ms; None: as the others."""
+        return None
+
+    @classmethod
+    def default_concurrency(cls) -> int | None:
+        """Return how many models are served at a time unless it is configured; None: as the others."""
+        return None
 
     def origin(self) -> str:
         """Return where the sink delivers to, without anything that may be secret."""
