@@ -77,7 +77,7 @@ def anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {key: _anchor(key, value, folder) for key, value in document.items()}
 
 
-_FREE = frozenset(("body", "client_payload", "tags"))
+_FREE = frozenset(("body", "client_payload", "inputs", "parameters", "tags", "variables"))
 """Tables whose keys are the receiver's or the registry's: a ``file`` in them is no path."""
 
 

@@ -1,15 +1,17 @@
 """What every sink has, and how deliveries are made unless it says otherwise."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, StrictInt
+from pydantic import AfterValidator, Field, PlainValidator, StrictInt, model_validator
 
+from bridge.config.samples import Samples, faults, samples_of
 from bridge.config.tls import AllowedHosts, TlsSettings
 from bridge.config.values import Duration, Model, Rate, Secret
 from bridge.delivery.routing import EXCLUDES
 from bridge.events.expressions import Expression, compile_expression
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
+from bridge.events.shapes import ShapeFault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -110,6 +112,22 @@ class SinkSettings(Model):
         """Return the sink's secrets by their key."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, Secret)}
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""
+        return {}
+
+    def samples(self) -> Samples:
+        """Return a sample of every event that the sink asks for."""
+        return samples_of(self.name, self.events, self.to_stages)
+
+    @model_validator(mode="after")
+    def _templates_have_values(self) -> Self:
+        shapes = self.shapes()
+        found = faults(shapes, self.samples()) if shapes else []
+        if found:
+            raise ShapeFault(found)
+        return self
 
     def origin(self) -> str:
         """Return where the sink delivers to, without anything that may be secret."""

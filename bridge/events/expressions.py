@@ -26,6 +26,10 @@ _DEEPEST = 64
 """How deep a value may be nested that an expression yields."""
 
 
+_WIDEST = 4_096
+"""How many bits a whole number may have."""
+
+
 class ExpressionFault(ValueError):
     """An expression that cannot be compiled: ``what`` is wrong, ``at`` which place (from 0) of its text."""
 
@@ -171,6 +175,8 @@ def _as_json(value: Any, depth: int = 0) -> Any:
         raise RecursionError
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int) and value.bit_length() > _WIDEST:
+        raise OverflowError("a number is too large")
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):

@@ -76,7 +76,6 @@ async def test_what_a_filter_cannot_decide_is_delivered_and_noted_once_a_sink(wo
     way = Route("ci", (K.VERSION_CREATED.value,), when=compile_expression("length(user_id) > `0`"))
     registry = (world.registry, world.state, [way], world.settings, Binding("http://registry"))
     poll = Poll(*registry, world.clock, Nobody())
-    await poll.run()
     world.registry.put(model("a"))
     await poll.run()
     world.registry.put(model("a", versions=3))
