@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import jmespath
-from jmespath.exceptions import EmptyExpressionError, LexerError, ParseError
+from jmespath.exceptions import EmptyExpressionError, JMESPathTypeError, LexerError, ParseError
 from jmespath.functions import Functions
 from jmespath.lexer import Lexer
 
@@ -24,6 +24,10 @@ _BROKEN = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, 
 
 _DEEPEST = 64
 """How deep a value may be nested that an expression yields."""
+
+
+_WIDEST = 4_096
+"""How many bits a whole number may have."""
 
 
 class ExpressionFault(ValueError):
@@ -56,8 +60,7 @@ class Expression:
         try:
             return _as_json(self._parsed.search(context))
         except _BROKEN as error:
-            why = "it is nested too deeply" if isinstance(error, RecursionError) else _first_line(error)
-            raise EvaluationFailed(f"{self.text!r} has no value: {why}") from None
+            raise EvaluationFailed(f"{self.text!r} has no value: {_why(error)}") from None
 
     def is_true(self, context: Mapping[str, Any]) -> bool:
         """Whether the expression is true as JMESPath has it: not null, false, or an empty text, list or table.
@@ -69,10 +72,9 @@ class Expression:
         return value is not None and value is not False and value not in ("", [], {})
 
     @property
-    def member(self) -> str | None:
-        """The member of the context that the expression is, where it is nothing but its name."""
-        node = self._parsed.parsed
-        return str(node["value"]) if node["type"] == "field" else None
+    def members(self) -> frozenset[str]:
+        """The names of the context's members that the expression reads, as far as it names them."""
+        return frozenset(_members(self._parsed.parsed))
 
 
 def compile_expression(text: str) -> Expression:
@@ -99,6 +101,24 @@ def compile_expression(text: str) -> Expression:
     for what, at in _misused(parsed.parsed, tokens):
         raise ExpressionFault(what, at)
     return Expression(text, parsed)
+
+
+_ONLY_FIRST = frozenset(
+    ("subexpression", "index_expression", "pipe", "projection", "filter_projection", "value_projection")
+)
+"""Nodes of which only the first part sees the whole context."""
+
+
+def _members(tree: Mapping[str, Any]) -> Iterator[str]:
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if node["type"] == "field":
+            yield node["value"]
+        elif node["type"] in _ONLY_FIRST:
+            waiting.append(node["children"][0])
+        elif node["type"] not in {"expref", "slice"}:
+            waiting += node["children"]
 
 
 def _unexpected(error: ParseError, text: str) -> str:
@@ -155,6 +175,8 @@ def _as_json(value: Any, depth: int = 0) -> Any:
         raise RecursionError
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int) and value.bit_length() > _WIDEST:
+        raise OverflowError("a number is too large")
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
@@ -166,6 +188,15 @@ def _as_json(value: Any, depth: int = 0) -> Any:
 
 def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _why(error: BaseException) -> str:
+    """Return what kept an expression from a value; values themselves may be long, and private."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, JMESPathTypeError):
+        return f"{error.function_name}() takes {' or '.join(error.expected_types)}, not {error.actual_type}"
+    return _first_line(error)
 
 
 def _lower(text: str) -> str:

@@ -6,18 +6,27 @@ with at most 10 top-level members and less than 65,535 characters; 204 on succes
 """
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bridge.delivery.outcome import Outcome, Reason, rejected
 from bridge.events.formats import default_payload, encode
+from bridge.events.shapes import compile_shape
 from bridge.sinks.base import Delivery, Response, Transport
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
+from bridge.sinks.templates import TemplateTable, rendered
 
 MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534
+
+
+def _within_limits(payload: dict[str, Any]) -> dict[str, Any]:
+    broken = broken_limit(payload)
+    if broken:
+        raise ValueError(broken.removeprefix("client_payload "))
+    return payload
 
 
 class GithubDispatchSettings(GithubSettings):
@@ -25,6 +34,11 @@ class GithubDispatchSettings(GithubSettings):
 
     type: Literal["github_dispatch"]
     event_type: Annotated[str, Field(min_length=1, max_length=100)]
+    client_payload: Annotated[TemplateTable, AfterValidator(_within_limits)] | None = None
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the template of the payload, where there is one."""
+        return {} if self.client_payload is None else {"client_payload": self.client_payload}
 
 
 class GithubDispatchSink:
@@ -35,10 +49,13 @@ class GithubDispatchSink:
         self._settings = settings
         self._api = GithubApi(settings, "contents", transport, timeout_ms)
         self._mends = mends("Contents: write", "no such repository", by_app=settings.app is not None)
+        self._shape = None if settings.client_payload is None else compile_shape(settings.client_payload)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Dispatch the event once, if it keeps GitHub's limits."""
-        payload = default_payload(delivery.event, delivery.event_name, ("delivery_id", delivery.event.id))
+        payload = self._payload(delivery)
+        if isinstance(payload, Outcome):
+            return payload
         broken = broken_limit(payload)
         if broken:
             return rejected(Reason.LIMIT, broken)
@@ -46,11 +63,19 @@ class GithubDispatchSink:
         path = f"/repos/{self._settings.repository}/dispatches"
         return await self._api.post(path, body, delivery, self._judge)
 
+    def _payload(self, delivery: Delivery) -> dict[str, Any] | Outcome:
+        if self._shape is None:
+            return default_payload(delivery.event, delivery.event_name, ("delivery_id", delivery.event.id))
+        payload: dict[str, Any] | Outcome = rendered(
+            "client_payload", self._shape, delivery, self._settings.name
+        )
+        return payload
+
     def _judge(self, answer: Response, _token: str, now_ms: int) -> Outcome:
         return judge(answer, now_ms, self._mends)
 
 
-def broken_limit(payload: dict[str, object]) -> str:
+def broken_limit(payload: dict[str, Any]) -> str:
     """Return which of GitHub's limits ``payload`` breaks, or nothing."""
     if len(payload) > MAX_PAYLOAD_KEYS:
         return f"client_payload has {len(payload)} top-level keys, GitHub takes {MAX_PAYLOAD_KEYS}"

@@ -7,17 +7,18 @@ GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected
 from bridge.events.formats import encode
 from bridge.sinks.base import Delivery, Response, Transport
-from bridge.sinks.fields import Fields, Texts
+from bridge.sinks.fields import Texts
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
 from bridge.sinks.shared import link_in, link_of
+from bridge.sinks.templates import TemplateTable
 
 MAX_INPUTS = 25
 MAX_INPUT_CHARACTERS = 65_535
@@ -52,7 +53,11 @@ class GithubWorkflowSettings(GithubSettings):
     type: Literal["github_workflow"]
     workflow: Annotated[str, AfterValidator(_workflow), BeforeValidator(_number_as_text)]
     ref: Annotated[str, Field(min_length=1, max_length=255)]
-    inputs: Annotated[Fields, AfterValidator(_few)] = Field(default_factory=dict)
+    inputs: Annotated[TemplateTable, AfterValidator(_few)] = Field(default_factory=dict)
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the templates of the inputs."""
+        return {"inputs": self.inputs}
 
 
 class GithubWorkflowSink:

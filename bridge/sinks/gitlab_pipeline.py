@@ -6,7 +6,7 @@ GitLab creates about 25 pipelines a minute for a project, and says so with a 400
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -16,8 +16,9 @@ from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
-from bridge.sinks.fields import Fields, Texts
+from bridge.sinks.fields import Texts
 from bridge.sinks.shared import answered, form, link_in, link_of, origin, with_secret
+from bridge.sinks.templates import TemplateTable
 
 _PROJECT = re.compile(r"[0-9]+|[\w.-]+(/[\w.-]+)+", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z0-9_]{1,255}")
@@ -64,8 +65,12 @@ class GitlabPipelineSettings(SinkSettings):
     project: Annotated[str, AfterValidator(_project), BeforeValidator(_number_as_text)]
     ref: Annotated[str, Field(min_length=1, max_length=255)]
     token: Secret
-    variables: Annotated[Fields, AfterValidator(_named)] = Field(default_factory=dict)
+    variables: Annotated[TemplateTable, AfterValidator(_named)] = Field(default_factory=dict)
     url: HttpUrl = "https://gitlab.com"
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the templates of the variables."""
+        return {"variables": self.variables}
 
     @property
     def endpoint(self) -> str:

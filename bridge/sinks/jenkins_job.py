@@ -6,7 +6,7 @@ Jenkins, *Remote Access API* and *Parameterized Build*: ``POST
 API token by basic authentication, which needs no crumb.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urljoin
 
 from pydantic import AfterValidator, Field
@@ -16,8 +16,9 @@ from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
-from bridge.sinks.fields import Fields, Texts
+from bridge.sinks.fields import Texts
 from bridge.sinks.shared import answered, basic, form, link_of, origin, with_secret
+from bridge.sinks.templates import TemplateTable
 
 _MENDS = {
     401: "Jenkins refuses the user or the token: it must be an API token of that user",
@@ -50,7 +51,11 @@ class JenkinsJobSettings(SinkSettings):
     job: Annotated[str, AfterValidator(_job)]
     username: TextOrSecret
     token: Secret
-    parameters: Fields = Field(default_factory=dict)
+    parameters: TemplateTable = Field(default_factory=dict)
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the templates of the parameters."""
+        return {"parameters": self.parameters}
 
     @property
     def endpoint(self) -> str:

@@ -215,7 +215,7 @@ def fault_in_rendering(world):
 
     world.patch.setattr("bridge.sinks.http.FORMATS", {"mlflow": broken})
     world.patch.setattr("bridge.sinks.github_dispatch.default_payload", broken)
-    world.patch.setattr("bridge.sinks.fields.context_of", broken)
+    world.patch.setattr("bridge.sinks.templates.context_of", broken)
     yield "http://127.0.0.1:1", {}
 
 

@@ -212,8 +212,8 @@ def test_a_wrong_type_hides_no_misspelt_key() -> None:
     found = problems(None, {"name": "ci", "type": "htpp", "ulr": "http://h", "token": {}})
 
     assert found == [
-        "sinks[0].type: 'htpp' is not a type of sink (did you mean 'http'?): "
-        "one of github_dispatch, github_workflow, gitlab_pipeline, http, jenkins_job",
+        "sinks[0].type: 'htpp' is not a type of sink (did you mean 'http'?): one of "
+        + ", ".join(sorted(SETTINGS)),
         "sinks[0].ulr: unknown key (did you mean 'url'?)",
     ]
 

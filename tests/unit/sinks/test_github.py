@@ -211,7 +211,9 @@ async def test_inputs_beyond_github_limits_are_not_sent(receiver) -> None:
 
 
 async def test_an_expression_without_a_value_is_a_fault_of_the_configuration(receiver) -> None:
-    outcome = await run(receiver, inputs={"model": "${abs(model_name)}"})
+    odd = Delivery(transition(changed={}), "X", NOW)
+
+    outcome = await run(receiver, odd, inputs={"model": "${join(',', [to_stage])}"})
 
     assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.RETRYABLE, Reason.MISCONFIGURED, [])
     assert outcome.detail.startswith("sinks.ci.inputs: model")
@@ -232,6 +234,7 @@ async def test_github_enterprise_is_asked_below_its_own_path(receiver) -> None:
         ({"ref": ""}, "ref"),
         ({"inputs": {str(n): "x" for n in range(26)}}, "inputs"),
         ({"inputs": {"x": "${model_name"}}, "inputs"),
+        ({"inputs": {"x": "${abs(model_name)}"}}, ""),
         ({"token": None}, "token"),
         (
             {"app": {"id": 1, "installation": 2, "private_key": {"env": "K"}}},
@@ -244,7 +247,7 @@ def test_what_cannot_work_is_found_when_it_is_configured(change, key) -> None:
     with pytest.raises(ValidationError) as found:
         settings_of("github_workflow", **{**WORKFLOW, **change})
 
-    assert {fault["loc"][0] for fault in found.value.errors()} == {key}
+    assert {".".join(map(str, fault["loc"][:1])) for fault in found.value.errors()} == {key}
 
 
 @pytest.mark.parametrize(("kind", "own"), [("github_dispatch", DISPATCH), ("github_workflow", WORKFLOW)])
