@@ -1,4 +1,4 @@
-"""The ``http`` sink: a signed POST to any URL."""
+"""The ``http`` sink: a signed request to any URL."""
 
 import re
 from collections.abc import Mapping
@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from bridge.config import HttpUrl, Secret, SinkSettings
+from bridge.config import Secret
 from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome
 from bridge.events.formats import FORMATS, encode
 from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES
+from bridge.sinks.addressing import AddressedSettings, addressed
 from bridge.sinks.base import Delivery, Request, Transport
 from bridge.sinks.shared import answered, origin, with_secret
 from bridge.sinks.templates import rendered
@@ -27,11 +28,10 @@ def _media_type(text: str) -> str:
     return text
 
 
-class HttpSettings(SinkSettings):
+class HttpSettings(AddressedSettings):
     """``type = "http"``."""
 
     type: Literal["http"]
-    url: HttpUrl
     format: Literal["mlflow", "template"] = "mlflow"
     body: Any = Field(default=None, validate_default=True)
     content_type: Annotated[str, AfterValidator(_media_type)] | None = None
@@ -95,14 +95,17 @@ class HttpSink:
         self._shape = compile_shape(settings.body) if settings.format == "template" else None
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Render, sign and POST the event once."""
+        """Render, sign and send the event once."""
         secret = with_secret(f"sinks.{self._settings.name}.secret", self._settings.secret)
         if isinstance(secret, Outcome):
             return secret
         body = self._body(delivery)
         if isinstance(body, Outcome):
             return body
-        answer = await self._transport.post(self._request(delivery, secret, body))
+        request = addressed(self._settings, self._request(delivery, secret, body))
+        if isinstance(request, Outcome):
+            return request
+        answer = await self._transport.post(request)
         return answered(answer, lambda got: interpret(got.status, got.headers, delivery.now_ms))
 
     def _body(self, delivery: Delivery) -> bytes | Outcome:
@@ -114,7 +117,7 @@ class HttpSink:
         return value if isinstance(value, Outcome) else encode(value)
 
     def _request(self, delivery: Delivery, secret: str, body: bytes) -> Request:
-        """Return what goes over the wire for ``delivery``."""
+        """Return the request for ``delivery``, without what it is addressed with."""
         return Request(
             url=self._settings.url,
             headers=self._headers(delivery, secret, body),
