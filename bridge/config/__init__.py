@@ -12,7 +12,17 @@ from bridge.config.settings import (
 from bridge.config.sinks import DeliverySettings, SinkSettings
 from bridge.config.tls import Access, TlsSettings, access_of
 from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
-from bridge.config.values import Duration, HttpUrl, Model, Secret, TextOrSecret, parse_duration, reveal
+from bridge.config.values import (
+    Duration,
+    HttpUrl,
+    Model,
+    OneOrMoreSecrets,
+    Secret,
+    TextOrSecret,
+    by_key,
+    parse_duration,
+    reveal,
+)
 
 __all__ = [
     "SEARCHED",
@@ -21,6 +31,7 @@ __all__ = [
     "Duration",
     "HttpUrl",
     "Model",
+    "OneOrMoreSecrets",
     "PollSettings",
     "RegistrySettings",
     "Secret",
@@ -33,6 +44,7 @@ __all__ = [
     "TlsSettings",
     "access_of",
     "build",
+    "by_key",
     "find",
     "folder_of",
     "is_database",
