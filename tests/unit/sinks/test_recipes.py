@@ -9,7 +9,6 @@ import pytest
 import yaml
 from support.values import transition
 
-from bridge.config import gaps
 from bridge.config.load import build
 from bridge.delivery.outcome import Verdict
 from bridge.events.names import EVENT_NAMES
@@ -65,7 +64,7 @@ def secret(monkeypatch) -> None:
 def test_nothing_in_a_recipe_is_warned_about(recipe) -> None:
     settings = settings_of(recipe)
 
-    assert list(gaps(settings.shapes(), settings.when, settings.samples())) == []
+    assert list(settings.remarks()) == []
 
 
 def slack_faults(message: dict) -> list[str]:

@@ -7,7 +7,6 @@ from support.command import github_sink, http_sink
 from support.receiver import Receiver
 from support.values import transition
 
-from bridge.config import gaps
 from bridge.config.load import build
 from bridge.delivery.outcome import Reason, Verdict
 from bridge.errors import ConfigurationError
@@ -168,7 +167,7 @@ def test_what_finds_nothing_in_an_event_is_a_gap_and_what_may_be_null_is_none() 
     }
     settings = sink_of(HTTP, body=body, events=EVENTS)
 
-    assert list(gaps(settings.shapes(), settings.when, settings.samples())) == [
+    assert list(settings.remarks()) == [
         "body.a: ${to_stage} is null for MODEL_VERSION_CREATED, MODEL_VERSION_ALIAS_SET",
         f"body.b[0]: ${{modle_name}} is null for {', '.join(EVENTS)} (did you mean 'model_name'?)",
         "body.c: ${previous_version} is null for MODEL_VERSION_TRANSITIONED_STAGE, MODEL_VERSION_CREATED",
@@ -178,7 +177,7 @@ def test_what_finds_nothing_in_an_event_is_a_gap_and_what_may_be_null_is_none() 
 def test_a_condition_on_what_no_event_has_or_without_a_value_is_a_gap() -> None:
     settings = sink_of({**HTTP, "format": "mlflow"}, when="model == 'x' || length(user_id) > `3`")
 
-    assert list(gaps(settings.shapes(), settings.when, settings.samples())) == [
+    assert list(settings.remarks()) == [
         "when: 'model' is in no event that it asks for (did you mean 'model_name'?)",
         "when: has no value for MODEL_VERSION_TRANSITIONED_STAGE: what it cannot decide is delivered",
     ]
@@ -204,7 +203,7 @@ def test_check_warns_of_gaps_and_is_content(bridge, receiver) -> None:
     done = bridge.run("check")
 
     assert done.code == 0
-    assert f"mlflow-bridge: warning: sinks[0].body.a: ${{alias}} is null for {NAME}\n" in done.err
+    assert f"mlflow-bridge: warning: sinks.ci.body.a: ${{alias}} is null for {NAME}\n" in done.err
 
 
 def test_check_refuses_what_cannot_be_rendered(bridge, receiver) -> None:
