@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bridge.config import Settings, SinkSettings, access_of
+from bridge.config import DeliverySettings, Settings, SinkSettings, access_of
 from bridge.delivery.gates import Terms
 from bridge.delivery.policy import RetryPolicy
 from bridge.delivery.targets import is_plain
@@ -78,8 +78,13 @@ def _endpoint(sink: SinkSettings, settings: Settings, transport: LazyTransport) 
         cap_ms=sink.longest_retry or defaults.longest_retry,
         max_age_ms=sink.max_age or defaults.max_age,
     )
-    terms = Terms(sink.concurrency or defaults.concurrency, sink.rate or defaults.rate or 0)
-    return Endpoint(built, policy, terms)
+    return Endpoint(built, policy, _terms(sink, defaults))
+
+
+def _terms(sink: SinkSettings, defaults: DeliverySettings) -> Terms:
+    """Return a sink's pace: its own, else that of its kind (which its receiver asks for), else everybody's."""
+    concurrency = sink.concurrency or sink.default_concurrency() or defaults.concurrency
+    return Terms(concurrency, sink.rate or sink.default_rate_ms() or defaults.rate or 0)
 
 
 @asynccontextmanager

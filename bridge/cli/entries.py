@@ -53,6 +53,7 @@ def print_entry(state: State, entry: Entry, attempts: Sequence[AttemptRecord]) -
         **row,
         "EVENT ID": entry.event_id,
         "SENT AS": entry.sent_as,
+        "LINK": entry.link,
         "COMMITTED": instant(entry.created_at),
     }
     for name, value in facts.items():

@@ -30,7 +30,7 @@ def trial_document(trial: "Trial", *, sends: bool) -> dict[str, Any]:
 
 def _request(request: Request) -> dict[str, Any]:
     return {
-        "method": "POST",
+        "method": request.method,
         "url": masked_url(request.url, request.secrets),
         "headers": masked_headers(request.headers, request.secrets),
         "body": mask(request.body.decode("utf-8", "replace"), request.secrets),

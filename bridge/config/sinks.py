@@ -144,6 +144,16 @@ class SinkSettings(Model):
         """Yield a sentence, key first, for whatever is right but may not be what was meant."""
         yield from gaps(self.shapes(), self.when, self.samples())
 
+    @classmethod
+    def default_rate_ms(cls) -> int | None:
+        """Return how far apart attempts are unless it is configured, in ms; None: as the others."""
+        return None
+
+    @classmethod
+    def default_concurrency(cls) -> int | None:
+        """Return how many models are served at a time unless it is configured; None: as the others."""
+        return None
+
     def shapes(self) -> dict[str, Any]:
         """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""
         return {}

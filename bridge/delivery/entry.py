@@ -36,6 +36,7 @@ class Entry:
         duration_ms: how long the last attempt took.
         stood_still_ms: for how long, since the first attempt, its sink was paused or stopped.
         sent_as: the id that receivers see, where it is not the event's own (a replay).
+        link: where the receiver shows what it made of the event (a run, a pipeline).
     """
 
     id: int
@@ -55,6 +56,7 @@ class Entry:
     duration_ms: int = 0
     stood_still_ms: int = 0
     sent_as: str = ""
+    link: str = ""
 
     def to_document(self) -> dict[str, Any]:
         """Return the entry as plain JSON values, for the store; what is as usual is left out."""

@@ -49,7 +49,8 @@ class Outcome:
     """The outcome of one attempt.
 
     ``retry_after_ms`` is how long the receiver asked to be left alone. ``detail`` is for a
-    person: short, and with every secret masked.
+    person: short, and with every secret masked. ``link`` is where the receiver shows what it
+    made of the event (a run, a pipeline), likewise masked; empty where it says nothing.
     """
 
     verdict: Verdict
@@ -57,11 +58,12 @@ class Outcome:
     status: int | None = None
     detail: str = ""
     retry_after_ms: int | None = None
+    link: str = ""
 
 
-def delivered(status: int | None = None) -> Outcome:
+def delivered(status: int | None = None, link: str = "") -> Outcome:
     """Return the outcome of an attempt that arrived."""
-    return Outcome(Verdict.DELIVERED, Reason.OK, status)
+    return Outcome(Verdict.DELIVERED, Reason.OK, status, link=link)
 
 
 def retryable(

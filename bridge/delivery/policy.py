@@ -6,6 +6,7 @@ from bridge.delivery.entry import Entry, Status
 from bridge.delivery.outcome import Outcome, Reason, Verdict
 
 _DETAIL_LIMIT = 500
+_LINK_LIMIT = 500
 _AGAIN = "#again"
 
 
@@ -49,6 +50,7 @@ def settle(entry: Entry, outcome: Outcome, attempt: Attempt, policy: RetryPolicy
         http_status=outcome.status,
         detail=outcome.detail[:_DETAIL_LIMIT],
         duration_ms=max(0, attempt.ended_at - attempt.began_at),
+        link=outcome.link[:_LINK_LIMIT],
     )
     if outcome.verdict is Verdict.DELIVERED:
         return replace(settled, status=Status.DELIVERED)

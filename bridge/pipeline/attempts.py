@@ -84,6 +84,7 @@ def report(outcome: Outcome, entry: Entry) -> None:
         "attempt": entry.attempts,
         "reason": outcome.reason.value,
         **({"http_status": outcome.status} if outcome.status else {}),
+        **({"link": entry.link} if entry.link else {}),
     }
     if entry.status is Status.DELIVERED:
         log.info("delivery.delivered", **fields)

@@ -1,7 +1,7 @@
 """What a sink is: one attempt in, one outcome out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge.delivery.outcome import Outcome
@@ -37,9 +37,12 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP POST to make: everything that goes over the wire.
+    """An HTTP request to make: everything that goes over the wire.
 
-    ``secrets`` are masked in whatever is kept of the answer.
+    Attributes:
+        secrets: masked in whatever is shown of the answer.
+        is_confidential: whether a success answers with a secret, so that nothing of it is shown.
+        reads: how many bytes of the answer's body are of interest, at most.
     """
 
     url: str
@@ -47,15 +50,24 @@ class Request:
     body: bytes
     timeout_ms: int
     secrets: tuple[str, ...] = ()
+    method: str = "POST"
+    is_confidential: bool = False
+    reads: int = 2_048
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer: status, headers (lower-case names) and the beginning of the body."""
+    """An HTTP answer: status, headers (lower-case names) and the beginning of the body.
+
+    Attributes:
+        excerpt: the beginning of the body for a person: short, and with secrets masked.
+        body: as much of the body as the request asked for, as it came: never shown or stored.
+    """
 
     status: int
     headers: Mapping[str, str]
     excerpt: str
+    body: bytes = field(default=b"", repr=False)
 
 
 class Transport(Protocol):

@@ -80,7 +80,7 @@ class Client:
         await self._connections.aclose()
 
     async def post(self, request: Request) -> Response | Outcome:
-        """POST ``request`` once; return the answer, or the outcome of not getting one."""
+        """Make ``request`` once; return the answer, or the outcome of not getting one."""
         seconds = request.timeout_ms / 1000
         try:
             async with asyncio.timeout(seconds):
@@ -97,13 +97,13 @@ class Client:
         http = self._connections.take(place)
         try:
             async with http.stream(
-                "POST",
+                request.method,
                 request.url,
                 content=request.body,
                 headers={"accept-encoding": "identity", **request.headers},
                 timeout=seconds,
             ) as answer:
-                head, is_cut = await _beginning(answer)
+                head, is_cut = await _beginning(answer, request.reads)
         except BaseException:  # cut off in the midst of something, it could stay busy for ever
             with suppress(httpx.HTTPError, OSError):
                 await http.aclose()
@@ -113,11 +113,13 @@ class Client:
             name.lower(): mask(value[:_EXCERPT_BYTES], request.secrets, is_cut=len(value) > _EXCERPT_BYTES)
             for name, value in answer.headers.items()
         }
-        excerpt = _shown(_printable(head), request, is_cut=is_cut)
-        return Response(answer.status_code, headers, excerpt)
+        is_hidden = request.is_confidential and answer.is_success
+        first, is_cut = head[:_EXCERPT_BYTES], is_cut or len(head) > _EXCERPT_BYTES
+        excerpt = "" if is_hidden else _shown(_printable(first), request, is_cut=is_cut)
+        return Response(answer.status_code, headers, excerpt, head)
 
 
-async def _beginning(answer: httpx.Response) -> tuple[bytes, bool]:
+async def _beginning(answer: httpx.Response, limit: int) -> tuple[bytes, bool]:
     """Return the first bytes of the body, and whether there is more; read whole, it keeps the connection."""
     head, is_cut = b"", True
     with suppress(
@@ -126,11 +128,11 @@ async def _beginning(answer: httpx.Response) -> tuple[bytes, bool]:
         async with asyncio.timeout(_BODY_S):
             async for chunk in answer.aiter_raw():
                 head += chunk
-                if len(head) > _EXCERPT_BYTES:
+                if len(head) > limit:
                     break
             else:
                 is_cut = False
-    return head[:_EXCERPT_BYTES], is_cut
+    return head[:limit], is_cut
 
 
 def _printable(body: bytes) -> str:

@@ -23,7 +23,7 @@ class RecordingTransport:
         self.exchanges: list[Exchange] = []
 
     async def post(self, request: Request) -> Response | Outcome:
-        """POST ``request`` once, and keep it with its answer."""
+        """Make ``request`` once, and keep it with its answer."""
         answer = await self._transport.post(request)
         self.exchanges.append(Exchange(request, answer))
         return answer

@@ -1,10 +1,13 @@
 """What sinks over HTTP have in common."""
 
-from collections.abc import Callable
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from bridge.config import Secret, reveal
+from bridge.config import Secret, TextOrSecret, reveal
+from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Response
@@ -17,7 +20,11 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
 
 
-def with_secret(key: str, secret: Secret | None) -> str | Outcome:
+LONGEST_LINK = 500
+"""Characters that are kept of a link: a cut one leads nowhere, so a longer one is not kept at all."""
+
+
+def with_secret(key: str, secret: TextOrSecret | None) -> str | Outcome:
     """Return the secret as it is now (empty where none is configured), or why there is none."""
     try:
         return reveal(key, secret)
@@ -41,3 +48,32 @@ def answered(answer: Response | Outcome, judge: Callable[[Response], Outcome]) -
     if outcome.verdict is Verdict.DELIVERED or not answer.excerpt:
         return outcome
     return replace(outcome, detail=f"{outcome.detail}: {answer.excerpt}")
+
+
+def link_in(body: bytes, member: str) -> str:
+    """Return a text at the top level of the JSON in ``body``, or nothing."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    value = found.get(member) if isinstance(found, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def link_of(url: str, secrets: Iterable[str]) -> str:
+    """Return where a receiver shows what it made of an event, as it may be kept: or nothing.
+
+    It comes from outside and is shown to people, so that it has to look like a link.
+    """
+    is_plain = url.startswith(("http://", "https://")) and all("!" <= char <= "~" for char in url)
+    return mask(url, secrets) if is_plain and len(url) <= LONGEST_LINK else ""
+
+
+def form(fields: Mapping[str, str]) -> bytes:
+    """Return ``fields`` as ``application/x-www-form-urlencoded``; what UTF-8 cannot hold becomes ``?``."""
+    return urlencode(fields, errors="replace").encode("ascii")
+
+
+def basic(username: str, password: str) -> str:
+    """Return the value of ``Authorization`` for a user name and a password (RFC 7617)."""
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()

@@ -48,6 +48,28 @@ OWN = {
         "token": {"file": "secret"},
         "api_url": url,
     },
+    "github_workflow": lambda url: {
+        "repository": "acme/deploy",
+        "workflow": "deploy.yml",
+        "ref": "main",
+        "inputs": {"model": "${model_name}"},
+        "token": {"file": "secret"},
+        "api_url": url,
+    },
+    "gitlab_pipeline": lambda url: {
+        "project": "acme/deploy",
+        "ref": "main",
+        "variables": {"MODEL": "${model_name}"},
+        "token": {"file": "secret"},
+        "url": url,
+    },
+    "jenkins_job": lambda url: {
+        "job": "ml/deploy",
+        "parameters": {"MODEL": "${model_name}"},
+        "username": {"file": "secret"},
+        "token": {"file": "secret"},
+        "url": url,
+    },
 }
 """What each kind of sink needs to deliver to a URL with the secret; every kind has to be here."""
 
@@ -177,12 +199,14 @@ def forbidden(_world):
 def header_that_no_request_takes(world):
     """A sink that does not look at what it puts into a header: the client has to."""
     world.patch.setattr(
-        "bridge.sinks.github_dispatch.with_header_secret", lambda _key, secret: f"{secret.read()}\n"
+        "bridge.sinks.github_api.with_header_secret", lambda _key, secret: f"{secret.read()}\n"
     )
     world.patch.setattr(
         "bridge.sinks.http.SIGNATURES",
         {name: Scheme(lambda secrets, *_: {"X-Key": f"{secrets[0]}\n"}) for name in SIGNATURES},
     )
+    world.patch.setattr("bridge.sinks.gitlab_pipeline.DELIVERY_ID_HEADER", f"X-{world.secret}\n")
+    world.patch.setattr("bridge.sinks.jenkins_job.basic", lambda user, token: f"{user} {token}\n")
     with answering(lambda _: Answer(204)) as found:
         yield found
 
@@ -194,6 +218,7 @@ def fault_in_rendering(world):
 
     world.patch.setattr("bridge.sinks.http.FORMATS", {"mlflow": Format(broken)})
     world.patch.setattr("bridge.sinks.github_dispatch.default_payload", broken)
+    world.patch.setattr("bridge.sinks.templates.context_of", broken)
     yield "http://127.0.0.1:1", {}
 
 

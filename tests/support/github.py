@@ -1,36 +1,170 @@
 """A stand-in for GitHub's REST API that enforces its documented limits."""
 
 import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import jwt
 
 from support.receiver import Answer, Got
 
-MAX_KEYS, MAX_CHARACTERS, MAX_EVENT_TYPE = 10, 65_535, 100
+MAX_CHARACTERS = 65_535
+
+SCHEMAS: Mapping[str, Mapping] = {
+    "repos/create-dispatch-event": {
+        "type": "object",
+        "required": ["event_type"],
+        "properties": {
+            "event_type": {"type": "string", "minLength": 1, "maxLength": 100},
+            "client_payload": {"type": "object", "maxProperties": 10},
+        },
+    },
+    "actions/create-workflow-dispatch": {
+        "type": "object",
+        "required": ["ref"],
+        "properties": {
+            "ref": {"type": "string"},
+            "inputs": {"type": "object", "maxProperties": 25},
+            "return_run_details": {"type": "boolean"},
+        },
+    },
+    "apps/create-installation-access-token": {
+        "type": "object",
+        "properties": {
+            "repositories": {"type": "array", "items": {"type": "string"}},
+            "permissions": {
+                "type": "object",
+                "properties": {
+                    "actions": {"type": "string", "enum": ["read", "write"]},
+                    "contents": {"type": "string", "enum": ["read", "write"]},
+                },
+            },
+        },
+    },
+}
+"""What these operations take, after GitHub's OpenAPI description (github/rest-api-description, version
+2022-11-28), in so far as the bridge uses it. Other members than these are refused."""
+
+_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool}
 
 
-def github(token: str, repository: str):
-    """Answer as ``POST /repos/{owner}/{repo}/dispatches`` does."""
+def unfit(value: object, schema: Mapping, where: str = "body") -> str:
+    """Return why ``value`` does not fit ``schema``, or nothing."""
+    return next(_faults(value, schema, where), "")
 
-    def answer(got: Got) -> Answer:
-        if got.headers.get("authorization") != f"Bearer {token}":
-            return Answer(401, body=b'{"message": "Bad credentials"}')
-        if got.path != f"/repos/{repository}/dispatches":
-            return Answer(404, body=b'{"message": "Not Found"}')
+
+def _faults(value: object, schema: Mapping, where: str) -> Iterator[str]:
+    if not isinstance(value, _TYPES[schema["type"]]):
+        yield f"{where} is no {schema['type']}"
+        return
+    if value not in schema.get("enum", [value]):
+        yield f"{where} is none of {schema['enum']}"
+    size = len(value) if isinstance(value, str | dict) else 0
+    if not schema.get("minLength", 0) <= size <= schema.get("maxLength", size):
+        yield f"{where} has a wrong length"
+    if size > schema.get("maxProperties", size):
+        yield f"No more than {schema['maxProperties']} properties are allowed in {where}"
+    for one in value if isinstance(value, list) else ():
+        yield from _faults(one, schema["items"], f"{where}[]")
+    if isinstance(value, dict) and "properties" in schema:
+        yield from _faulty_members(value, schema, where)
+
+
+def _faulty_members(value: Mapping, schema: Mapping, where: str) -> Iterator[str]:
+    yield from (f"{where} lacks {name}" for name in schema.get("required", ()) if name not in value)
+    for name, one in value.items():
+        if name in schema["properties"]:
+            yield from _faults(one, schema["properties"][name], f"{where}.{name}")
+        else:
+            yield f"{where}.{name} is not a permitted key"
+
+
+def says(status: int, message: str) -> Answer:
+    return Answer(status, body=json.dumps({"message": message}).encode())
+
+
+class Github:
+    """Answers as GitHub does: with a token that it knows, or those that it gave to an installation."""
+
+    def __init__(self, repository: str = "acme/deploy", token: str = "") -> None:
+        self.repository = repository
+        self.tokens = {token} if token else set()
+        self.workflow, self.refs, self.inputs = "deploy.yml", {"main"}, {"model", "version"}
+        self.app_id, self.installation, self.app_key = 123, 456, None
+        self.granted = {"contents": "write", "actions": "write"}
+        self.lasts_s, self.given, self.delay = 3_600, [], 0.0
+
+    def __call__(self, got: Got) -> Answer:
         if got.headers.get("accept") != "application/vnd.github+json" or "user-agent" not in got.headers:
-            return Answer(403, body=b'{"message": "Request forbidden by administrative rules"}')
-        problem = broken(got.body)
-        return Answer(422, body=json.dumps({"message": problem}).encode()) if problem else Answer(204)
+            return says(403, "Request forbidden by administrative rules")
+        path = got.path.removeprefix("/api/v3")
+        if path.startswith("/app/"):
+            return self.installation_token(got, path)
+        if got.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return says(401, "Bad credentials")
+        if path == f"/repos/{self.repository}/dispatches":
+            return self.dispatch(got)
+        if path == f"/repos/{self.repository}/actions/workflows/{self.workflow}/dispatches":
+            return self.run(got)
+        return says(404, "Not Found")
 
-    return answer
+    def dispatch(self, got: Got) -> Answer:
+        problem = unfit(got.body, SCHEMAS["repos/create-dispatch-event"])
+        if len(json.dumps(got.body.get("client_payload", {}))) >= MAX_CHARACTERS:
+            problem = "client_payload is too large"
+        return says(422, problem) if problem else Answer(204)
+
+    def run(self, got: Got) -> Answer:
+        problem = unfit(got.body, SCHEMAS["actions/create-workflow-dispatch"])
+        if problem:
+            return says(422, problem)
+        if got.body["ref"] not in self.refs:
+            return says(422, f"No ref found for: {got.body['ref']}")
+        unexpected = set(got.body.get("inputs", {})) - self.inputs
+        if unexpected:
+            return says(422, f"Unexpected inputs provided: {sorted(unexpected)}")
+        if not got.body.get("return_run_details"):
+            return Answer(204)
+        at = f"{self.repository}/actions/runs/77"
+        details = {
+            "workflow_run_id": 77,
+            "run_url": f"https://api.github.com/repos/{at}",
+            "html_url": f"https://github.com/{at}",
+        }
+        return Answer(200, body=json.dumps(details).encode())
+
+    def installation_token(self, got: Got, path: str) -> Answer:
+        time.sleep(self.delay)
+        try:
+            claims = jwt.decode(
+                got.headers["authorization"].removeprefix("Bearer "),
+                self.app_key,
+                algorithms=["RS256"],
+                issuer=str(self.app_id),
+                options={"verify_exp": False, "verify_iat": False},
+            )
+        except jwt.PyJWTError:
+            return says(401, "A JSON web token could not be decoded")
+        if claims["exp"] - claims["iat"] > 600:
+            return says(401, "'Expiration time' claim ('exp') is too far in the future")
+        if path != f"/app/installations/{self.installation}/access_tokens":
+            return says(404, "Not Found")
+        problem = unfit(got.body, SCHEMAS["apps/create-installation-access-token"])
+        if problem or set(got.body.get("permissions", {})) - set(self.granted):
+            return says(422, problem or "The permissions requested are not granted to this installation.")
+        token = f"ghs_{len(self.given):04}-installation"
+        self.given.append(token)
+        self.tokens.add(token)
+        expires = datetime.fromtimestamp(claims["iat"] + 60 + self.lasts_s, UTC)
+        document = {
+            "token": token,
+            "expires_at": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+            "permissions": self.granted,
+        }
+        return Answer(201, body=json.dumps(document).encode())
 
 
-def broken(body: dict) -> str:
-    if set(body) - {"event_type", "client_payload"} or "event_type" not in body:
-        return "Invalid request."
-    if not 1 <= len(body["event_type"]) <= MAX_EVENT_TYPE:
-        return "event_type is too long"
-    payload = body.get("client_payload", {})
-    if len(payload) > MAX_KEYS:
-        return "No more than 10 properties are allowed"
-    if len(json.dumps(payload)) >= MAX_CHARACTERS:
-        return "client_payload is too large"
-    return ""
+def github(token: str, repository: str) -> Github:
+    """Answer as GitHub does to ``token``, for ``repository``."""
+    return Github(repository, token)

@@ -79,6 +79,20 @@ def test_an_entry_is_shown_with_every_attempt(outbox) -> None:
     assert (document["event"]["model_name"], document["sent_as"]) == ("fraud", "")
 
 
+def test_the_link_to_what_was_started_is_shown(outbox) -> None:
+    (entry,) = [one for one in outbox.entries() if one.id == 4]
+    done = replace(entry, status=Status.DELIVERED, attempts=1, reason="ok", link="https://ci/runs/7")
+    outbox.settle([done])
+
+    shown = outbox.run("outbox", "show", "4")
+
+    assert "link         https://ci/runs/7" in shown.out
+    assert (
+        json.loads(outbox.run("outbox", "show", "4", "--output", "json").out)["link"] == "https://ci/runs/7"
+    )
+    assert "link" not in outbox.run("outbox", "show", "1").out
+
+
 @pytest.mark.parametrize("verb", ["show", "redrive", "drop"])
 def test_an_entry_that_there_is_not_is_told(outbox, verb) -> None:
     done = outbox.run("outbox", verb, "99")

@@ -26,6 +26,15 @@ def test_a_delivered_entry_is_done() -> None:
     assert (settled.first_attempt_at, settled.last_attempt_at) == (9_995, 10_000)
 
 
+def test_where_the_receiver_shows_what_it_made_of_an_event_is_kept() -> None:
+    settled = after(delivered(200, "https://ci/runs/7"))
+
+    assert settled.link == "https://ci/runs/7"
+    assert Entry.from_document(settled.to_document()) == settled
+    assert "link" not in after(delivered(204)).to_document()
+    assert len(after(delivered(200, "https://ci/" + "x" * 1_000)).link) == 500
+
+
 def test_a_rejected_entry_is_dead_at_once() -> None:
     settled = after(rejected(Reason.REFUSED, "HTTP 400", 400))
 

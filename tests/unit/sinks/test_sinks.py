@@ -7,14 +7,12 @@ import ssl
 import time
 
 import pytest
-from support.github import github
 from support.receiver import Answer, RawReceiver, Receiver, free_port
 from support.values import transition
 
 from bridge.delivery.outcome import Reason, Verdict
 from bridge.sinks.base import Delivery, Request, Response
 from bridge.sinks.client import Client
-from bridge.sinks.github_dispatch import broken_limit, judge
 from bridge.sinks.kinds import KINDS, SETTINGS
 
 NOW = 1_700_000_000_500
@@ -43,6 +41,28 @@ def settings_of(kind: str, url: str, **more):
             "event_type": "model_promoted",
             "token": {"env": "SINK_SECRET"},
             "api_url": url,
+        },
+        "github_workflow": {
+            "repository": "acme/deploy",
+            "workflow": "deploy.yml",
+            "ref": "main",
+            "inputs": {"model": "${model_name}", "version": "${model_version}"},
+            "token": {"env": "SINK_SECRET"},
+            "api_url": url,
+        },
+        "gitlab_pipeline": {
+            "url": url,
+            "project": "acme/deploy",
+            "ref": "main",
+            "token": {"env": "SINK_SECRET"},
+            "variables": {"MODEL": "${model_name}", "VERSION": "${model_version}"},
+        },
+        "jenkins_job": {
+            "url": url,
+            "job": "ml/deploy",
+            "username": "bridge",
+            "token": {"env": "SINK_SECRET"},
+            "parameters": {"MODEL": "${model_name}", "VERSION": "${model_version}"},
         },
     }
     return SETTINGS[kind].model_validate({**common, **own[kind], **more})
@@ -202,89 +222,6 @@ async def test_without_a_secret_nothing_is_signed(receiver) -> None:
     await attempt("http", receiver.url, secret=None)
 
     assert "x-mlflow-signature" not in receiver.got[0].headers
-
-
-async def test_a_dispatch_is_what_github_takes(receiver) -> None:
-    receiver.answer = github(SECRET, "acme/deploy")
-
-    outcome = await attempt("github_dispatch", receiver.url)
-
-    (got,) = receiver.got
-    assert outcome.verdict is Verdict.DELIVERED
-    assert got.body == {
-        "event_type": "model_promoted",
-        "client_payload": {
-            "event": "MODEL_VERSION_TRANSITIONED_STAGE",
-            "timestamp": 1_000,
-            "model_name": "m",
-            "model_version": "1",
-            "to_stage": "Production",
-            "from_stage": "Staging",
-            "user_id": None,
-            "delivery_id": "event-1",
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    ("token", "repository", "mend"),
-    [("wrong", "acme/deploy", "the token is refused"), (SECRET, "acme/other", "no such repository")],
-)
-async def test_what_github_refuses_is_explained(token, repository, mend, receiver) -> None:
-    receiver.answer = github(token, repository)
-
-    outcome = await attempt("github_dispatch", receiver.url)
-
-    assert outcome.reason is Reason.MISCONFIGURED
-    assert mend in outcome.detail
-
-
-async def test_a_payload_beyond_github_limits_is_not_sent(receiver) -> None:
-    big = transition(changed={"description": "x" * 70_000})
-
-    outcome = await attempt("github_dispatch", receiver.url, Delivery(big, "X", NOW))
-
-    assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.REJECTED, Reason.LIMIT, [])
-    assert "10" in broken_limit({str(n): n for n in range(11)})
-
-
-@pytest.mark.parametrize("token", ["two\nlines", "n\N{LATIN SMALL LETTER O WITH DIAERESIS}n-ascii"])
-async def test_a_token_that_no_header_takes_is_said_to_be_that_without_showing_it(
-    token, receiver, monkeypatch
-) -> None:
-    monkeypatch.setenv("SINK_SECRET", token)
-
-    outcome = await attempt("github_dispatch", receiver.url)
-
-    assert outcome.reason is Reason.SECRET
-    assert token not in outcome.detail
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "wait"),
-    [
-        (403, {"retry-after": "30"}, 30_000),
-        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW // 1000 + 90)}, 89_500),
-        (429, {"x-ratelimit-remaining": "0"}, 60_000),
-        (429, {}, 60_000),
-    ],
-)
-def test_github_rate_limits_wait_as_it_asks(status, headers, wait) -> None:
-    outcome = judge(Response(status, headers, ""), NOW)
-
-    assert (outcome.reason, outcome.retry_after_ms) == (Reason.RATE_LIMITED, wait)
-
-
-def test_a_secondary_limit_is_known_by_its_message() -> None:
-    answer = Response(403, {}, "You have exceeded a secondary rate limit")
-
-    assert judge(answer, NOW).retry_after_ms == 60_000
-
-
-def test_a_403_without_any_limit_is_a_missing_permission() -> None:
-    outcome = judge(Response(403, {"x-ratelimit-remaining": "4999"}, ""), NOW)
-
-    assert "Contents: write" in outcome.detail
 
 
 @every_kind

@@ -1,0 +1,140 @@
+"""What the GitHub sinks share: where the API is, who asks, what its answers mean, and its pace.
+
+GitHub, *Best practices for using the REST API* and *Rate limits for the REST API*: one request
+at a time, writing ones at least a second apart and no more than 80 a minute. Secondary limits
+come as 403 or 429.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_validator
+
+from bridge import __version__
+from bridge.config import HttpUrl, Model, Secret, SinkSettings
+from bridge.delivery.answers import interpret, retry_after_ms
+from bridge.delivery.outcome import Outcome, Reason, rejected, retryable
+from bridge.sinks.base import Response
+from bridge.sinks.shared import origin
+
+_SECONDARY_WAIT_MS = 60_000
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+
+
+def _repository(name: str) -> str:
+    if not _REPOSITORY.fullmatch(name) or name.endswith(("/.", "/..")):
+        msg = 'must be an owner and a repository, such as "acme/deploy"'
+        raise ValueError(msg)
+    return name
+
+
+class GithubApp(Model):
+    """A GitHub App, installed where the repository is: it signs in with its private key."""
+
+    id: StrictInt = Field(ge=1)
+    installation: StrictInt = Field(ge=1)
+    private_key: Secret
+
+
+class GithubSettings(SinkSettings):
+    """The keys of every GitHub sink."""
+
+    repository: Annotated[str, AfterValidator(_repository)]
+    api_url: HttpUrl = "https://api.github.com"
+    app: GithubApp | None = None
+    token: Secret | None = Field(default=None, validate_default=True)
+
+    @field_validator("token")
+    @classmethod
+    def _one_identity(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:
+        if "app" not in info.data:  # it is at fault itself
+            return value
+        if value is None and info.data["app"] is None:
+            msg = (
+                'is missing: give token = { env = "NAME" }, or app = { id = …, installation = …, '
+                "private_key = { file = … } }"
+            )
+            raise ValueError(msg)
+        if value is not None and info.data["app"] is not None:
+            msg = "give token or app, not both"
+            raise ValueError(msg)
+        return value
+
+    def at(self, path: str) -> str:
+        """Return the URL of ``path`` of the API."""
+        return f"{self.api_url.rstrip('/')}{path}"
+
+    def origin(self) -> str:
+        """Return the API's origin and the repository."""
+        return f"{origin(self.api_url)} {self.repository}"
+
+    @classmethod
+    def default_rate_ms(cls) -> int:
+        """Return the least distance that GitHub asks for, in ms: ``rate = "60/m"``."""
+        return 1_000
+
+    @classmethod
+    def default_concurrency(cls) -> int:
+        """Return that GitHub asks for one request at a time."""
+        return 1
+
+
+def headers(token: str) -> dict[str, str]:
+    """Return the headers of every request to GitHub."""
+    return {
+        "Accept": "application/vnd.github+json",
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "User-Agent": f"mlflow-bridge/{__version__}",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+
+
+def mends(permission: str, nowhere: str, *, by_app: bool) -> Mapping[int, str]:
+    """Return what to say for 401, 403 and 404.
+
+    Args:
+        permission: what the endpoint asks for, such as ``Contents: write``.
+        nowhere: what a 404 can mean.
+        by_app: whether the token is one of a GitHub App.
+    """
+    who = "the GitHub App" if by_app else "a fine-grained token"
+    return {
+        401: "the token is refused: it is wrong, expired or revoked",
+        403: f"the token lacks a permission: {who} needs {permission}",
+        404: f"{nowhere}, or the token cannot see it: check the names, api_url and the token's access",
+    }
+
+
+def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
+    """Return what GitHub's answer means, in the words that ``said`` has for its status.
+
+    GitHub's rate limits come as 403 as well as 429.
+    """
+    if answer.status in {403, 429}:
+        wait = rate_limit_ms(answer, now_ms)
+        if wait is not None:
+            detail = f"HTTP {answer.status}: GitHub's rate limit"
+            return retryable(Reason.RATE_LIMITED, detail, answer.status, wait)
+    outcome = interpret(answer.status, answer.headers, now_ms)
+    if answer.status not in said:
+        return outcome
+    detail = f"HTTP {answer.status}: {said[answer.status]}"
+    if outcome.reason is Reason.REFUSED:
+        return rejected(Reason.REFUSED, detail, answer.status)
+    return retryable(Reason.MISCONFIGURED, detail, answer.status)
+
+
+def rate_limit_ms(answer: Response, now_ms: int) -> int | None:
+    """Return how long GitHub asks to wait, in ms, or None where no rate limit is the reason."""
+    wait = retry_after_ms(answer.headers, now_ms)
+    if wait is not None:
+        return wait
+    if answer.headers.get("x-ratelimit-remaining") == "0":
+        reset = answer.headers.get("x-ratelimit-reset", "")
+        if reset.isascii() and reset.isdigit():
+            return min(max(int(reset[:12]) * 1000 - now_ms, 1_000), 3_600_000)
+        return _SECONDARY_WAIT_MS
+    limited = answer.status == 429 or "secondary rate limit" in answer.excerpt.lower()
+    return _SECONDARY_WAIT_MS if limited else None

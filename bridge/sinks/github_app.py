@@ -1,0 +1,172 @@
+"""Installation tokens of a GitHub App: asked for with the App's key, and kept while they last.
+
+GitHub REST API, *Generating a JSON Web Token (JWT) for a GitHub App* (RS256; ``iat`` a minute
+ago, for clocks that differ; ``exp`` at most ten minutes ahead) and *Create an installation
+access token for an app*: ``POST /app/installations/{id}/access_tokens``; 201 with a ``token``
+that lasts an hour. It is asked for the one repository and the one permission that are needed.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from bridge.config import reveal
+from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
+from bridge.errors import SecretUnavailable
+from bridge.sinks.base import Request, Response, Transport
+from bridge.sinks.github import GithubApp, GithubSettings, headers, judge
+from bridge.sinks.shared import answered
+
+_EARLY_MS = 300_000
+"""A token is not used in its last five minutes: it should outlast the request."""
+
+_LONGEST_MS = 3_600_000
+_LEEWAY_S = 60
+_JWT_LASTS_S = 540
+_ANSWER_BYTES = 262_144
+_IN_A_DRY_RUN = "installation-token"
+
+
+class Kept:
+    """A token, and until when it may be used (ms since the epoch)."""
+
+    __slots__ = ("token", "until")
+
+    def __init__(self, token: str, until: int) -> None:
+        """Keep ``token``."""
+        self.token = token
+        self.until = until
+
+
+class InstallationTokens:
+    """The tokens of one installation. Deliveries that need one at the same time share a request."""
+
+    def __init__(
+        self, settings: GithubSettings, app: GithubApp, permission: str, transport: Transport, timeout_ms: int
+    ) -> None:
+        """Ask for tokens with ``permission`` (``contents``, say) to write, as ``app``."""
+        self._settings = settings
+        self._app = app
+        self._permission = permission
+        self._transport = transport
+        self._timeout_ms = timeout_ms
+        self._kept: Kept | None = None
+        self._asking: asyncio.Future[str | Outcome] | None = None
+
+    async def token(self, now_ms: int, refused: str = "") -> str | Outcome:
+        """Return a token other than the one that was ``refused``, or the outcome of getting none."""
+        kept = self._kept
+        if kept is not None and kept.token != refused and now_ms < kept.until:
+            return kept.token
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask(now_ms))
+        return await asyncio.shield(self._asking)  # who gives up must not end it for the others
+
+    async def _ask(self, now_ms: int) -> str | Outcome:
+        request = self._request(now_ms)
+        if isinstance(request, Outcome):
+            return request
+        answer = await self._transport.post(request)
+        if isinstance(answer, Outcome):
+            return _IN_A_DRY_RUN if answer.verdict is Verdict.DELIVERED else answer
+        if 200 <= answer.status < 300:
+            return self._keep(answer, now_ms)
+        return answered(answer, lambda got: self._refusal(got, now_ms))
+
+    def _request(self, now_ms: int) -> Request | Outcome:
+        key = f"sinks.{self._settings.name}.app.private_key"
+        try:
+            private = _as_pem(reveal(key, self._app.private_key))
+        except SecretUnavailable as error:
+            return retryable(Reason.SECRET, str(error))
+        signed = app_jwt(self._app.id, private, now_ms // 1000)
+        if signed is None:
+            detail = (
+                f"{key}: {self._app.private_key}: holds no usable RSA private key in PEM, without a password"
+            )
+            return retryable(Reason.SECRET, detail)
+        asked = {
+            "repositories": [self._settings.repository.partition("/")[2]],
+            "permissions": {self._permission: "write"},
+        }
+        return Request(
+            url=self._settings.at(f"/app/installations/{self._app.installation}/access_tokens"),
+            headers=headers(signed),
+            body=json.dumps(asked).encode(),
+            timeout_ms=self._timeout_ms,
+            secrets=(signed, private),
+            is_confidential=True,
+            reads=_ANSWER_BYTES,
+        )
+
+    def _keep(self, answer: Response, now_ms: int) -> str | Outcome:
+        kept = kept_of(answer.body, now_ms)
+        if kept is None:
+            detail = f"HTTP {answer.status}: no installation token: the answer is not GitHub's: check api_url"
+            return retryable(Reason.MISCONFIGURED, detail, answer.status)
+        self._kept = kept
+        return kept.token
+
+    def _refusal(self, answer: Response, now_ms: int) -> Outcome:
+        """Say why there is no token. None of it is the event's fault, so that it is never rejected."""
+        outcome = judge(answer, now_ms, self._mends())
+        if outcome.verdict is not Verdict.REJECTED:
+            return outcome
+        why = self._mends().get(422) if answer.status == 422 else None
+        detail = f"HTTP {answer.status}: {why or 'the GitHub App gets no installation token'}"
+        return retryable(Reason.MISCONFIGURED, detail, answer.status)
+
+    def _mends(self) -> Mapping[int, str]:
+        app, wanted = self._app, f"{self._permission.capitalize()}: write"
+        return {
+            401: (
+                f"the GitHub App is refused: private_key is not a key of app id {app.id}, or this machine's "
+                "clock is minutes off"
+            ),
+            403: f"the installation {app.installation} is suspended, or may not be used from here",
+            404: f"the GitHub App {app.id} has no installation {app.installation}: check app and api_url",
+            422: (
+                f"the installation {app.installation} has no access to {self._settings.repository}, or was not "
+                f"granted {wanted}: an owner has to accept it"
+            ),
+        }
+
+
+def app_jwt(app_id: int, private_key: str, now_s: int) -> str | None:
+    """Return the token by which the App signs in, or None where the key cannot sign.
+
+    Args:
+        app_id: the App's id.
+        private_key: RSA, in PEM.
+        now_s: seconds since the epoch.
+    """
+    import jwt  # noqa: PLC0415 - brings in cryptography: most configurations need none
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
+    claims = {"iat": now_s - _LEEWAY_S, "exp": now_s + _JWT_LASTS_S, "iss": str(app_id)}
+    try:
+        return jwt.encode(claims, private_key, algorithm="RS256")
+    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, AttributeError):
+        return None
+
+
+def kept_of(body: bytes, now_ms: int) -> Kept | None:
+    """Return the token in GitHub's answer, or None where there is none.
+
+    However far ahead ``expires_at`` is by our clock, a token is kept for an hour at most.
+    """
+    try:
+        found = json.loads(body)
+        token, expires = found["token"], datetime.fromisoformat(found["expires_at"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    if not isinstance(token, str) or not token or not all("!" <= char <= "~" for char in token):
+        return None
+    lasts_ms = int(expires.timestamp() * 1000) - now_ms
+    return Kept(token, now_ms + min(lasts_ms, _LONGEST_MS) - _EARLY_MS)
+
+
+def _as_pem(text: str) -> str:
+    r"""Return a key as lines: environments often hold it in one, with ``\n`` for the breaks."""
+    return text if "\n" in text else text.replace("\\n", "\n")

@@ -1,0 +1,94 @@
+"""The ``github_workflow`` sink: starts one GitHub workflow, and keeps where its run is.
+
+GitHub REST API, *Create a workflow dispatch event*: ``POST
+/repos/{owner}/{repo}/actions/workflows/{file or id}/dispatches`` with ``ref``, at most 25
+``inputs``, and ``return_run_details``, which has it answer 200 with the run instead of 204.
+GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected
+from bridge.events.formats import encode
+from bridge.sinks.base import Delivery, Response, Transport
+from bridge.sinks.fields import Texts
+from bridge.sinks.github import GithubSettings, judge, mends
+from bridge.sinks.github_api import GithubApi
+from bridge.sinks.shared import link_in, link_of
+from bridge.sinks.templates import TemplateTable
+
+MAX_INPUTS = 25
+MAX_INPUT_CHARACTERS = 65_535
+_WORKFLOW = re.compile(r"[0-9]+|[\w.-]+\.ya?ml", re.ASCII)
+_UNPROCESSABLE = (
+    "the workflow does not take this: it has no workflow_dispatch trigger, does not declare an input or requires "
+    "another one, or there is no such ref; mend the workflow or the sink, then run 'mlflow-bridge outbox redrive'"
+)
+
+
+def _workflow(name: str) -> str:
+    if not _WORKFLOW.fullmatch(name):
+        msg = 'must be the name of a file in .github/workflows, such as "deploy.yml", or the id of a workflow'
+        raise ValueError(msg)
+    return name
+
+
+def _few(inputs: dict[str, object]) -> dict[str, object]:
+    if len(inputs) > MAX_INPUTS:
+        msg = f"are {len(inputs)}: GitHub takes {MAX_INPUTS}"
+        raise ValueError(msg)
+    return inputs
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+class GithubWorkflowSettings(GithubSettings):
+    """``type = "github_workflow"``."""
+
+    type: Literal["github_workflow"]
+    workflow: Annotated[str, AfterValidator(_workflow), BeforeValidator(_number_as_text)]
+    ref: Annotated[str, Field(min_length=1, max_length=255)]
+    inputs: Annotated[TemplateTable, AfterValidator(_few)] = Field(default_factory=dict)
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the templates of the inputs."""
+        return {"inputs": self.inputs}
+
+
+class GithubWorkflowSink:
+    """`bridge.sinks.base.Sink` for `GithubWorkflowSettings`."""
+
+    def __init__(self, settings: GithubWorkflowSettings, transport: Transport, timeout_ms: int) -> None:
+        """Wire the sink."""
+        self._settings = settings
+        self._inputs = Texts("inputs", settings.inputs)
+        self._api = GithubApi(settings, "actions", transport, timeout_ms)
+        nowhere = "no such repository or workflow"
+        said = mends("Actions: write", nowhere, by_app=settings.app is not None)
+        self._mends = {**said, 422: _UNPROCESSABLE}
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Start the workflow once, if the inputs keep GitHub's limits."""
+        settings = self._settings
+        inputs = self._inputs.of(delivery, settings.name)
+        if isinstance(inputs, Outcome):
+            return inputs
+        size = len(encode(inputs))
+        if size > MAX_INPUT_CHARACTERS:
+            return rejected(
+                Reason.LIMIT, f"inputs have {size} characters, GitHub takes {MAX_INPUT_CHARACTERS}"
+            )
+        body = encode({"ref": settings.ref, "inputs": inputs, "return_run_details": True})
+        path = f"/repos/{settings.repository}/actions/workflows/{settings.workflow}/dispatches"
+        return await self._api.post(path, body, delivery, self._judge)
+
+    def _judge(self, answer: Response, token: str, now_ms: int) -> Outcome:
+        outcome = judge(answer, now_ms, self._mends)
+        if outcome.verdict is not Verdict.DELIVERED:
+            return outcome
+        return delivered(answer.status, link_of(link_in(answer.body, "html_url"), (token,)))

@@ -1,0 +1,140 @@
+"""The ``gitlab_pipeline`` sink: starts a pipeline with a trigger token, and keeps where it is.
+
+GitLab, *Pipeline triggers API*: ``POST /api/v4/projects/{id or path}/trigger/pipeline`` as a
+form of ``token``, ``ref`` and ``variables[NAME]``; 201 with the pipeline, ``web_url`` in it.
+GitLab creates about 25 pipelines a minute for a project, and says so with a 400 or a 429.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from bridge.config import HttpUrl, Secret, SinkSettings
+from bridge.delivery.answers import interpret
+from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
+from bridge.events.signatures import DELIVERY_ID_HEADER
+from bridge.sinks.base import Delivery, Request, Response, Transport
+from bridge.sinks.fields import Texts
+from bridge.sinks.shared import answered, form, link_in, link_of, origin, with_secret
+from bridge.sinks.templates import TemplateTable
+
+_PROJECT = re.compile(r"[0-9]+|[\w.-]+(/[\w.-]+)+", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z0-9_]{1,255}")
+_THROTTLED = "too many pipelines created"
+_THROTTLED_MS = 60_000
+_ANSWER_BYTES = 65_536
+_MENDS = {
+    401: "GitLab refuses the token: it must be a pipeline trigger token of this project",
+    403: "the owner of the trigger token may not run pipelines for this ref (a protected branch, say)",
+    404: (
+        "no such project, or the token is none of its pipeline trigger tokens (an access token will not do): "
+        "check url, project and token"
+    ),
+}
+_BAD_REQUEST = (
+    "GitLab makes no pipeline of this: there is no such ref, its .gitlab-ci.yml is wrong, or its rules run "
+    "nothing for triggers; mend that, then run 'mlflow-bridge outbox redrive'"
+)
+
+
+def _project(name: str) -> str:
+    if not _PROJECT.fullmatch(name):
+        msg = 'must be the path of a project, such as "acme/deploy", or its id'
+        raise ValueError(msg)
+    return name
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _named(variables: dict[str, object]) -> dict[str, object]:
+    for name in variables:
+        if not _VARIABLE.fullmatch(name):
+            msg = f"{name!r} cannot be the name of a variable: letters, digits and underscores can"
+            raise ValueError(msg)
+    return variables
+
+
+class GitlabPipelineSettings(SinkSettings):
+    """``type = "gitlab_pipeline"``."""
+
+    type: Literal["gitlab_pipeline"]
+    project: Annotated[str, AfterValidator(_project), BeforeValidator(_number_as_text)]
+    ref: Annotated[str, Field(min_length=1, max_length=255)]
+    token: Secret
+    variables: Annotated[TemplateTable, AfterValidator(_named)] = Field(default_factory=dict)
+    url: HttpUrl = "https://gitlab.com"
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the templates of the variables."""
+        return {"variables": self.variables}
+
+    @property
+    def endpoint(self) -> str:
+        """Where pipelines are asked for."""
+        return f"{self.url.rstrip('/')}/api/v4/projects/{quote(self.project, safe='')}/trigger/pipeline"
+
+    def origin(self) -> str:
+        """Return GitLab's origin and the project."""
+        return f"{origin(self.url)} {self.project}"
+
+    @classmethod
+    def default_rate_ms(cls) -> int:
+        """Return the distance, in ms, at which GitLab's limit is kept: ``rate = "25/m"``."""
+        return 2_400
+
+
+class GitlabPipelineSink:
+    """`bridge.sinks.base.Sink` for `GitlabPipelineSettings`."""
+
+    def __init__(self, settings: GitlabPipelineSettings, transport: Transport, timeout_ms: int) -> None:
+        """Wire the sink."""
+        self._settings = settings
+        self._variables = Texts("variables", settings.variables)
+        self._transport = transport
+        self._timeout_ms = timeout_ms
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Start the pipeline once."""
+        settings = self._settings
+        variables = self._variables.of(delivery, settings.name)
+        if isinstance(variables, Outcome):
+            return variables
+        token = with_secret(f"sinks.{settings.name}.token", settings.token)
+        if isinstance(token, Outcome):
+            return token
+        answer = await self._transport.post(self._request(delivery, token, variables))
+        return answered(answer, lambda got: judge(got, delivery.now_ms, token))
+
+    def _request(self, delivery: Delivery, token: str, variables: dict[str, str]) -> Request:
+        named = {f"variables[{name}]": value for name, value in variables.items()}
+        return Request(
+            url=self._settings.endpoint,
+            headers={
+                "Content-Type": "application/x-www-form-urlencoded",
+                DELIVERY_ID_HEADER: delivery.event.id,
+            },
+            body=form({"token": token, "ref": self._settings.ref, **named}),
+            timeout_ms=self._timeout_ms,
+            secrets=(token,),
+            reads=_ANSWER_BYTES,
+        )
+
+
+def judge(answer: Response, now_ms: int, token: str) -> Outcome:
+    """Return what GitLab's answer means; its limit on pipelines can come as a 400."""
+    outcome = interpret(answer.status, answer.headers, now_ms)
+    if outcome.verdict is Verdict.DELIVERED:
+        return delivered(answer.status, link_of(link_in(answer.body, "web_url"), (token,)))
+    if answer.status == 400:
+        if _THROTTLED in answer.excerpt.lower():
+            detail = "HTTP 400: GitLab's limit on pipelines a minute"
+            return retryable(Reason.RATE_LIMITED, detail, answer.status, _THROTTLED_MS)
+        return rejected(Reason.REFUSED, f"HTTP 400: {_BAD_REQUEST}", answer.status)
+    if answer.status in _MENDS:
+        detail = f"HTTP {answer.status}: {_MENDS[answer.status]}"
+        return retryable(Reason.MISCONFIGURED, detail, answer.status, outcome.retry_after_ms)
+    return outcome

@@ -1,0 +1,260 @@
+"""GitHub with a token: dispatches, workflows, and what it refuses."""
+
+import pytest
+from pydantic import ValidationError
+from support.github import SCHEMAS, Github, unfit
+from support.receiver import Answer, Receiver
+from support.sinks import DELIVERY, NOW, attempt, settings_of
+from support.values import transition
+
+from bridge.app import _terms
+from bridge.config import DeliverySettings
+from bridge.delivery.outcome import Reason, Verdict
+from bridge.sinks.base import Delivery, Response
+from bridge.sinks.github import judge, mends
+from bridge.sinks.github_dispatch import broken_limit
+
+SECRET = "s3cret-Token/+="
+TOKEN = {"token": {"env": "SINK_SECRET"}}
+DISPATCH = {"repository": "acme/deploy", "event_type": "model_promoted", **TOKEN}
+WORKFLOW = {
+    "repository": "acme/deploy",
+    "workflow": "deploy.yml",
+    "ref": "main",
+    "inputs": {"model": "${model_name}", "version": "v${model_version}"},
+    **TOKEN,
+}
+SAID = mends("Contents: write", "no such repository", by_app=False)
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch) -> None:
+    monkeypatch.setenv("SINK_SECRET", SECRET)
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver(Github(token=SECRET))
+    yield receiver
+    receiver.stop()
+
+
+async def dispatch(receiver, delivery: Delivery = DELIVERY, **more):
+    return await attempt("github_dispatch", delivery, **DISPATCH, api_url=receiver.url, **more)
+
+
+async def run(receiver, delivery: Delivery = DELIVERY, **more):
+    return await attempt("github_workflow", delivery, **{**WORKFLOW, "api_url": receiver.url, **more})
+
+
+async def test_a_dispatch_is_what_github_takes(receiver) -> None:
+    outcome = await dispatch(receiver)
+
+    (got,) = receiver.got
+    assert outcome.verdict is Verdict.DELIVERED
+    assert not unfit(got.body, SCHEMAS["repos/create-dispatch-event"])
+    assert got.body == {
+        "event_type": "model_promoted",
+        "client_payload": {
+            "event": "MODEL_VERSION_TRANSITIONED_STAGE",
+            "timestamp": 1_000,
+            "model_name": "fraud",
+            "model_version": "1",
+            "to_stage": "Production",
+            "from_stage": "Staging",
+            "user_id": None,
+            "delivery_id": "event-1",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("token", "repository", "mend"),
+    [("wrong", "acme/deploy", "the token is refused"), (SECRET, "acme/other", "no such repository")],
+)
+async def test_what_github_refuses_is_explained(token, repository, mend, receiver) -> None:
+    receiver.answer = Github(repository, token)
+
+    outcome = await dispatch(receiver)
+
+    assert outcome.reason is Reason.MISCONFIGURED
+    assert mend in outcome.detail
+
+
+async def test_a_payload_beyond_github_limits_is_not_sent(receiver) -> None:
+    big = transition(changed={"description": "x" * 70_000})
+
+    outcome = await dispatch(receiver, Delivery(big, "X", NOW))
+
+    assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.REJECTED, Reason.LIMIT, [])
+    assert "10" in broken_limit({str(n): n for n in range(11)})
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "n\N{LATIN SMALL LETTER O WITH DIAERESIS}n-ascii"])
+async def test_a_token_that_no_header_takes_is_said_to_be_that_without_showing_it(
+    token, receiver, monkeypatch
+) -> None:
+    monkeypatch.setenv("SINK_SECRET", token)
+
+    outcome = await dispatch(receiver)
+
+    assert outcome.reason is Reason.SECRET
+    assert token not in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (403, {"retry-after": "30"}, 30_000),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW // 1000 + 90)}, 89_500),
+        (429, {"x-ratelimit-remaining": "0"}, 60_000),
+        (429, {}, 60_000),
+    ],
+)
+def test_github_rate_limits_wait_as_it_asks(status, headers, wait) -> None:
+    outcome = judge(Response(status, headers, ""), NOW, SAID)
+
+    assert (outcome.reason, outcome.retry_after_ms) == (Reason.RATE_LIMITED, wait)
+
+
+def test_a_secondary_limit_is_known_by_its_message() -> None:
+    answer = Response(403, {}, "You have exceeded a secondary rate limit")
+
+    assert judge(answer, NOW, SAID).retry_after_ms == 60_000
+
+
+def test_a_403_without_any_limit_is_a_missing_permission() -> None:
+    outcome = judge(Response(403, {"x-ratelimit-remaining": "4999"}, ""), NOW, SAID)
+
+    assert "a fine-grained token needs Contents: write" in outcome.detail
+
+
+async def test_a_run_is_started_as_github_documents_it_and_its_link_is_kept(receiver) -> None:
+    outcome = await run(receiver)
+
+    (got,) = receiver.got
+    assert not unfit(got.body, SCHEMAS["actions/create-workflow-dispatch"])
+    assert got.path == "/repos/acme/deploy/actions/workflows/deploy.yml/dispatches"
+    assert got.body == {
+        "ref": "main",
+        "inputs": {"model": "fraud", "version": "v1"},
+        "return_run_details": True,
+    }
+    assert (outcome.verdict, outcome.status) == (Verdict.DELIVERED, 200)
+    assert outcome.link == "https://github.com/acme/deploy/actions/runs/77"
+
+
+async def test_inputs_are_texts_whatever_their_shape_yields(receiver) -> None:
+    receiver.answer.inputs = {"n", "yes", "nothing", "list"}
+    shapes = {"n": "${timestamp}", "yes": True, "nothing": "${user_id}", "list": "${[to_stage, from_stage]}"}
+
+    outcome = await run(receiver, inputs=shapes)
+
+    assert outcome.verdict is Verdict.DELIVERED
+    assert receiver.got[0].body["inputs"] == {
+        "n": "1000",
+        "yes": "true",
+        "nothing": "",
+        "list": '["Production","Staging"]',
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"html_url": 7}',
+        b'{"html_url": "javascript:alert(1)"}',
+        b'{"html_url": "https://x\\ny"}',
+        b"[" * 9_000,
+        b'{"html_url": "https://x/' + b"y" * 600 + b'"}',
+    ],
+    ids=["empty", "list", "number", "script", "two lines", "deep", "long"],
+)
+async def test_an_answer_without_a_usable_link_is_a_delivery_nonetheless(body, receiver) -> None:
+    receiver.answer = Answer(200, body=body)
+
+    outcome = await run(receiver)
+
+    assert (outcome.verdict, outcome.link) == (Verdict.DELIVERED, "")
+
+
+async def test_a_link_shows_no_secret(receiver) -> None:
+    receiver.answer = Answer(200, body=f'{{"html_url": "https://x/{SECRET}"}}'.encode())
+
+    assert (await run(receiver)).link == "https://x/***"
+
+
+@pytest.mark.parametrize("change", [{"ref": "gone"}, {"inputs": {"undeclared": "x"}}])
+async def test_what_a_workflow_does_not_take_is_dead_at_once_and_says_what_to_mend(change, receiver) -> None:
+    outcome = await run(receiver, **change)
+
+    assert (outcome.verdict, outcome.reason, outcome.status) == (Verdict.REJECTED, Reason.REFUSED, 422)
+    for named in ("workflow_dispatch", "input", "ref", "redrive"):
+        assert named in outcome.detail
+
+
+async def test_each_endpoint_names_the_permission_that_it_needs(receiver) -> None:
+    receiver.answer = Answer(403)
+
+    assert "Contents: write" in (await dispatch(receiver)).detail
+    assert "Actions: write" in (await run(receiver)).detail
+
+
+async def test_inputs_beyond_github_limits_are_not_sent(receiver) -> None:
+    long = transition(model="m" * 70_000)
+
+    outcome = await run(receiver, Delivery(long, "X", NOW))
+
+    assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.REJECTED, Reason.LIMIT, [])
+
+
+async def test_an_expression_without_a_value_is_a_fault_of_the_configuration(receiver) -> None:
+    odd = Delivery(transition(changed={}), "X", NOW)
+
+    outcome = await run(receiver, odd, inputs={"model": "${join(',', [to_stage])}"})
+
+    assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.RETRYABLE, Reason.MISCONFIGURED, [])
+    assert outcome.detail.startswith("sinks.ci.inputs: model")
+
+
+async def test_github_enterprise_is_asked_below_its_own_path(receiver) -> None:
+    outcome = await run(receiver, api_url=f"{receiver.url}/api/v3/", workflow=42)
+
+    assert outcome.status == 404
+    assert receiver.got[0].path == "/api/v3/repos/acme/deploy/actions/workflows/42/dispatches"
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"workflow": ".github/workflows/deploy.yml"}, "workflow"),
+        ({"workflow": "../x.yml"}, "workflow"),
+        ({"ref": ""}, "ref"),
+        ({"inputs": {str(n): "x" for n in range(26)}}, "inputs"),
+        ({"inputs": {"x": "${model_name"}}, "inputs"),
+        ({"inputs": {"x": "${abs(model_name)}"}}, ""),
+        ({"token": None}, "token"),
+        (
+            {"app": {"id": 1, "installation": 2, "private_key": {"env": "K"}}},
+            "token",
+        ),
+        ({"app": {"id": 0, "installation": 2, "private_key": {"env": "K"}}, "token": None}, "app"),
+    ],
+)
+def test_what_cannot_work_is_found_when_it_is_configured(change, key) -> None:
+    with pytest.raises(ValidationError) as found:
+        settings_of("github_workflow", **{**WORKFLOW, **change})
+
+    assert {".".join(map(str, fault["loc"][:1])) for fault in found.value.errors()} == {key}
+
+
+@pytest.mark.parametrize(("kind", "own"), [("github_dispatch", DISPATCH), ("github_workflow", WORKFLOW)])
+def test_github_is_asked_once_a_second_and_one_at_a_time_unless_told_otherwise(kind, own) -> None:
+    generous = DeliverySettings(rate="1000/s", concurrency=100)
+    usual = _terms(settings_of(kind, **own), generous)
+    own_pace = _terms(settings_of(kind, **own, rate="30/m", concurrency=2), generous)
+
+    assert (usual.concurrency, usual.spacing_ms) == (1, 1_000)
+    assert (own_pace.concurrency, own_pace.spacing_ms) == (2, 2_000)
