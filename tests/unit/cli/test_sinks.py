@@ -168,6 +168,33 @@ def test_without_its_secret_no_request_can_be_made(bridge, receiver, monkeypatch
     )
 
 
+def test_further_filters_are_listed_where_a_sink_has_any(bridge) -> None:
+    filters = """
+        from_stages = ["Staging"]
+        aliases = ["canary-.+"]
+        tags = { team = "fraud", release = "*" }
+        when = "user_id != 'robot'"
+    """
+    bridge.configure(http_sink("https://h", more=filters), http_sink("https://h", "other"))
+    bridge.commit()
+
+    head, ci, other = bridge.run("sinks", "list").out.splitlines()
+    one, two = json.loads(bridge.run("sinks", "list", "--output", "json").out)["sinks"]
+
+    assert "FURTHER" in head
+    assert (
+        "from_stages: Staging; aliases: canary-.+; tags: team = fraud, release = *; when: user_id != 'robot'"
+        in ci
+    )
+    assert "from_stages" not in other
+    assert (one["aliases"], one["tags"]["team"], one["when"]) == (
+        ["canary-.+"],
+        "fraud",
+        "user_id != 'robot'",
+    )
+    assert (two["from_stages"], two["when"]) == ([], None)
+
+
 def test_the_type_is_the_first_that_the_sink_asks_for_unless_another_is_named(bridge, receiver) -> None:
     bridge.configure(
         http_sink(receiver.url, more='events = ["model_version_alias.created", "MODEL_VERSION_CREATED"]')
