@@ -3,14 +3,13 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
-from support.receiver import free_port
+from support.receiver import free_port, is_listening
 
 START_S = 90
 STOP_S = 10
@@ -99,11 +98,7 @@ class MlflowServer:
         end = time.monotonic() + STOP_S
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-            while time.monotonic() < end and (process.poll() is None or self._is_listening()):
+            while time.monotonic() < end and (process.poll() is None or is_listening(self.port)):
                 time.sleep(0.05)
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-    def _is_listening(self) -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0

@@ -56,7 +56,8 @@ def list_command(config: str | None, output: str) -> int:
     elif not documents:
         click.echo("no sinks: nothing is delivered (config.example.toml shows some)")
     else:
-        print_table([_row(document) for document in documents])
+        has_more = any(_told(document) for document in documents)
+        print_table([_row(document, has_more=has_more) for document in documents])
     return ExitCode.DONE
 
 
@@ -74,15 +75,42 @@ def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
             "events": list(sink.events) if sink else [],
             "models": list(sink.models) if sink else [],
             "to_stages": list(sink.to_stages) if sink else [],
+            **_further(sink),
             "backlog": _backlog(summaries.get(name) or SinkSummary(name)),
         }
+
+
+def _further(sink: SinkSettings | None) -> dict[str, Any]:
+    """Return the filters that few sinks have."""
+    return {
+        "from_stages": list(sink.from_stages) if sink else [],
+        "aliases": [pattern.pattern for pattern in sink.aliases] if sink else [],
+        "tags": dict(sink.tags) if sink else {},
+        "when": sink.when.text if sink and sink.when else None,
+    }
+
+
+def _told(document: dict[str, Any]) -> str | None:
+    """Return the filters that few sinks have, as they would be written."""
+    tags = [f"{key} = {glob}" for key, glob in document["tags"].items()]
+    parts = [
+        f"{name}: {', '.join(values)}"
+        for name, values in (
+            ("from_stages", document["from_stages"]),
+            ("aliases", document["aliases"]),
+            ("tags", tags),
+            ("when", [document["when"]] if document["when"] else []),
+        )
+        if values
+    ]
+    return "; ".join(parts) or None
 
 
 def _backlog(summary: SinkSummary) -> dict[str, int]:
     return {"pending": summary.pending, "dead": summary.dead}
 
 
-def _row(document: dict[str, Any]) -> dict[str, Any]:
+def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
     every = "all" if document["type"] else None
     return {
         "SINK": document["name"],
@@ -92,6 +120,7 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
         "EVENTS": ", ".join(document["events"]),
         "MODELS": ", ".join(document["models"]) or every,
         "TO STAGES": ", ".join(document["to_stages"]) or every,
+        **({"FURTHER": _told(document)} if has_more else {}),
         "PENDING": document["backlog"]["pending"],
         "DEAD": document["backlog"]["dead"],
     }

@@ -168,6 +168,33 @@ def test_without_its_secret_no_request_can_be_made(bridge, receiver, monkeypatch
     )
 
 
+def test_further_filters_are_listed_where_a_sink_has_any(bridge) -> None:
+    filters = """
+        from_stages = ["Staging"]
+        aliases = ["canary-.+"]
+        tags = { team = "fraud", release = "*" }
+        when = "user_id != 'robot'"
+    """
+    bridge.configure(http_sink("https://h", more=filters), http_sink("https://h", "other"))
+    bridge.commit()
+
+    head, ci, other = bridge.run("sinks", "list").out.splitlines()
+    one, two = json.loads(bridge.run("sinks", "list", "--output", "json").out)["sinks"]
+
+    assert "FURTHER" in head
+    assert (
+        "from_stages: Staging; aliases: canary-.+; tags: team = fraud, release = *; when: user_id != 'robot'"
+        in ci
+    )
+    assert "from_stages" not in other
+    assert (one["aliases"], one["tags"]["team"], one["when"]) == (
+        ["canary-.+"],
+        "fraud",
+        "user_id != 'robot'",
+    )
+    assert (two["from_stages"], two["when"]) == ([], None)
+
+
 def test_the_type_is_the_first_that_the_sink_asks_for_unless_another_is_named(bridge, receiver) -> None:
     bridge.configure(
         http_sink(receiver.url, more='events = ["model_version_alias.created", "MODEL_VERSION_CREATED"]')
@@ -184,6 +211,27 @@ def test_the_type_is_the_first_that_the_sink_asks_for_unless_another_is_named(br
         "MODEL_VERSION_CREATED",
         "MODEL_VERSION_TRANSITIONED_TO_STAGING",
     ]
+
+
+def test_a_trial_of_an_event_that_the_format_cannot_tell_of_says_which_formats_can(bridge, receiver) -> None:
+    bridge.configure(http_sink(receiver.url, more='format = "databricks"\n'))
+
+    done = bridge.run("sinks", "test", "ci", "--event", "REGISTERED_MODEL_RENAMED")
+
+    assert (done.code, receiver.got) == (1, [])
+    assert "no request could be made: misconfigured: the format 'databricks' cannot tell of" in done.out
+    assert "mlflow, standard, cloudevents, cloudevents-binary can" in done.out
+
+
+@pytest.mark.parametrize(("form", "kind"), [("cloudevents", "cloudevents+json"), ("databricks", "json")])
+def test_a_trial_is_in_the_format_of_the_sink(bridge, receiver, form, kind) -> None:
+    bridge.configure(http_sink(receiver.url, more=f'format = "{form}"\n'))
+
+    done = bridge.run("sinks", "test", "ci")
+
+    (got,) = receiver.got
+    assert (done.code, got.headers["content-type"]) == (0, f"application/{kind}")
+    assert done.out.split("\n\n")[1].encode() == got.raw
 
 
 def test_a_trial_leaves_the_state_alone(bridge, receiver) -> None:

@@ -1,0 +1,82 @@
+"""A storm of kills, full disks, outages and misbehaving receivers: was anything lost?
+
+    python benchmarks/chaos.py [--kills 300] [--events 20000] [--minutes 20] [--seed 1] [--keep FOLDER]
+
+The real daemon, a real `mlflow server`, real receivers; exits 1 on any fault. The seed fixes how each
+life of the daemon ends, what fails beside it, and how receivers answer; not how these meet.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.chaos.churn import Churn
+from support.chaos.judge import repeats
+from support.chaos.schedule import POINTS
+from support.chaos.storm import Measure
+from support.chaos.verdict import Verdict, trial
+from support.mlflow_server import MlflowServer
+
+_MODELS, _MOST_TOLD = 12, 10
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float, default=20, help="no life begins later than this")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=12, help="mutations a second, at most")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for the state, the logs and what the receivers got"
+    )
+    given = parser.parse_args()
+    # A server that is down for a while answers nothing: the next mutation comes soon enough.
+    os.environ |= {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    }
+    print(f"seed {given.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        server = MlflowServer(Path(name) / "mlflow").start()
+        try:
+            churn = Churn(server.url, given.seed, _MODELS, given.rate)
+            measure = Measure(given.kills, given.events, given.minutes * 60, restarts=True)
+            verdict = trial(given.keep or Path(name) / "bridge", server, given.seed, churn, measure)
+        finally:
+            server.stop()
+    report(verdict)
+    return 1 if verdict.all_faults else 0
+
+
+def report(verdict: Verdict) -> None:
+    storm, requests = verdict.storm, verdict.evidence.requests
+    rows = [
+        ("kills", f"{storm.kills:,} in {verdict.seconds:.0f} s"),
+        *((f"  {name}", f"{count:,}") for name, count in sorted(storm.ends.items())),
+        ("commit points reached", f"{sum(point in storm.points for point in POINTS)} of {len(POINTS)}"),
+        *((f"  {how} {call}", f"{storm.points[call, how]:,}") for call, how in POINTS),
+        ("  in the commit of a poll", f"{storm.polls_killed:,}"),
+        ("mutations that took effect", f"{verdict.mutations:,}"),
+        ("events", f"{len(verdict.evidence.events):,}"),
+        ("requests", f"{len(requests):,}"),
+        *((f"  {name}", f"{count:,}") for name, count in sorted(verdict.answers.items())),
+        ("deliveries", f"{sum(one.taken for one in requests):,}"),
+        ("  repeated, with the same id", f"{repeats(requests):,}"),
+        ("slowest recovery: state open, outbox taken up", f"{max(storm.recoveries, default=0):.1f} s"),
+        ("outbox empty after the storm", f"{verdict.last_recovery:.1f} s"),
+        *((kind, f"{len(faults):,}") for kind, faults in verdict.faults.items()),
+    ]
+    table([("chaos", "figure"), *rows])
+    for kind, faults in verdict.faults.items():
+        for fault in faults[:_MOST_TOLD]:
+            print(f"FAULT: {kind}: {fault}")
+
+
+sys.exit(main())

@@ -1,0 +1,31 @@
+"""A short storm: kills, full disks, outages and misbehaving receivers cost nothing."""
+
+from dataclasses import replace
+
+from support.chaos.churn import Churn
+from support.chaos.storm import Measure
+from support.chaos.verdict import Evidence, faults_of, trial
+
+SEED = 4
+MODELS, RATE = 6, 15.0
+MEASURE = Measure(kills=6, events=40, seconds=10)
+
+
+def found(evidence: Evidence) -> set[str]:
+    return {kind for kind, faults in faults_of(evidence).items() if faults}
+
+
+def test_a_storm_costs_nothing_and_what_it_could_have_cost_would_be_found(tmp_path, server) -> None:
+    churn = Churn(server.url, SEED, MODELS, RATE)
+    verdict = trial(tmp_path / "bridge", server, SEED, churn, MEASURE)
+    assert "\n".join(verdict.all_faults) == ""
+    assert verdict.storm.kills >= 1
+    assert len(verdict.evidence.events) > 5
+
+    evidence, some = verdict.evidence, verdict.evidence.requests[0].id
+    without = [one for one in evidence.requests if one.id != some]
+    renamed = [replace(one, id="another") if one.id == some else one for one in evidence.requests]
+    assert "lost" in found(replace(evidence, requests=without))
+    assert "altered" in found(replace(evidence, requests=renamed))
+    assert "out of order" in found(replace(evidence, requests=evidence.requests[::-1]))
+    assert "unlike the registry" in found(replace(evidence, final=evidence.baseline))
