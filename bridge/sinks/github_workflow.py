@@ -23,6 +23,7 @@ from bridge.sinks.templates import TemplateTable
 MAX_INPUTS = 25
 MAX_INPUT_CHARACTERS = 65_535
 _WORKFLOW = re.compile(r"[0-9]+|[\w.-]+\.ya?ml", re.ASCII)
+_DETAILS = "return_run_details"
 _UNPROCESSABLE = (
     "the workflow does not take this: it has no workflow_dispatch trigger, does not declare an input or requires "
     "another one, or there is no such ref; mend the workflow or the sink, then run 'mlflow-bridge outbox redrive'"
@@ -71,6 +72,7 @@ class GithubWorkflowSink:
         nowhere = "no such repository or workflow"
         said = mends("Actions: write", nowhere, by_app=settings.app is not None)
         self._mends = {**said, 422: _UNPROCESSABLE}
+        self._asks_details = True
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Start the workflow once, if the inputs keep GitHub's limits."""
@@ -83,7 +85,18 @@ class GithubWorkflowSink:
             return rejected(
                 Reason.LIMIT, f"inputs have {size} characters, GitHub takes {MAX_INPUT_CHARACTERS}"
             )
-        body = encode({"ref": settings.ref, "inputs": inputs, "return_run_details": True})
+        outcome = await self._start(delivery, inputs)
+        if outcome.status == 422 and _DETAILS in outcome.detail and self._asks_details:
+            self._asks_details = (
+                False  # nothing was started: GitHub Enterprise Server of before 2026 knows no such key
+            )
+            outcome = await self._start(delivery, inputs)
+        return outcome
+
+    async def _start(self, delivery: Delivery, inputs: dict[str, str]) -> Outcome:
+        settings = self._settings
+        details = {_DETAILS: True} if self._asks_details else {}
+        body = encode({"ref": settings.ref, "inputs": inputs, **details})
         path = f"/repos/{settings.repository}/actions/workflows/{settings.workflow}/dispatches"
         return await self._api.post(path, body, delivery, self._judge)
 

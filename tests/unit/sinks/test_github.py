@@ -4,13 +4,14 @@ import pytest
 from pydantic import ValidationError
 from support.github import SCHEMAS, Github, unfit
 from support.receiver import Answer, Receiver
-from support.sinks import DELIVERY, NOW, attempt, settings_of
+from support.sinks import DELIVERY, NOW, attempt, built, settings_of
 from support.values import transition
 
 from bridge.app import _terms
 from bridge.config import DeliverySettings
 from bridge.delivery.outcome import Reason, Verdict
 from bridge.sinks.base import Delivery, Response
+from bridge.sinks.client import Client
 from bridge.sinks.github import judge, mends
 from bridge.sinks.github_dispatch import broken_limit
 
@@ -184,6 +185,18 @@ async def test_a_link_shows_no_secret(receiver) -> None:
     receiver.answer = Answer(200, body=f'{{"html_url": "https://x/{SECRET}"}}'.encode())
 
     assert (await run(receiver)).link == "https://x/***"
+
+
+async def test_a_github_that_knows_no_run_details_is_asked_without_them(receiver) -> None:
+    hub = receiver.answer
+    unknown = b'{"message": "Invalid request.\\n\\n\\"return_run_details\\" is not a permitted key."}'
+    receiver.answer = lambda got: Answer(422, body=unknown) if "return_run_details" in got.body else hub(got)
+    async with Client() as client:
+        sink = built("github_workflow", client, **WORKFLOW, api_url=receiver.url)
+        outcomes = [await sink.deliver(DELIVERY) for _ in range(2)]
+
+    assert [(one.verdict, one.status, one.link) for one in outcomes] == [(Verdict.DELIVERED, 204, "")] * 2
+    assert len(receiver.got) == 3
 
 
 @pytest.mark.parametrize("change", [{"ref": "gone"}, {"inputs": {"undeclared": "x"}}])
