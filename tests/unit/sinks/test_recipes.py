@@ -22,8 +22,8 @@ NAMES = ["fraud-detector", "<!channel> & *bold*", 'a "b"\n${model_version}\\', "
 NOW = 1_700_000_000_500
 
 
-def blocks(recipe: str, language: str) -> list[str]:
-    text = (RECIPES / f"{recipe}.md").read_text()
+def blocks(page: str, language: str) -> list[str]:
+    text = (RECIPES / f"{page}.md").read_text()
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
@@ -110,6 +110,16 @@ async def test_airflow_gets_what_its_api_takes() -> None:
         conf = body["conf"]
         assert conf["model_uri"] == f"models:/{conf['model_name']}/{conf['model_version']}"
         assert conf["delivery_id"] == "event-1"
+
+
+async def test_the_page_on_templates_shows_what_is_sent() -> None:
+    settings = settings_of("../templates")
+    (shown,) = blocks("../templates", "json")
+    event = transition(model="fraud-detector", model_version="7")
+
+    request = await request_of(settings, settings.events[0], event)
+
+    assert json.loads(request.body) == json.loads(shown)
 
 
 def found_at(event: dict, key: str) -> object:
