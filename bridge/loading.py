@@ -22,7 +22,19 @@ def load_settings(path: Path) -> Settings:
 
 def routes_of(settings: Settings) -> list[Route]:
     """Return each sink's filters."""
-    return [Route(sink.name, sink.events, sink.models, sink.to_stages) for sink in settings.sinks]
+    return [
+        Route(
+            sink.name,
+            sink.events,
+            sink.models,
+            sink.to_stages,
+            sink.from_stages,
+            sink.aliases,
+            tuple(sink.tags.items()),
+            sink.when,
+        )
+        for sink in settings.sinks
+    ]
 
 
 def _check_cron(settings: Settings, path: Path) -> None:

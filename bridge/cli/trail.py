@@ -1,6 +1,5 @@
 """The audit trail as a list: which of it is asked for, and how it is shown. Pure."""
 
-import fnmatch
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 from bridge.cli.params import Instant
 from bridge.cli.shared import changed, instant
-from bridge.delivery.routing import Route, match
+from bridge.delivery.routing import Route, match, selects
 from bridge.diff.changes import ChangeKind
 from bridge.events.event import Event
 from bridge.events.names import EVENT_NAMES
@@ -43,8 +42,11 @@ class Filter:
     def notes(self, notes: Iterable[Note]) -> Iterator[Note]:
         """Yield the notes asked for."""
         for note in notes:
-            is_meant = not self.models or any(fnmatch.fnmatchcase(note.model, glob) for glob in self.models)
-            if is_meant and self._covers(note.at) and (not self.types or note.kind in self.types):
+            if (
+                selects(self.models, note.model)
+                and self._covers(note.at)
+                and (not self.types or note.kind in self.types)
+            ):
                 yield note
 
     def _covers(self, at: int) -> bool:

@@ -1,6 +1,7 @@
 """The configuration: TOML into frozen settings, and the secrets that it points to."""
 
 from bridge.config.load import SEARCHED, SinkKinds, build, find, load
+from bridge.config.samples import gaps
 from bridge.config.settings import (
     PollSettings,
     RegistrySettings,
@@ -35,6 +36,7 @@ __all__ = [
     "build",
     "find",
     "folder_of",
+    "gaps",
     "is_database",
     "is_databricks",
     "is_unity_catalog",

@@ -77,7 +77,13 @@ def anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {key: _anchor(key, value, folder) for key, value in document.items()}
 
 
+_FREE = frozenset(("body", "client_payload", "inputs", "parameters", "tags", "variables"))
+"""Tables whose keys are the receiver's or the registry's: a ``file`` in them is no path."""
+
+
 def _anchor(key: str, value: Any, folder: Path) -> Any:
+    if key in _FREE:
+        return value
     if isinstance(value, dict):
         return anchored(value, folder)
     if isinstance(value, list):

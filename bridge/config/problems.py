@@ -1,7 +1,7 @@
 """Say what is wrong with a configuration in the words of the person who wrote it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, get_args
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.events.names import EVENT_NAMES, STAGES
+from bridge.events.shapes import ShapeFault
 
 _PREFIXES = ("Value error, ", "Input ")
 
@@ -20,7 +21,12 @@ def describe(
     """Return a line for each fault: its key, what is wrong, and what was probably meant."""
     faults = error.errors(include_url=False)
     places = [fault["loc"] for fault in faults]
-    lines = [_line(fault, model, document, where) for fault in faults if not _follows(fault["loc"], places)]
+    lines = [
+        line
+        for fault in faults
+        if not _follows(fault["loc"], places)
+        for line in _lines(fault, model, document, where)
+    ]
     return list(dict.fromkeys(lines))
 
 
@@ -29,9 +35,15 @@ def _follows(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...
     return any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
-def _line(fault: ErrorDetails, model: type[BaseModel], document: Mapping[str, Any], where: str) -> str:
+def _lines(
+    fault: ErrorDetails, model: type[BaseModel], document: Mapping[str, Any], where: str
+) -> Iterator[str]:
     path = fault["loc"]
-    return f"{_key(path, where)}: {_message(fault, path, model, document)}"
+    error = fault.get("ctx", {}).get("error")
+    if isinstance(error, ShapeFault):
+        yield from (f"{_key((*path, *place), where)}: {what}" for place, what in error.faults)
+    else:
+        yield f"{_key(path, where)}: {_message(fault, path, model, document)}"
 
 
 def _key(path: Sequence[int | str], where: str) -> str:
@@ -49,6 +61,7 @@ def _bare(part: str) -> str:
 _TYPES = {
     "model_type": "must be a table",
     "dict_type": "must be a table",
+    "mapping_type": "must be a table",
     "model_attributes_type": "must be a table",
     "tuple_type": 'must be a list, such as ["..."]',
     "string_type": "must be a text in quotes",
@@ -71,7 +84,7 @@ def _message(
     message = fault["msg"]
     for prefix in _PREFIXES:
         message = message.removeprefix(prefix)
-    for list_name, known in (("events", EVENT_NAMES), ("to_stages", STAGES)):
+    for list_name, known in (("events", EVENT_NAMES), ("to_stages", STAGES), ("from_stages", STAGES)):
         if len(path) > 1 and path[-2] == list_name and "is not the name" in message:
             value = str(_at(document, path))
             message = f"{value!r} {message}{did_you_mean(value, known)}"

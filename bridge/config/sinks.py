@@ -1,13 +1,17 @@
 """What every sink has, and how deliveries are made unless it says otherwise."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StrictInt
+from pydantic import AfterValidator, Field, PlainValidator, StrictInt, model_validator
 
+from bridge.config.samples import Samples, faults, samples_of
 from bridge.config.tls import AllowedHosts, TlsSettings
 from bridge.config.values import Duration, Model, Rate, Secret
+from bridge.delivery.routing import EXCLUDES
+from bridge.events.expressions import Expression, compile_expression
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
+from bridge.events.shapes import ShapeFault
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -46,6 +50,41 @@ def _sink_name(name: str) -> str:
     return name
 
 
+def _glob(text: str) -> str:
+    if not text.removeprefix(EXCLUDES):
+        msg = 'must be the name of a model, or a glob such as "fraud-*"; "!" before it leaves models out'
+        raise ValueError(msg)
+    return text
+
+
+def _pattern(value: object) -> re.Pattern[str]:
+    if not isinstance(value, str):
+        msg = "must be a text in quotes"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+    try:
+        return re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        place = (
+            f"at character {error.pos + 1}: " if isinstance(error, re.error) and error.pos is not None else ""
+        )
+        what = error.msg if isinstance(error, re.error) else "it is too large"
+        raise ValueError(f"{place}is no regular expression: {what}") from None
+
+
+def _condition(value: object) -> Expression:
+    if not isinstance(value, str):
+        msg = """must be a JMESPath expression in quotes, such as "user_id == 'ann'\""""
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+    return compile_expression(value)
+
+
+Stage = Annotated[str, AfterValidator(_known_stage)]
+"""The name of a stage."""
+
+Condition = Annotated[Expression, PlainValidator(_condition)]
+"""A JMESPath expression over an event, compiled."""
+
+
 class SinkSettings(Model):
     """What every sink has; each kind of sink adds its own keys."""
 
@@ -54,8 +93,12 @@ class SinkSettings(Model):
     events: tuple[Annotated[str, AfterValidator(_known_event)], ...] = Field(
         default=DEFAULT_EVENTS, min_length=1
     )
-    models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    to_stages: tuple[Annotated[str, AfterValidator(_known_stage)], ...] = ()
+    models: tuple[Annotated[str, AfterValidator(_glob)], ...] = ()
+    to_stages: tuple[Stage, ...] = ()
+    from_stages: tuple[Stage, ...] = ()
+    aliases: tuple[Annotated[re.Pattern[str], PlainValidator(_pattern)], ...] = ()
+    tags: dict[Annotated[str, Field(min_length=1)], str] = Field(default_factory=dict)
+    when: Condition | None = None
     timeout: Duration | None = None
     max_age: Duration | None = None
     first_retry: Duration | None = None
@@ -69,6 +112,22 @@ class SinkSettings(Model):
         """Return the sink's secrets by their key."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if isinstance(value, Secret)}
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""
+        return {}
+
+    def samples(self) -> Samples:
+        """Return a sample of every event that the sink asks for."""
+        return samples_of(self.name, self.events, self.to_stages)
+
+    @model_validator(mode="after")
+    def _templates_have_values(self) -> Self:
+        shapes = self.shapes()
+        found = faults(shapes, self.samples()) if shapes else []
+        if found:
+            raise ShapeFault(found)
+        return self
 
     def origin(self) -> str:
         """Return where the sink delivers to, without anything that may be secret."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from bridge.delivery.routing import Route
+from bridge.delivery.routing import Route, parted
 from bridge.diff.changes import ChangeKind as K
 from bridge.events.names import EVENT_NAMES
 
@@ -22,6 +22,9 @@ MOST_VERSIONS = 50
 """How many models' versions are watched at most: each takes a request of its own."""
 
 _ALL = "*"
+
+Named = tuple[str, tuple[str, ...]]
+"""A glob that selects models, and those beside it that exclude some."""
 
 _IN_ROWS = frozenset({K.ALIAS_SET, K.ALIAS_DELETED, K.MODEL_TAG_SET, K.MODEL_TAG_DELETED})
 _IN_VERSIONS = frozenset({K.VERSION_TAG_SET, K.VERSION_TAG_DELETED, K.VERSION_UPDATED, K.STATUS_CHANGED})
@@ -50,11 +53,12 @@ def watch_of(routes: Sequence[Route], names: Iterable[str], *, has_names: bool =
     globs = for_rows | for_versions
     if not globs:
         return Watch()
-    known = list(names) if any(map(_is_glob, globs)) else []
+    known = list(names) if any(_is_glob(glob) for glob, _ in globs) else []
     most_rows = MOST_ROWS if has_names else MOST_VERSIONS
-    is_cut = _ALL in globs and len(known) > min(MOST_UNNAMED, most_rows)
+    of_all = {named for named in globs if named[0] == _ALL}
+    is_cut = bool(of_all) and len(known) > min(MOST_UNNAMED, most_rows)
     if is_cut:
-        for_rows, for_versions = for_rows - {_ALL}, for_versions - {_ALL}
+        for_rows, for_versions = for_rows - of_all, for_versions - of_all
     versions = _named(for_versions, known)
     rows = _named(for_rows, known) | versions
     return Watch(
@@ -64,12 +68,12 @@ def watch_of(routes: Sequence[Route], names: Iterable[str], *, has_names: bool =
     )
 
 
-def _globs(routes: Sequence[Route], kinds: frozenset[K]) -> set[str]:
+def _globs(routes: Sequence[Route], kinds: frozenset[K]) -> set[Named]:
     return {
-        glob
+        (glob, parted(route.models)[1])
         for route in routes
         if any(EVENT_NAMES[name].kind in kinds for name in route.events)
-        for glob in route.models or (_ALL,)
+        for glob in parted(route.models)[0] or (_ALL,)
     }
 
 
@@ -77,6 +81,15 @@ def _is_glob(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def _named(globs: set[str], known: Sequence[str]) -> set[str]:
-    named = {glob for glob in globs if not _is_glob(glob)}
-    return named | {name for name in known for glob in globs if fnmatchcase(name, glob)}
+def _named(globs: set[Named], known: Sequence[str]) -> set[str]:
+    named = {glob for glob, excluding in globs if not _is_glob(glob) and not _is_in(glob, excluding)}
+    return named | {
+        name
+        for name in known
+        for glob, excluding in globs
+        if fnmatchcase(name, glob) and not _is_in(name, excluding)
+    }
+
+
+def _is_in(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)

@@ -18,6 +18,7 @@ _NOTES = {
     "appeared": (logging.INFO, "model.appeared"),
     "surfaced": (logging.INFO, "version.appeared"),
     "missed": (logging.INFO, "change.missed"),
+    "undecided": (logging.WARNING, "route.undecided"),
     "held": (logging.ERROR, "poll.held"),
     "accepted": (logging.WARNING, "hold.accepted"),
     "lifted": (logging.INFO, "hold.lifted"),

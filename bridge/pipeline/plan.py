@@ -191,16 +191,17 @@ def _plan(
     changed = [one.after for one in differences if one.after is not None]
     read_at = reading.read_at(known.head)
     head = replace(known.head, floor=synthesis.floor, past_lanes=dict(synthesis.past_lanes))
+    routed = tuple(route(synthesis.events, routes))
     return Plan(
         head=_with_clock(head, reading),
         removed=tuple(one.before.name for one in differences if one.before is not None),
         models={model.name: (model, synthesis.identities[model.name]) for model in changed},
         events=synthesis.events,
-        routed=tuple(route(synthesis.events, routes)),
+        routed=routed,
         counted=_counted(known, differences),
         unsettled=frozenset(model.name for model in changed if not _is_settled(model, read_at)),
         settled=tuple(_settled(known, reading.listing, differences, read_at)),
-        notes=tuple(_notes(differences, now_ms)),
+        notes=(*_notes(differences, now_ms), *_doubts(routed, now_ms)),
     )
 
 
@@ -233,3 +234,16 @@ def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note
         if one.after is not None:
             yield from (Note(now_ms, "surfaced", one.after.name, version) for version in one.surfaced)
             yield from (Note(now_ms, "missed", one.after.name, version) for version in one.missed)
+
+
+def _doubts(routed: Sequence[Routed], now_ms: int) -> Iterator[Note]:
+    """Yield a note for each sink of which a filter could not be decided: what fails once often fails always."""
+    first = {one.sink: one for one in reversed(routed) if one.doubt}
+    for sink, one in first.items():
+        yield Note(
+            now_ms,
+            "undecided",
+            one.event.model_name,
+            one.event.model_version or "",
+            f"{sink}: when: {one.doubt}",
+        )

@@ -8,7 +8,7 @@ limits (GitHub, *Rate limits for the REST API*) come as 403 or 429.
 
 import json
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -17,9 +17,11 @@ from bridge.config import HttpUrl, Secret, SinkSettings
 from bridge.delivery.answers import interpret, retry_after_ms
 from bridge.delivery.outcome import Outcome, Reason, rejected, retryable
 from bridge.events.formats import default_payload, encode
+from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.shared import answered, origin, with_header_secret
+from bridge.sinks.templates import TemplateTable, rendered
 
 MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534
@@ -39,14 +41,26 @@ def _repository(name: str) -> str:
     return name
 
 
+def _within_limits(payload: dict[str, Any]) -> dict[str, Any]:
+    broken = broken_limit(payload)
+    if broken:
+        raise ValueError(broken.removeprefix("client_payload "))
+    return payload
+
+
 class GithubDispatchSettings(SinkSettings):
     """``type = "github_dispatch"``."""
 
     type: Literal["github_dispatch"]
     repository: Annotated[str, AfterValidator(_repository)]
     event_type: Annotated[str, Field(min_length=1, max_length=100)]
+    client_payload: Annotated[TemplateTable, AfterValidator(_within_limits)] | None = None
     token: Secret
     api_url: HttpUrl = "https://api.github.com"
+
+    def shapes(self) -> dict[str, Any]:
+        """Return the template of the payload, where there is one."""
+        return {} if self.client_payload is None else {"client_payload": self.client_payload}
 
     @property
     def url(self) -> str:
@@ -66,10 +80,13 @@ class GithubDispatchSink:
         self._settings = settings
         self._transport = transport
         self._timeout_ms = timeout_ms
+        self._shape = None if settings.client_payload is None else compile_shape(settings.client_payload)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Dispatch the event once, if it keeps GitHub's limits."""
-        payload = default_payload(delivery.event, delivery.event_name, ("delivery_id", delivery.event.id))
+        payload = self._payload(delivery)
+        if isinstance(payload, Outcome):
+            return payload
         broken = broken_limit(payload)
         if broken:
             return rejected(Reason.LIMIT, broken)
@@ -79,6 +96,14 @@ class GithubDispatchSink:
         body = encode({"event_type": self._settings.event_type, "client_payload": payload})
         answer = await self._transport.post(self._request(delivery, body, token))
         return answered(answer, lambda got: judge(got, delivery.now_ms))
+
+    def _payload(self, delivery: Delivery) -> dict[str, Any] | Outcome:
+        if self._shape is None:
+            return default_payload(delivery.event, delivery.event_name, ("delivery_id", delivery.event.id))
+        payload: dict[str, Any] | Outcome = rendered(
+            "client_payload", self._shape, delivery, self._settings.name
+        )
+        return payload
 
     def _request(self, delivery: Delivery, body: bytes, token: str) -> Request:
         headers = {
@@ -92,7 +117,7 @@ class GithubDispatchSink:
         return Request(self._settings.url, headers, body, self._timeout_ms, (token,))
 
 
-def broken_limit(payload: dict[str, object]) -> str:
+def broken_limit(payload: dict[str, Any]) -> str:
     """Return which of GitHub's limits ``payload`` breaks, or nothing."""
     if len(payload) > MAX_PAYLOAD_KEYS:
         return f"client_payload has {len(payload)} top-level keys, GitHub takes {MAX_PAYLOAD_KEYS}"

@@ -140,6 +140,7 @@ class Note(_Documented):
     ``kind`` is ``appeared`` (a model came into view late and was taken into the baseline),
     ``surfaced`` (so did a version that the pages of the baseline had skipped),
     ``missed`` (something happened to a version between two looks that left no other trace),
+    ``undecided`` (a sink's ``when`` had no value, so it got the event),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more),
     ``rebaselined`` (the registry was recorded as it is, and what had changed was not told);
     or what an operator did to the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``.

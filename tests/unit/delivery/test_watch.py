@@ -16,6 +16,22 @@ def test_named_models_are_watched_whether_known_or_not_and_globs_among_the_known
     assert watch_of(routes, ["fraud-a", "other"]).rows == {"new", "fraud-a"}
 
 
+def test_what_a_sink_leaves_out_is_not_watched_for_it() -> None:
+    routes = [Route("ci", ALIASES, ("!legacy-*", "a", "legacy-b", "f*")), Route("x", TAGS, ("!*-x",))]
+
+    watch = watch_of(routes, ["fraud", "legacy-b", "f-x"])
+
+    assert (watch.rows, watch.versions) == ({"a", "fraud", "f-x", "legacy-b"}, {"fraud", "legacy-b"})
+    assert watch_of(routes[:1], ["fraud", "legacy-b", "b"]).rows == {"a", "fraud"}
+
+
+def test_a_sink_that_only_leaves_models_out_names_none() -> None:
+    names = [f"m{number}" for number in range(MOST_UNNAMED + 1)]
+
+    assert watch_of([Route("ci", ALIASES, ("!m1",))], names) == Watch(is_cut=True)
+    assert watch_of([Route("ci", ALIASES, ("!m1",))], names[:3]).rows == {"m0", "m2"}
+
+
 def test_a_sink_that_names_no_models_watches_all_of_a_few_and_none_of_many() -> None:
     names = [f"m{number}" for number in range(MOST_UNNAMED + 1)]
 

@@ -13,6 +13,7 @@ from bridge.config import PollSettings
 from bridge.delivery.routing import Route
 from bridge.diff.changes import ChangeKind as K
 from bridge.errors import RegistryUnreachable, StateForeign, StateUnwritable
+from bridge.events.expressions import compile_expression
 from bridge.events.names import EVENT_NAMES
 from bridge.pipeline.observer import Nobody
 from bridge.pipeline.poll import Poll
@@ -69,6 +70,22 @@ async def test_the_first_poll_announces_everything_when_asked_to() -> None:
     world.registry.put(model("a", "Production"))
 
     assert await world.events() == ["MODEL_CREATED", "VERSION_CREATED", "TRANSITIONED"]
+
+
+async def test_what_a_filter_cannot_decide_is_delivered_and_noted_once_a_sink(world) -> None:
+    way = Route("ci", (K.VERSION_CREATED.value,), when=compile_expression("length(user_id) > `0`"))
+    registry = (world.registry, world.state, [way], world.settings, Binding("http://registry"))
+    poll = Poll(*registry, world.clock, Nobody())
+    world.registry.put(model("a"))
+    await poll.run()
+    world.registry.put(model("a", versions=3))
+
+    entries = (await poll.run()).entries
+
+    assert len(entries) == 2
+    (note,) = [note for note in world.state.notes() if note.kind == "undecided"]
+    assert (note.model, note.version) == ("a", "2")
+    assert note.detail.startswith("ci: when: 'length(user_id) > `0`' has no value: length() takes")
 
 
 async def test_a_transition_is_routed_to_whoever_asks(world) -> None:
