@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos lock clean
+.PHONY: help demo test test-extra check unit bench fidelity chaos golden lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ fidelity: $(VENV)/.test ## Thousands of random mutations while the bridge polls:
 
 chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: is anything lost? About 20 minutes
 	$(BIN)/python benchmarks/chaos.py
+
+golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
+	PYTHONPATH=. $(BIN)/python tests/support/golden.py
 
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv

@@ -95,7 +95,7 @@ class Bare:
         self._port = port
         (event,) = events(1, ["model-1"])
         self._body = mlflow_body(event, event.type.value, "sink-0")
-        signed = SIGNATURES["mlflow"]("secret", event.id, 1, self._body)
+        signed = SIGNATURES["mlflow"].sign(["secret"], event.id, 1, self._body)
         self._headers = {"Content-Type": "application/json", DELIVERY_ID_HEADER: event.id, **signed}
 
     def _client(self) -> httpx.AsyncClient:

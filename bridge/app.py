@@ -10,7 +10,6 @@ from bridge.config import Settings, SinkSettings, access_of
 from bridge.delivery.gates import Terms
 from bridge.delivery.policy import RetryPolicy
 from bridge.delivery.targets import is_plain
-from bridge.errors import SecretUnavailable
 from bridge.loading import routes_of
 from bridge.pipeline.attempts import Endpoint
 from bridge.pipeline.clock import Clock, SystemClock, Trust
@@ -56,10 +55,9 @@ def _warn_of_missing_secrets(settings: Settings) -> None:
     """Say it now, not when the first event waits for it; a mount may still bring it."""
     for sink in settings.sinks:
         for key, secret in sink.secrets().items():
-            try:
-                secret.read()
-            except SecretUnavailable as error:
-                log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=str(error))
+            fault = sink.secret_fault(key, secret)
+            if fault:
+                log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=fault)
 
 
 def _warn_of_access(settings: Settings) -> None:

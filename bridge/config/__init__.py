@@ -13,7 +13,17 @@ from bridge.config.settings import (
 from bridge.config.sinks import DeliverySettings, SinkSettings
 from bridge.config.tls import Access, TlsSettings, access_of
 from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
-from bridge.config.values import Duration, HttpUrl, Model, Secret, TextOrSecret, parse_duration, reveal
+from bridge.config.values import (
+    Duration,
+    HttpUrl,
+    Model,
+    OneOrMoreSecrets,
+    Secret,
+    TextOrSecret,
+    by_key,
+    parse_duration,
+    reveal,
+)
 
 __all__ = [
     "SEARCHED",
@@ -22,6 +32,7 @@ __all__ = [
     "Duration",
     "HttpUrl",
     "Model",
+    "OneOrMoreSecrets",
     "PollSettings",
     "RegistrySettings",
     "Secret",
@@ -34,6 +45,7 @@ __all__ = [
     "TlsSettings",
     "access_of",
     "build",
+    "by_key",
     "find",
     "folder_of",
     "gaps",

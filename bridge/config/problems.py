@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -113,13 +112,9 @@ def _keys_beside(path: Sequence[int | str], model: type[BaseModel]) -> list[str]
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    options = (
-        get_args(annotation) if isinstance(annotation, UnionType) or get_args(annotation) else (annotation,)
-    )
-    for option in options:
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
-    return None
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_of, get_args(annotation))), None)
 
 
 def _at(document: Any, path: Sequence[int | str]) -> Any:

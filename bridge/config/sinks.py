@@ -1,14 +1,16 @@
 """What every sink has, and how deliveries are made unless it says otherwise."""
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, StrictInt, model_validator
 
 from bridge.config.samples import Samples, faults, samples_of
 from bridge.config.tls import AllowedHosts, TlsSettings
-from bridge.config.values import Duration, Model, Rate, Secret
+from bridge.config.values import Duration, Model, Rate, Secret, by_key
 from bridge.delivery.routing import EXCLUDES
+from bridge.errors import SecretUnavailable
 from bridge.events.expressions import Expression, compile_expression
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
 from bridge.events.shapes import ShapeFault
@@ -85,6 +87,19 @@ Condition = Annotated[Expression, PlainValidator(_condition)]
 """A JMESPath expression over an event, compiled."""
 
 
+def _secrets_in(values: Mapping[str, object], within: str) -> Iterator[tuple[str, Secret]]:
+    for name, value in values.items():
+        key = f"{within}{name}"
+        if isinstance(value, Secret):
+            yield key, value
+        elif isinstance(value, tuple):
+            yield from by_key(key, tuple(one for one in value if isinstance(one, Secret))).items()
+        elif isinstance(value, Model):
+            yield from _secrets_in(dict(value), f"{key}.")
+        elif isinstance(value, Mapping):
+            yield from _secrets_in(value, f"{key}.")
+
+
 class SinkSettings(Model):
     """What every sink has; each kind of sink adds its own keys."""
 
@@ -109,9 +124,25 @@ class SinkSettings(Model):
     allowed_hosts: AllowedHosts | None = None
 
     def secrets(self) -> dict[str, Secret]:
-        """Return the sink's secrets by their key."""
+        """Return the sink's secrets by their key, those in its tables too (``app.private_key``)."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in values.items() if isinstance(value, Secret)}
+        return dict(_secrets_in(values, ""))
+
+    def secret_fault(self, key: str, secret: Secret) -> str:
+        """Return why the secret under ``key`` cannot be used as it is now, or nothing where it can."""
+        try:
+            misfit = self.misfit(key, secret.read())
+        except SecretUnavailable as error:
+            return str(error)
+        return misfit and f"{secret}: {misfit}"
+
+    def misfit(self, _key: str, _value: str) -> str:
+        """Return what is wrong with a secret that is there, without showing it, or nothing."""
+        return ""
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a sentence, key first, for whatever is right but may not be what was meant."""
+        yield from ()
 
     def shapes(self) -> dict[str, Any]:
         """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""

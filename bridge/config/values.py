@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    model_validator,
+)
 
 from bridge.errors import SecretUnavailable
 
@@ -161,6 +170,26 @@ class Secret(Model):
         if self.env is not None:
             return f"environment variable {self.env}"
         return f"file {self.file}" if self.file is not None else f"credential {self.credential}"
+
+
+_SEVERAL = TypeAdapter(Annotated[tuple[Secret, ...], Field(min_length=1)])
+
+
+def _one_or_several(value: object) -> Secret | tuple[Secret, ...]:
+    if isinstance(value, list | tuple):
+        return _SEVERAL.validate_python(value)
+    return Secret.model_validate(value)
+
+
+OneOrMoreSecrets = Annotated[Secret | tuple[Secret, ...], PlainValidator(_one_or_several)]
+"""A secret, or a list of those that hold at once while one is replaced by another."""
+
+
+def by_key(key: str, value: Secret | tuple[Secret, ...] | None) -> dict[str, Secret]:
+    """Return one or more secrets by their keys: ``key`` itself, or ``key[0]``, ``key[1]`` and so on."""
+    if isinstance(value, tuple):
+        return {f"{key}[{index}]": secret for index, secret in enumerate(value)}
+    return {} if value is None else {key: value}
 
 
 def _text_or_secret(value: object) -> str | Secret:

@@ -1,17 +1,18 @@
 """The ``http`` sink: a signed POST to any URL."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from bridge.config import HttpUrl, Secret, SinkSettings
+from bridge.config import HttpUrl, OneOrMoreSecrets, Secret, SinkSettings, by_key
 from bridge.delivery.answers import interpret
-from bridge.delivery.outcome import Outcome
-from bridge.events.formats import FORMATS, encode
+from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.events.formats import FORMATS, Body, encode, telling, tells, untold
+from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import compile_shape
-from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES
+from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
 from bridge.sinks.base import Delivery, Request, Transport
 from bridge.sinks.shared import answered, origin, with_secret
 from bridge.sinks.templates import rendered
@@ -32,11 +33,27 @@ class HttpSettings(SinkSettings):
 
     type: Literal["http"]
     url: HttpUrl
-    format: Literal["mlflow", "template"] = "mlflow"
+    format: Literal[
+        "mlflow", "databricks", "mlflow3", "standard", "cloudevents", "cloudevents-binary", "template"
+    ] = "mlflow"
     body: Any = Field(default=None, validate_default=True)
     content_type: Annotated[str, AfterValidator(_media_type)] | None = None
-    signature: Literal["mlflow", "none"] | None = None
-    secret: Secret | None = Field(default=None, validate_default=True)
+    signature: Literal["mlflow", "databricks", "github", "standard", "none"] | None = None
+    secret: OneOrMoreSecrets | None = Field(default=None, validate_default=True)
+
+    @field_validator("format")
+    @classmethod
+    def _tells_of_what_is_asked_for(cls, value: str, info: ValidationInfo) -> str:
+        events = info.data.get("events", ())
+        missing = untold(value, events)
+        if missing:
+            able = telling(EVENT_NAMES[name].kind for name in events)
+            msg = (
+                f"{value!r} cannot tell of {', '.join(missing)}, which the sink "
+                f"{info.data.get('name', '')!r} asks for: {', '.join(able)} can"
+            )
+            raise ValueError(msg)
+        return value
 
     @field_validator("body")
     @classmethod
@@ -60,7 +77,9 @@ class HttpSettings(SinkSettings):
 
     @field_validator("secret")
     @classmethod
-    def _secret_fits(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:
+    def _secret_fits(
+        cls, value: Secret | tuple[Secret, ...] | None, info: ValidationInfo
+    ) -> Secret | tuple[Secret, ...] | None:
         signature = info.data.get("signature")
         if value is None and signature not in {None, "none"}:
             msg = f'is missing: signature = "{signature}" needs it: secret = {{ env = "NAME" }}'
@@ -72,8 +91,23 @@ class HttpSettings(SinkSettings):
 
     @property
     def scheme(self) -> str:
-        """How bodies are signed: as asked for, else as MLflow does where there is a secret."""
-        return self.signature or ("mlflow" if self.secret else "none")
+        """How bodies are signed: as asked for, else as goes with the format where there is a secret."""
+        return self.signature or (USUAL.get(self.format, "mlflow") if self.secret else "none")
+
+    def signing(self) -> dict[str, Secret]:
+        """Return the secrets that sign, by their key: the first, or all where signatures go side by side."""
+        keys = list(by_key("secret", self.secret).items())
+        return dict(keys if SIGNATURES[self.scheme].takes_several else keys[:1])
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what to know of several secrets where one signature is sent."""
+        unused = len(by_key("secret", self.secret)) - len(self.signing())
+        if unused > 0:
+            yield f"secret: signature {self.scheme!r} is one signature: made with the first secret, the others are not used"
+
+    def misfit(self, key: str, value: str) -> str:
+        """Return what keeps the scheme from signing with a secret."""
+        return SIGNATURES[self.scheme].fault(value) if key in self.signing() else ""
 
     def shapes(self) -> dict[str, Any]:
         """Return the template of the body, where there is one."""
@@ -96,37 +130,61 @@ class HttpSink:
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Render, sign and POST the event once."""
-        secret = with_secret(f"sinks.{self._settings.name}.secret", self._settings.secret)
-        if isinstance(secret, Outcome):
-            return secret
+        settings = self._settings
+        kind = delivery.event.type
+        if not tells(settings.format, kind):  # since the event was routed, the format has changed
+            detail = f"the format {settings.format!r} cannot tell of {kind}: {', '.join(telling([kind]))} can"
+            return retryable(Reason.MISCONFIGURED, detail)
+        secrets = self._secrets()
+        if isinstance(secrets, Outcome):
+            return secrets
         body = self._body(delivery)
         if isinstance(body, Outcome):
             return body
-        answer = await self._transport.post(self._request(delivery, secret, body))
+        answer = await self._transport.post(self._request(delivery, secrets, body))
         return answered(answer, lambda got: interpret(got.status, got.headers, delivery.now_ms))
 
-    def _body(self, delivery: Delivery) -> bytes | Outcome:
+    def _secrets(self) -> tuple[str, ...] | Outcome:
+        """Return the secrets to sign with as they are now, or why one cannot be used."""
+        found: list[str] = []
+        for key, secret in self._settings.signing().items():
+            where = f"sinks.{self._settings.name}.{key}"
+            value = with_secret(where, secret)
+            if isinstance(value, Outcome):
+                return value
+            misfit = self._settings.misfit(key, value)
+            if misfit:
+                return retryable(Reason.SECRET, f"{where}: {secret}: {misfit}")
+            found.append(value)
+        return tuple(found)
+
+    def _body(self, delivery: Delivery) -> Body | Outcome:
         """Return the body, or why there is none."""
         settings = self._settings
         if self._shape is None:
-            return FORMATS[settings.format](delivery.event, delivery.event_name, settings.name)
+            render = FORMATS[settings.format].render
+            return render(delivery.event, delivery.event_name, settings.name, delivery.now_ms)
         value = rendered("body", self._shape, delivery, settings.name)
-        return value if isinstance(value, Outcome) else encode(value)
+        if isinstance(value, Outcome):
+            return value
+        return Body(encode(value), settings.content_type or "application/json")
 
-    def _request(self, delivery: Delivery, secret: str, body: bytes) -> Request:
+    def _request(self, delivery: Delivery, secrets: tuple[str, ...], body: Body) -> Request:
         """Return what goes over the wire for ``delivery``."""
         return Request(
             url=self._settings.url,
-            headers=self._headers(delivery, secret, body),
-            body=body,
+            headers=self._headers(delivery, secrets, body),
+            body=body.content,
             timeout_ms=self._timeout_ms,
-            secrets=(secret,) if secret else (),
+            secrets=tuple(spelled for secret in secrets for spelled in spellings_of(secret)),
         )
 
-    def _headers(self, delivery: Delivery, secret: str, body: bytes) -> Mapping[str, str]:
-        sign = SIGNATURES[self._settings.scheme]
+    def _headers(self, delivery: Delivery, secrets: tuple[str, ...], body: Body) -> Mapping[str, str]:
+        sign = SIGNATURES[self._settings.scheme].sign
+        event_id = delivery.event.id
         return {
-            "Content-Type": self._settings.content_type or "application/json",
-            DELIVERY_ID_HEADER: delivery.event.id,
-            **sign(secret, delivery.event.id, delivery.now_ms // 1000, body),
+            "Content-Type": body.content_type,
+            DELIVERY_ID_HEADER: event_id,
+            **body.headers,
+            **sign(secrets, event_id, delivery.now_ms // 1000, body.content),
         }

@@ -24,6 +24,8 @@ from bridge.app import wired
 from bridge.cli.logs import configure
 from bridge.cli.main import cli
 from bridge.config import Settings
+from bridge.events.formats import Format
+from bridge.events.signatures import SIGNATURES, Scheme
 from bridge.loading import load_settings
 from bridge.pipeline.clock import SystemClock
 from bridge.server.metrics import Metrics
@@ -178,7 +180,8 @@ def header_that_no_request_takes(world):
         "bridge.sinks.github_dispatch.with_header_secret", lambda _key, secret: f"{secret.read()}\n"
     )
     world.patch.setattr(
-        "bridge.sinks.http.SIGNATURES", {"mlflow": lambda secret, *_: {"X-Key": f"{secret}\n"}}
+        "bridge.sinks.http.SIGNATURES",
+        {name: Scheme(lambda secrets, *_: {"X-Key": f"{secrets[0]}\n"}) for name in SIGNATURES},
     )
     with answering(lambda _: Answer(204)) as found:
         yield found
@@ -189,7 +192,7 @@ def fault_in_rendering(world):
     def broken(*_args, **_options):
         raise ValueError(f"cannot render with {world.secret!r}")
 
-    world.patch.setattr("bridge.sinks.http.FORMATS", {"mlflow": broken})
+    world.patch.setattr("bridge.sinks.http.FORMATS", {"mlflow": Format(broken)})
     world.patch.setattr("bridge.sinks.github_dispatch.default_payload", broken)
     yield "http://127.0.0.1:1", {}
 
@@ -300,11 +303,42 @@ def test_no_secret_shows_whatever_goes_wrong(
         world.command("outbox", "list", "--output", "json")
         world.command("check")
 
+    assert_hidden(world, spellings(world.secret), entry, metrics, capsys)
+
+
+def assert_hidden(world: World, hidden: list[str], entry: str, metrics: bytes, capsys) -> None:
     shown = capsys.readouterr()
     assert "delivery." in shown.err, "nothing was logged"
     assert '"last_detail"' in shown.out
     text = f"{entry}\n{shown.out}\n{shown.err}\n{metrics.decode()}\n{world.files()}"
-    for spelled in spellings(world.secret):
+    for spelled in hidden:
         assert spelled not in text
     for line in world.secret.splitlines():
         assert line[:12] not in text
+
+
+SIGNING = {
+    "databricks": "ghp_0aB/c+D=e",
+    "github": "it's\"q\\u%41/&lt;b+c",
+    "standard": "whsec_" + b64encode(bytes(range(200, 230))).decode(),
+}
+"""A secret for each signature beside the usual one; in one of Standard Webhooks the base64 is the secret."""
+
+
+@pytest.mark.parametrize("failure", ["400 echoes", "500 is cut", "redirect", "header", "fault in rendering"])
+@pytest.mark.parametrize("signature", SIGNING)
+@pytest.mark.parametrize("kind", ["http"])
+@pytest.mark.parametrize("secret", ["usual"])
+def test_no_secret_that_signs_shows_whatever_goes_wrong(
+    failure, signature, style, tmp_path, monkeypatch, capsys
+) -> None:
+    world = World(tmp_path, "http", SIGNING[signature], monkeypatch, turn=style == "json")
+
+    with FAILURES[failure](world) as (url, more):
+        settings = world.settings(url, {**more, "signature": signature})
+        entry, metrics = asyncio.run(world.attempt(settings))
+        world.command("status", "--output", "json")
+        world.command("check")
+
+    hidden = [*spellings(world.secret), *spellings(world.secret.removeprefix("whsec_"))]
+    assert_hidden(world, hidden, entry, metrics, capsys)

@@ -8,7 +8,7 @@ from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.shared import config_option, read_settings, settings_path
 from bridge.config import Settings, gaps
 from bridge.delivery.targets import is_plain
-from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
+from bridge.errors import BridgeError, ConfigurationError
 from bridge.sinks.access import access_faults
 
 
@@ -27,6 +27,7 @@ def command(config: str | None, connect: bool) -> int:
     problems = [*_access(settings), *(_connected(settings) if connect else ())]
     _warn_of_plain_http(settings)
     _warn_of_gaps(settings)
+    _pass_on_remarks(settings)
     for problem in problems:
         click.echo(f"mlflow-bridge: {problem}", err=True)
     if problems:
@@ -83,10 +84,15 @@ def _warn_of_gaps(settings: Settings) -> None:
             click.echo(f"mlflow-bridge: warning: sinks[{index}].{gap}", err=True)
 
 
+def _pass_on_remarks(settings: Settings) -> None:
+    for sink in settings.sinks:
+        for remark in sink.remarks():
+            click.echo(f"mlflow-bridge: warning: sinks.{sink.name}.{remark}", err=True)
+
+
 def _secrets(settings: Settings) -> Iterator[BridgeError]:
     for index, sink in enumerate(settings.sinks):
         for key, secret in sink.secrets().items():
-            try:
-                secret.read()
-            except SecretUnavailable as error:
-                yield ConfigurationError([f"sinks[{index}].{key}: {error}"])
+            fault = sink.secret_fault(key, secret)
+            if fault:
+                yield ConfigurationError([f"sinks[{index}].{key}: {fault}"])

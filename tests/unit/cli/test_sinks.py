@@ -186,6 +186,27 @@ def test_the_type_is_the_first_that_the_sink_asks_for_unless_another_is_named(br
     ]
 
 
+def test_a_trial_of_an_event_that_the_format_cannot_tell_of_says_which_formats_can(bridge, receiver) -> None:
+    bridge.configure(http_sink(receiver.url, more='format = "databricks"\n'))
+
+    done = bridge.run("sinks", "test", "ci", "--event", "REGISTERED_MODEL_RENAMED")
+
+    assert (done.code, receiver.got) == (1, [])
+    assert "no request could be made: misconfigured: the format 'databricks' cannot tell of" in done.out
+    assert "mlflow, standard, cloudevents, cloudevents-binary can" in done.out
+
+
+@pytest.mark.parametrize(("form", "kind"), [("cloudevents", "cloudevents+json"), ("databricks", "json")])
+def test_a_trial_is_in_the_format_of_the_sink(bridge, receiver, form, kind) -> None:
+    bridge.configure(http_sink(receiver.url, more=f'format = "{form}"\n'))
+
+    done = bridge.run("sinks", "test", "ci")
+
+    (got,) = receiver.got
+    assert (done.code, got.headers["content-type"]) == (0, f"application/{kind}")
+    assert done.out.split("\n\n")[1].encode() == got.raw
+
+
 def test_a_trial_leaves_the_state_alone(bridge, receiver) -> None:
     bridge.configure(http_sink(receiver.url))
     bridge.run("sinks", "test", "ci")

@@ -116,7 +116,7 @@ def test_a_signature_is_that_of_mlflow_own_webhooks() -> None:
 
 
 def test_the_signature_none_adds_nothing() -> None:
-    assert SIGNATURES["none"]("", "id", 1, b"") == {}
+    assert SIGNATURES["none"].sign((), "id", 1, b"") == {}
 
 
 def test_every_event_of_the_contract_has_a_name_and_databricks_and_mlflow_names_work() -> None:

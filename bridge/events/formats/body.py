@@ -1,14 +1,42 @@
-"""Payload shapes: what a receiver reads of an event."""
+"""What all formats have in common: bodies, the default one's members, times."""
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from bridge.diff.changes import ChangeKind
 from bridge.events.event import Event
 
 _SINKS = UUID("6e0f6dc6-6f0c-5d4c-9a51-9f1f6c1f3f0e")
 """The namespace of webhook ids: fixed for ever, because receivers know sinks by them."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MS = 253_402_300_799_999
+"""The last millisecond that a date can name: the end of the year 9999."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A rendered event: its bytes, and what its format has to say of them in headers."""
+
+    content: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Renderer = Callable[[Event, str, str, int], Body]
+"""Renders an event, under the name asked for, for the sink of that name, at a time in ms since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A shape of bodies, and the kinds of events that it has a shape for."""
+
+    render: Renderer
+    kinds: frozenset[ChangeKind] = frozenset(ChangeKind)
 
 
 def webhook_id(sink: str) -> str:
@@ -41,12 +69,11 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
 
 
-def mlflow_body(event: Event, event_name: str, sink: str) -> bytes:
-    """Format ``mlflow``: the default body."""
-    return encode(default_payload(event, event_name, ("webhook_id", webhook_id(sink))))
+def moment(ms: int) -> datetime:
+    """Return the instant ``ms`` after the epoch; beyond what a date can name, the nearest that it can."""
+    return _EPOCH + timedelta(milliseconds=min(max(ms, 0), _LATEST_MS))
 
 
-Format = Callable[[Event, str, str], bytes]
-"""Renders an event, under the name asked for, for the sink of that name."""
-
-FORMATS: Mapping[str, Format] = {"mlflow": mlflow_body}
+def rfc3339(ms: int) -> str:
+    """Return the instant ``ms`` after the epoch as in RFC 3339, in UTC: ``2026-11-21T09:30:00.000Z``."""
+    return moment(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,61 @@
+"""Formats: the shapes in which receivers read an event. Pure.
+
+A format makes a body, its content type, and the headers that belong to it. `docs/events.md`
+shows every event in every format.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from bridge.diff.changes import ChangeKind
+from bridge.events.event import Event
+from bridge.events.formats import cloudevents, databricks, mlflow3, standard
+from bridge.events.formats.body import Body, Format, default_payload, encode, webhook_id
+from bridge.events.names import EVENT_NAMES
+
+__all__ = [
+    "FORMATS",
+    "Body",
+    "Format",
+    "default_payload",
+    "encode",
+    "mlflow_body",
+    "telling",
+    "tells",
+    "untold",
+    "webhook_id",
+]
+
+
+def mlflow_body(event: Event, event_name: str, sink: str) -> bytes:
+    """Return the default body."""
+    return encode(default_payload(event, event_name, ("webhook_id", webhook_id(sink))))
+
+
+def _mlflow(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
+    return Body(mlflow_body(event, event_name, sink))
+
+
+FORMATS: Mapping[str, Format] = {
+    "mlflow": Format(_mlflow),
+    "databricks": Format(databricks.render, databricks.KINDS),
+    "mlflow3": Format(mlflow3.render, mlflow3.KINDS),
+    "standard": Format(standard.render),
+    "cloudevents": Format(cloudevents.structured),
+    "cloudevents-binary": Format(cloudevents.binary),
+}
+
+
+def telling(kinds: Iterable[ChangeKind]) -> list[str]:
+    """Return the names of the formats that can tell of all ``kinds``."""
+    wanted = set(kinds)
+    return [name for name, one in FORMATS.items() if wanted <= one.kinds]
+
+
+def tells(format_name: str, kind: ChangeKind) -> bool:
+    """Whether the format has a shape for events of ``kind``; a sink's own template has for all."""
+    return format_name not in FORMATS or kind in FORMATS[format_name].kinds
+
+
+def untold(format_name: str, event_names: Iterable[str]) -> list[str]:
+    """Return those of the events asked for that the format cannot tell of."""
+    return [name for name in event_names if not tells(format_name, EVENT_NAMES[name].kind)]

@@ -1,0 +1,48 @@
+"""Format ``databricks``: the bodies of the workspace registry's own webhooks.
+
+Databricks, *Workspace Model Registry webhooks*. Bodies are documented for transitions and
+for tags of versions; creations, which it names too, have the members that those share.
+Receivers know nothing else: it has no event for a rename, a deletion or an alias.
+"""
+
+from typing import Any
+
+from bridge.diff.changes import ChangeKind as K
+from bridge.events.event import Event
+from bridge.events.formats.body import Body, encode, webhook_id
+
+KINDS = frozenset({K.MODEL_CREATED, K.VERSION_CREATED, K.TRANSITIONED, K.VERSION_TAG_SET})
+
+
+def render(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
+    """Render ``event`` as Databricks does; ``event_timestamp`` is in ms."""
+    body: dict[str, Any] = {
+        "event": event_name,
+        "webhook_id": webhook_id(sink),
+        "event_timestamp": event.timestamp,
+        "model_name": event.model_name,
+    }
+    if event.model_version is not None:
+        body["version"] = event.model_version
+    return Body(encode({**body, **_changed(event), "text": _text(event)}))
+
+
+def _changed(event: Event) -> dict[str, Any]:
+    changed = event.changed
+    if event.type is K.TRANSITIONED:
+        return {"to_stage": changed["to_stage"], "from_stage": changed["from_stage"]}
+    if event.type is K.VERSION_TAG_SET:
+        return {"tags": [{"key": changed["key"], "value": changed["value"]}]}
+    return {}
+
+
+def _text(event: Event) -> str:
+    """Return the sentence that people read, in the words of Databricks' own."""
+    changed, name = event.changed, f"registered model '{event.model_name}'"
+    version, who = event.model_version, event.user_id or "A user"
+    if event.type is K.TRANSITIONED:
+        stages = f"from {changed['from_stage']} to {changed['to_stage']}"
+        return f"R{name[1:]} version {version} transitioned {stages}."
+    if event.type is K.VERSION_TAG_SET:
+        return f"{who} set version tag(s) '{changed['key']}' => '{changed['value']}' for {name} version {version}."
+    return f"{who} created {name}." if version is None else f"{who} created version {version} of {name}."
