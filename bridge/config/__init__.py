@@ -1,7 +1,6 @@
 """The configuration: TOML into frozen settings, and the secrets that it points to."""
 
 from bridge.config.load import SEARCHED, SinkKinds, build, find, load
-from bridge.config.samples import gaps
 from bridge.config.settings import (
     PollSettings,
     RegistrySettings,
@@ -48,7 +47,6 @@ __all__ = [
     "by_key",
     "find",
     "folder_of",
-    "gaps",
     "is_database",
     "is_databricks",
     "is_unity_catalog",

@@ -1,6 +1,6 @@
 """Templates tried out when they are read: on a sample of every event that a sink asks for. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -64,16 +64,15 @@ def gaps(shapes: Mapping[str, Any], when: Expression | None, samples: Samples) -
             if empty:
                 yield (
                     f"{told((key, *place))}: ${{{expression.text}}} is null for {_listed(empty)}"
-                    f"{_meant(expression, samples)}"
+                    f"{_meant(expression.members, samples)}"
                 )
     if when is not None:
         yield from _open_questions(when, samples)
 
 
 def _open_questions(when: Expression, samples: Samples) -> Iterator[str]:
-    known = set().union(*samples.full.values())
-    for name in sorted(when.members - known):
-        yield f"when: {name!r} is in no event that it asks for{_meant(when, samples)}"
+    for name in sorted(when.members.difference(*samples.full.values())):
+        yield f"when: {name!r} is in no event that it asks for{_meant([name], samples)}"
     failing = [name for name, context in samples.sparse.items() if _fails(when, context)]
     if failing:
         yield f"when: has no value for {_listed(failing)}: what it cannot decide is delivered"
@@ -81,7 +80,7 @@ def _open_questions(when: Expression, samples: Samples) -> Iterator[str]:
 
 def _is_null(expression: Expression, context: Mapping[str, Any]) -> bool:
     try:
-        return expression.value(context) is None
+        return expression.value(context) is None and bool(expression.members)  # else it is meant to be
     except EvaluationFailed:
         return False  # that is a fault, and no gap
 
@@ -94,9 +93,9 @@ def _fails(expression: Expression, context: Mapping[str, Any]) -> bool:
     return False
 
 
-def _meant(expression: Expression, samples: Samples) -> str:
+def _meant(names: Iterable[str], samples: Samples) -> str:
     known = sorted(set().union(*samples.full.values()))
-    for name in sorted(expression.members.difference(known)):
+    for name in sorted(set(names).difference(known)):
         close = get_close_matches(name, known, n=1)
         if close:
             return f" (did you mean {close[0]!r}?)"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, StrictInt, model_validator
 
-from bridge.config.samples import Samples, faults, samples_of
+from bridge.config.samples import Samples, faults, gaps, samples_of
 from bridge.config.tls import AllowedHosts, TlsSettings
 from bridge.config.values import Duration, Model, Rate, Secret, by_key
 from bridge.delivery.routing import EXCLUDES
@@ -142,7 +142,7 @@ class SinkSettings(Model):
 
     def remarks(self) -> Iterator[str]:
         """Yield a sentence, key first, for whatever is right but may not be what was meant."""
-        yield from ()
+        yield from gaps(self.shapes(), self.when, self.samples())
 
     def shapes(self) -> dict[str, Any]:
         """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""

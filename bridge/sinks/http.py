@@ -100,7 +100,8 @@ class HttpSettings(SinkSettings):
         return dict(keys if SIGNATURES[self.scheme].takes_several else keys[:1])
 
     def remarks(self) -> Iterator[str]:
-        """Yield what to know of several secrets where one signature is sent."""
+        """Yield what every sink has to remark, and of several secrets where one signature is sent."""
+        yield from super().remarks()
         unused = len(by_key("secret", self.secret)) - len(self.signing())
         if unused > 0:
             yield f"secret: signature {self.scheme!r} is one signature: made with the first secret, the others are not used"
@@ -138,10 +139,10 @@ class HttpSink:
         secrets = self._secrets()
         if isinstance(secrets, Outcome):
             return secrets
-        body = self._body(delivery)
-        if isinstance(body, Outcome):
-            return body
-        answer = await self._transport.post(self._request(delivery, secrets, body))
+        request = self.request(delivery, secrets)
+        if isinstance(request, Outcome):
+            return request
+        answer = await self._transport.post(request)
         return answered(answer, lambda got: interpret(got.status, got.headers, delivery.now_ms))
 
     def _secrets(self) -> tuple[str, ...] | Outcome:
@@ -169,8 +170,11 @@ class HttpSink:
             return value
         return Body(encode(value), settings.content_type or "application/json")
 
-    def _request(self, delivery: Delivery, secrets: tuple[str, ...], body: Body) -> Request:
-        """Return what goes over the wire for ``delivery``."""
+    def request(self, delivery: Delivery, secrets: tuple[str, ...]) -> Request | Outcome:
+        """Return what goes over the wire for ``delivery``, or why nothing does."""
+        body = self._body(delivery)
+        if isinstance(body, Outcome):
+            return body
         return Request(
             url=self._settings.url,
             headers=self._headers(delivery, secrets, body),

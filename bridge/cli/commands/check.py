@@ -6,7 +6,7 @@ import click
 
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.shared import config_option, read_settings, settings_path
-from bridge.config import Settings, gaps
+from bridge.config import Settings
 from bridge.delivery.targets import is_plain
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.sinks.access import access_faults
@@ -26,7 +26,6 @@ def command(config: str | None, connect: bool) -> int:
     settings = read_settings(config)
     problems = [*_access(settings), *(_connected(settings) if connect else ())]
     _warn_of_plain_http(settings)
-    _warn_of_gaps(settings)
     _pass_on_remarks(settings)
     for problem in problems:
         click.echo(f"mlflow-bridge: {problem}", err=True)
@@ -75,13 +74,6 @@ def _warn_of_plain_http(settings: Settings) -> None:
         if is_plain(sink.origin()):
             text = f"sinks.{sink.name}: what is sent to {sink.origin()} is not encrypted: use https"
             click.echo(f"mlflow-bridge: warning: {text}", err=True)
-
-
-def _warn_of_gaps(settings: Settings) -> None:
-    """Say where a template or a condition finds nothing in an event that the sink asks for."""
-    for index, sink in enumerate(settings.sinks):
-        for gap in gaps(sink.shapes(), sink.when, sink.samples()):
-            click.echo(f"mlflow-bridge: warning: sinks[{index}].{gap}", err=True)
 
 
 def _pass_on_remarks(settings: Settings) -> None:
