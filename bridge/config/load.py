@@ -80,12 +80,16 @@ def anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
 _FREE = frozenset(("body", "client_payload", "inputs", "parameters", "tags", "variables"))
 """Tables whose keys are the receiver's or the registry's: a ``file`` in them is no path."""
 
+_NAMED = frozenset(("headers", "query"))
+"""Tables whose keys are the receiver's, but whose values may be places of secrets."""
+
 
 def _anchor(key: str, value: Any, folder: Path) -> Any:
     if key in _FREE:
         return value
     if isinstance(value, dict):
-        return anchored(value, folder)
+        texts = {name: one for name, one in value.items() if key in _NAMED and isinstance(one, str)}
+        return {**anchored(value, folder), **texts}
     if isinstance(value, list):
         return [_anchor("", item, folder) for item in value]
     if not isinstance(value, str) or not value:

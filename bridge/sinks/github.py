@@ -16,8 +16,10 @@ from bridge.config import HttpUrl, Model, Secret, SinkSettings
 from bridge.delivery.answers import interpret, retry_after_ms
 from bridge.delivery.outcome import Outcome, Reason, rejected, retryable
 from bridge.sinks.base import Response
+from bridge.sinks.github_jwt import app_jwt
 from bridge.sinks.shared import origin
 
+NO_KEY = "holds no usable RSA private key in PEM, without a password"
 _SECONDARY_WAIT_MS = 60_000
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
@@ -60,6 +62,11 @@ class GithubSettings(SinkSettings):
             msg = "give token or app, not both"
             raise ValueError(msg)
         return value
+
+    def misfit(self, key: str, value: str) -> str:
+        """Return what is wrong with the App's key, which has to sign, or nothing."""
+        is_key = key == "app.private_key"
+        return NO_KEY if is_key and app_jwt(1, value, 0) is None else ""
 
     def at(self, path: str) -> str:
         """Return the URL of ``path`` of the API."""

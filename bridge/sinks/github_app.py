@@ -1,9 +1,8 @@
 """Installation tokens of a GitHub App: asked for with the App's key, and kept while they last.
 
-GitHub REST API, *Generating a JSON Web Token (JWT) for a GitHub App* (RS256; ``iat`` a minute
-ago, for clocks that differ; ``exp`` at most ten minutes ahead) and *Create an installation
-access token for an app*: ``POST /app/installations/{id}/access_tokens``; 201 with a ``token``
-that lasts an hour. It is asked for the one repository and the one permission that are needed.
+GitHub REST API, *Create an installation access token for an app*: ``POST
+/app/installations/{id}/access_tokens``; 201 with a ``token`` that lasts an hour. It is asked
+for the one repository and the one permission that are needed.
 """
 
 import asyncio
@@ -16,14 +15,13 @@ from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Request, Response, Transport
 from bridge.sinks.github import GithubApp, GithubSettings, headers, judge
+from bridge.sinks.github_jwt import app_jwt
 from bridge.sinks.shared import answered
 
 _EARLY_MS = 300_000
 """A token is not used in its last five minutes: it should outlast the request."""
 
 _LONGEST_MS = 3_600_000
-_LEEWAY_S = 60
-_JWT_LASTS_S = 540
 _ANSWER_BYTES = 262_144
 _IN_A_DRY_RUN = "installation-token"
 
@@ -77,7 +75,7 @@ class InstallationTokens:
     def _request(self, now_ms: int) -> Request | Outcome:
         key = f"sinks.{self._settings.name}.app.private_key"
         try:
-            private = _as_pem(reveal(key, self._app.private_key))
+            private = reveal(key, self._app.private_key)
         except SecretUnavailable as error:
             return retryable(Reason.SECRET, str(error))
         signed = app_jwt(self._app.id, private, now_ms // 1000)
@@ -133,24 +131,6 @@ class InstallationTokens:
         }
 
 
-def app_jwt(app_id: int, private_key: str, now_s: int) -> str | None:
-    """Return the token by which the App signs in, or None where the key cannot sign.
-
-    Args:
-        app_id: the App's id.
-        private_key: RSA, in PEM.
-        now_s: seconds since the epoch.
-    """
-    import jwt  # noqa: PLC0415 - brings in cryptography: most configurations need none
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-
-    claims = {"iat": now_s - _LEEWAY_S, "exp": now_s + _JWT_LASTS_S, "iss": str(app_id)}
-    try:
-        return jwt.encode(claims, private_key, algorithm="RS256")
-    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, AttributeError):
-        return None
-
-
 def kept_of(body: bytes, now_ms: int) -> Kept | None:
     """Return the token in GitHub's answer, or None where there is none.
 
@@ -165,8 +145,3 @@ def kept_of(body: bytes, now_ms: int) -> Kept | None:
         return None
     lasts_ms = int(expires.timestamp() * 1000) - now_ms
     return Kept(token, now_ms + min(lasts_ms, _LONGEST_MS) - _EARLY_MS)
-
-
-def _as_pem(text: str) -> str:
-    r"""Return a key as lines: environments often hold it in one, with ``\n`` for the breaks."""
-    return text if "\n" in text else text.replace("\\n", "\n")

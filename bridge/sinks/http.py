@@ -1,4 +1,4 @@
-"""The ``http`` sink: a signed POST to any URL."""
+"""The ``http`` sink: a signed request to any URL."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from bridge.config import HttpUrl, OneOrMoreSecrets, Secret, SinkSettings, by_key
+from bridge.config import OneOrMoreSecrets, Secret, by_key
 from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.events.formats import FORMATS, Body, encode, telling, tells, untold
 from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
+from bridge.sinks.addressing import AddressedSettings, addressed
 from bridge.sinks.base import Delivery, Request, Transport
 from bridge.sinks.shared import answered, origin, with_secret
 from bridge.sinks.templates import rendered
@@ -28,11 +29,10 @@ def _media_type(text: str) -> str:
     return text
 
 
-class HttpSettings(SinkSettings):
+class HttpSettings(AddressedSettings):
     """``type = "http"``."""
 
     type: Literal["http"]
-    url: HttpUrl
     format: Literal[
         "mlflow", "databricks", "mlflow3", "standard", "cloudevents", "cloudevents-binary", "template"
     ] = "mlflow"
@@ -130,7 +130,7 @@ class HttpSink:
         self._shape = compile_shape(settings.body) if settings.format == "template" else None
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Render, sign and POST the event once."""
+        """Render, sign and send the event once."""
         settings = self._settings
         kind = delivery.event.type
         if not tells(settings.format, kind):  # since the event was routed, the format has changed
@@ -175,13 +175,14 @@ class HttpSink:
         body = self._body(delivery)
         if isinstance(body, Outcome):
             return body
-        return Request(
+        signed = Request(
             url=self._settings.url,
             headers=self._headers(delivery, secrets, body),
             body=body.content,
             timeout_ms=self._timeout_ms,
             secrets=tuple(spelled for secret in secrets for spelled in spellings_of(secret)),
         )
+        return addressed(self._settings, signed)
 
     def _headers(self, delivery: Delivery, secrets: tuple[str, ...], body: Body) -> Mapping[str, str]:
         sign = SIGNATURES[self._settings.scheme].sign

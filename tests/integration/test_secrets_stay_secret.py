@@ -11,11 +11,14 @@ import socket
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from support.receiver import Answer, Got, RawReceiver, Receiver, free_port
 from support.tls import Authority, TlsReceiver
 from support.values import commit, transition
@@ -41,7 +44,11 @@ SECRETS = {
     "two lines": "first-half\nsecond-half",
 }
 OWN = {
-    "http": lambda url: {"url": f"{url}/hook", "secret": {"file": "secret"}},
+    "http": lambda url: {
+        "url": f"{url}/hook",
+        "secret": {"file": "secret"},
+        "query": {"key": {"file": "secret"}},
+    },
     "github_dispatch": lambda url: {
         "repository": "acme/deploy",
         "event_type": "model_promoted",
@@ -264,7 +271,7 @@ class World:
 
     def settings(self, url: str, more: dict) -> Settings:
         sink = {"name": "ci", "type": self.kind, "timeout": "10s", **OWN[self.kind](url), **more}
-        lines = [f"{key} = {toml(value)}" for key, value in sink.items()]
+        lines = [f"{key} = {toml(value)}" for key, value in sink.items() if value is not None]
         self.config.write_text("\n".join(['registry.tracking_uri = "http://registry"', "[[sinks]]", *lines]))
         return load_settings(self.config)
 
@@ -367,3 +374,43 @@ def test_no_secret_that_signs_shows_whatever_goes_wrong(
 
     hidden = [*spellings(world.secret), *spellings(world.secret.removeprefix("whsec_"))]
     assert_hidden(world, hidden, entry, metrics, capsys)
+
+
+APP = {"id": 123, "installation": 456, "private_key": {"file": "secret"}}
+CREDENTIALS = {
+    "github_dispatch": {"app": APP, "token": None},
+    "github_workflow": {"app": APP, "token": None},
+    "http": {
+        "basic_auth": {"username": {"file": "user"}, "password": {"file": "user"}},
+        "headers": {"X-Key": {"file": "user"}},
+        "secret": None,
+        "query": None,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "failure", sorted(FAILURES.keys() - {"header", "missing secret", "fault in rendering"})
+)
+@pytest.mark.parametrize("kind", CREDENTIALS)
+@pytest.mark.parametrize("secret", ["usual"])
+def test_no_key_of_an_app_and_no_credential_shows(
+    kind, failure, secret, style, tmp_path, monkeypatch, capsys
+) -> None:
+    key = app_key() if "app" in CREDENTIALS[kind] else SECRETS[secret]
+    world = World(tmp_path, kind, key, monkeypatch, turn=style == "json")
+    (tmp_path / "user").write_text(SECRETS[secret])
+
+    with FAILURES[failure](world) as (url, more):
+        settings = world.settings(url, {**CREDENTIALS[kind], **more})
+        entry, metrics = asyncio.run(world.attempt(settings))
+        world.command("status", "--output", "json")
+
+    assert_hidden(world, spellings(SECRETS[secret]), entry, metrics, capsys)
+
+
+@cache
+def app_key() -> str:
+    key = rsa.generate_private_key(65_537, 2_048)
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption()).decode()

@@ -17,6 +17,7 @@ class Got:
     headers: Mapping[str, str]
     raw: bytes
     at: float
+    method: str = "POST"
 
     @property
     def body(self) -> dict:
@@ -87,7 +88,7 @@ class Receiver:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {key.lower(): value for key, value in self.headers.items()}
-                got = Got(self.path, headers, raw, time.time())
+                got = Got(self.path, headers, raw, time.time(), self.command)
                 receiver.came += 1
                 answer = receiver.answer(got) if callable(receiver.answer) else receiver.answer
                 time.sleep(answer.delay)
@@ -97,6 +98,12 @@ class Receiver:
                     self.send_header(key, value)
                 self.end_headers()
                 self.wfile.write(answer.body)
+
+            def do_PUT(self) -> None:
+                self.do_POST()
+
+            def do_PATCH(self) -> None:
+                self.do_POST()
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config import Secret, find, parse_duration, reveal
-from bridge.config.load import build
+from bridge.config.load import anchored, build
 from bridge.errors import ConfigurationError, SecretUnavailable
 from bridge.loading import load_settings
 from bridge.sinks.kinds import SETTINGS
@@ -373,3 +373,14 @@ def test_a_text_may_stand_in_for_a_secret() -> None:
 )
 def test_every_kind_of_registry_may_be_named(registry) -> None:
     assert build({"registry": registry}, SETTINGS).registry.uri == list(registry.values())[-1]
+
+
+def test_headers_and_queries_may_be_called_file_and_their_secrets_are_found_beside_the_configuration(
+    tmp_path,
+) -> None:
+    own = {"query": {"file": "a.json", "key": {"file": "key"}}, "headers": {"file": "b"}}
+
+    placed = anchored({"sinks": [own]}, tmp_path)["sinks"][0]
+
+    assert placed["query"] == {"file": "a.json", "key": {"file": str(tmp_path / "key")}}
+    assert placed["headers"] == {"file": "b"}

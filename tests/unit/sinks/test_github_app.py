@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from support.github import SCHEMAS, Github, unfit
 from support.receiver import Answer, Receiver
-from support.sinks import DELIVERY, NOW, attempt, built
+from support.sinks import DELIVERY, NOW, attempt, built, settings_of
 
 from bridge.delivery.outcome import Reason, Verdict
 from bridge.sinks.base import Delivery
@@ -191,6 +191,9 @@ async def test_a_key_that_cannot_sign_is_said_to_be_that_without_showing_it(
     assert outcome.detail.startswith(
         "sinks.ci.app.private_key: environment variable APP_KEY: holds no usable"
     )
+    settings = settings_of("github_workflow", **RUN)
+    (key, secret) = next(iter(settings.secrets().items()))
+    assert outcome.detail == f"sinks.ci.{key}: {settings.secret_fault(key, secret)}"
     assert text.split("\n")[1 if "\n" in text else 0] not in outcome.detail
 
 
