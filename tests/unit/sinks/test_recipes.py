@@ -9,6 +9,7 @@ import pytest
 import yaml
 from support.values import transition
 
+from bridge.config import Secret
 from bridge.config.load import build
 from bridge.delivery.outcome import Verdict
 from bridge.events.names import EVENT_NAMES
@@ -56,8 +57,12 @@ async def bodies_of(recipe: str) -> list:
 
 
 @pytest.fixture(autouse=True)
-def secret(monkeypatch) -> None:
+def secrets(monkeypatch, tmp_path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret")
     monkeypatch.setenv("GOVERNANCE_SECRET", "s3cret")
+    monkeypatch.setenv("AIRFLOW_TOKEN", "s3cret")
+    monkeypatch.setattr(Secret, "_path", lambda _secret: token)
 
 
 @pytest.mark.parametrize("recipe", ["slack", "airflow", "argo-events", "flask"])
@@ -136,6 +141,7 @@ async def test_argo_s_sensor_finds_its_parameters_in_what_is_sent() -> None:
     workflow = sensor["spec"]["triggers"][0]["template"]["argoWorkflow"]
 
     assert settings.url.endswith(f":{webhook['port']}{webhook['endpoint']}")
+    assert (settings.bearer is not None, "authSecret" in webhook) == (True, True)
     assert sensor["spec"]["dependencies"][0]["eventName"] in source["spec"]["webhook"]
     for body in await bodies_of("argo-events"):
         values = [found_at({"body": body}, one["src"]["dataKey"]) for one in workflow["parameters"]]
