@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from bridge.cli.shared import changed, instant, print_table, printable, span
+from bridge.delivery.condition import RUNNING
+from bridge.delivery.condition import remaining_ms as rest_of
 from bridge.delivery.entry import Entry, Status, remaining_ms
 from bridge.events.event import Event
 from bridge.store.state import State
@@ -23,7 +25,7 @@ def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:
     return {**facts, "event": told}
 
 
-def entry_row(entry: Entry, event: Event | None, now_ms: int) -> dict[str, Any]:
+def entry_row(entry: Entry, event: Event | None, waits: "Waits") -> dict[str, Any]:
     """Return a row of a table of entries."""
     return {
         "ENTRY": entry.id,
@@ -34,21 +36,40 @@ def entry_row(entry: Entry, event: Event | None, now_ms: int) -> dict[str, Any]:
         "VERSION": event.model_version if event else None,
         "CHANGE": changed(event) if event else None,
         "ATTEMPTS": entry.attempts,
-        "NEXT": _next(entry, now_ms),
+        "NEXT": waits.of(entry),
         "LAST REASON": entry.reason,
     }
 
 
-def _next(entry: Entry, now_ms: int) -> str | None:
-    if entry.status is not Status.PENDING:
-        return None
-    wait = remaining_ms(entry, now_ms)
-    return f"in {span(wait)}" if wait else "due"
+class Waits:
+    """What each pending entry waits for."""
+
+    def __init__(self, state: State, now_ms: int) -> None:
+        """Look at the outbox of ``state`` at ``now_ms``."""
+        self._now_ms = now_ms
+        self._conditions = state.conditions()
+        self._heads: dict[tuple[str, str], int] = {}
+        for entry in state.pending():
+            self._heads.setdefault((entry.sink, entry.lane), entry.id)
+
+    def of(self, entry: Entry) -> str | None:
+        """Return in a few words what ``entry`` waits for; None where it does not wait."""
+        if entry.status is not Status.PENDING:
+            return None
+        head = self._heads[entry.sink, entry.lane]
+        if head != entry.id:
+            return f"after {head}"
+        condition = self._conditions.get(entry.sink, RUNNING)
+        if not condition.is_running:
+            return condition.word
+        wait = max(remaining_ms(entry, self._now_ms), rest_of(condition, self._now_ms))
+        return f"in {span(wait)}" if wait else "due"
 
 
 def print_entry(state: State, entry: Entry, attempts: Sequence[AttemptRecord]) -> None:
     """Print an entry and its attempts for people."""
-    row = entry_row(entry, state.event(entry.event_id), time.time_ns() // 1_000_000)
+    waits = Waits(state, time.time_ns() // 1_000_000)
+    row = entry_row(entry, state.event(entry.event_id), waits)
     facts = {
         **row,
         "EVENT ID": entry.event_id,

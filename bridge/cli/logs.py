@@ -35,6 +35,8 @@ def configure(level: str, style: str) -> None:
     )
     handler.setFormatter(formatter)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+    # It would say of every poll that outlasts the interval that the next one waits, at each tick.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 def _rendering(style: str) -> Sequence[Any]:

@@ -25,6 +25,9 @@ _ORIGIN = re.compile(r"(https?://)(?:[^/@]*@)?([\w.:\[\]-]{1,100})")
 """Scheme and host of a URL: what else is in it may be secret."""
 
 _MAX_RETRY_AFTER_MS = 24 * 3_600_000
+_MAX_RESET_MS = 3_600_000
+_AN_EPOCH_S = 1_000_000_000
+"""As many seconds are no wait: they are counted from 1970."""
 
 
 def interpret(status: int, headers: Mapping[str, str], now_ms: int) -> Outcome:
@@ -37,7 +40,8 @@ def interpret(status: int, headers: Mapping[str, str], now_ms: int) -> Outcome:
         return delivered(status)
     wait = retry_after_ms(headers, now_ms)
     if status in _OVERLOADED:
-        return retryable(Reason.RATE_LIMITED, f"HTTP {status}", status, wait)
+        asked = rate_limit_reset_ms(headers, now_ms) if wait is None else wait
+        return retryable(Reason.RATE_LIMITED, f"HTTP {status}", status, asked)
     if status < 200 or status >= 500:
         return retryable(Reason.SERVER_ERROR, f"HTTP {status}", status, wait)
     if status < 400:
@@ -73,3 +77,18 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
     except (ValueError, OverflowError):
         return None
     return min(max(at_ms - now_ms, 0), _MAX_RETRY_AFTER_MS)
+
+
+def rate_limit_reset_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
+    """Return when a rate limit is over, in ms from now, where a header other than ``Retry-After`` says so.
+
+    ``RateLimit-Reset`` counts seconds from now (IETF draft *RateLimit header fields*, up to -07);
+    ``X-RateLimit-Reset`` is used for that, and for seconds since the epoch. Bounded to an hour.
+    """
+    for name in ("ratelimit-reset", "x-ratelimit-reset"):
+        value = headers.get(name, "").strip()
+        if value.isascii() and value.isdigit():
+            seconds = int(value[:12])
+            wait = seconds * 1000 - now_ms if seconds > _AN_EPOCH_S else seconds * 1000
+            return min(max(wait, 1_000), _MAX_RESET_MS)
+    return None

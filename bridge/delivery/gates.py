@@ -41,6 +41,10 @@ class Gates:
         gate = self._gates[sink]
         return max(gate.rests_until, gate.paced_until)
 
+    def is_resting(self, sink: str, now: float) -> bool:
+        """Whether a sink is left alone, for whatever its receiver answered last."""
+        return self._gates[sink].rests_until > now
+
     def passed(self, sink: str, now: float) -> None:
         """Note that an attempt begins."""
         gate = self._gates[sink]

@@ -160,9 +160,8 @@ class Lanes:
     def next_due(self) -> float | None:
         """Return when something can be claimed next, if nothing happens until then; None for never."""
         times = [self._due[0][0]] if self._due else []
-        opening = self.next_opening()
-        return min([*times, *([] if opening is None else [opening])], default=None)
+        return min([*times, *map(self._gate.opens_at, self.held_up())], default=None)
 
-    def next_opening(self) -> float | None:
-        """Return when the first sink opens whose due entries wait for nothing else."""
-        return min((self._gate.opens_at(sink) for sink in self._ready if self._has_place(sink)), default=None)
+    def held_up(self) -> list[str]:
+        """Return the sinks whose due entries wait for nothing but their gate to open."""
+        return [sink for sink in self._ready if self._has_place(sink)]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from bridge.store.values import ReconcileRecord
+from bridge.diff.abilities import Abilities
+from bridge.store.values import Head, PollRecord, ReconcileRecord
 
 _SPREAD = 0.1
 """Instances that were started together scan up to this share of the interval apart."""
@@ -29,6 +30,19 @@ class Cadence:
         if is_pressing or not last.went_well:
             return for_share
         return max(round(self.interval_ms * _spread(state_id)), for_share)
+
+
+def is_pressing(
+    head: Head, last: ReconcileRecord, poll: PollRecord | None, abilities: Abilities | None
+) -> bool:
+    """Whether a scan is wanted as soon as the share allows.
+
+    It is while something is held, where nothing else reads the registry, and after a baseline whose
+    pages can have skipped versions: nothing is known of those before the next scan.
+    """
+    is_confirmed = not head.baseline_clock or last.at > head.baseline_at
+    has_order = abilities is None or abilities.has_order
+    return bool(poll and poll.held_digest) or not has_order or not is_confirmed
 
 
 def is_due(last: ReconcileRecord | None, spacing_ms: int, now_ms: int) -> bool:

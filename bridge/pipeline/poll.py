@@ -10,7 +10,7 @@ from bridge.config import PollSettings
 from bridge.delivery.entry import Entry
 from bridge.delivery.routing import Route
 from bridge.errors import BridgeError, PollHeld, RegistryUnreachable, StateUnwritable
-from bridge.pipeline.cadence import Cadence, is_due
+from bridge.pipeline.cadence import Cadence, is_due, is_pressing
 from bridge.pipeline.clock import Clock
 from bridge.pipeline.judgement import report_event, report_note
 from bridge.pipeline.look import Look
@@ -93,10 +93,8 @@ class Poll:
         last, head = self._state.last_reconcile, self._state.head
         if last is None or head is None:
             return True
-        # The pages of a baseline can have skipped versions, of which nothing is known until the next scan.
-        is_confirmed = not head.baseline_clock or last.at > head.baseline_at
-        is_pressing = not self._has_order() or self.standing_hold() is not None or not is_confirmed
-        spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=is_pressing)
+        pressing = is_pressing(head, last, self._state.last_poll, self._state.abilities)
+        spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=pressing)
         return is_due(last, spacing, self._clock.now_ms())
 
     async def run(

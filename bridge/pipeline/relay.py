@@ -52,7 +52,7 @@ class Relay:
         self._observer = observer
         self._gates = Gates({name: one.terms for name, one in endpoints.items()})
         self._lanes = Lanes(self._gates, OVERALL_CONCURRENCY)
-        self._settlement = Settlement(state, endpoints, self._gates, self._lanes, clock, trust, observer)
+        self._settlement = Settlement(state, endpoints, self._gates, self._lanes, trust, observer)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
         self._ended: list[asyncio.Task[Attempted]] = []
         self._wake = asyncio.Event()
@@ -149,14 +149,15 @@ class Relay:
         while True:
             if self._clock.monotonic() < until:
                 self._start_due()
-            opening = self._lanes.next_opening()
-            if not await self._settle_next(until) and not await self._keep_pace(opening, until):
+            if not await self._settle_next(until) and not await self._keep_pace(until):
                 break
         self.delivered += self._settlement.settle(await self._stop_attempts())
 
-    async def _keep_pace(self, opening: float | None, until: float) -> bool:
+    async def _keep_pace(self, until: float) -> bool:
         """Wait for the next sink whose pace alone holds up what is due, if that is soon."""
-        now = self._clock.monotonic()
+        now, gates = self._clock.monotonic(), self._gates
+        paced = [gates.opens_at(one) for one in self._lanes.held_up() if not gates.is_resting(one, now)]
+        opening = min(paced, default=None)
         if opening is None or opening > min(now + _LONGEST_PACE_S, until):
             return False
         await asyncio.sleep(max(0.0, opening - now))

@@ -9,7 +9,7 @@ from bridge.delivery.gates import Gates
 from bridge.delivery.lanes import Lanes
 from bridge.delivery.policy import Attempt, settle
 from bridge.pipeline.attempts import Attempted, Endpoint, report, report_condition
-from bridge.pipeline.clock import Clock, Trust
+from bridge.pipeline.clock import Trust
 from bridge.pipeline.observer import Observer
 from bridge.store.state import State
 
@@ -23,7 +23,6 @@ class Settlement:
         endpoints: Mapping[str, Endpoint],
         gates: Gates,
         lanes: Lanes,
-        clock: Clock,
         trust: Trust,
         observer: Observer,
     ) -> None:
@@ -32,7 +31,7 @@ class Settlement:
         self._endpoints = endpoints
         self._gates = gates
         self._lanes = lanes
-        self._clock = clock
+        self._clock = trust.clock
         self._trust = trust
         self._observer = observer
 

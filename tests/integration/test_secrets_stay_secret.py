@@ -331,6 +331,8 @@ def test_no_secret_shows_whatever_goes_wrong(
         entry, metrics = asyncio.run(world.attempt(settings))
         world.command("status")
         world.command("status", "--output", "json")
+        world.command("outbox", "show", "1")
+        world.command("outbox", "list", "--output", "json")
         world.command("check")
 
     assert_hidden(world, spellings(world.secret), entry, metrics, capsys)

@@ -3,6 +3,7 @@
 `tests/golden` holds the requests as they go out, unsigned; `docs/events.md` shows them to people.
 """
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from bridge.events.formats import FORMATS
 from bridge.events.names import EVENT_NAMES
 from bridge.sinks.base import Delivery, Request
 from bridge.sinks.http import HttpSettings, HttpSink
-from bridge.sinks.recording import NoTransport
+from bridge.sinks.recording import NoTransport, RecordingTransport
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -75,8 +76,10 @@ def told(format_name: str) -> list[str]:
 def request(format_name: str, name: str, **more: object) -> Request:
     """Return what the sink ``ci`` sends of the sample."""
     table = {"name": "ci", "type": "http", "url": "https://ci.example.com/hook", "events": [name], **more}
-    sink = HttpSink(HttpSettings.model_validate({**table, "format": format_name}), NoTransport(), 1_000)
-    return sink.request(Delivery(sample(name), name, SENT_AT), ())
+    recording = RecordingTransport(NoTransport())
+    sink = HttpSink(HttpSettings.model_validate({**table, "format": format_name}), recording, 1_000)
+    asyncio.run(sink.deliver(Delivery(sample(name), name, SENT_AT)))
+    return recording.exchanges[0].request
 
 
 def golden(format_name: str) -> bytes:

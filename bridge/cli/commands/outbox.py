@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bridge.cli.chosen import Choice, by_sink, warn_of_overtaken
-from bridge.cli.entries import entry_document, entry_row, print_entry
+from bridge.cli.entries import Waits, entry_document, entry_row, print_entry
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.shared import (
     config_option,
@@ -85,8 +85,8 @@ def list_command(
             entries = [entry_document(one, state.event(one.event_id)) for one in shown]
             print_json({"entries": entries, "left_out": left_out})
             return ExitCode.DONE
-        now_ms = time.time_ns() // 1_000_000
-        print_table([entry_row(one, state.event(one.event_id), now_ms) for one in shown])
+        waits = Waits(state, time.time_ns() // 1_000_000)
+        print_table([entry_row(one, state.event(one.event_id), waits) for one in shown])
     if not found:
         click.echo(
             "nothing waits, and nothing is dead" if not (sinks or models or statuses) else "no such entry"
@@ -143,7 +143,7 @@ def redrive(ctx: click.Context, /, config: str | None, output: str, **given: Any
       mlflow-bridge outbox redrive --sink ci
       mlflow-bridge outbox redrive --all --yes
     """
-    start_logs(ctx)
+    start_logs(ctx, "error")
     settings = read_settings(config)
     choice = _choice(given, (Status.DEAD,))
     with read_state(settings) as state:
@@ -194,7 +194,7 @@ def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **
       mlflow-bridge outbox drop --sink old-ci --status pending
       mlflow-bridge outbox drop --all --yes
     """
-    start_logs(ctx)
+    start_logs(ctx, "error")
     settings = read_settings(config)
     choice = _choice(given, (Status(status),) if not given["numbers"] else _WAITING)
     with read_state(settings) as state:

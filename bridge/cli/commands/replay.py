@@ -56,7 +56,7 @@ def command(
     if not any(given[key] for key in ("models", "types", "since", "until", "everything")):
         msg = "which? Give --since, --until, --model or --type, or --all"
         raise click.UsageError(msg)
-    start_logs(ctx)
+    start_logs(ctx, "error")
     settings = read_settings(config)
     tell_zone(since, until)
     wanted = Filter(given["models"], given["types"], since, until)

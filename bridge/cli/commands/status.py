@@ -22,7 +22,7 @@ from bridge.delivery.condition import RUNNING, Condition
 from bridge.delivery.watch import watch_of
 from bridge.diff.abilities import Abilities
 from bridge.loading import routes_of
-from bridge.pipeline.cadence import Cadence
+from bridge.pipeline.cadence import Cadence, is_pressing
 from bridge.states import binding_of, read_state
 from bridge.store.state import State
 from bridge.store.values import PollRecord, SinkSummary
@@ -94,9 +94,10 @@ def _full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] 
     last, head, poll, found = state.last_reconcile, state.head, state.last_poll, settings.poll
     if last is None or head is None:
         return None
-    is_pressing = bool(poll and poll.held_digest) or not (state.abilities or Abilities()).has_order
     cadence = Cadence(found.reconcile_interval, found.reconcile_share)
-    every_ms = cadence.spacing_ms(last, head.state_id, is_pressing=is_pressing)
+    every_ms = cadence.spacing_ms(
+        last, head.state_id, is_pressing=is_pressing(head, last, poll, state.abilities)
+    )
     return {
         "at": last.at,
         "duration_ms": last.duration_ms,

@@ -1,6 +1,8 @@
 """``outbox`` and ``replay``: what waits, what is dead, and sending it again."""
 
 import json
+import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -51,6 +53,21 @@ def test_what_waits_and_what_is_dead_is_listed(outbox) -> None:
     assert numbers(outbox, "--status", "dead", "--model", "fr*") == [1, 2]
     assert numbers(outbox, "--status", "delivered") == numbers(outbox, "--sink", "other") == []
     assert "(2 older: --limit 4 shows all)" in outbox.run("outbox", "list", "--limit", "2").out
+
+
+def test_what_an_entry_waits_for_is_told(bridge) -> None:
+    bridge.configure(http_sink("https://h"))
+    first, *_ = bridge.commit(commit(transition(1), transition(2), transition(3, "other")))
+    later = int(time.time() * 1000) + 3_600_000
+    bridge.settle([replace(first, attempts=1, last_attempt_at=later, wait_ms=7_200_000, reason="connect")])
+
+    def told() -> list[str]:
+        rows = bridge.run("outbox", "list").out.splitlines()[1:]
+        return [re.split(r"\s{2,}", row)[8] for row in rows]
+
+    assert told() == ["in 2h", "after 1", "due"]
+    bridge.run("sinks", "pause", "ci")
+    assert told() == ["paused", "after 1", "paused"]
 
 
 def test_an_empty_outbox_says_so(bridge) -> None:

@@ -64,3 +64,19 @@ def test_retry_after_is_seconds_or_a_date_and_bounded(value, expected) -> None:
 
 def test_without_the_header_nothing_was_asked() -> None:
     assert retry_after_ms({}, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"ratelimit-reset": "30"}, 30_000),
+        ({"x-ratelimit-reset": "0"}, 1_000),
+        ({"x-ratelimit-reset": str(NOW // 1000 + 90)}, 90_000 - NOW % 1000),
+        ({"x-ratelimit-reset": str(NOW // 1000 - 90)}, 1_000),
+        ({"x-ratelimit-reset": "9" * 40}, 3_600_000),
+        ({"retry-after": "5", "x-ratelimit-reset": "60"}, 5_000),
+        ({"x-ratelimit-reset": "soon"}, None),
+    ],
+)
+def test_other_ways_to_name_the_end_of_a_rate_limit_are_understood(headers, wait) -> None:
+    assert interpret(429, headers, NOW).retry_after_ms == wait

@@ -55,6 +55,17 @@ async def test_a_run_that_ends_waits_for_no_slow_pace_and_the_next_one_keeps_it(
     assert len(sink.seen) == 2
 
 
+async def test_a_run_that_ends_waits_for_no_sink_that_is_left_alone(state) -> None:
+    fill(state, *(f"lane-{number}" for number in range(OPENS_AT + 2)))
+    sink = ScriptedSink(DOWN)
+
+    await relay_of(state, concurrency=OPENS_AT, policy=RetryPolicy(), ci=sink, spacing_ms=1).drain_due(
+        FOREVER
+    )
+
+    assert len(sink.seen) == OPENS_AT
+
+
 async def test_a_sink_that_fails_whoever_is_sent_is_probed_one_at_a_time_over_restarts(state) -> None:
     fill(state, *(f"lane-{number}" for number in range(OPENS_AT + 7)))
     sink, clock = ScriptedSink(DOWN), HandClock()

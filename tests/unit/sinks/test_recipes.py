@@ -9,6 +9,7 @@ import pytest
 import yaml
 from support.values import transition
 
+from bridge.config import Secret
 from bridge.config.load import build
 from bridge.delivery.outcome import Verdict
 from bridge.events.names import EVENT_NAMES
@@ -22,8 +23,8 @@ NAMES = ["fraud-detector", "<!channel> & *bold*", 'a "b"\n${model_version}\\', "
 NOW = 1_700_000_000_500
 
 
-def blocks(recipe: str, language: str) -> list[str]:
-    text = (RECIPES / f"{recipe}.md").read_text()
+def blocks(page: str, language: str) -> list[str]:
+    text = (RECIPES / f"{page}.md").read_text()
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
@@ -56,8 +57,12 @@ async def bodies_of(recipe: str) -> list:
 
 
 @pytest.fixture(autouse=True)
-def secret(monkeypatch) -> None:
+def secrets(monkeypatch, tmp_path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret")
     monkeypatch.setenv("GOVERNANCE_SECRET", "s3cret")
+    monkeypatch.setenv("AIRFLOW_TOKEN", "s3cret")
+    monkeypatch.setattr(Secret, "_path", lambda _secret: token)
 
 
 @pytest.mark.parametrize("recipe", ["slack", "airflow", "argo-events", "flask"])
@@ -112,6 +117,16 @@ async def test_airflow_gets_what_its_api_takes() -> None:
         assert conf["delivery_id"] == "event-1"
 
 
+async def test_the_page_on_templates_shows_what_is_sent() -> None:
+    settings = settings_of("../templates")
+    (shown,) = blocks("../templates", "json")
+    event = transition(model="fraud-detector", model_version="7")
+
+    request = await request_of(settings, settings.events[0], event)
+
+    assert json.loads(request.body) == json.loads(shown)
+
+
 def found_at(event: dict, key: str) -> object:
     for part in key.split("."):
         event = event[int(part) if part.isdigit() else part]
@@ -126,6 +141,7 @@ async def test_argo_s_sensor_finds_its_parameters_in_what_is_sent() -> None:
     workflow = sensor["spec"]["triggers"][0]["template"]["argoWorkflow"]
 
     assert settings.url.endswith(f":{webhook['port']}{webhook['endpoint']}")
+    assert (settings.bearer is not None, "authSecret" in webhook) == (True, True)
     assert sensor["spec"]["dependencies"][0]["eventName"] in source["spec"]["webhook"]
     for body in await bodies_of("argo-events"):
         values = [found_at({"body": body}, one["src"]["dataKey"]) for one in workflow["parameters"]]
