@@ -5,11 +5,16 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from support.mlflow_server import MlflowServer
 from support.receiver import Receiver
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+_configure = structlog.configure
+# Loggers that are cached would keep one test's way of logging for all that come after.
+structlog.configure = lambda **how: _configure(**{**how, "cache_logger_on_first_use": False})
 
 settings.register_profile(
     "ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], derandomize=True

@@ -308,7 +308,6 @@ def style(kind, failure, secret):
     number = list(FAILURES).index(failure) + list(SECRETS).index(secret) + sorted(OWN).index(kind)
     style = ("console", "json")[number % 2]
     configure("debug", style)
-    structlog.configure(cache_logger_on_first_use=False)
     yield style
     structlog.reset_defaults()
     logging.basicConfig(force=True)

@@ -7,18 +7,10 @@ import pytest
 import structlog
 from support.cli import CommandLine
 
-_configure = structlog.configure
-
 
 @pytest.fixture
 def bridge(tmp_path, monkeypatch, capsys) -> Iterator[CommandLine]:
-    """The command line over a folder of its own; how it logs ends with the test.
-
-    Loggers that are cached would keep its way of logging for the tests that come after.
-    """
-    monkeypatch.setattr(
-        structlog, "configure", lambda **how: _configure(**{**how, "cache_logger_on_first_use": False})
-    )
+    """The command line over a folder of its own; how it logs ends with the test."""
     yield CommandLine(tmp_path, monkeypatch, capsys)
     structlog.reset_defaults()
     logging.basicConfig(force=True)
