@@ -59,9 +59,10 @@ class Settlement:
 
     def _decide(self, one: Attempted, conditions: dict[str, Condition]) -> Entry:
         """Return what becomes of an entry; note in ``conditions`` what becomes of its sink."""
+        ended_at, took_s = self._clock.now_ms(), self._clock.monotonic() - one.claim.began
         frame = Attempt(
-            began_at=one.claim.began_at,
-            ended_at=self._clock.now_ms(),
+            began_at=ended_at - int(took_s * 1000),  # by the clock as it is now
+            ended_at=ended_at,
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             may_expire=self._trust.is_given(),
         )
