@@ -77,7 +77,29 @@ async def test_a_clock_that_jumps_during_an_attempt_makes_it_no_longer_and_no_ol
             clock.jump(years * 365 * 86_400)
             return DOWN
 
-    await relay_of(state, clock, ci=Slow()).drain_due(FOREVER)
+    relay = relay_of(state, clock, ci=Slow())
+    await relay.drain_due(FOREVER)
+    relay.follow_clock(relay._trust.jumped_ms())
 
     (entry,) = state.pending()
     assert (entry.duration_ms, clock.now_ms() - entry.first_attempt_at) == (3_000, 3_000)
+
+
+@pytest.mark.parametrize("hours", [-10, 10])
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_what_is_settled_between_a_jump_and_the_look_at_it_is_not_due_early(
+    state, hours, is_killed
+) -> None:
+    fill(state, "a")
+    clock, sink = HandClock(), ScriptedSink(DOWN)
+    relay = relay_of(state, clock, policy=SLOW, ci=sink)
+    state.note(relay._trust.record(), {})
+    clock.jump(hours * 3_600)
+    await relay.drain_due(FOREVER)
+    if not is_killed:
+        relay.follow_clock(relay._trust.jumped_ms())
+
+    for seconds, attempts in ((3_500, 1), (100, 2)):
+        clock.sleep(seconds)
+        await relay_of(state, clock, policy=SLOW, ci=sink).drain_due(FOREVER)
+        assert len(sink.seen) == attempts
