@@ -1,5 +1,6 @@
 """Operators' changes to the outbox: made here where nobody owns the state, else by the daemon that does."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -25,13 +26,13 @@ def redrive(settings: Settings, entries: list[int]) -> list[int]:
     return _in_parts(settings, "redrive", "entries", entries)
 
 
-def drop(settings: Settings, entries: list[int]) -> list[int]:
-    """Forget entries; return those that were not under way, and so are gone.
+def drop(settings: Settings, entries: list[int], statuses: Iterable[str]) -> list[int]:
+    """Forget entries that are still of these ``statuses``; return those that were not under way, and so are gone.
 
     Raises:
         BridgeError: it was not done, by the message's reason.
     """
-    return _in_parts(settings, "drop", "entries", entries)
+    return _in_parts(settings, "drop", "entries", entries, statuses=list(statuses))
 
 
 def replay(settings: Settings, resends: list[Resend], *, new_ids: bool) -> list[int]:
