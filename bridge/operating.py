@@ -8,7 +8,7 @@ from bridge.asking import ask_to_operate
 from bridge.config import Settings
 from bridge.control.protocol import Document
 from bridge.delivery.again import Resend
-from bridge.errors import StateOwned
+from bridge.errors import BridgeError, StateOwned
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.operations import OPERATIONS, Operations
 from bridge.states import owned_state
@@ -68,7 +68,12 @@ def _in_parts(settings: Settings, name: str, key: str, items: list[Any], **more:
     done: list[int] = []
     for start in range(0, len(items), _AT_ONCE):
         arguments = {key: items[start : start + _AT_ONCE], **more}
-        done += _carry_out(settings, name, arguments)["entries"]
+        try:
+            done += _carry_out(settings, name, arguments)["entries"]
+        except BridgeError as error:
+            if start:
+                error.args = (f"{error} (after {start} of {len(items)} had been done: {name})",)
+            raise
     return done
 
 
