@@ -1,5 +1,6 @@
 """Operators' changes to the outbox: made here where nobody owns the state, else by the daemon that does."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -7,7 +8,7 @@ from bridge.asking import ask_to_operate
 from bridge.config import Settings
 from bridge.control.protocol import Document
 from bridge.delivery.again import Resend
-from bridge.errors import StateOwned
+from bridge.errors import BridgeError, StateOwned
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.operations import OPERATIONS, Operations
 from bridge.states import owned_state
@@ -25,13 +26,13 @@ def redrive(settings: Settings, entries: list[int]) -> list[int]:
     return _in_parts(settings, "redrive", "entries", entries)
 
 
-def drop(settings: Settings, entries: list[int]) -> list[int]:
-    """Forget entries; return those that were not under way, and so are gone.
+def drop(settings: Settings, entries: list[int], statuses: Iterable[str]) -> list[int]:
+    """Forget entries that are still of these ``statuses``; return those that were not under way, and so are gone.
 
     Raises:
         BridgeError: it was not done, by the message's reason.
     """
-    return _in_parts(settings, "drop", "entries", entries)
+    return _in_parts(settings, "drop", "entries", entries, statuses=list(statuses))
 
 
 def replay(settings: Settings, resends: list[Resend], *, new_ids: bool) -> list[int]:
@@ -67,7 +68,12 @@ def _in_parts(settings: Settings, name: str, key: str, items: list[Any], **more:
     done: list[int] = []
     for start in range(0, len(items), _AT_ONCE):
         arguments = {key: items[start : start + _AT_ONCE], **more}
-        done += _carry_out(settings, name, arguments)["entries"]
+        try:
+            done += _carry_out(settings, name, arguments)["entries"]
+        except BridgeError as error:
+            if start:
+                error.args = (f"{error} (after {start} of {len(items)} had been done: {name})",)
+            raise
     return done
 
 

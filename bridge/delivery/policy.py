@@ -7,7 +7,8 @@ from bridge.delivery.outcome import Outcome, Reason, Verdict
 
 _DETAIL_LIMIT = 500
 _LINK_LIMIT = 500
-_AGAIN = "#again"
+_AGAIN = "\x1fagain"
+"""Ends no lane of a model, short of a name with a control character in it."""
 
 
 @dataclass(frozen=True, slots=True)

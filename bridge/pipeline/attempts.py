@@ -33,10 +33,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An entry that is being attempted, since ``began_at`` (ms since the epoch)."""
+    """An entry that is being attempted, since ``began_at`` (ms since the epoch).
+
+    By the monotonic clock that is ``began``, in seconds: the wall clock can jump meanwhile.
+    """
 
     entry: Entry
     began_at: int
+    began: float
 
 
 @dataclass(frozen=True, slots=True)

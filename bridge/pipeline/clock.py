@@ -83,6 +83,14 @@ class Trust:
         self._distrusted_until = self.clock.monotonic() + _DISTRUST_S
         return jump
 
+    def now_ms(self) -> int:
+        """Return the wall clock's time, but for a jump that `jumped_ms` has not told of yet, ms since the epoch.
+
+        What is stored is shifted when it is told of: whatever is dated until then has to be shifted along.
+        """
+        jump = _distance(self.clock) - self._distance_ms
+        return self.clock.now_ms() - (jump if abs(jump) > _TOLERANCE_MS else 0)
+
     def is_given(self) -> bool:
         """Whether nothing has shaken the trust in the wall clock lately."""
         distance = _distance(self.clock)

@@ -1,7 +1,7 @@
 """What operators change in the outbox: with a relay that is at work on it, or without one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,8 @@ from bridge.store.state import State
 from bridge.store.values import Note
 
 Document = dict[str, Any]
+
+_WAITING = (Status.DEAD, Status.PENDING)
 
 
 class Operations:
@@ -39,9 +41,9 @@ class Operations:
             self._offer(again)
         return [entry.id for entry in again]
 
-    def drop(self, numbers: Sequence[int]) -> list[int]:
-        """Forget dead and pending entries; return the numbers of those that are not under way."""
-        unwanted = [entry for entry in self._entries(numbers) if entry.status is not Status.DELIVERED]
+    def drop(self, numbers: Sequence[int], statuses: Collection[Status] = _WAITING) -> list[int]:
+        """Forget entries that are still of these ``statuses``; return the numbers of those not under way."""
+        unwanted = [entry for entry in self._entries(numbers) if entry.status in statuses]
         gone = self._relay.droppable(unwanted) if self._relay else unwanted
         if gone:
             notes = _notes("dropped", gone, self._clock.now_ms())
@@ -137,7 +139,8 @@ def _redrive(operations: Operations, arguments: Document) -> Document:
 
 
 def _drop(operations: Operations, arguments: Document) -> Document:
-    return {"entries": operations.drop(arguments["entries"])}
+    statuses = [Status(one) for one in arguments.get("statuses", _WAITING) if one != Status.DELIVERED]
+    return {"entries": operations.drop(arguments["entries"], statuses)}
 
 
 def _replay(operations: Operations, arguments: Document) -> Document:

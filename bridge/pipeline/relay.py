@@ -76,12 +76,14 @@ class Relay:
         self.offer(entries)
 
     def follow_clock(self, jump_ms: int) -> None:
-        """Have what is stored follow a wall clock that jumped, so that a restart finds it right.
+        """Have what is stored, and how sinks stand, follow a wall clock that jumped.
 
         Raises:
             StateUnwritable: it was not noted.
         """
-        reckoned(self._state, self._endpoints, self._trust, jump_ms)
+        _, conditions = reckoned(self._state, self._endpoints, self._trust, jump_ms)
+        for sink, stands in conditions.items():
+            self.note_condition(sink, stands)
 
     def note_condition(self, sink: str, stands: Condition) -> None:
         """Take note of how a sink stands now."""
@@ -146,21 +148,25 @@ class Relay:
         Raises:
             StateUnwritable: what was delivered could not be noted; it will be sent again.
         """
-        while True:
-            if self._clock.monotonic() < until:
-                self._start_due()
-            if not await self._settle_next(until) and not await self._keep_pace(until):
+        while self._clock.monotonic() < until:
+            self._start_due()
+            opening = self._next_opening(until)
+            if self._claims:
+                await self._settle_next(until if opening is None else opening)
+            elif opening is None or not await self._reached(opening):
                 break
         self.delivered += self._settlement.settle(await self._stop_attempts())
 
-    async def _keep_pace(self, until: float) -> bool:
-        """Wait for the next sink whose pace alone holds up what is due, if that is soon."""
+    def _next_opening(self, until: float) -> float | None:
+        """Return when the next sink whose pace alone holds up what is due can be attempted, if that is soon."""
         now, gates = self._clock.monotonic(), self._gates
         paced = [gates.opens_at(one) for one in self._lanes.held_up() if not gates.is_resting(one, now)]
         opening = min(paced, default=None)
-        if opening is None or opening > min(now + _LONGEST_PACE_S, until):
-            return False
-        await asyncio.sleep(max(0.0, opening - now))
+        return None if opening is None or opening > min(now + _LONGEST_PACE_S, until) else opening
+
+    async def _reached(self, opening: float) -> bool:
+        """Wait for ``opening``; return whether it has come."""
+        await asyncio.sleep(max(0.0, opening - self._clock.monotonic()))
         return self._clock.monotonic() >= opening
 
     async def drain(self, seconds: float) -> None:
@@ -196,7 +202,7 @@ class Relay:
     def _start_due(self) -> None:
         for number in self._lanes.claim(self._clock.monotonic()):
             entry = taken(self._state, number)
-            claim = Claim(entry, self._clock.now_ms())
+            claim = Claim(entry, self._clock.now_ms(), self._clock.monotonic())
             sink = self._endpoints[entry.sink].sink
             task = asyncio.create_task(attempt(sink, claim, self._state.event))
             self._claims[task] = claim

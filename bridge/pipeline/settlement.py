@@ -59,9 +59,10 @@ class Settlement:
 
     def _decide(self, one: Attempted, conditions: dict[str, Condition]) -> Entry:
         """Return what becomes of an entry; note in ``conditions`` what becomes of its sink."""
+        ended_at, took_s = self._trust.now_ms(), self._clock.monotonic() - one.claim.began
         frame = Attempt(
-            began_at=one.claim.began_at,
-            ended_at=self._clock.now_ms(),
+            began_at=ended_at - int(took_s * 1000),  # by the same clock
+            ended_at=ended_at,
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             may_expire=self._trust.is_given(),
         )
@@ -73,7 +74,7 @@ class Settlement:
         return settle(entry, one.outcome, frame, endpoint.policy)
 
     def _act(self, one: Attempted, entry: Entry) -> None:
-        wait_s = remaining_ms(entry, self._clock.now_ms()) / 1000
+        wait_s = remaining_ms(entry, self._trust.now_ms()) / 1000
         due = self._clock.monotonic() + wait_s if entry.status is Status.PENDING else None
         self._lanes.release(entry, due)
         self._observer.delivery_finished(entry.sink, one.outcome.verdict, entry.duration_ms / 1000)
@@ -81,7 +82,7 @@ class Settlement:
 
     def _become(self, sink: str, condition: Condition) -> None:
         before = self._gates.condition(sink)
-        self._gates.put(sink, condition, self._clock.monotonic(), self._clock.now_ms())
+        self._gates.put(sink, condition, self._clock.monotonic(), self._trust.now_ms())
         report_condition(sink, before, condition)
         if before.is_open and not condition.is_open:
             self._lanes.hurry(sink, self._clock.monotonic())

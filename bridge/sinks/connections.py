@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 C = TypeVar("C")
@@ -61,7 +62,7 @@ class Connections(Generic[C]):
                 del self._idle[place]
         self._count -= len(old)
         for connection in old:
-            await self._close(connection)
+            await self._part_from(connection)
 
     async def _close_oldest(self) -> None:
         place = min(
@@ -69,4 +70,9 @@ class Connections(Generic[C]):
         )
         _, connection = self._idle[place].popleft()
         self._count -= 1
-        await self._close(connection)
+        await self._part_from(connection)
+
+    async def _part_from(self, connection: C) -> None:
+        """Close a connection; if that fails, it is gone all the same, and no delivery failed with it."""
+        with suppress(Exception):
+            await self._close(connection)

@@ -58,7 +58,7 @@ class Outbox:
         keys = (attempt_key(entry.id, number) for number in attempts_kept(entry))
         found = (self._documents.get(ATTEMPTS, key) for key in keys)
         earlier = [AttemptRecord.from_document(document) for document in found if document]
-        return [*earlier, attempt_of(entry)] if entry.reason else earlier
+        return [*earlier, attempt_of(entry)] if entry.attempts else earlier
 
     def settle(
         self,

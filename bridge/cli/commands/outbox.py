@@ -202,13 +202,15 @@ def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **
         unwanted = choice.of(state)
     if unwanted:
         confirm(f"Drop {by_sink(one.sink for one in unwanted)} for good?", yes=given["yes"])
-    return _done("dropped", _drop(settings, unwanted), output)
+    return _done("dropped", _drop(settings, unwanted, choice.statuses), output)
 
 
-def _drop(settings: Settings, entries: list[Entry]) -> list[Entry]:
+def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]) -> list[Entry]:
+    """Drop ``entries``, but for those that stand otherwise by now: the question may have stood for long."""
     from bridge.operating import drop as carry_out  # noqa: PLC0415 - brings in the loops
 
-    return _of(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
+    numbers = [one.id for one in entries]
+    return _of(entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else [])
 
 
 def _choice(given: dict[str, Any], statuses: tuple[Status, ...]) -> Choice:

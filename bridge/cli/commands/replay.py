@@ -7,7 +7,15 @@ import click
 from bridge.cli.chosen import by_sink, warn_of_overtaken
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.params import EventNameParam, InstantParam, tell_zone
-from bridge.cli.shared import config_option, confirm, output_option, print_json, read_settings, start_logs
+from bridge.cli.shared import (
+    config_option,
+    confirm,
+    count,
+    output_option,
+    print_json,
+    read_settings,
+    start_logs,
+)
 from bridge.cli.trail import Filter
 from bridge.config import Settings
 from bridge.delivery.again import Resend
@@ -70,11 +78,17 @@ def command(
     if output == "json":
         print_json({"entries": numbers})
     else:
-        told = (
-            by_sink(one.sink for one in resends) or "nothing: no recorded event fits, or no sink asks for it"
-        )
-        click.echo(f"replayed: {told}" if resends else told)
+        click.echo(_told(resends, len(numbers)))
     return ExitCode.DONE
+
+
+def _told(resends: list[Resend], sent: int) -> str:
+    """Return what became of ``resends``: events can have been pruned since they were looked up."""
+    if not resends:
+        return "nothing: no recorded event fits, or no sink asks for it"
+    if sent < len(resends):
+        return f"replayed: {count(sent, 'entry')} of {len(resends)}; the other events are no longer kept"
+    return f"replayed: {by_sink(one.sink for one in resends)}"
 
 
 def _resends(settings: Settings, state: State, wanted: Filter, sinks: tuple[str, ...]) -> list[Resend]:

@@ -177,6 +177,14 @@ def test_what_waits_is_dropped_only_where_that_is_said(outbox) -> None:
     assert len(trail["events"]) == 4
 
 
+def test_a_replay_counts_what_was_sent_not_what_was_to_be(outbox, monkeypatch) -> None:
+    monkeypatch.setattr("bridge.cli.commands.replay._replay", lambda *_, **__: [5])  # one was pruned
+
+    done = outbox.run("replay", "--model", "fraud", "--yes")
+
+    assert done.out == "replayed: 1 entry of 2; the other events are no longer kept\n"
+
+
 def test_a_replay_says_how_many_and_to_whom_and_asks(outbox) -> None:
     refused = outbox.run("replay", "--model", "fraud")
     done = outbox.run("replay", "--model", "fraud", "--yes")

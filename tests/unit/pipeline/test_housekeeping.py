@@ -49,7 +49,8 @@ def test_an_orphan_is_dead_once_its_sink_has_been_missing_for_max_age() -> None:
     clock.sleep(2)
     housekeep(state, settings(), trust)
 
-    assert [one.status for one in state.entries()] == [Status.DEAD]
+    (buried,) = state.entries()
+    assert (buried.status, state.attempts(buried)) == (Status.DEAD, [])
 
 
 def test_history_is_pruned_once_an_hour() -> None:

@@ -11,7 +11,7 @@ from bridge.delivery.again import Resend
 from bridge.delivery.condition import Standing
 from bridge.delivery.entry import Status
 from bridge.delivery.outcome import Reason, delivered, rejected, retryable
-from bridge.delivery.policy import RetryPolicy
+from bridge.delivery.policy import RetryPolicy, outside_order
 from bridge.errors import StateUnwritable
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.operations import OPERATIONS, Operations
@@ -112,6 +112,24 @@ async def test_what_is_delivered_or_under_way_is_not_dropped(state) -> None:
     await eventually(lambda: not state.pending())
     stop.set()
     await running
+
+
+async def test_what_stands_otherwise_by_now_is_not_dropped(state) -> None:
+    await dead(state, "a")
+    operations = Operations(state, SystemClock())
+    operations.redrive([1])
+
+    asked = {"entries": [1], "statuses": ["dead"]}
+    assert OPERATIONS["drop"](operations, asked) == {"entries": []}
+    assert [entry.id for entry in state.pending()] == [1]
+
+
+async def test_a_redriven_entry_shares_no_lane_with_a_model_of_whatever_name(state) -> None:
+    await dead(state, "m")
+    Operations(state, SystemClock()).redrive([1])
+
+    assert not state.entry(1).lane.isprintable()
+    assert outside_order("m#again") not in {"m#again", outside_order("m")}
 
 
 async def test_recorded_events_are_replayed_with_their_ids_or_with_new_ones(state) -> None:

@@ -44,6 +44,23 @@ async def test_the_connection_that_was_used_last_is_used_next() -> None:
     assert (made.kept.take("a"), made.kept.take("a"), made.kept.take("a")) == (second, first, 3)
 
 
+async def test_one_that_cannot_be_closed_fails_nobody_and_keeps_no_other_open(now) -> None:
+    made = Made()
+
+    async def close(one: int) -> None:
+        made.closed.append(one)
+        msg = "reset"
+        raise OSError(msg)
+
+    kept = Connections(made.make, close)
+    for one in (kept.take("a"), kept.take("a")):
+        await kept.keep("a", one)
+    now[0] += connections.KEPT_S + 1
+    await kept.keep("b", kept.take("b"))
+
+    assert (made.closed, len(kept)) == ([1, 2], 1)
+
+
 async def test_each_place_has_its_own() -> None:
     made = Made()
     await made.kept.keep("a", made.kept.take("a"))
