@@ -18,5 +18,5 @@ def test_what_breaks_off_says_how_much_of_it_was_done(monkeypatch) -> None:
 
     monkeypatch.setattr(operating, "_carry_out", carry_out)
 
-    with pytest.raises(StateUnwritable, match="the disk is full .after 5000 of 5001 had been done: redrive"):
+    with pytest.raises(StateUnwritable, match=r"the disk is full .after 5000 of 5001 had been done: redrive"):
         operating.redrive(None, list(range(5_001)))
