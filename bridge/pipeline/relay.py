@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 OVERALL_CONCURRENCY = 64
 _UNWRITABLE_PAUSE_S = 5.0
 
+_LONGEST_SLEEP_S = 30.0
+"""While the machine sleeps, timers of asyncio stand still, and what is due comes closer: look again."""
+
 _LONGEST_PACE_S = 5.0
 """A run that is to end does not wait for a sink that is paced more slowly."""
 
@@ -216,7 +219,7 @@ class Relay:
         """Wait for an attempt to end, an entry to come or fall due, or the stop."""
         (self._rests.clear if self._claims else self._rests.set)()
         due = self._lanes.next_due()
-        pause = None if due is None else max(0.0, due - self._clock.monotonic())
+        pause = None if due is None else min(max(0.0, due - self._clock.monotonic()), _LONGEST_SLEEP_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._wake.wait()

@@ -66,6 +66,22 @@ async def test_a_clock_set_back_leaves_an_open_circuit_its_rests(state) -> None:
     assert len(sink.seen) == OPENS_AT + 1
 
 
+async def test_what_fell_due_while_the_machine_was_suspended_is_soon_noticed(state, monkeypatch) -> None:
+    monkeypatch.setattr("bridge.pipeline.relay._LONGEST_SLEEP_S", 0.05)
+    fill(state, "a")
+    clock, sink = HandClock(), ScriptedSink(DOWN)
+    relay, stop = relay_of(state, clock, policy=SLOW, ci=sink), asyncio.Event()
+    running = asyncio.create_task(relay.run(stop))
+    await eventually(lambda: relay._rests.is_set() and len(sink.seen) == 1)
+
+    clock.sleep(3_600)
+
+    await eventually(lambda: len(sink.seen) == 2)
+    stop.set()
+    await running
+    await relay.drain(1.0)
+
+
 @pytest.mark.parametrize("years", [-1, 1])
 async def test_a_clock_that_jumps_during_an_attempt_makes_it_no_longer_and_no_older(state, years) -> None:
     fill(state, "a")
