@@ -7,7 +7,7 @@ from contextlib import suppress
 from bridge.config import Settings
 from bridge.control import Command
 from bridge.control.protocol import Document
-from bridge.daemon.polling import Polling
+from bridge.daemon.polling import ENDING, Polling
 from bridge.daemon.reload import Configuration
 from bridge.daemon.signals import Signals
 from bridge.errors import OwnerUnavailable, StateForeign
@@ -18,8 +18,8 @@ from bridge.states import binding_of, place_of
 from bridge.store.state import State
 from bridge.store.values import Binding
 
-_NEXT_LIFE_S = 30.0
-"""How long a command waits for a reload to end: the drain takes 20 s at most."""
+_NEXT_LIFE_S = 25.0
+"""How long a command waits for a reload to end: the drain takes 20 s at most, and who asks gives up after 30."""
 
 
 class Commands:
@@ -91,6 +91,8 @@ class Commands:
                 await self._changed.wait_for(self._is_alive)
         if self._polling is None:
             raise OwnerUnavailable("the running daemon is only starting: try again in a moment")
+        if self._polling.is_over:  # its relay may be in the midst of its drain
+            raise OwnerUnavailable(ENDING)
         return self._polling
 
     def _is_alive(self) -> bool:

@@ -24,7 +24,8 @@ REST_S = 5.0
 """How long an order waits for what it gave rise to, and what else is due, to be attempted."""
 
 _FOREVER = float("inf")
-_ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
+ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
+"""What is said to those who ask while a life ends."""
 
 
 class Polling:
@@ -106,7 +107,7 @@ class Polling:
         task = self._begin(call, until)
         await asyncio.wait({task})
         if task.cancelled():
-            raise OwnerUnavailable(_ENDING)
+            raise OwnerUnavailable(ENDING)
         return task.result()
 
     def _begin(self, call: Callable[[], Awaitable[T]], until: float = _FOREVER) -> asyncio.Task[T]:
@@ -139,7 +140,7 @@ class Polling:
             raise RegistryUnreachable("a poll under way did not end in time (--deadline)") from None
         if self.is_over:
             self._turn.release()
-            raise OwnerUnavailable(_ENDING)
+            raise OwnerUnavailable(ENDING)
 
     async def _scan(self) -> None:
         self._scan_waits = False

@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 from support.world import World
 
+from bridge import asking
 from bridge.config.load import build
 from bridge.daemon import commands as module
 from bridge.daemon import polling
@@ -149,3 +151,17 @@ async def test_without_a_life_to_come_it_is_to_be_tried_again(desk, monkeypatch)
     await desk.polling.end()
     with pytest.raises(OwnerUnavailable, match="stopping, or taking up another configuration: try again"):
         await desk.commands.poll(arguments(deadline_ms=20))
+
+
+async def test_a_life_that_is_over_changes_no_outbox(desk, monkeypatch) -> None:
+    """Its relay drains: what it has just given up would pass for not being under way."""
+    monkeypatch.setattr(desk.commands, "_living", partial(desk.commands._living, 0.02))
+    await desk.live()
+    await desk.polling.end()
+
+    with pytest.raises(OwnerUnavailable, match="stopping, or taking up another configuration: try again"):
+        await desk.commands.by_name()["drop"]({"registry": HERE, "entries": [1]})
+
+
+def test_who_asks_is_refused_before_they_give_up() -> None:
+    assert module._NEXT_LIFE_S < asking._SPARE_S
