@@ -93,7 +93,7 @@ class Lanes:
             if self._is_current(due, number, key):
                 self._lanes[key].state = _Is.READY
                 self._ready.setdefault(key[0], deque()).append(key)
-        return [number for sink in list(self._ready) for number in self._claim_of(sink, now)]
+        return [number for sink in list(self._ready) for number in self._turn_of(sink, now)]
 
     def _is_current(self, due: float, number: int, key: LaneKey) -> bool:
         """Whether a lane still waits for this: it can have been hurried, or its head dropped."""
@@ -101,6 +101,13 @@ class Lanes:
         if lane is None or lane.state is not _Is.WAITING:
             return False
         return (lane.due, lane.entries[0]) == (due, number)
+
+    def _turn_of(self, sink: str, now: float) -> list[int]:
+        """Return what a sink gets now; who has got something stands behind the others the next time."""
+        claimed = list(self._claim_of(sink, now))
+        if claimed and sink in self._ready:
+            self._ready[sink] = self._ready.pop(sink)
+        return claimed
 
     def _claim_of(self, sink: str, now: float) -> Iterator[int]:
         waiting = self._ready[sink]

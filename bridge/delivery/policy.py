@@ -107,5 +107,6 @@ def outside_order(lane: str) -> str:
 
 def bury_orphan(entry: Entry) -> Entry:
     """Return an orphaned entry as dead."""
-    detail = f"the sink {entry.sink!r} is no longer configured"
-    return replace(entry, status=Status.DEAD, reason=Reason.ORPHANED.value, detail=detail)
+    last = f"; the last attempt: {entry.detail or entry.reason}" if entry.attempts else ""
+    detail = f"the sink {entry.sink!r} is no longer configured{last}"
+    return replace(entry, status=Status.DEAD, reason=Reason.ORPHANED.value, detail=detail[:_DETAIL_LIMIT])

@@ -1,6 +1,6 @@
 """Lanes: in order within, in parallel beside."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +134,20 @@ def test_entries_of_a_sink_that_nobody_waits_for_are_not_counted() -> None:
     queue = lanes(2, 100, entry(1), entry(2, sink="other"))
 
     assert (len(queue), queue.waiting({"other"})) == (2, 1)
+
+
+def test_sinks_with_a_backlog_take_turns_at_places_that_become_free() -> None:
+    entries = [entry(100 * n + k, sink=f"s{n}", lane=str(k)) for n in range(5) for k in range(40)]
+    queue = lanes(16, 10, *entries)
+    known = {one.id: one for one in entries}
+    busy, served = deque(queue.claim(0)), Counter()
+    for _ in range(100):
+        one = known[busy.popleft()]
+        served[one.sink] += 1
+        queue.release(one, None)
+        busy.extend(queue.claim(0))
+
+    assert min(served.values()) >= 10, served
 
 
 @given(st.data())

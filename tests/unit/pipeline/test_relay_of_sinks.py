@@ -34,12 +34,19 @@ def full_jitter_at_its_longest(monkeypatch) -> None:
 
 async def test_a_paced_sink_is_attempted_no_faster_than_its_pace_by_a_run_that_ends_too(state) -> None:
     fill(state, *"abcd")
-    sink = ScriptedSink()
+    sink, claimed = ScriptedSink(), []
+    relay = relay_of(state, ci=sink, spacing_ms=50)
+    passed = relay._gates.passed
 
-    await relay_of(state, ci=sink, spacing_ms=50).drain_due(FOREVER)
+    def noted(name, now) -> None:
+        claimed.append(now)
+        passed(name, now)
 
-    assert len(sink.seen) == 4
-    assert all(later - earlier >= 0.049 for earlier, later in pairwise(sink.began))
+    relay._gates.passed = noted
+    await relay.drain_due(FOREVER)
+
+    assert (len(sink.seen), len(claimed)) == (4, 4)
+    assert all(later >= earlier + 0.05 for earlier, later in pairwise(claimed))
 
 
 async def test_a_run_that_ends_waits_for_no_slow_pace_and_the_next_one_keeps_it(state) -> None:
