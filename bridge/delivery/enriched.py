@@ -18,9 +18,12 @@ def models_told(
 
     It is that of the very observation that an event came from, and costs no request.
     """
+    parts: dict[str, dict[str, Any]] = {}  # the events of one model share what is told of it
     told: dict[str, dict[str, Any]] = {}
     for one in routed:
-        if one.sink in wanting and one.event.id not in told:
-            known = models.get(one.event.model_name)
-            told[one.event.id] = gone("model") if known is None else {"model": model_part(known[0])}
+        if one.sink in wanting:
+            name = one.event.model_name
+            if name not in parts:
+                parts[name] = {"model": model_part(models[name][0])} if name in models else gone("model")
+            told[one.event.id] = parts[name]
     return told
