@@ -17,7 +17,7 @@ from bridge.sinks.base import Delivery, Response, Transport
 from bridge.sinks.fields import Texts
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
-from bridge.sinks.shared import link_in, link_of
+from bridge.sinks.shared import link_of, text_in
 from bridge.sinks.templates import TemplateTable
 
 MAX_INPUTS = 25
@@ -104,4 +104,4 @@ class GithubWorkflowSink:
         outcome = judge(answer, now_ms, self._mends)
         if outcome.verdict is not Verdict.DELIVERED:
             return outcome
-        return delivered(answer.status, link_of(link_in(answer.body, "html_url"), (token,)))
+        return delivered(answer.status, link_of(text_in(answer.body, "html_url"), (token,)))

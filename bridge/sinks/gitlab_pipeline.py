@@ -17,7 +17,7 @@ from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejecte
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.fields import Texts
-from bridge.sinks.shared import answered, form, link_in, link_of, origin, with_secret
+from bridge.sinks.shared import answered, form, link_of, origin, text_in, with_secret
 from bridge.sinks.templates import TemplateTable
 
 _PROJECT = re.compile(r"[0-9]+|[\w.-]+(/[\w.-]+)+", re.ASCII)
@@ -128,7 +128,7 @@ def judge(answer: Response, now_ms: int, token: str) -> Outcome:
     """Return what GitLab's answer means; its limit on pipelines can come as a 400."""
     outcome = interpret(answer.status, answer.headers, now_ms)
     if outcome.verdict is Verdict.DELIVERED:
-        return delivered(answer.status, link_of(link_in(answer.body, "web_url"), (token,)))
+        return delivered(answer.status, link_of(text_in(answer.body, "web_url"), (token,)))
     if answer.status == 400:
         if _THROTTLED in answer.excerpt.lower():
             detail = "HTTP 400: GitLab's limit on pipelines a minute"
