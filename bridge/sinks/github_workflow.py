@@ -9,8 +9,9 @@ GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
+from bridge.config import TextOrNumber
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected
 from bridge.events.formats import encode
 from bridge.sinks.base import Delivery, Response, Transport
@@ -44,15 +45,11 @@ def _few(inputs: dict[str, object]) -> dict[str, object]:
     return inputs
 
 
-def _number_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
-
-
 class GithubWorkflowSettings(GithubSettings):
     """``type = "github_workflow"``."""
 
     type: Literal["github_workflow"]
-    workflow: Annotated[str, AfterValidator(_workflow), BeforeValidator(_number_as_text)]
+    workflow: Annotated[TextOrNumber, AfterValidator(_workflow)]
     ref: Annotated[str, Field(min_length=1, max_length=255)]
     inputs: Annotated[TemplateTable, AfterValidator(_few)] = Field(default_factory=dict)
 

@@ -9,9 +9,9 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from bridge.config import HttpUrl, Secret, SinkSettings
+from bridge.config import HttpUrl, Secret, SinkSettings, TextOrNumber
 from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
 from bridge.events.signatures import DELIVERY_ID_HEADER
@@ -46,10 +46,6 @@ def _project(name: str) -> str:
     return name
 
 
-def _number_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
-
-
 def _named(variables: dict[str, object]) -> dict[str, object]:
     for name in variables:
         if not _VARIABLE.fullmatch(name):
@@ -62,7 +58,7 @@ class GitlabPipelineSettings(SinkSettings):
     """``type = "gitlab_pipeline"``."""
 
     type: Literal["gitlab_pipeline"]
-    project: Annotated[str, AfterValidator(_project), BeforeValidator(_number_as_text)]
+    project: Annotated[TextOrNumber, AfterValidator(_project)]
     ref: Annotated[str, Field(min_length=1, max_length=255)]
     token: Secret
     variables: Annotated[TemplateTable, AfterValidator(_named)] = Field(default_factory=dict)
