@@ -68,6 +68,11 @@ class GithubSettings(SinkSettings):
         is_key = key == "app.private_key"
         return NO_KEY if is_key and app_jwt(1, value, 0) is None else ""
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a GitHub Enterprise Server, whose API is below ``/api/v3`` of its host."""
+        return self.api_url.rstrip("/").endswith("/api/v3")
+
     def at(self, path: str) -> str:
         """Return the URL of ``path`` of the API."""
         return f"{self.api_url.rstrip('/')}{path}"

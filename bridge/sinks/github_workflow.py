@@ -7,6 +7,7 @@ GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -22,6 +23,9 @@ from bridge.sinks.shared import link_of, text_in
 from bridge.sinks.templates import TemplateTable
 
 MAX_INPUTS = 25
+SERVERS_MAX_INPUTS = 10
+"""What GitHub Enterprise Server takes, up to 3.19."""
+
 MAX_INPUT_CHARACTERS = 65_535
 _WORKFLOW = re.compile(r"[0-9]+|[\w.-]+\.ya?ml", re.ASCII)
 _DETAILS = "return_run_details"
@@ -56,6 +60,13 @@ class GithubWorkflowSettings(GithubSettings):
     def shapes(self) -> dict[str, Any]:
         """Return the templates of the inputs."""
         return {"inputs": self.inputs}
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what every sink has to remark, and of more inputs than an older server takes."""
+        yield from super().remarks()
+        number = len(self.inputs)
+        if number > SERVERS_MAX_INPUTS and self.is_server:
+            yield f"inputs: are {number}: GitHub Enterprise Server up to 3.19 takes {SERVERS_MAX_INPUTS}"
 
 
 class GithubWorkflowSink:
