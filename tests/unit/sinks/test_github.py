@@ -214,6 +214,35 @@ async def test_each_endpoint_names_the_permission_that_it_needs(receiver) -> Non
     assert "Actions: write" in (await run(receiver)).detail
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_missing_permission_is_named_as_github_names_it_too(status, receiver) -> None:
+    receiver.answer = Answer(
+        status, {"X-Accepted-GitHub-Permissions": "contents=write; administration=read,a=b"}
+    )
+
+    outcome = await dispatch(receiver)
+
+    assert "a fine-grained token needs" in outcome.detail
+    assert "Contents: write" in outcome.detail
+    assert "; GitHub asks for contents=write; administration=read,a=b" in outcome.detail
+
+
+async def test_what_is_no_list_of_permissions_is_not_shown(receiver) -> None:
+    receiver.answer = Answer(403, {"X-Accepted-GitHub-Permissions": f"token={SECRET} <b>"})
+
+    assert "asks for" not in (await dispatch(receiver)).detail
+
+
+async def test_a_dispatch_that_github_cannot_process_is_dead_at_once_and_says_what_to_mend(receiver) -> None:
+    receiver.answer = Answer(422, body=b'{"message": "No more than 10 properties are allowed"}')
+
+    outcome = await dispatch(receiver)
+
+    assert (outcome.verdict, outcome.reason, outcome.status) == (Verdict.REJECTED, Reason.REFUSED, 422)
+    for named in ("event_type", "client_payload", "redrive", "No more than 10"):
+        assert named in outcome.detail
+
+
 async def test_inputs_beyond_github_limits_are_not_sent(receiver) -> None:
     long = transition(model="m" * 70_000)
 

@@ -1,5 +1,6 @@
 """Requests to GitHub, held to GitHub's own OpenAPI description: every sink, every event."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.github import Github
 from support.github_openapi import CLOUD, EXCERPT, OLD_SERVER, OPERATIONS, Description
-from support.golden import NAMES, sample
+from support.golden import NAMES, request, sample
 from support.receiver import Answer, Got, Receiver
 from support.sinks import NOW, attempt, built, settings_of
 
@@ -44,10 +45,10 @@ def secret(monkeypatch) -> None:
     monkeypatch.setenv("APP_KEY", PEM)
 
 
-def as_got(request: Request) -> Got:
-    path = request.url.removeprefix("https://api.github.com")
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Got(path, headers, request.body, 0.0, request.method)
+def as_got(made: Request) -> Got:
+    path = made.url.removeprefix("https://api.github.com")
+    headers = {name.lower(): value for name, value in made.headers.items()}
+    return Got(path, headers, made.body, 0.0, made.method)
 
 
 async def sent(kind: str, own: dict, name: str) -> list[Got]:
@@ -68,6 +69,18 @@ async def test_every_event_is_sent_as_github_describes_it(which, name) -> None:
     operation = OPERATIONS[0] if kind == "github_dispatch" else OPERATIONS[1]
     assert [described.operation(one) for one in requests] == [operation, OPERATIONS[2], operation]
     assert [described.faults(one) for one in requests] == [[], [], []]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_payload_of_every_event_has_the_members_of_the_default_body_at_its_top_level(name) -> None:
+    (got,) = asyncio.run(sent("github_dispatch", {**DISPATCH, **TOKEN}, name))
+
+    payload, body = got.body["client_payload"], json.loads(request("mlflow", name).body)
+
+    assert payload.pop("delivery_id") == sample(name).id
+    del body["webhook_id"]
+    assert payload == body
+    assert len(payload) < 10
 
 
 VIOLATIONS = {
