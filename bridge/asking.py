@@ -7,8 +7,9 @@ from typing import Any
 from bridge.config import Settings
 from bridge.control import ask
 from bridge.control.protocol import Document, Request
+from bridge.errors import BridgeError, OwnerUnavailable
 from bridge.orders import OnceResult, PollOrder
-from bridge.states import binding_of
+from bridge.states import binding_of, is_owned
 
 _GRACE_S = 2.0
 """How much longer than a deadline an answer is waited for: it tells what went wrong."""
@@ -49,6 +50,25 @@ def ask_to_rebind(settings: Settings) -> str:
     """
     done: str = _ask(settings, "rebind", _patience_s(settings))["done"]
     return done
+
+
+def ask_to_reload(settings: Settings) -> Document:
+    """Have the daemon take up its configuration; return ``changed``, and the names of its ``sinks``.
+
+    Raises:
+        OwnerUnavailable: the daemon gives no answer.
+        BridgeError: there is no daemon; or what the daemon says.
+    """
+    try:
+        return _ask(settings, "reload", _SPARE_S)
+    except OwnerUnavailable:
+        if is_owned(settings):
+            raise
+        folder = settings.state.folder
+        raise BridgeError(
+            f"no daemon runs on the state folder {folder}: there is nothing to reload (it reads its configuration "
+            "when it starts; a change of state.url needs a restart)"
+        ) from None
 
 
 def ask_to_operate(settings: Settings, operation: str, arguments: Document) -> Document:

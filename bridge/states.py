@@ -8,7 +8,7 @@ from pathlib import Path
 from bridge.config import Settings
 from bridge.errors import StateForeign, StateUnwritable
 from bridge.registry.environment import workspace
-from bridge.store.database import TinyDocuments
+from bridge.store.database import TinyDocuments, has_owner
 from bridge.store.state import State
 from bridge.store.values import Binding
 
@@ -65,6 +65,11 @@ def read_state(settings: Settings) -> Iterator[State]:
         yield state
     finally:
         state.close()
+
+
+def is_owned(settings: Settings) -> bool:
+    """Whether a process owns the state folder now."""
+    return has_owner(Path(settings.state.folder))
 
 
 def check_writable(settings: Settings) -> None:

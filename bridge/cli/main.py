@@ -13,6 +13,7 @@ from bridge.errors import BridgeError
 
 _COMMANDS: Mapping[str, str] = {
     "run": "Poll on schedule and deliver, until told to stop.",
+    "reload": "Have the running daemon take up its configuration.",
     "once": "Poll once, deliver what is due, and exit: for cron.",
     "check": "Validate the configuration.",
     "diff": "Show what the next poll would emit; change nothing.",

@@ -36,7 +36,13 @@ class Commands:
     def by_name(self) -> Mapping[str, Command]:
         """Return the commands under the names by which they are asked for."""
         operations = {name: self._operation(carry_out) for name, carry_out in OPERATIONS.items()}
-        return {"poll": self.poll, "rebaseline": self.rebaseline, "rebind": self.rebind, **operations}
+        return {
+            "poll": self.poll,
+            "rebaseline": self.rebaseline,
+            "rebind": self.rebind,
+            "reload": self.reload,
+            **operations,
+        }
 
     def _operation(self, carry_out: Callable[[Operations, Document], Document]) -> Command:
         """Return the command that changes the outbox of whatever life there is."""
@@ -75,13 +81,30 @@ class Commands:
         fresh = self._configuration.moved()
         _check(arguments, fresh, "let both read the same file, in the same environment")
         polling = await self._living()
-        return {"done": await polling.between(lambda: self._rebind(fresh, polling))}
+        return {"done": await polling.between(lambda: self._rebind(fresh))}
 
-    async def _rebind(self, fresh: Settings, polling: Polling) -> str:
+    async def reload(self, _arguments: Document) -> Document:
+        """Take the configuration up as it is now; return whether that changed anything, and the sinks.
+
+        When it returns, what changed is in force. Whichever registry who asks may mean: it is not theirs.
+        """
+        await self._living()
+        changed = self._configuration.take_up()
+        if changed:
+            self._begin_anew()
+            await self._living()
+        return {"changed": changed, "sinks": [sink.name for sink in self._configuration.settings.sinks]}
+
+    def _begin_anew(self) -> None:
+        """Have this life end, and another begin with the settings that are now in force."""
+        if self._polling is not None:
+            self._polling.is_over = True
+        self._signals.ask(self._signals.renew)
+
+    async def _rebind(self, fresh: Settings) -> str:
         done = await rebind(self._state, fresh)
         self._configuration.settings = fresh
-        polling.is_over = True  # the polls that wait know only the old place
-        self._signals.ask(self._signals.renew)
+        self._begin_anew()  # the polls that wait know only the old place
         return done
 
     async def _living(self, patience_s: float = _NEXT_LIFE_S) -> Polling:

@@ -10,9 +10,10 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.app import App
-from bridge.daemon.notify import notify, watchdog_interval
+from bridge.daemon.notify import notify, notify_ready, notify_status, watchdog_interval
 from bridge.daemon.polling import Polling
 from bridge.daemon.signals import Signals
+from bridge.daemon.standing import standing
 from bridge.errors import StateUnwritable
 from bridge.schedule import trigger_of
 from bridge.server.probes import Probes
@@ -24,17 +25,29 @@ DRAIN_S = 20.0
 
 _LOOK_AT_CLOCKS_S = 5.0
 _READY_AT_THE_LATEST_S = 60.0
+_TELL_EVERY_S = 5.0
 _POLL = "poll"
 
 
 class Life:
     """The two loops on a schedule, until a signal."""
 
-    def __init__(self, app: App, signals: Signals, probes: Probes, reload: Callable[[], bool]) -> None:
-        """Prepare a life; nothing runs yet. ``reload`` tells whether a reload changes anything."""
+    def __init__(
+        self,
+        app: App,
+        signals: Signals,
+        probes: Probes,
+        reload: Callable[[], bool],
+        refusal: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Prepare a life; nothing runs yet.
+
+        ``reload`` tells whether a reload changes anything, ``refusal`` why the last one was refused, if it was.
+        """
         self._app = app
         self._signals = signals
         self._reload = reload
+        self._refusal = refusal
         self._probes = probes
         self.polling = Polling(app, probes)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -49,10 +62,10 @@ class Life:
         app = self._app
         app.relay.load()
         self._probes.relay_is_stuck = lambda: app.relay.is_stuck
+        self._probes.relay_turned_at = lambda: app.relay.turned_at
         relay = asyncio.create_task(app.relay.run(self._stop_relay), name="relay")
-        beside = [
-            asyncio.create_task(task()) for task in (self._watch_clocks, self._feed_watchdog, self._be_ready)
-        ]
+        tasks = (self._watch_clocks, self._feed_watchdog, self._be_ready, self._tell)
+        beside = [asyncio.create_task(task()) for task in tasks]
         self._schedule()
         log.info(
             "daemon.started",
@@ -61,6 +74,8 @@ class Life:
             pending=app.relay.waiting,
         )
         await self._wait_for_orders(relay)
+        if self._signals.stop.is_set():
+            notify("STOPPING=1")
         for task in beside:
             task.cancel()
         await self._wind_down(relay)
@@ -96,7 +111,19 @@ class Life:
         """Report ready once a poll was attempted; one that hangs must not fail the start."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._probes.first_attempt.wait(), _READY_AT_THE_LATEST_S)
-        notify("READY=1")
+        notify_ready(self._standing())
+
+    async def _tell(self) -> None:
+        """Have ``systemctl status`` show how it stands, whenever that changes."""
+        told = ""
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            if (now := self._standing()) != told:
+                notify_status(now)
+                told = now
+
+    def _standing(self) -> str:
+        return standing(self._app.settings, self._app.relay.waiting, self.polling.trouble, self._refusal())
 
     async def _watch_clocks(self) -> None:
         """After a jump of the wall clock, poll at once: the schedule reckons by that clock.

@@ -1,8 +1,12 @@
-"""Tell systemd how the service is (sd_notify(3)): ready, stopping, alive."""
+"""Tell systemd how the service is (sd_notify(3)): ready, reloading, stopping, alive, and in words."""
 
 import os
 import socket
+import time
 from contextlib import suppress
+
+_LONGEST = 500
+"""So many characters of a status are enough for one line of ``systemctl status``."""
 
 
 def notify(state: str) -> bool:
@@ -18,6 +22,31 @@ def notify(state: str) -> bool:
         channel.sendto(state.encode(), target)
         return True
     return False
+
+
+def notify_reloading() -> bool:
+    """Say that a reload begins; ``READY=1`` ends it.
+
+    The time is what ``Type=notify-reload`` (systemd 253) asks for, and older ones pass over.
+    """
+    return notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def notify_ready(status: str = "") -> bool:
+    """Say that the start, or a reload, has ended; ``status`` as for `notify_status`."""
+    return notify("READY=1" + (f"\n{_status(status)}" if status else ""))
+
+
+def notify_status(text: str) -> bool:
+    """Have ``systemctl status`` show ``text``."""
+    return notify(_status(text))
+
+
+def _status(text: str) -> str:
+    """Return the assignment: one line, or what follows would be taken for assignments of their own."""
+    return (
+        "STATUS=" + " ".join("".join(char if char.isprintable() else " " for char in text).split())[:_LONGEST]
+    )
 
 
 def watchdog_interval() -> float | None:

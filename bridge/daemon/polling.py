@@ -44,6 +44,11 @@ class Polling:
         self.is_over = False
         self.operations = Operations(app.state, app.clock, app.relay)
 
+    @property
+    def trouble(self) -> str:
+        """Why the last poll failed; empty where it went well, or there was none."""
+        return self._poll.trouble
+
     async def on_schedule(self) -> None:
         """Poll, unless the registry is given a rest; in a task of our own.
 

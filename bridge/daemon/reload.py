@@ -1,10 +1,12 @@
 """Reading the configuration again: all of it, or nothing."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
 from bridge.config import RegistrySettings, Settings
+from bridge.daemon.notify import notify_ready, notify_reloading
 from bridge.errors import ConfigurationError, OwnerUnavailable
 from bridge.schedule import trigger_of
 
@@ -23,12 +25,40 @@ class Configuration:
     def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
         """Begin with ``settings``."""
         self.settings = settings
+        self.refusal = ""
+        """Why the file as it is now was refused, if it was; in words for people."""
         self._reread = reread
 
     def reload(self) -> bool:
-        """Read the settings again; return whether others are in force now."""
-        before, self.settings = self.settings, _reloaded(self.settings, self._reread)
-        return self.settings != before
+        """Read the settings again; return whether others are in force now. What is wrong with them is logged."""
+        with suppress(ConfigurationError):
+            return self.take_up()
+        return False
+
+    def take_up(self) -> bool:
+        """Read the settings again; return whether others are in force now.
+
+        The service manager is told of the beginning, and of the end where nothing changes; else it is
+        for the next life to say that it is ready.
+
+        Raises:
+            ConfigurationError: they cannot be used, or need a restart; the old ones stay in force.
+        """
+        notify_reloading()
+        try:
+            fresh = _fit(self.settings, self._reread)
+        except ConfigurationError as error:
+            self.refusal = f"configuration refused, the one before stays in force: {error}"
+            log.error("config.refused", error=str(error))
+            notify_ready(self.refusal)
+            raise
+        self.refusal = ""
+        log.info("config.reloaded", sinks=[sink.name for sink in fresh.sinks])
+        before, self.settings = self.settings, fresh
+        if fresh != before:
+            return True
+        notify_ready()
+        return False
 
     def moved(self) -> Settings:
         """Return the settings as they are now, with the registry elsewhere; they are not in force yet.
@@ -40,19 +70,17 @@ class Configuration:
         return _moved(self.settings, self._reread)
 
 
-def _reloaded(settings: Settings, reread: Callable[[], Settings]) -> Settings:
-    """Return the new settings, or the old ones where the new ones cannot be used."""
-    try:
-        fresh = _usable(reread)
-    except ConfigurationError as error:
-        log.error("config.refused", error=str(error))
-        return settings
+def _fit(settings: Settings, reread: Callable[[], Settings]) -> Settings:
+    """Return the new settings, where they can take the place of ``settings``.
+
+    Raises:
+        ConfigurationError: they cannot.
+    """
+    fresh = _usable(reread)
     fixed = _changed(settings, fresh, _FIXED)
     if fixed:
         moved = " (if it moved, run 'mlflow-bridge state rebind')" if "registry" in fixed else ""
-        log.error("config.refused", error=f"a change of {' and '.join(fixed)} needs a restart{moved}")
-        return settings
-    log.info("config.reloaded", sinks=[sink.name for sink in fresh.sinks])
+        raise ConfigurationError([f"a change of {' and '.join(fixed)} needs a restart{moved}"])
     return fresh
 
 

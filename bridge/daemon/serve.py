@@ -11,7 +11,6 @@ from bridge.config import Settings
 from bridge.control import listening
 from bridge.daemon.commands import Commands
 from bridge.daemon.life import Life
-from bridge.daemon.notify import notify
 from bridge.daemon.reload import Configuration
 from bridge.daemon.signals import Signals
 from bridge.pipeline.clock import SystemClock
@@ -44,10 +43,9 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
             async with listening(folder, commands.by_name()):
                 while not signals.stop.is_set():
                     async with wired(configuration.settings, state, observer) as app:
-                        life = Life(app, signals, probes, configuration.reload)
+                        life = Life(app, signals, probes, configuration.reload, lambda: configuration.refusal)
                         await commands.serve_with(life.polling)
                         await life.run()
-        notify("STOPPING=1")
     log.info("daemon.stopped")
 
 

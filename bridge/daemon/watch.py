@@ -31,7 +31,8 @@ class WatchedPoll:
     def __init__(self, poll: Poll) -> None:
         """Watch ``poll``."""
         self._poll = poll
-        self._trouble = ""
+        self.trouble = ""
+        """Why the last poll failed, if it did."""
         self.attempts = 0
 
     async def run(
@@ -57,15 +58,15 @@ class WatchedPoll:
 
     def _failed(self, error: BridgeError) -> PollResult:
         name = _NAMES.get(type(error), "poll.failed")
-        repeated = str(error) == self._trouble
-        self._trouble = str(error)
+        repeated = str(error) == self.trouble
+        self.trouble = str(error)
         (log.debug if repeated else log.error)(name, error=str(error), attempt=self.attempts)
         return PollResult(error=error)
 
     def _went_well(self) -> None:
-        if self._trouble:
-            log.info("poll.recovered", after=self._trouble)
-            self._trouble = ""
+        if self.trouble:
+            log.info("poll.recovered", after=self.trouble)
+            self.trouble = ""
 
 
 _NAMES: dict[type[BridgeError], str] = {StateUnwritable: "state.unwritable"}

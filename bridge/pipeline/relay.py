@@ -63,6 +63,8 @@ class Relay:
         self.delivered = 0
         self.is_stuck = False
         """Whether outcomes cannot be made durable, so that nothing is delivered."""
+        self.turned_at = clock.monotonic()
+        """When `run` last came round, by the monotonic clock: it does so every half a minute at the least."""
 
     def load(self) -> None:
         """Take up the pending entries of configured sinks; mend last attempts in the future.
@@ -219,15 +221,16 @@ class Relay:
         """Wait for an attempt to end, an entry to come or fall due, or the stop."""
         (self._rests.clear if self._claims else self._rests.set)()
         due = self._lanes.next_due()
-        pause = None if due is None else min(max(0.0, due - self._clock.monotonic()), _LONGEST_SLEEP_S)
+        left = _LONGEST_SLEEP_S if due is None else max(0.0, due - self._clock.monotonic())
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(min(left, _LONGEST_SLEEP_S)):
                 await self._wake.wait()
         self._wake.clear()
 
     async def _settle_patiently(self, stop: asyncio.Event) -> None:
         """Settle; while the state cannot be written, hold on to the outcomes and send nothing."""
         while not stop.is_set():
+            self.turned_at = self._clock.monotonic()
             try:
                 self._settle_done()
             except StateUnwritable as error:

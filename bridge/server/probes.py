@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bridge.pipeline.clock import Clock
 
 _STUCK_BEYOND_S = 60.0
+_RELAY_TURNS_WITHIN_S = 90.0
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Probes:
     clock: Clock
     poll_deadline_s: float
     relay_is_stuck: Callable[[], bool] = field(default=lambda: False)
+    relay_turned_at: Callable[[], float] | None = None
     first_attempt: asyncio.Event = field(default_factory=asyncio.Event)
     began: float | None = None
 
@@ -33,10 +35,15 @@ class Probes:
         self.began = None
 
     def is_making_progress(self) -> bool:
-        """Whether no poll has been under way for much longer than its deadline."""
-        if self.began is None:
-            return True
-        return self.clock.monotonic() - self.began < self.poll_deadline_s + _STUCK_BEYOND_S
+        """Whether neither loop hangs: no poll goes on far beyond its deadline, and the relay comes round.
+
+        A relay that cannot write its state does come round: a restart would not mend the disk, and
+        make it send again what it holds the outcome of.
+        """
+        now = self.clock.monotonic()
+        if self.began is not None and now - self.began >= self.poll_deadline_s + _STUCK_BEYOND_S:
+            return False
+        return self.relay_turned_at is None or now - self.relay_turned_at() < _RELAY_TURNS_WITHIN_S
 
     def is_ready(self) -> bool:
         """Whether a poll was attempted, and the loops make progress."""

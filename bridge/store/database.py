@@ -103,6 +103,17 @@ def exists(folder: Path) -> bool:
     return False
 
 
+def has_owner(folder: Path) -> bool:
+    """Whether a process owns ``folder``; asking takes the lock for an instant."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        _own(folder).release()
+    except StateOwned:
+        return True
+    return False
+
+
 def _database(folder: Path, *, read_only: bool) -> JournalDB:
     return JournalDB(Journal(folder / JOURNAL), read_only=read_only, storage=JournalStorage)
 

@@ -134,6 +134,34 @@ async def test_a_configuration_that_is_wrong_is_told_to_who_asked(desk) -> None:
         await desk.commands.rebind(arguments())
 
 
+async def test_a_reload_ends_when_the_next_life_has_begun(desk) -> None:
+    await desk.live()
+    desk.fresh = settings(sections={"poll": {"interval": "5s"}})
+    asked = asyncio.create_task(desk.commands.by_name()["reload"]({"registry": THERE}))
+    await asyncio.wait_for(desk.world.signals.wait(), 10)
+    assert (desk.world.signals.renew.is_set(), desk.polling.is_over, asked.done()) == (True, True, False)
+    await desk.live()
+
+    assert await asked == {"changed": True, "sinks": []}
+    assert desk.configuration.settings is desk.fresh
+
+
+async def test_a_reload_of_what_is_as_it_was_interrupts_nothing(desk) -> None:
+    await desk.live()
+
+    assert await desk.commands.reload({}) == {"changed": False, "sinks": []}
+    assert not desk.polling.is_over
+
+
+async def test_a_reload_that_is_refused_is_told_to_who_asked_and_interrupts_nothing(desk) -> None:
+    await desk.live()
+    desk.fresh = settings("http://there")
+
+    with pytest.raises(ConfigurationError, match="a change of registry needs a restart"):
+        await desk.commands.reload({"registry": HERE})
+    assert not desk.polling.is_over
+
+
 async def test_what_is_asked_between_two_lives_is_done_by_the_next(desk) -> None:
     await desk.live()
     await desk.polling.end()

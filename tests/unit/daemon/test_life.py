@@ -1,20 +1,15 @@
 """A life of the daemon, with clocks turned by hand."""
 
 import asyncio
-import os
-import socket
 
 import pytest
 from structlog.testing import capture_logs
 from support.until import eventually
 from support.world import World
 
-from bridge.config.load import build
 from bridge.daemon import life as module
-from bridge.daemon.reload import Configuration
 from bridge.daemon.watch import WatchedPoll
-from bridge.errors import ConfigurationError, RegistryUnreachable
-from bridge.sinks.kinds import SETTINGS
+from bridge.errors import RegistryUnreachable
 
 
 @pytest.fixture
@@ -113,30 +108,6 @@ async def test_a_poll_under_way_is_left_at_the_stop_without_a_word(world, monkey
     assert [line["log_level"] for line in logs] == ["info"]
 
 
-async def test_systemd_hears_that_it_is_ready_and_alive(world, monkeypatch, tmp_path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "100000")
-        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-        running = asyncio.create_task(world.life().run())
-        loop = asyncio.get_running_loop()
-        heard = {await asyncio.wait_for(loop.sock_recv(manager, 100), 5) for _ in range(4)}
-        world.signals.ask(world.signals.stop)
-        await running
-
-    assert heard == {b"READY=1", b"WATCHDOG=1"}
-
-
-async def test_a_poll_that_never_ends_starves_the_watchdog(world) -> None:
-    world.probes.poll_began()
-    assert world.probes.is_making_progress()
-    world.clock.sleep(100)
-
-    assert not world.probes.is_making_progress()
-
-
 async def test_trouble_is_told_once_and_so_is_its_end(world) -> None:
     watched = WatchedPoll(world.life()._app.poll)
     with capture_logs() as logs:
@@ -155,27 +126,3 @@ async def test_trouble_is_told_once_and_so_is_its_end(world) -> None:
     ]
     assert "poll.recovered" in [event for event, _ in told]
     assert watched.attempts == 4
-
-
-def test_a_configuration_is_taken_whole_or_not_at_all(world) -> None:
-    def settings(**sections):
-        return build({"registry": {"tracking_uri": "http://h"}, **sections}, SETTINGS)
-
-    answers = [
-        ConfigurationError(["sinks: wrong"]),
-        settings(state={"url": "tinydb:/other"}),
-        settings(poll={"cron": "61 * * * *"}),
-        settings(),
-        settings(poll={"interval": "5s"}),
-    ]
-
-    def reread():
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    configuration = Configuration(settings(), reread)
-
-    assert [configuration.reload() for _ in range(5)] == [False, False, False, False, True]
-    assert configuration.settings.poll.interval == 5_000

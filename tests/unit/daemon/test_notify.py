@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from bridge.daemon.notify import notify, watchdog_interval
+from bridge.daemon.notify import notify, notify_ready, notify_status, watchdog_interval
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -18,6 +18,26 @@ def test_a_state_reaches_the_service_manager(tmp_path, monkeypatch, abstract) ->
 
         assert notify("READY=1")
         assert manager.recv(100) == b"READY=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("well", "STATUS=well"),
+        ("two\nlines\r\n\x1b[31mand \udc80 more", "STATUS=two lines [31mand more"),
+        ("x" * 10_000, "STATUS=" + "x" * 500),
+    ],
+)
+def test_a_status_is_one_line_whatever_it_holds(tmp_path, monkeypatch, text, said) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        notify_status(text)
+        notify_ready(text)
+
+        assert manager.recv(2_000).decode() == said
+        assert manager.recv(2_000).decode() == f"READY=1\n{said}"
 
 
 @pytest.mark.parametrize("address", ["", "relative", "/no/such/socket"])
