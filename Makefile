@@ -11,6 +11,8 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo $$python; break; }; done)
 
+NAMED_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON))),$(PYTHON))
+
 OLD_SERVERS := 2.9.2 2.22.5
 
 .PHONY: help demo test test-extra check unit bench fidelity chaos golden lock clean
@@ -60,6 +62,13 @@ chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: i
 
 golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
+
+.PHONY: install uninstall
+install: ## As root: the program into /opt/mlflow-bridge, its units, a configuration if there is none; again to upgrade
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" SYSTEMD="$(SYSTEMD)" PYTHON="$(NAMED_PYTHON)" sh systemd/install.sh
+
+uninstall: ## Take that away again; configuration and state stay
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh systemd/uninstall.sh
 
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv
