@@ -60,6 +60,10 @@ fidelity: $(VENV)/.test ## Thousands of random mutations while the bridge polls:
 chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: is anything lost? About 20 minutes
 	$(BIN)/python benchmarks/chaos.py
 
+.PHONY: soak
+soak: $(VENV)/.test ## The daemon for half an hour under a steady workload: do memory, open files and threads stay as they are?
+	$(BIN)/python benchmarks/soak.py
+
 golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
 

@@ -32,8 +32,8 @@ def housekeep(state: State, settings: Settings, trust: Trust) -> None:
         state.settle(dead)
         log.error("orphans.dead", entries=len(dead), sinks=sorted(long_gone))
     last = state.pruned_at
-    if last is None or not 0 <= now_ms - last < _EVERY_MS:
-        kept = settings.state
+    kept = settings.state
+    if last is None or not 0 <= now_ms - last < min(_EVERY_MS, kept.history):
         forgotten = state.prune(now_ms - kept.history, now_ms - kept.dead_history, now_ms)
         log.debug("history.pruned", documents=forgotten)
 
