@@ -146,7 +146,8 @@ class Life:
         while interval is not None:
             if self._probes.is_making_progress():
                 notify("WATCHDOG=1")
-            await asyncio.sleep(interval)
+            # Looked at twice as often as it has to be fed: after the machine slept, the loops have to come round first.
+            await asyncio.sleep(interval / 2)
 
     async def _wind_down(self, relay: asyncio.Task[None]) -> None:
         self._scheduler.remove_all_jobs()

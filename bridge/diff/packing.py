@@ -63,7 +63,7 @@ def unpack_row(name: str, document: Mapping[str, Any]) -> RegisteredModel:
 
 def unpack_model(name: str, document: Mapping[str, Any]) -> RegisteredModel:
     """Return the model that `pack_model` made a document of."""
-    return replace(unpack_row(name, document), versions=unpack_versions(document["versions"]))
+    return replace(unpack_row(name, document), versions=unpack_versions(packed_versions(document)))
 
 
 def unpack_versions(text: str) -> dict[str, ModelVersion]:
@@ -80,4 +80,13 @@ def _version(row: list[Any]) -> ModelVersion:
 
 def count_versions(document: Mapping[str, Any]) -> int:
     """Return how many versions a packed model has."""
-    return len(json.loads(f"[{document['versions']}]"))
+    return len(json.loads(f"[{packed_versions(document)}]"))
+
+
+def packed_versions(document: Mapping[str, Any]) -> str:
+    """Return the versions of a packed model as `pack_versions` packs them.
+
+    The first states had brackets around all of them; a version on its own begins with one, too.
+    """
+    text: str = document["versions"]
+    return text[1:-1] if text.startswith(("[[", "[]")) else text

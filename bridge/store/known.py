@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
 from bridge.diff.known import KnownModels
-from bridge.diff.packing import unpack_model, unpack_row
+from bridge.diff.packing import packed_versions, unpack_model, unpack_row
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.synthesis import Identity
 from bridge.store.base import Document, Documents
@@ -53,8 +53,7 @@ class StoredModels(KnownModels):
 
     def packed(self, name: str) -> str:
         """Return a known model's versions packed."""
-        text: str = self._document(name)["versions"]
-        return text
+        return packed_versions(self._document(name))
 
     def created_in(self, instants: Collection[int]) -> Mapping[int, list[str]]:
         """Return the names of the models that were created in these milliseconds."""

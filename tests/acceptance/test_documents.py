@@ -111,18 +111,6 @@ def test_the_manifest_holds_a_valid_configuration_and_matching_names() -> None:
     assert not pod["automountServiceAccountToken"]
 
 
-def test_the_crontab_line_is_one() -> None:
-    (line,) = [
-        line
-        for line in (ROOT / "systemd/crontab.example").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-
-    assert re.match(
-        r"(\S+\s+){5}/opt/mlflow-bridge/bin/mlflow-bridge once --deadline 50s --config \S+$", line
-    )
-
-
 UNITS = sorted(path.name for path in (ROOT / "systemd").glob("mlflow-bridge*"))
 
 
