@@ -42,8 +42,9 @@ ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 mount -t tmpfs -o mode=755 tmpfs run
 printf '[Unit]\nDescription=A machine for a test\n' >etc/systemd/system/machine.target
-for unit in systemd-udevd.service systemd-udev-trigger.service systemd-networkd.service systemd-resolved.service; do
-	ln -s /dev/null "etc/systemd/system/$unit"
+for unit in udevd.service udev-trigger.service networkd.service resolved.service sysusers.service \
+	tmpfiles-setup.service tmpfiles-clean.timer; do
+	ln -s /dev/null "etc/systemd/system/systemd-$unit"
 done
 pivot_root . old
 umount -l /old
