@@ -69,6 +69,10 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
 		--output-file deploy/requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-requirements.txt
+	$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-build.txt
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,8 +1,10 @@
 """The daemon as the manifests start it: with their arguments and configuration, confined as in a pod."""
 
 import re
+import sys
 
 import pytest
+from support.command import COMMAND
 from support.container import USER, Pod, terminate, why_not
 from support.manifests import FOLDER, bridge_of, config_of, pod, workload
 from support.probing import fetch
@@ -31,7 +33,7 @@ def container(tmp_path, reason: str) -> Pod:
 
 
 def test_a_container_is_process_one_of_nobody_and_can_write_its_state_only(container) -> None:
-    done = container.run("-c", PROBE)
+    done = container.run(sys.executable, "-c", PROBE)
 
     assert done.stdout.splitlines() == [f"1 {USER}", "[False, False, False, False]"], done.stderr
 
@@ -50,7 +52,7 @@ def test_probes_answer_as_the_manifests_need_while_the_registry_is_down(containe
         if kind.endswith("Probe")
     }
 
-    with container.running("-m", "bridge", *bridge_of(document)["args"]) as process:
+    with container.running(*COMMAND, *bridge_of(document)["args"]) as process:
         wait_until(lambda: fetch(probes["livenessProbe"]) == 200 or process.poll() is not None)
         assert process.poll() is None, container.log
         wait_until(lambda: "poll.failed" in container.log)

@@ -40,6 +40,11 @@ exec setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups --no-new-privs
 """
 """The folders of the manifests, at the paths of the manifests; only state and /mnt/tmp can be written."""
 
+_INTO = (
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c", _ENTER, "sh"),
+)
+
 
 @dataclass
 class Pod:
@@ -57,21 +62,17 @@ class Pod:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    def _command(self, arguments: list[str]) -> list[str]:
-        enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        return [*enter, "sh", "-c", _ENTER, "sh", sys.executable, *arguments]
-
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
         """Return what the image sets, and what the tests need: nothing that comes from here."""
         image = {"PATH": os.environ["PATH"], "HOME": "/mnt/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
         ours = {"SOURCE": str(ROOT), "FOLDER": str(self.folder), "USER_ID": str(USER)}
-        return {**image, **ours, "PYTHONPATH": "/mnt/bridge"}
+        return {**image, **ours, "PYTHONPATH": "/mnt/bridge", **more}
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run Python in the container until it ends."""
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run a command in the container until it ends."""
         return subprocess.run(
-            self._command(list(arguments)),
-            env=self._environment(),
+            [*_INTO, *command],
+            env=self._environment(environment),
             capture_output=True,
             text=True,
             timeout=60,
@@ -79,10 +80,11 @@ class Pod:
         )
 
     @contextmanager
-    def running(self, *arguments: str):
+    def running(self, *command: str, **environment: str):
+        """Start a command in the container; yield the process that stands outside."""
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                self._command(list(arguments)), env=self._environment(), stdout=log, stderr=log
+                [*_INTO, *command], env=self._environment(environment), stdout=log, stderr=log
             )
         try:
             yield process
@@ -108,5 +110,5 @@ def why_not(folder: Path) -> str:
     """Return why there can be no containers here; an empty text where there can be."""
     if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         return "needs to be root on a Linux with unshare and setpriv"
-    tried = Pod(folder).run("-c", "import bridge")
+    tried = Pod(folder).run(sys.executable, "-c", "import bridge")
     return tried.stderr.strip() if tried.returncode else ""
