@@ -72,6 +72,8 @@ def test_every_file_that_a_page_links_to_exists() -> None:
         "SECURITY.md",
         "docs/architecture.md",
         "docs/registries.md",
+        "docs/running/kubernetes.md",
+        "docs/running/monitoring.md",
         "docs/trail.md",
     ):
         text = (ROOT / page).read_text()

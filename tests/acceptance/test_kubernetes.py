@@ -2,14 +2,17 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
-from support.command import COMMAND
+from support.command import COMMAND, Bridge, http_sink, only, stop
 from support.container import USER, Pod, terminate, why_not
 from support.manifests import FOLDER, bridge_of, config_of, pod, workload
 from support.probing import fetch
 from support.receiver import free_port
 from support.until import wait_until
+
+from bridge.demo.receiver import is_genuine
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -64,3 +67,47 @@ def test_probes_answer_as_the_manifests_need_while_the_registry_is_down(containe
     assert (code, "daemon.stopped" in container.log) == (0, True)
     assert {path.stat().st_uid for path in (container.folder / "state").rglob("*")} == {USER}
     assert "sink.secret_unavailable" not in container.log
+
+
+class SecretVolume:
+    """A Secret as the kubelet mounts it: its files are links into a folder that is swapped as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._count = 0
+        folder.mkdir()
+
+    def put(self, **values: str) -> None:
+        self._count += 1
+        data = self.folder / f"..{self._count}"
+        data.mkdir()
+        for name, value in values.items():
+            (data / name).write_text(value)
+        (self.folder / "..new").symlink_to(data.name)
+        (self.folder / "..new").rename(self.folder / "..data")
+        for name in values:
+            if not (self.folder / name).is_symlink():
+                (self.folder / name).symlink_to(f"..data/{name}")
+
+
+def test_a_rotated_secret_signs_the_next_delivery_without_a_restart(
+    tmp_path, server, client, model, receiver
+) -> None:
+    volume = SecretVolume(tmp_path / "secrets")
+    sink = http_sink(receiver.url, more=only(model)).replace(
+        'env = "CI_SECRET"', f'file = "{volume.folder}/ci-webhook-secret"'
+    )
+    bridge = Bridge(tmp_path, server.url, sink)
+    volume.put(**{"ci-webhook-secret": "old"})
+    with bridge.running() as daemon:
+        bridge.wait_for_log("baseline.taken")
+        for count, (stage, secret) in enumerate((("Staging", "old"), ("Production", "new")), start=1):
+            volume.put(**{"ci-webhook-secret": secret})
+            client.transition_model_version_stage(model, "1", stage)
+            got = receiver.wait_for(count)[-1]
+            headers = {name.title().replace("Mlflow", "MLflow"): value for name, value in got.headers.items()}
+            assert [is_genuine(headers, got.raw, key) for key in ("old", "new")] == [
+                secret == "old",
+                secret == "new",
+            ]
+        assert stop(daemon) == 0
