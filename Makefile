@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool ## Tests that need more: systemd, PostgreSQL, old MLflow servers
+test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts

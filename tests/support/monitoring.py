@@ -2,8 +2,11 @@
 
 import json
 import re
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
@@ -13,6 +16,12 @@ from support.manifests import MONITORING
 
 RULES = MONITORING / "rules.yaml"
 OPERATOR_RULES = MONITORING / "prometheusrule.yaml"
+
+
+def program(name: str) -> Path:
+    """Return where a program of Debian's package prometheus is, or would be: `make promtool` brings it."""
+    return Path(shutil.which(name) or Path(sys.prefix) / "prometheus/usr/bin" / name)
+
 
 _HEAD = """\
 # rules.yaml for the Prometheus operator: written by `make golden`, from there.
@@ -101,16 +110,32 @@ def dashboard() -> dict[str, Any]:
     return json.loads((MONITORING / "dashboard.json").read_text())
 
 
-def all_asked() -> list[Asked]:
-    """Return what every rule, panel and variable asks."""
+def of_rules() -> list[tuple[str, str]]:
+    """Return each alert with its expression."""
+    return [(rule["alert"], rule["expr"]) for rule in rules()]
+
+
+def of_dashboard() -> list[tuple[str, str]]:
+    """Return what every panel, annotation and variable asks, with its title."""
     board = dashboard()
-    expressions = [(rule["alert"], rule["expr"]) for rule in rules()]
-    for panel in board["panels"]:
-        expressions += [(panel["title"], target["expr"]) for target in panel.get("targets", ())]
-    expressions += [(note["name"], note["expr"]) for note in board["annotations"]["list"]]
+    found = [
+        (panel["title"], target["expr"]) for panel in board["panels"] for target in panel.get("targets", ())
+    ]
+    found += [(note["name"], note["expr"]) for note in board["annotations"]["list"]]
     for variable in board["templating"]["list"]:
-        expressions += [(variable["name"], text) for text in _of_variable(variable)]
-    return [asked(expression, where) for where, expression in expressions]
+        found += [(variable["name"], text) for text in _of_variable(variable)]
+    return found
+
+
+def all_asked() -> list[Asked]:
+    """Take apart what rules and dashboard ask."""
+    return [asked(expression, where) for where, expression in [*of_rules(), *of_dashboard()]]
+
+
+def as_grafana_asks(expression: str) -> str:
+    """Return an expression of the dashboard with everything chosen, over a minute."""
+    text = expression.replace("$__rate_interval", "1m")
+    return re.sub(r"\$(instance|sink)", ".*", text)
 
 
 def _of_variable(variable: dict[str, Any]) -> Iterator[str]:

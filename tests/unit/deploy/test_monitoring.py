@@ -1,15 +1,12 @@
 """The dashboard and the alert rules: that they ask for what there is."""
 
 import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from support.manifests import MONITORING, documents
-from support.monitoring import OPERATOR_RULES, RULES, asked, dashboard, operator_rules, rules
+from support.monitoring import OPERATOR_RULES, RULES, asked, dashboard, operator_rules, program, rules
 
 
 @pytest.mark.parametrize(
@@ -101,11 +98,11 @@ def test_the_dashboard_asks_the_data_source_that_is_chosen() -> None:
     assert {"uid", "title", "schemaVersion", "time", "refresh"} <= board.keys()
 
 
-PROMTOOL = shutil.which("promtool") or str(Path(sys.prefix) / "prometheus/usr/bin/promtool")
+PROMTOOL = program("promtool")
 
 
 @pytest.mark.extra
-@pytest.mark.skipif(not Path(PROMTOOL).exists(), reason="needs promtool: Debian's package prometheus")
+@pytest.mark.skipif(not PROMTOOL.exists(), reason="needs promtool: Debian's package prometheus")
 @pytest.mark.parametrize(
     "arguments", [("check", "rules", "rules.yaml"), ("test", "rules", "rules_test.yaml")]
 )
