@@ -1,8 +1,11 @@
 """GitHub with a token: dispatches, workflows, and what it refuses."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
-from support.github import SCHEMAS, Github, unfit
+from support.github import Github
+from support.github_openapi import OLD_SERVER
 from support.receiver import Answer, Receiver
 from support.sinks import DELIVERY, NOW, attempt, built, settings_of
 from support.values import transition
@@ -53,7 +56,6 @@ async def test_a_dispatch_is_what_github_takes(receiver) -> None:
 
     (got,) = receiver.got
     assert outcome.verdict is Verdict.DELIVERED
-    assert not unfit(got.body, SCHEMAS["repos/create-dispatch-event"])
     assert got.body == {
         "event_type": "model_promoted",
         "client_payload": {
@@ -134,7 +136,6 @@ async def test_a_run_is_started_as_github_documents_it_and_its_link_is_kept(rece
     outcome = await run(receiver)
 
     (got,) = receiver.got
-    assert not unfit(got.body, SCHEMAS["actions/create-workflow-dispatch"])
     assert got.path == "/repos/acme/deploy/actions/workflows/deploy.yml/dispatches"
     assert got.body == {
         "ref": "main",
@@ -188,11 +189,9 @@ async def test_a_link_shows_no_secret(receiver) -> None:
 
 
 async def test_a_github_that_knows_no_run_details_is_asked_without_them(receiver) -> None:
-    hub = receiver.answer
-    unknown = b'{"message": "Invalid request.\\n\\n\\"return_run_details\\" is not a permitted key."}'
-    receiver.answer = lambda got: Answer(422, body=unknown) if "return_run_details" in got.body else hub(got)
+    receiver.answer = Github(token=SECRET, server=OLD_SERVER)
     async with Client() as client:
-        sink = built("github_workflow", client, **WORKFLOW, api_url=receiver.url)
+        sink = built("github_workflow", client, **WORKFLOW, api_url=f"{receiver.url}/api/v3")
         outcomes = [await sink.deliver(DELIVERY) for _ in range(2)]
 
     assert [(one.verdict, one.status, one.link) for one in outcomes] == [(Verdict.DELIVERED, 204, "")] * 2
@@ -213,6 +212,35 @@ async def test_each_endpoint_names_the_permission_that_it_needs(receiver) -> Non
 
     assert "Contents: write" in (await dispatch(receiver)).detail
     assert "Actions: write" in (await run(receiver)).detail
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_missing_permission_is_named_as_github_names_it_too(status, receiver) -> None:
+    receiver.answer = Answer(
+        status, {"X-Accepted-GitHub-Permissions": "contents=write; administration=read,a=b"}
+    )
+
+    outcome = await dispatch(receiver)
+
+    assert "a fine-grained token needs" in outcome.detail
+    assert "Contents: write" in outcome.detail
+    assert "; GitHub asks for contents=write; administration=read,a=b" in outcome.detail
+
+
+async def test_what_is_no_list_of_permissions_is_not_shown(receiver) -> None:
+    receiver.answer = Answer(403, {"X-Accepted-GitHub-Permissions": f"token={SECRET} <b>"})
+
+    assert "asks for" not in (await dispatch(receiver)).detail
+
+
+async def test_a_dispatch_that_github_cannot_process_is_dead_at_once_and_says_what_to_mend(receiver) -> None:
+    receiver.answer = Answer(422, body=b'{"message": "No more than 10 properties are allowed"}')
+
+    outcome = await dispatch(receiver)
+
+    assert (outcome.verdict, outcome.reason, outcome.status) == (Verdict.REJECTED, Reason.REFUSED, 422)
+    for named in ("event_type", "client_payload", "redrive", "No more than 10"):
+        assert named in outcome.detail
 
 
 async def test_inputs_beyond_github_limits_are_not_sent(receiver) -> None:
@@ -271,3 +299,24 @@ def test_github_is_asked_once_a_second_and_one_at_a_time_unless_told_otherwise(k
 
     assert (usual.concurrency, usual.spacing_ms) == (1, 1_000)
     assert (own_pace.concurrency, own_pace.spacing_ms) == (2, 2_000)
+
+
+async def test_details_that_are_too_large_for_github_are_left_out_rather_than_the_event(
+    receiver,
+) -> None:
+    description = "x" * 40_000
+    event = transition(
+        changed={"to_stage": "Production", "from_stage": "Staging", "description": description}
+    )
+    large = replace(event, details={"run": {"params": {"p": "y" * 30_000}}})
+    crowded = replace(
+        transition(changed={f"key{n}": "v" for n in range(4)}), details={"run": {"run_id": "r"}}
+    )
+
+    first = await dispatch(receiver, Delivery(large, "E", NOW))
+    second = await dispatch(receiver, Delivery(crowded, "E", NOW))
+
+    assert (first.verdict, second.verdict) == (Verdict.DELIVERED, Verdict.DELIVERED)
+    first_payload, second_payload = (got.body["client_payload"] for got in receiver.got)
+    assert first_payload["details"] == {"run": None, "missing": {"run": "too_large"}}
+    assert "details" not in second_payload
