@@ -5,8 +5,14 @@ import subprocess
 
 import pytest
 import yaml
-from support.manifests import MONITORING, documents
+from support.clock import HandClock
+from support.manifests import MONITORING, ROOT, documents
 from support.monitoring import OPERATOR_RULES, RULES, asked, dashboard, operator_rules, program, rules
+
+from bridge.delivery.outcome import Reason
+from bridge.server.metrics import Metrics
+from bridge.store.memory import MemoryDocuments
+from bridge.store.state import State
 
 
 @pytest.mark.parametrize(
@@ -117,3 +123,32 @@ def test_every_alert_is_tried() -> None:
     tried = (MONITORING / "rules_test.yaml").read_text()
 
     assert [rule["alert"] for rule in rules() if f'alertname="{rule["alert"]}"' not in tried] == []
+
+
+PAGE = (ROOT / "docs/running/monitoring.md").read_text()
+
+
+def table(heading: str) -> dict[str, str]:
+    """Return the rows under a heading of the page: what each begins with, and the rest."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `(\w+)…?` \|(.*)$", section, re.MULTILINE))
+
+
+def test_the_page_tells_of_every_alert_and_every_metric() -> None:
+    state = State(MemoryDocuments())
+    metrics = Metrics(state.summaries, state.conditions, HandClock())
+    names = {
+        family.name.removeprefix("mlflow_bridge_") + ("_total" if family.type == "counter" else "")
+        for family in metrics.registry.collect()
+    }
+    told = table("The metrics")
+
+    assert list(table("The alerts")) == [rule["alert"].removeprefix("MlflowBridge") for rule in rules()]
+    assert told.keys() - {"process_"} == {name for name in names if not name.startswith("process_")}
+
+
+def test_the_page_tells_of_every_reason_why_an_attempt_fails() -> None:
+    told = table("The metrics")["delivery_failures_total"]
+    never = {Reason.OK, Reason.EXPIRED, Reason.ORPHANED}  # of entries, not of attempts
+
+    assert [reason for reason in Reason if reason not in never and reason.value not in told] == []
