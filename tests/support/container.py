@@ -111,4 +111,4 @@ def why_not(folder: Path) -> str:
     if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         return "needs to be root on a Linux with unshare and setpriv"
     tried = Pod(folder).run(sys.executable, "-c", "import bridge")
-    return tried.stderr.strip() if tried.returncode else ""
+    return (tried.stderr.strip() or f"exit code {tried.returncode}") if tried.returncode else ""
