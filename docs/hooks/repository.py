@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what the pages link to outside of their folder, and what that links to."""
     for path, place in PLACES.items():
         files.append(File.generated(config, place, content=(ROOT / path).read_text()))
-    waiting = [file for file in files.documentation_pages()]
+    waiting = list(files.documentation_pages())
     while waiting:
         page = waiting.pop()
         for target in _targets(page.content_string, origin(page.src_uri)):
