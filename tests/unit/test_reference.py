@@ -9,7 +9,7 @@ from support.reference.examples import examples
 from support.reference.meanings import meaning
 from support.reference.spelling import hint_of, spelled_type, table_of
 
-from bridge.config import Settings, SinkSettings
+from bridge.config import Settings
 from bridge.config.load import build
 from bridge.sinks.kinds import SETTINGS
 
