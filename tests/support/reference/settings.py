@@ -48,6 +48,8 @@ _MORE = {
     "signature": "[which is which](formats.md)",
     "tags": "[more](filters.md)",
     "when": "[more](filters.md)",
+    "include": "[more](details.md)",
+    "include_policy": "[more](details.md)",
     "body": "[more](templates.md)",
 }
 _SINKS = """\

@@ -91,7 +91,7 @@ def _table(hint: Any) -> str:
 
 
 def _plural(words: str) -> str:
-    return _PLURALS.get(words, f"{words}s")
+    return _PLURALS.get(words, words.removeprefix("one of ") if words.startswith("one of ") else f"{words}s")
 
 
 def limits(hint: Any, field: FieldInfo) -> str:
