@@ -65,7 +65,7 @@ reference: $(VENV)/.test ## Write docs/configuration.md and docs/cli.md anew, af
 	PYTHONPATH=.:tests $(BIN)/python -m support.reference
 
 docs: $(VENV)/docs/.done ## Build the site of the documentation, strictly, into .venv/site
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
 	@echo "built: $(VENV)/site/index.html (to search in it, serve it: python3 -m http.server --bind 127.0.0.1 --directory $(VENV)/site)"
 
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from bridge.config import DeliverySettings, Secret, Settings, SinkSettings
-from bridge.sinks.kinds import SETTINGS
+from bridge.sinks.kinds import KINDS
 from support.reference.examples import examples
 from support.reference.meanings import meaning
 from support.reference.spelling import hint_of, limits, pace, spelled_default, spelled_type, table_of
@@ -78,7 +78,7 @@ def _parts(shown: Examples, command: str) -> Iterator[str]:
         if model:
             yield f"## [{name}]\n\n{meaning(Settings, name)}\n\n{_table(model, name, shown)}\n"
     yield _SINKS + _table(SinkSettings, "http", shown)
-    for kind, settings in SETTINGS.items():
+    for kind, settings in own_kinds().items():
         yield f"\n### {kind}\n\n{_purpose(settings)}{_pace(settings)}\n\n"
         yield _table(settings, kind, shown, inherited=set(SinkSettings.model_fields))
 
@@ -86,6 +86,11 @@ def _parts(shown: Examples, command: str) -> Iterator[str]:
 def _purpose(settings: type[SinkSettings]) -> str:
     said = meaning(settings, "type").partition(": ")[2]
     return said[:1].upper() + said[1:]
+
+
+def own_kinds() -> dict[str, type[SinkSettings]]:
+    """Return the settings of the bridge's own kinds of sinks, whatever is installed beside it."""
+    return {name: kind.settings for name, kind in KINDS.items()}
 
 
 def _pace(settings: type[SinkSettings]) -> str:
