@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.main import cli
 from bridge.cli.params import NOTE_KINDS
 from bridge.delivery.condition import WORDS
 from bridge.delivery.outcome import Reason
@@ -52,6 +54,52 @@ def test_every_link_of_a_page_leads_to_a_file_and_to_a_heading_in_it(page) -> No
 def test_lists_stand_apart_from_the_text_before_them(page) -> None:
     """Code hosts forgive it; the site would show one paragraph."""
     assert _LIST.findall(prose(page)) == []
+
+
+def calls(page: Path) -> Iterator[str]:
+    """Yield what pages say to call: in spans of code, and at the beginning of lines in blocks of it."""
+    text = page.read_text()
+    blocks = "\n".join(found[0] for found in _FENCE.finditer(text))
+    yield from re.findall(r"`mlflow-bridge ([^`\n]+)`", _FENCE.sub("", text))
+    yield from re.findall(r"^(?:\$ )?mlflow-bridge ([^\n#]+)", blocks, re.MULTILINE)
+
+
+def options_of(command: click.Command) -> dict[str, bool]:
+    """Return the options of a command, and whether each takes a value."""
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    return {name: not (one.is_flag or one.count) for one in options for name in one.opts}
+
+
+def fault_of(call: str) -> str:
+    """Return what is no command, or no option of it, in a call; nothing where all is well."""
+    command: click.Command = cli
+    known = {"--help": False, **options_of(cli)}
+    words = iter(call.split())
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if word.startswith("-") and name not in known:
+            return f"{call}: {word}"
+        if word.startswith("-"):
+            _ = known[name] and not equals and next(words, "")
+        elif isinstance(command, click.Group) and re.fullmatch("[a-z]+", word):
+            found = command.get_command(click.Context(command), word)
+            if found is None:
+                return f"{call}: {word}"
+            command, known = found, {**known, **options_of(found)}
+    return ""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "cli.md"], ids=named)
+def test_every_command_that_a_page_names_is_one_with_these_options(page) -> None:
+    faults = [fault_of(call) for call in calls(page)]
+
+    assert list(filter(None, faults)) == []
+
+
+def test_a_call_of_something_else_is_found() -> None:
+    assert fault_of("outbox show 17 --output json") == ""
+    assert fault_of("outbox shwo 17")
+    assert fault_of("once --fully")
 
 
 def test_everything_in_the_navigation_of_the_site_is_there() -> None:
