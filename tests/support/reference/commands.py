@@ -40,7 +40,7 @@ def _chapters(command: click.Command, parent: click.Context | None) -> Iterator[
 
 def _parts(command: click.Command, context: click.Context) -> Iterator[str]:
     path = context.command_path
-    yield f"{'#' * (2 + min(2, path.count(' ') - (path.count(' ') > 0)))} {path}"
+    yield f"{'###' if path.count(' ') > 1 else '##'} {path}"
     yield f"```text\n{_usage(command, context)}\n```"
     yield from _told(inspect.cleandoc(command.help or ""))
     yield from _told(inspect.cleandoc(command.epilog or ""))
