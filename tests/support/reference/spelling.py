@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bridge.config.sinks import Condition, Stage
-from bridge.config.values import Duration, HttpUrl, OneOrMoreSecrets, Rate, Secret, TextOrSecret
+from bridge.config.values import Duration, HttpUrl, OneOrMoreSecrets, Rate, Secret, TextOrNumber, TextOrSecret
 from bridge.events.names import STAGES
 from bridge.sinks.templates import TemplateTable
 
@@ -20,6 +20,7 @@ _NAMED = (
     (Rate, "rate"),
     (HttpUrl, "URL"),
     (OneOrMoreSecrets, "[secret](#secrets), or a list of them"),
+    (TextOrNumber, "text or whole number"),
     (TextOrSecret, "text or [secret](#secrets)"),
     (Condition, "JMESPath expression"),
     (Stage, "stage"),
@@ -67,8 +68,16 @@ def spelled_type(hint: Any) -> str:
     Raises:
         LookupError: there are no words for it yet.
     """
-    named = next((words for known, words in _NAMED if hint == known), "") or _PLAIN.get(hint, "")
+    named = next((words for known, words in _NAMED if _is(hint, known)), "") or _PLAIN.get(hint, "")
     return named or _made_of(get_origin(hint), get_args(hint)) or _table(hint)
+
+
+def _is(hint: Any, known: Any) -> bool:
+    """Whether a type is a known one, perhaps with more conditions: those of `Annotated` come in one row."""
+    if get_origin(known) is not Annotated:
+        return hint == known
+    parts = get_args(known)
+    return get_args(hint)[: len(parts)] == parts
 
 
 def _made_of(origin: Any, parts: Sequence[Any]) -> str:
