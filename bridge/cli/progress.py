@@ -1,0 +1,85 @@
+"""How far a long scan has come: one line on stderr that is drawn over and erased, on a terminal only."""
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import click
+
+from bridge.cli.terminal import elided
+
+_PATIENCE_S = 0.5
+"""What takes less needs no telling."""
+
+_EVERY_S = 0.25
+_ERASE = "\r\x1b[K"
+
+Scanned = Callable[[int, int], None]
+"""Is told during a scan how many models and how many versions have been read."""
+
+
+class TransientLine:
+    """A line on stderr that stands until something else is written there. Threads share it."""
+
+    def __init__(self) -> None:
+        """Begin with nothing drawn."""
+        self._lock = threading.Lock()
+        self._is_drawn = False
+
+    def draw(self, text: str) -> None:
+        """Draw ``text`` in place of what stood there, no longer than the terminal is wide."""
+        with self._lock, suppress(OSError, ValueError):
+            sys.stderr.write(_ERASE + elided(text, shutil.get_terminal_size().columns - 1))
+            sys.stderr.flush()
+            self._is_drawn = True
+
+    def erase(self) -> None:
+        """Remove the line, if one is drawn."""
+        if not self._is_drawn:
+            return
+        with self._lock, suppress(OSError, ValueError):
+            sys.stderr.write(_ERASE)
+            sys.stderr.flush()
+            self._is_drawn = False
+
+
+LINE = TransientLine()
+"""There is one stderr, and so one line."""
+
+
+class Progress:
+    """Tells of a scan as its pages come in, but not more often than people can read."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, line: TransientLine = LINE) -> None:
+        """Begin to count now; ``clock`` is in seconds."""
+        self._clock = clock
+        self._line = line
+        self._began = clock()
+        self._drawn_at = self._began + _PATIENCE_S - _EVERY_S
+
+    def __call__(self, models: int, versions: int) -> None:
+        """Draw how far the scan has come, unless that was done just now."""
+        now = self._clock()
+        if now - self._drawn_at < _EVERY_S:
+            return
+        self._drawn_at = now
+        rate = (models + versions) / max(now - self._began, 0.001)
+        self._line.draw(
+            f"reading the registry: {models:,} models, {versions:,} versions ({rate:,.0f} a second)"
+        )
+
+
+@contextmanager
+def shown(ctx: click.Context) -> Iterator[Scanned | None]:
+    """Show a scan's progress where somebody is there to see it; else None: then it costs nothing."""
+    options = ctx.find_root().obj
+    if not sys.stderr.isatty() or options["quiet"] or options["log_format"] == "json":
+        yield None
+        return
+    try:
+        yield Progress()
+    finally:
+        LINE.erase()
