@@ -27,12 +27,12 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Act": {
         "sinks": "Show the sinks, try one out, pause and resume them.",
         "outbox": "Show what waits and what is dead; send it again, or drop it.",
-        "replay": "Send recorded events again.",
-        "state": "Rebaseline or rebind the state.",
+        "replay": "Send recorded events again, to the sinks that ask for them now.",
+        "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",
     },
     "Set up": {
         "init": "Write a configuration for a first sink, and try the connection.",
-        "check": "Validate the configuration.",
+        "check": "Validate the configuration: every error at once, each with its key.",
         "completion": "Print what completes commands in bash, zsh or fish.",
         "demo": "See the main job end to end, with nothing to set up.",
     },

@@ -54,19 +54,24 @@ class Progress:
     """Tells of a scan as its pages come in, but not more often than people can read."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, line: TransientLine = LINE) -> None:
-        """Begin to count now; ``clock`` is in seconds."""
+        """Begin with nothing read; ``clock`` is in seconds."""
         self._clock = clock
         self._line = line
-        self._began = clock()
-        self._drawn_at = self._began + _PATIENCE_S - _EVERY_S
+        self._first: tuple[float, int] | None = None
+        self._drawn_at = 0.0
 
     def __call__(self, models: int, versions: int) -> None:
-        """Draw how far the scan has come, unless that was done just now."""
-        now = self._clock()
+        """Draw how far the scan has come, unless it has only begun, or that was done just now.
+
+        The rate is that since the first page: what came before it was not reading.
+        """
+        now, read = self._clock(), models + versions
+        if self._first is None or read < self._first[1]:
+            self._first, self._drawn_at = (now, read), now + _PATIENCE_S - _EVERY_S
         if now - self._drawn_at < _EVERY_S:
             return
         self._drawn_at = now
-        rate = (models + versions) / max(now - self._began, 0.001)
+        rate = (read - self._first[1]) / (now - self._first[0])
         self._line.draw(
             f"reading the registry: {models:,} models, {versions:,} versions ({rate:,.0f} a second)"
         )

@@ -14,10 +14,10 @@ _VARIABLE = "_MLFLOW_BRIDGE_COMPLETE"
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
-    """Print what makes SHELL complete commands, options, and names.
+    """Print what completes commands in bash, zsh or fish.
 
-    What depends on the configuration (names of sinks, numbers of entries) is looked up at the Tab key, in
-    the file that the command line names, or the usual one. Bash has to be 4.4 or later.
+    Commands, options and their values are completed. Names of sinks and numbers of entries are looked up in
+    the configuration that the command line names, or the usual one. Bash has to be 4.4 or later.
 
     \b
     Examples:

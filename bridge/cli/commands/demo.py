@@ -9,9 +9,9 @@ from bridge.cli.logs import configure
 
 @new_command("demo")
 def command() -> int:
-    """See the main job end to end, on this machine, with nothing to set up.
+    """See the main job end to end, with nothing to set up.
 
-    A real MLflow registry in a temporary folder, a real HTTP receiver on loopback, stage
+    On this machine: a real MLflow registry in a temporary folder, a real HTTP receiver, stage
     transitions, polls, and signed deliveries, shown as they happen. Takes a few seconds, and leaves nothing behind.
 
     \b
