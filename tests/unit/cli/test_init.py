@@ -43,10 +43,12 @@ def answers(draw) -> First:
     """Draw answers, most of them valid, all of them free of what TOML could trip over."""
     kind = draw(st.sampled_from(sorted(KINDS)))
     questions = (*KINDS[kind].questions, *draw(st.sampled_from([(), KINDS[kind].optional])))
-    place = draw(st.sampled_from([{"env": draw(ODD)}, {"file": draw(ODD)}]))
-    odd = {question.key: draw(st.just(question.example) | ODD) for question in questions}
-    uri = draw(st.just("http://h:5000") | ODD.map("http://h/{}".format) | ODD)
-    return First(uri, kind, draw(st.just("ci") | ODD), odd, place)
+    spoilt = draw(st.sampled_from(["", "", "name", "uri", *(question.key for question in questions)]))
+    odd = {question.key: draw(ODD) if question.key == spoilt else question.example for question in questions}
+    uris = ["http://u:p@h", "h:5000", "/mnt/ml'\"\\runs"] if spoilt == "uri" else ["http://h:5000"]
+    name = draw(ODD) if spoilt == "name" else "ci"
+    place = {draw(st.sampled_from(["env", "file"])): draw(ODD.filter(bool))}
+    return First(draw(st.sampled_from(uris)), kind, name, odd, place)
 
 
 @given(answers())
