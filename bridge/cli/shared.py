@@ -36,7 +36,10 @@ def _config_named(ctx: click.Context, _param: click.Parameter, value: str | None
 def log_options(function: F) -> F:
     """Add the global options about what is said, which people write after the command as well."""
     for names, kind in (
-        (("--log-level",), {"type": click.Choice(("debug", "info", "warning", "error"))}),
+        (
+            ("--log-level",),
+            {"type": click.Choice(("debug", "info", "warning", "error"), case_sensitive=False)},
+        ),
         (("--log-format",), {"type": click.Choice(("console", "json"))}),
         (("-v", "--verbose"), {"count": True}),
         (("-q", "--quiet"), {"is_flag": True}),

@@ -76,6 +76,9 @@ def command(ctx: click.Context, /, output: str, force: bool, yes: bool, **given:
       mlflow-bridge init --tracking-uri http://mlflow:5000 --sink jenkins_job \\
           --url https://jenkins.example.com --job ml/deploy --output /etc/mlflow-bridge/config.toml
     """
+    if ctx.find_root().obj["config"]:
+        msg = "init writes a configuration: name it with --output, not with --config"
+        raise click.UsageError(msg)
     path = Path(output)
     if not force:
         refuse_existing(path, _TAKEN)

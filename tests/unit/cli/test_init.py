@@ -219,6 +219,15 @@ def test_a_new_secret_goes_to_its_file_for_its_owner_alone(here, monkeypatch, ca
     assert (here / "hook.secret").read_text() == secret
 
 
+def test_the_configuration_to_write_is_not_one_to_read(here, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["mlflow-bridge", "-c", "x.toml", "init", "--url", "https://h/x"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+
+    assert "name it with --output, not with --config" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
 def test_the_commands_to_go_on_with_can_be_pasted(here, monkeypatch, capsys) -> None:
     init(monkeypatch, "--url", "https://h/x", "--output", "a b.toml", "--name", "eu")
 
