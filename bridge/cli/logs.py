@@ -47,7 +47,7 @@ def _rendering(style: str) -> Sequence[Any]:
     # The default formatter would print the locals of every frame, secrets among them.
     plain = structlog.dev.plain_traceback
     renderer = structlog.dev.ConsoleRenderer(colors=has_colours(sys.stderr), exception_formatter=plain)
-    return [_for_terminals, renderer]
+    return [structlog.processors.format_exc_info, _for_terminals, renderer]
 
 
 def _for_terminals(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,6 +1,6 @@
 """How far a long scan has come: one line on stderr that is drawn over and erased, on a terminal only."""
 
-import shutil
+import os
 import sys
 import threading
 import time
@@ -15,6 +15,7 @@ _PATIENCE_S = 0.5
 """What takes less needs no telling."""
 
 _EVERY_S = 0.25
+_USUAL_COLUMNS = 80
 _ERASE = "\r\x1b[K"
 
 Scanned = Callable[[int, int], None]
@@ -32,7 +33,7 @@ class TransientLine:
     def draw(self, text: str) -> None:
         """Draw ``text`` in place of what stood there, no longer than the terminal is wide."""
         with self._lock, suppress(OSError, ValueError):
-            sys.stderr.write(_ERASE + elided(text, shutil.get_terminal_size().columns - 1))
+            sys.stderr.write(_ERASE + elided(text, _columns() - 1))
             sys.stderr.flush()
             self._is_drawn = True
 
@@ -44,6 +45,13 @@ class TransientLine:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()
             self._is_drawn = False
+
+
+def _columns() -> int:
+    """Return how wide the terminal of stderr is: stdout may be a pipe."""
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_COLUMNS
+    return _USUAL_COLUMNS
 
 
 LINE = TransientLine()
