@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos golden lock clean
+.PHONY: help demo test test-extra check unit bench fidelity chaos golden reference docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -62,6 +62,13 @@ golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a cha
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
 	PYTHONPATH=.:tests $(BIN)/python tests/support/monitoring.py
 
+reference: $(VENV)/.test ## Write docs/configuration.md and docs/cli.md anew, after a change of settings or commands
+	PYTHONPATH=.:tests $(BIN)/python -m support.reference
+
+docs: $(VENV)/docs/.done ## Build the site of the documentation, strictly, into .venv/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+	@echo "built: $(VENV)/site/index.html (to search in it, serve it: python3 -m http.server --bind 127.0.0.1 --directory $(VENV)/site)"
+
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
@@ -73,6 +80,8 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-requirements.txt
 	$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-build.txt
+	$(BIN)/uv pip compile --group pyproject.toml:docs --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file docs/requirements.txt
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -105,6 +114,19 @@ $(VENV)/.test: constraints.txt $(VENV)/.demo
 	@echo "Installing what the tests need, a full MLflow among it (a few minutes) ..."
 	@$(PIP) install --require-hashes --no-deps -r constraints.txt
 	@touch $@
+
+$(VENV)/docs/.done: docs/requirements.txt | $(VENV)/bin/python
+	@echo "Installing what builds the site ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
+# Shells whose completion test-extra tries.
+$(VENV)/.shells: | $(VENV)/bin/python
+	@if command -v zsh >/dev/null && command -v fish >/dev/null; then touch $@; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get install --yes --quiet --no-install-recommends zsh fish && touch $@; \
+	else echo "zsh and fish can be installed by root with apt-get alone: their tests are skipped where they are missing"; fi
 
 # Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,
 # nothing is installed for it, and its tests say so.

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.shared import printable
+from bridge.cli.terminal import printable
 from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, Verdict
 from bridge.sinks.base import Request, Response
