@@ -1,6 +1,7 @@
 """The daemon as the manifests start it: with their arguments and configuration, confined as in a pod."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -41,13 +42,27 @@ def test_a_container_is_process_one_of_nobody_and_can_write_its_state_only(conta
     assert done.stdout.splitlines() == [f"1 {USER}", "[False, False, False, False]"], done.stderr
 
 
-@pytest.mark.parametrize("variant", ["sidecar", "deployment"])
-def test_probes_answer_as_the_manifests_need_while_the_registry_is_down(container, variant: str) -> None:
-    port, document = free_port(), workload(FOLDER / variant)
+def fill(container: Pod, variant: str, port: int) -> None:
+    """Put into the volumes what the variant has there, with a registry that is down."""
     config = config_of(FOLDER / variant).read_text()
     config = re.sub(r'tracking_uri = "[^"]*"', f'tracking_uri = "http://127.0.0.1:{free_port()}"', config)
     (container.folder / "config/config.toml").write_text(config.replace(":9464", f":{port}"))
     (container.folder / "secrets/ci-webhook-secret").write_text("change-me")
+
+
+def test_a_scheduled_run_ends_with_69_where_the_registry_is_down(container) -> None:
+    fill(container, "cronjob", 0)
+    (script,) = bridge_of(workload(FOLDER / "cronjob"))["args"]
+    done = container.run(*COMMAND, *shlex.split(script.splitlines()[0])[1:])
+
+    assert (done.returncode, "connection refused" in done.stderr) == (69, True), done.stderr
+    assert {path.stat().st_uid for path in (container.folder / "state").rglob("*")} == {USER}
+
+
+@pytest.mark.parametrize("variant", ["sidecar", "deployment"])
+def test_probes_answer_as_the_manifests_need_while_the_registry_is_down(container, variant: str) -> None:
+    port, document = free_port(), workload(FOLDER / variant)
+    fill(container, variant, port)
     url = f"http://127.0.0.1:{port}"
     probes = {
         kind: url + probe["httpGet"]["path"]
