@@ -130,7 +130,7 @@ def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
     detail = f"HTTP {answer.status}: {said[answer.status]}"
     if outcome.reason is Reason.REFUSED:
         return rejected(Reason.REFUSED, detail, answer.status)
-    return retryable(Reason.MISCONFIGURED, detail, answer.status)
+    return retryable(Reason.MISCONFIGURED, detail, answer.status, outcome.retry_after_ms)
 
 
 def rate_limit_ms(answer: Response, now_ms: int) -> int | None:

@@ -10,6 +10,8 @@ from bridge.config import Settings
 from bridge.delivery.targets import is_plain
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.sinks.access import access_faults
+from bridge.sinks.kinds import Kinds
+from bridge.sinks.vetting import unbuildable
 
 
 @click.command(name="check")
@@ -24,7 +26,8 @@ def command(config: str | None, connect: bool) -> int:
       mlflow-bridge check --connect -c /etc/mlflow-bridge/config.toml
     """
     settings = read_settings(config)
-    problems = [*_access(settings), *(_connected(settings) if connect else ())]
+    problems = [*_unbuildable(settings), *_access(settings), *(_connected(settings) if connect else ())]
+    _tell_of_packages(settings)
     _warn_of_plain_http(settings)
     _pass_on_remarks(settings)
     for problem in problems:
@@ -61,6 +64,21 @@ def _connected(settings: Settings) -> Iterator[BridgeError]:
         click.echo(f"{settings.registry.uri}: {found}")
     except BridgeError as error:
         yield error
+
+
+def _unbuildable(settings: Settings) -> Iterator[BridgeError]:
+    for index, sink in enumerate(settings.sinks):
+        fault = unbuildable(sink)
+        if fault:
+            yield ConfigurationError([f"sinks[{index}]: {fault}"])
+
+
+def _tell_of_packages(settings: Settings) -> None:
+    kinds = Kinds()
+    for kind in dict.fromkeys(sink.type for sink in settings.sinks):
+        package = kinds.package(kind)
+        if package:
+            click.echo(f"{kind}: from {package}")
 
 
 def _access(settings: Settings) -> list[BridgeError]:
