@@ -18,10 +18,14 @@ from bridge.sinks.recording import Exchange, NoTransport, RecordingTransport
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was sent (nothing, where the sink could not even make a request), and what came of it."""
+    """What was sent (nothing, where the sink could not even make a request), and what came of it.
+
+    A sink that is not ``is_http`` sends in ways of its own, of which nothing can be shown.
+    """
 
     exchanges: tuple[Exchange, ...]
     outcome: Outcome
+    is_http: bool = True
 
 
 async def try_out(sink: SinkSettings, settings: Settings, event_name: str, *, sends: bool) -> Trial:
@@ -51,4 +55,4 @@ async def _attempt(sink: SinkSettings, settings: Settings, event_name: str, way:
     outcome = await built.deliver(Delivery(event, EVENT_NAMES[event_name].name, now_ms))
     if isinstance(built, GuardedSink):
         await built.aclose()
-    return Trial(tuple(recording.exchanges), outcome)
+    return Trial(tuple(recording.exchanges), outcome, is_http(sink.type))
