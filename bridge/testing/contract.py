@@ -17,7 +17,7 @@ from bridge.sinks.kinds import Kinds
 from bridge.sinks.lazy import LazyTransport
 from bridge.sinks.recording import NoTransport, RecordingTransport
 from bridge.sinks.vetting import vetted
-from bridge.testing.samples import HOSTILE, NOW_MS, SECRET_VARIABLE, sample
+from bridge.testing.samples import HOSTILE, NOW_MS, PARTS, SECRET_VARIABLE, detailed, sample
 
 T = TypeVar("T")
 
@@ -171,6 +171,11 @@ class SinkContract:
                 return {name: (await quiet(sink.deliver(sample(event=name)))).verdict for name in self.events}
 
         assert run(each) == dict.fromkeys(self.events, Verdict.DELIVERED)
+
+    def test_an_event_that_is_told_in_detail_is_delivered(self, place: str) -> None:
+        outcome = run(lambda: self.attempt(place, detailed(), include=PARTS))
+
+        assert outcome.verdict is Verdict.DELIVERED
 
     def test_whatever_a_registry_holds_is_delivered_or_refused_and_never_raises(self, place: str) -> None:
         async def each() -> dict[str, Outcome]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge.events.names import EVENT_NAMES
-from bridge.events.synthetic import synthetic_event
+from bridge.events.synthetic import synthetic_event, with_details
 from bridge.sinks.base import Delivery
 
 SECRET_VARIABLE: Final = "MLFLOW_BRIDGE_TESTING_SECRET"
@@ -15,6 +15,9 @@ NOW_MS: Final = 1_700_000_000_500
 """When samples are delivered, in ms since the epoch."""
 
 TRANSITION: Final = "MODEL_VERSION_TRANSITIONED_STAGE"
+
+PARTS: Final = ("run", "model", "version")
+"""What `include` can ask for."""
 
 HOSTILE: Final = (
     "two\nlines\r\nX-Injected: 1",
@@ -34,3 +37,9 @@ def sample(
     """Return an attempt to make, at ``now_ms``: of the event with that number, whose id is always the same."""
     made = synthetic_event(event, (), f"00000000-0000-4000-8000-{number:012}", NOW_MS)
     return Delivery(replace(made, model_name=model, lane=model), EVENT_NAMES[event].name, now_ms)
+
+
+def detailed() -> Delivery:
+    """Return an attempt to make whose event has all the details that a sink can ask for (``include``)."""
+    made = sample()
+    return replace(made, event=with_details(made.event, PARTS))
