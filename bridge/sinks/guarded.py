@@ -89,11 +89,16 @@ class GuardedSink:
             return self._failure(type(error).__name__)
 
     async def _end(self, attempt: asyncio.Task[Outcome]) -> None:
-        """Cancel an attempt; one that does not end is left to itself."""
+        """Cancel an attempt; one that does not end is left to itself, and the end of the loop waits for it no more.
+
+        CPython, *Extending asyncio*: the loop's end cancels all tasks that are registered, and waits.
+        """
         attempt.cancel()
         done, _ = await asyncio.wait({attempt}, timeout=_GRACE_S)
         if not done:
             log.error("sink.attempt_abandoned", sink=self._settings.name, package=self._package)
+            asyncio._unregister_task(attempt)  # noqa: SLF001 - documented for those who end tasks their own way
+            attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - it was told
             self._strays.add(attempt)
             attempt.add_done_callback(self._strays.discard)
 

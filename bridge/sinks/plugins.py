@@ -5,6 +5,7 @@ configuration names is loaded.
 """
 
 from collections.abc import Iterator, Mapping
+from importlib import invalidate_caches
 from importlib.metadata import EntryPoint, entry_points
 
 from bridge.config import SinkSettings
@@ -62,6 +63,7 @@ def taken(name: str, points: tuple[EntryPoint, ...]) -> ConfigurationError:
 
 
 def _import(name: str, point: EntryPoint) -> Kind:
+    invalidate_caches()  # it may have been installed since this process looked
     try:
         value: Kind = point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's module may do anything

@@ -18,7 +18,9 @@ it needs the settings only. `docs/writing-a-sink.md` has a complete package.
 
 import pytest
 
-pytest.register_assert_rewrite("bridge.testing.contract", "bridge.testing.http")
+pytest.register_assert_rewrite(
+    *(f"bridge.testing.{name}" for name in ("contract", "http", "running", "under_test"))
+)
 
 from bridge.testing.contract import SinkContract  # noqa: E402 - its assertions are rewritten
 from bridge.testing.http import HttpSinkContract  # noqa: E402

@@ -2,110 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from bridge.config import Access, SinkSettings, build
 from bridge.delivery.outcome import Outcome, Reason, Verdict
 from bridge.errors import ConfigurationError
-from bridge.events.names import EVENT_NAMES
-from bridge.sinks.base import Delivery, Sink, Transport
 from bridge.sinks.kinds import Kinds
-from bridge.sinks.lazy import LazyTransport
-from bridge.sinks.recording import NoTransport, RecordingTransport
+from bridge.sinks.recording import NoTransport
 from bridge.sinks.vetting import vetted
+from bridge.testing.running import PROMPTLY_S, NameLookUps, quiet, run, ticks
 from bridge.testing.samples import HOSTILE, NOW_MS, PARTS, SECRET_VARIABLE, detailed, sample
-
-T = TypeVar("T")
+from bridge.testing.under_test import SinkUnderTest
 
 _LIBRARIES = ("httpx", "httpcore", "asyncio")
 """Loggers of the transport's libraries, whose debugging output is never switched on."""
 
-_PROMPTLY_S = 10.0
-"""What is to end at once may take so long on a loaded machine."""
 
-_FOR_EVER_S = 60.0
-"""No test takes so long."""
-
-_HANGS_S = 0.1
-"""What has not ended after so long is under way."""
-
-
-class SinkContract:
-    """Tests of what every sink promises. A subclass, called ``Test…``, says what its sink is like.
-
-    Attributes:
-        type: the name under which the kind is registered.
-        secret: what is to be found at `SECRET_PLACE`, where it needs a particular form.
-        events: the names of the events that it can tell of.
-        timeout_ms: how long an attempt may take in these tests, in ms, but where it is to run out.
-    """
-
-    type: ClassVar[str]
-    secret: ClassVar[str] = "s3cret-Token/+="
-    events: ClassVar[Sequence[str]] = tuple(EVENT_NAMES)
-    timeout_ms: ClassVar[int] = 20_000
-
-    def settings(self, place: str) -> Mapping[str, Any]:
-        """Return the keys of a configuration that delivers to ``place``, without ``name`` and ``type``.
-
-        Secrets are at `SECRET_PLACE`. ``place`` is the path of an empty folder; for HTTP, the receiver's URL.
-        """
-        raise NotImplementedError
-
-    def arrived(self, place: str) -> Sequence[str]:
-        """Return the ids of the events that arrived at ``place``, in the order in which they did."""
-        raise NotImplementedError
-
-    def break_down(self, place: str) -> None:
-        """Have whatever takes deliveries at ``place`` fail from now on."""
-        pytest.skip(f"{type(self).__name__}.break_down does not say how {place} can fail")
-
-    def hang(self, place: str) -> None:
-        """Have whatever takes deliveries at ``place`` hang from now on."""
-        pytest.skip(f"{type(self).__name__}.hang does not say how {place} can hang")
-
-    @pytest.fixture
-    def place(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        """Where the sink under test delivers to."""
-        yield str(tmp_path_factory.mktemp("place"))  # noqa: PT022 - one that overrides it may have more to do
-
-    @pytest.fixture(autouse=True)
-    def _secret_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(SECRET_VARIABLE, self.secret)
-
-    # What tests are made of
-
-    def configured(self, place: str, **more: Any) -> SinkSettings:
-        """Return the settings as a configuration file would give them."""
-        table = {"name": "ci", "type": self.type, **self.settings(place), **more}
-        return build({"registry": {"tracking_uri": "http://r"}, "sinks": [table]}, Kinds()).sinks[0]
-
-    @asynccontextmanager
-    async def sink(
-        self, place: str, *, timeout_ms: int | None = None, access: Access | None = None, **more: Any
-    ) -> AsyncIterator[tuple[Sink, RecordingTransport]]:
-        """Make the sink, as it is without the guard that the bridge puts around it, and its way out."""
-        settings = self.configured(place, **more)
-        async with LazyTransport() as transport:
-            way = RecordingTransport(transport.through(access or Access()))
-            sink = self._built(settings, way, timeout_ms or self.timeout_ms)
-            yield sink, way
-            close = getattr(sink, "aclose", None)
-            if close is not None:
-                await close()
-
-    def _built(self, settings: SinkSettings, way: Transport, timeout_ms: int) -> Sink:
-        built: Sink = Kinds().kind(self.type).build(settings, way, timeout_ms)
-        return built
-
-    async def attempt(self, place: str, delivery: Delivery | None = None, **more: Any) -> Outcome:
-        """Return what comes of one attempt, after which nothing must be going on any more."""
-        async with self.sink(place, **more) as (sink, _):
-            return await quiet(sink.deliver(delivery or sample()))
+class SinkContract(SinkUnderTest):
+    """Tests of what every sink promises. A subclass, called ``Test…``, says what its sink is like."""
 
     # Its kind and its settings
 
@@ -199,32 +113,25 @@ class SinkContract:
         self.hang(place)
 
         async def beside() -> tuple[Outcome, int]:
-            ticking = asyncio.create_task(_ticks())
+            asyncio.get_running_loop().set_default_executor(NameLookUps())
+            ticking = asyncio.create_task(ticks())
             async with self.sink(place, timeout_ms=400) as (sink, _):
-                outcome = await asyncio.wait_for(sink.deliver(sample()), _PROMPTLY_S)
+                outcome = await asyncio.wait_for(sink.deliver(sample()), PROMPTLY_S)
             ticking.cancel()
             return outcome, (await asyncio.gather(ticking))[0]
 
-        outcome, ticks = run(beside)
-        assert (outcome.verdict, outcome.reason) == (Verdict.RETRYABLE, Reason.TIMEOUT)
-        assert ticks > 3, "the event loop stood still: whatever blocks belongs into a thread (in_thread)"
+        count = 0
+        for _ in range(5):  # a busy machine may stop the loop once, a sink that blocks does each time
+            outcome, count = run(beside)
+            assert (outcome.verdict, outcome.reason) == (Verdict.RETRYABLE, Reason.TIMEOUT)
+            if count > 3:
+                break
+        assert count > 3, "the event loop stood still: whatever blocks belongs into a thread (in_thread)"
 
     def test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind(self, place: str) -> None:
         self.hang(place)
 
-        run(lambda: self.cancelled(place))
-
-    async def cancelled(self, place: str) -> None:
-        """Cancel an attempt that hangs; it must end by that, and leave no task behind."""
-        async with self.sink(place, timeout_ms=60_000) as (sink, _):
-            attempt = asyncio.ensure_future(sink.deliver(sample()))
-            await asyncio.wait({attempt}, timeout=_HANGS_S)
-            assert not attempt.done(), f"it does not hang: {attempt}"
-            attempt.cancel()
-            done, _ = await asyncio.wait({attempt}, timeout=_PROMPTLY_S)
-            assert done, "a cancelled attempt has to end"
-            assert attempt.cancelled(), "a cancelled attempt has to raise CancelledError"
-            assert_quiet()
+        run(lambda: self.cancelled(place, lambda: self.is_reached(place)))
 
     # Secrets
 
@@ -256,38 +163,3 @@ class SinkContract:
         shown += [one.getMessage() for one in caplog.records if not one.name.startswith(_LIBRARIES)]
         shown += capfd.readouterr()
         assert self.secret not in "\n".join(shown)
-
-
-def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``work`` comes to, on an event loop of its own, for at most a minute."""
-
-    async def whole() -> T:
-        async with asyncio.timeout(_FOR_EVER_S):
-            return await work()
-
-    return asyncio.run(whole())
-
-
-async def quiet(attempt: Awaitable[Outcome]) -> Outcome:
-    """Return what comes of an attempt, which must be over by then."""
-    outcome = await attempt
-    assert isinstance(outcome, Outcome), f"deliver returned {outcome!r}, which is no Outcome"
-    assert_quiet()
-    return outcome
-
-
-def assert_quiet() -> None:
-    """Fail where a task is still going on, other than the test's own."""
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    assert not left, f"left behind: {left}"
-
-
-async def _ticks() -> int:
-    """Count until cancelled."""
-    count = 0
-    try:
-        while True:
-            await asyncio.sleep(0.01)
-            count += 1
-    except asyncio.CancelledError:
-        return count

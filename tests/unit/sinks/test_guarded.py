@@ -1,6 +1,7 @@
 """Whatever a package's sink does, an outcome comes of it in time, and everybody else goes on."""
 
 import asyncio
+import threading
 
 import pytest
 from support.packages import Packages
@@ -143,6 +144,27 @@ async def test_attempts_that_do_not_end_are_left_and_in_the_end_no_more_are_made
     until.set()
     await eventually(lambda: not sink._strays)
     assert (await sink.deliver(sample())).verdict is Verdict.DELIVERED
+
+
+def test_the_end_of_the_bridge_does_not_wait_for_an_attempt_that_does_not_end() -> None:
+    async def for_ever(_delivery):
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                continue
+
+    done: list[Outcome] = []
+
+    def life() -> None:
+        done.append(asyncio.run(around(for_ever, timeout_ms=10).deliver(sample())))
+
+    thread = threading.Thread(target=life, daemon=True)
+    thread.start()
+    thread.join(20)
+
+    assert not thread.is_alive()
+    assert [one.reason for one in done] == [Reason.TIMEOUT]
 
 
 async def test_no_secret_and_no_control_character_is_kept_of_a_detail() -> None:

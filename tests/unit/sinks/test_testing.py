@@ -85,6 +85,12 @@ class BlocksTheLoop(Faulty):
         return retryable(Reason.TIMEOUT)
 
 
+class TakesTheLoopsThreads(Faulty):
+    async def deliver(self, delivery):
+        await asyncio.to_thread(time.sleep, 0.1)
+        return retryable(Reason.TIMEOUT)
+
+
 class GoesItsOwnWay(Faulty):
     async def deliver(self, delivery):
         def post() -> None:
@@ -170,6 +176,7 @@ FAULTS = {
     SwallowsItsCancellation: "test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind",
     LeavesATaskBehind: "test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind",
     BlocksTheLoop: "test_what_hangs_is_given_up_in_time_while_the_loop_goes_on",
+    TakesTheLoopsThreads: "test_what_hangs_is_given_up_in_time_while_the_loop_goes_on",
     GoesItsOwnWay: "test_an_attempt_is_one_request_through_the_transport_with_its_timeout",
     JudgesForItself: "test_each_status_means_what_it_means_to_every_sink_after_one_request",
     Hurries: "test_a_receiver_is_left_alone_for_as_long_as_it_asks",
