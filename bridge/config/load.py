@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ class SinkKinds(Protocol):
     """The settings class of each ``type`` of sink; some come from packages, which are loaded when asked for."""
 
     @property
-    def at_hand(self) -> Iterable[type[SinkSettings]]:
+    def at_hand(self) -> Mapping[str, type[SinkSettings]]:
         """Those that are there without loading anything."""
         ...
 
@@ -160,7 +160,7 @@ def _sinks(raw: Any, kinds: SinkKinds) -> tuple[list[SinkSettings], list[str]]:
         where = f"sinks[{index}]"
         kind = table.get("type") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(kind, str) or kind not in kinds:
-            problems += [_unknown_kind(where, table, kind, kinds), *_unknown_keys(where, table, kinds)]
+            problems += [_unknown_kind(where, table, kind, kinds), *_unknown_keys(where, table, kind, kinds)]
             continue
         try:
             built.append(_sink(where, table, kinds[kind]))
@@ -198,14 +198,14 @@ def _close(kind: Any, kinds: SinkKinds) -> list[str]:
     return get_close_matches(str(kind), list(kinds), n=1)
 
 
-def _unknown_keys(where: str, table: Any, kinds: SinkKinds) -> Iterator[str]:
+def _unknown_keys(where: str, table: Any, kind: Any, kinds: SinkKinds) -> Iterator[str]:
     """Yield the keys that no type of sink has: its other faults show once the type is right.
 
-    Where the type is like none, it may be of a package that is not installed, with keys of its own.
+    Where the type is like none of the bridge's own, it may be of a package, with keys of its own.
     """
-    if isinstance(table, dict) and "type" in table and not _close(table["type"], kinds):
+    if isinstance(table, dict) and "type" in table and kinds.at_hand.keys().isdisjoint(_close(kind, kinds)):
         return
-    known = sorted({key for kind in kinds.at_hand for key in kind.model_fields})
+    known = sorted({key for one in kinds.at_hand.values() for key in one.model_fields})
     for key in table if isinstance(table, dict) else ():
         if key not in known:
             yield f"{where}.{key}: unknown key{did_you_mean(key, known)}"

@@ -52,9 +52,9 @@ class Kinds(Mapping[str, type[SinkSettings]]):
         return plugins.package_of(points) if points else None
 
     @property
-    def at_hand(self) -> tuple[type[SinkSettings], ...]:
+    def at_hand(self) -> Mapping[str, type[SinkSettings]]:
         """The settings of the kinds that are there without loading a package."""
-        return tuple(kind.settings for kind in KINDS.values())
+        return {name: kind.settings for name, kind in KINDS.items()}
 
     def __getitem__(self, name: str) -> type[SinkSettings]:
         """Return the settings class of the kind called ``name``; raises as `kind` does."""

@@ -70,7 +70,7 @@ def test_only_the_kind_that_is_asked_for_is_imported(packages, configured) -> No
 def test_looking_a_type_up_in_vain_imports_nothing_and_means_installed_ones_too(packages, configured) -> None:
     module = packages.install("raise RuntimeError", kinds=("pager_duty",))
 
-    found = problem(configured, sink("pagerduty", "url = 1"))  # whose keys nobody here knows
+    found = problem(configured, sink("pagerduty", "service = 1"))  # whose keys nobody here knows
 
     assert found == (
         "sinks[0].type: 'pagerduty' is not a type of sink (did you mean 'pager_duty'?): one of "
