@@ -211,6 +211,22 @@ class HttpSinkContract(SinkContract):
         run(cancelled)
         receiver.stop()
 
+    def test_after_a_cancelled_attempt_the_next_is_made_as_ever(self, place: str) -> None:
+        self.hang(place)
+
+        async def cancelled_then_again() -> Outcome:
+            async with self.sink(place) as (sink, _):
+                given_up = asyncio.ensure_future(sink.deliver(sample(1)))
+                while not self.receiver.came:
+                    await asyncio.wait({given_up}, timeout=0.01)
+                given_up.cancel()
+                await asyncio.wait({given_up})
+                self.receiver.answer = Answer(204)
+                return await sink.deliver(sample(2))
+
+        assert run(cancelled_then_again).verdict is Verdict.DELIVERED
+        assert self.receiver.came == 2
+
 
 def _spellings(secret: str) -> list[str]:
     """Return a secret as receivers may echo it."""
