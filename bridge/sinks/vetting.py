@@ -58,6 +58,7 @@ def _misfits(sink: SinkSettings) -> list[str]:
 
 _QUESTIONS: Mapping[str, tuple[Callable[[SinkSettings], Any], Callable[[Any], bool]]] = {
     "origin": (lambda sink: sink.origin(), _is_text),
+    "origins": (lambda sink: list(sink.origins()), lambda found: all(map(_is_text, found))),
     "token_origin": (lambda sink: sink.token_origin(), _is_text),
     "secrets": (lambda sink: sink.secrets(), _are_secrets),
     "misfit": (_misfits, lambda found: all(map(_is_text, found))),
