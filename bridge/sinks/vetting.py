@@ -16,11 +16,14 @@ def vetted(sink: SinkSettings) -> list[str]:
     if sink.type in KINDS:
         return []
     made = f"{type(sink).__module__}.{type(sink).__qualname__}"
-    return [
-        f"{made}.{question} {fault}: a fault in its package"
+    found = {
+        question: fault
         for question, (ask, is_right) in _QUESTIONS.items()
         if (fault := _fault(sink, ask, is_right))
-    ]
+    }
+    if "origin" in found or "token_origin" in found:
+        found.pop("origins", None)  # which asks for those
+    return [f"{made}.{question} {fault}: a fault in its package" for question, fault in found.items()]
 
 
 def unbuildable(sink: SinkSettings) -> str:
@@ -58,6 +61,7 @@ def _misfits(sink: SinkSettings) -> list[str]:
 
 _QUESTIONS: Mapping[str, tuple[Callable[[SinkSettings], Any], Callable[[Any], bool]]] = {
     "origin": (lambda sink: sink.origin(), _is_text),
+    "origins": (lambda sink: list(sink.origins()), lambda found: all(map(_is_text, found))),
     "token_origin": (lambda sink: sink.token_origin(), _is_text),
     "secrets": (lambda sink: sink.secrets(), _are_secrets),
     "misfit": (_misfits, lambda found: all(map(_is_text, found))),

@@ -187,6 +187,7 @@ def test_its_settings_are_judged_like_any_others(packages, configured) -> None:
 
 HOOKS = {
     "origin": "def origin(self): return 1 / 0",
+    "origins": "def origins(self): return 1 / 0",
     "secrets": "def secrets(self): return {'a': 'plain'}",
     "remarks": "def remarks(self): yield 5",
     "default_rate_ms": "def default_rate_ms(self): return -1",
