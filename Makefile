@@ -15,7 +15,7 @@ NAMED_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON)))
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos golden lock clean
+.PHONY: help demo test test-extra check unit bench fidelity chaos golden reference docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) ## Tests that need more: systemd, PostgreSQL, old MLflow servers
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -66,6 +66,14 @@ soak: $(VENV)/.test ## The daemon for half an hour under a steady workload: do m
 
 golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
+	PYTHONPATH=.:tests $(BIN)/python tests/support/monitoring.py
+
+reference: $(VENV)/.test ## Write docs/configuration.md and docs/cli.md anew, after a change of settings or commands
+	PYTHONPATH=.:tests $(BIN)/python -m support.reference
+
+docs: $(VENV)/docs/.done ## Build the site of the documentation, strictly, into .venv/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+	@echo "built: $(VENV)/site/index.html (to search in it, serve it: python3 -m http.server --bind 127.0.0.1 --directory $(VENV)/site)"
 
 .PHONY: install uninstall
 install: ## As root: the program into /opt/mlflow-bridge, its units, a configuration if there is none; again to upgrade
@@ -81,6 +89,12 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
 		--output-file deploy/requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-requirements.txt
+	$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-build.txt
+	$(BIN)/uv pip compile --group pyproject.toml:docs --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file docs/requirements.txt
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -114,6 +128,19 @@ $(VENV)/.test: constraints.txt $(VENV)/.demo
 	@$(PIP) install --require-hashes --no-deps -r constraints.txt
 	@touch $@
 
+$(VENV)/docs/.done: docs/requirements.txt | $(VENV)/bin/python
+	@echo "Installing what builds the site ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
+
+# Shells whose completion test-extra tries.
+$(VENV)/.shells: | $(VENV)/bin/python
+	@if command -v zsh >/dev/null && command -v fish >/dev/null; then touch $@; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get install --yes --quiet --no-install-recommends zsh fish && touch $@; \
+	else echo "zsh and fish can be installed by root with apt-get alone: their tests are skipped where they are missing"; fi
+
 # Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,
 # nothing is installed for it, and its tests say so.
 $(VENV)/mlflow-%/.done: tests/support/mlflow-%.txt | $(VENV)/bin/python
@@ -124,3 +151,13 @@ $(VENV)/mlflow-%/.done: tests/support/mlflow-%.txt | $(VENV)/bin/python
 		$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $< || exit 1; \
 		touch $@; exit; \
 	done; echo "MLflow $* needs Python 3.11, and there is none: its tests are skipped"
+
+# Prometheus' own judge of rules, for test-extra: taken out of Debian's package, which is not installed (it would
+# start a server). Needs no root where the package lists are there.
+.PHONY: promtool
+promtool: | $(VENV)/bin/python
+	@command -v promtool >/dev/null || test -x $(VENV)/prometheus/usr/bin/promtool || { \
+		mkdir -p $(VENV)/prometheus && cd $(VENV)/prometheus && \
+		{ apt-get download --quiet prometheus || { apt-get update --quiet && apt-get download --quiet prometheus; }; } && \
+		dpkg -x prometheus_*.deb . && rm prometheus_*.deb; \
+	} >/dev/null 2>&1 || echo "promtool cannot be had here (it is in Debian's package prometheus): its tests are skipped"

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import instant, print_table, printable
+from bridge.cli.shared import instant
+from bridge.cli.tables import print_table
+from bridge.cli.terminal import printable
 from bridge.delivery.entry import Entry
 from bridge.errors import NotFound
 from bridge.events.details import PARTS

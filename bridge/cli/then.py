@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import instant, print_json, print_table, printable
+from bridge.cli.shared import complain, instant, print_json
+from bridge.cli.tables import print_table
 from bridge.errors import NotFound
 from bridge.events.history import ModelThen, VersionThen, models_at
 from bridge.store.recorded import Reach, holds_in, reach_of, recorded_in
@@ -88,7 +89,7 @@ def _print(question: Question, found: Sequence[ModelThen], cautions: Sequence[st
     if question.limit and len(rows) > question.limit:
         click.echo(f"({len(rows) - question.limit} more: --limit {len(rows)} shows all)")
     for caution in cautions:
-        click.echo(f"mlflow-bridge: {printable(caution)}", err=True)
+        complain(caution)
 
 
 def _row(model: ModelThen, version: VersionThen | None) -> dict[str, Any]:

@@ -4,23 +4,24 @@ import click
 
 from bridge.asking import ask_to_reload
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.help import new_command
 from bridge.cli.shared import config_option, read_settings, settings_path
 
 
-@click.command(name="reload")
+@new_command("reload")
 @config_option
 def command(config: str | None) -> int:
-    """Have the running daemon read its configuration again, and say what came of it.
+    """Have the running daemon take up its configuration, and tell what is wrong with it.
 
     All of it or nothing: a configuration with an error changes nothing, is told with every
-    error, and exits 78. So is one that needs a restart: a change of [registry], [state] or
+    error, and exits 78. So does one that needs a restart: a change of [registry], [state] or
     [server]. Ends when the new configuration is in force; deliveries under way get 20 s.
     SIGHUP asks for the same, and the answer is in the log.
 
     \b
     Examples:
       mlflow-bridge reload
-      systemctl reload mlflow-bridge
+      mlflow-bridge check && mlflow-bridge reload
     """
     answer = ask_to_reload(read_settings(config))
     sinks = ", ".join(answer["sinks"]) or "none"

@@ -1,27 +1,23 @@
 """``sinks``: which there are, and whether they can be delivered to."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.chosen import no_such_sink
+from bridge.cli.completing import sink_names
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.help import new_group
 from bridge.cli.params import EventNameParam
-from bridge.cli.shared import (
-    config_option,
-    output_option,
-    print_json,
-    print_table,
-    read_settings,
-    start_logs,
-)
+from bridge.cli.shared import config_option, output_option, print_json, read_settings, start_logs
+from bridge.cli.tables import print_table
 from bridge.cli.trials import print_trial, trial_document
 from bridge.config import Settings, SinkSettings
 from bridge.delivery.condition import RUNNING
 from bridge.delivery.outcome import Verdict
-from bridge.errors import NotFound
 from bridge.events.names import EVENT_NAMES
+from bridge.sinks.kinds import Kinds
 from bridge.states import read_state
 from bridge.store.state import State
 from bridge.store.values import SinkSummary
@@ -30,9 +26,18 @@ if TYPE_CHECKING:
     from bridge.trial import Trial
 
 
-@click.group(name="sinks")
+@new_group("sinks")
 def command() -> None:
-    """Show the sinks, try one out, pause and resume them."""
+    """Show the sinks, try one out, pause and resume them.
+
+    A sink is a receiver as the configuration has it, under its name: who gets which events, in what shape.
+
+    \b
+    Examples:
+      mlflow-bridge sinks list
+      mlflow-bridge sinks test ci --dry-run
+      mlflow-bridge sinks pause ci
+    """
 
 
 @command.command(name="list")
@@ -65,11 +70,13 @@ def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
     """Yield each sink; those that are gone but for their backlog last."""
     summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}
+    kinds = Kinds()
     for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
         sink = configured.get(name)
         yield {
             "name": name,
             "type": sink.type if sink else None,
+            "package": kinds.package(sink.type) if sink else None,
             "to": sink.origin() if sink else None,
             "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
             "events": list(sink.events) if sink else [],
@@ -114,7 +121,7 @@ def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
     every = "all" if document["type"] else None
     return {
         "SINK": document["name"],
-        "TYPE": document["type"],
+        "TYPE": document["type"] and " of ".join(filter(None, (document["type"], document["package"]))),
         "CONDITION": document["condition"],
         "TO": document["to"],
         "EVENTS": ", ".join(document["events"]),
@@ -129,7 +136,7 @@ def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
 @command.command()
 @config_option
 @output_option
-@click.argument("name")
+@click.argument("name", shell_complete=sink_names)
 @click.option(
     "--event",
     type=EventNameParam(),
@@ -172,13 +179,18 @@ def test(
 
 @command.command()
 @config_option
-@click.argument("name")
+@click.argument("name", shell_complete=sink_names)
 @click.pass_context
 def pause(ctx: click.Context, config: str | None, name: str) -> int:
     """Have the sink NAME take nothing until it is resumed.
 
     What is observed meanwhile waits for it, and does not grow older (max_age). An attempt
     under way ends. It stays paused over restarts; a running daemon does it at once.
+
+    \b
+    Examples:
+      mlflow-bridge sinks pause ci
+      mlflow-bridge sinks pause ci -c /etc/mlflow-bridge/config.toml
     """
     from bridge.operating import pause as carry_out  # noqa: PLC0415 - brings in the loops
 
@@ -191,12 +203,17 @@ def pause(ctx: click.Context, config: str | None, name: str) -> int:
 
 @command.command()
 @config_option
-@click.argument("name")
+@click.argument("name", shell_complete=sink_names)
 @click.pass_context
 def resume(ctx: click.Context, config: str | None, name: str) -> int:
     """Have the sink NAME take entries again: after pause, or after its receiver said that it is gone (410).
 
-    Whatever waits for it is tried at once.
+    Whatever waits for it is tried at once, in order; a running daemon does it.
+
+    \b
+    Examples:
+      mlflow-bridge sinks resume ci
+      mlflow-bridge sinks resume ci -c /etc/mlflow-bridge/config.toml
     """
     from bridge.operating import resume as carry_out  # noqa: PLC0415 - brings in the loops
 
@@ -222,9 +239,7 @@ def _sink(settings: Settings, name: str) -> SinkSettings:
     """
     sinks = {sink.name: sink for sink in settings.sinks}
     if name not in sinks:
-        close = get_close_matches(name, sinks, n=1)
-        known = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sinks) or 'none'}"
-        raise NotFound(f"no sink is called {name!r} ({known})")
+        raise no_such_sink(name, sinks)
     return sinks[name]
 
 

@@ -3,7 +3,9 @@
 import pytest
 
 from bridge.cli.exit_codes import PRECEDENCE, ExitCode, code_of, first_of
-from bridge.cli.shared import instant, print_table, printable, span
+from bridge.cli.shared import instant, span
+from bridge.cli.tables import print_table
+from bridge.cli.terminal import printable
 from bridge.errors import (
     BridgeError,
     ConfigurationError,
