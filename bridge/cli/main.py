@@ -17,7 +17,6 @@ from bridge.errors import BridgeError
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run it": {
         "run": "Poll on schedule and deliver, until told to stop.",
-        "reload": "Have the running daemon take up its configuration, and tell what is wrong with it.",
         "once": "Poll once, deliver what is due, and exit: for cron.",
     },
     "Look": {
@@ -30,6 +29,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "outbox": "Show what waits and what is dead; send it again, or drop it.",
         "replay": "Send recorded events again, to the sinks that ask for them now.",
         "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",
+        "reload": "Have the running daemon take up its configuration, and tell what is wrong with it.",
     },
     "Set up": {
         "init": "Write a configuration for a first sink, and try the connection.",
