@@ -23,14 +23,6 @@ PAGES = ["docs/running/systemd.md", "docs/running/cron.md"]
 PAGES = ["docs/running/systemd.md", "docs/running/cron.md"]
 
 
-def test_the_crontab_line_is_one() -> None:
-    (line,) = [
-        line
-        for line in (ROOT / "systemd/crontab.example").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-
-
 @pytest.mark.parametrize("page", [*PAGES, "systemd/config.toml"])
 def test_the_configurations_to_begin_with_are_valid_and_keep_the_state_where_it_may_be(page) -> None:
     text = (ROOT / page).read_text()
