@@ -20,9 +20,6 @@ needs_systemd = pytest.mark.skipif(
 PAGES = ["docs/running/systemd.md", "docs/running/cron.md"]
 
 
-PAGES = ["docs/running/systemd.md", "docs/running/cron.md"]
-
-
 @pytest.mark.parametrize("page", [*PAGES, "systemd/config.toml"])
 def test_the_configurations_to_begin_with_are_valid_and_keep_the_state_where_it_may_be(page) -> None:
     text = (ROOT / page).read_text()
