@@ -7,12 +7,13 @@ from fnmatch import fnmatchcase
 
 import click
 
-from bridge.cli.shared import changed, count, instant, printable
+from bridge.cli.shared import count
 from bridge.delivery.again import Resend, overtaken
 from bridge.delivery.entry import Entry, Status
 from bridge.errors import NotFound
 from bridge.events.event import Event
 from bridge.store.state import State
+from bridge.wording import changed, instant, printable
 
 
 @dataclass(frozen=True, slots=True)

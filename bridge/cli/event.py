@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import instant, print_table, printable
+from bridge.cli.shared import print_table
 from bridge.delivery.entry import Entry
 from bridge.errors import NotFound
 from bridge.events.event import Event
 from bridge.store.state import State
+from bridge.wording import instant, printable
 
 _MOST_CANDIDATES = 10
 

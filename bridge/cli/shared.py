@@ -3,15 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bridge.config import Settings, find
-from bridge.events.event import Event
 from bridge.loading import load_settings
+from bridge.wording import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,37 +122,3 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.echo("  ".join(padded).rstrip())
-
-
-def printable(value: Any) -> str:
-    """Return ``value`` for a terminal: what a registry holds is hostile input."""
-    text = "-" if value is None or value == "" else str(value)
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def changed(event: Event) -> str:
-    """Return in a few words what changed."""
-    facts = event.changed
-    if "to_stage" in facts:
-        return f"{facts['from_stage']} → {facts['to_stage']}"
-    return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
-
-
-def instant(milliseconds: int | None) -> str | None:
-    """Return an instant for people: UTC, to the second."""
-    if milliseconds is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # what a registry says of its times is hostile input, too
-        return f"{milliseconds} ms"
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def span(milliseconds: int) -> str:
-    """Return a length of time for people."""
-    seconds = max(0, milliseconds) // 1000
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import instant, print_json, print_table, printable
+from bridge.cli.shared import print_json, print_table
 from bridge.errors import NotFound
 from bridge.events.history import ModelThen, VersionThen, models_at
 from bridge.store.recorded import Reach, holds_in, reach_of, recorded_in
 from bridge.store.state import State
+from bridge.wording import instant, printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ import click
 from bridge.app import wire_poll
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.shared import (
-    changed,
     config_option,
-    instant,
     output_option,
     print_json,
     print_table,
@@ -23,6 +21,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.observation import Observation
 from bridge.pipeline.plan import Plan
 from bridge.states import check_binding, read_state
+from bridge.wording import changed, instant
 
 
 @click.command(name="diff")

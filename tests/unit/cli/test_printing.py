@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.cli.exit_codes import PRECEDENCE, ExitCode, code_of, first_of
-from bridge.cli.shared import instant, print_table, printable, span
+from bridge.cli.shared import print_table
 from bridge.errors import (
     BridgeError,
     ConfigurationError,
@@ -17,6 +17,7 @@ from bridge.errors import (
     StateOwned,
     StateUnwritable,
 )
+from bridge.wording import instant, printable, span
 
 
 @pytest.mark.parametrize(
