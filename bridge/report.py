@@ -5,6 +5,8 @@ from typing import Any
 
 from bridge.config import Settings
 from bridge.delivery.condition import RUNNING, Condition
+from bridge.delivery.condition import remaining_ms as rest_of
+from bridge.delivery.entry import remaining_ms
 from bridge.delivery.watch import watch_of
 from bridge.diff.abilities import Abilities
 from bridge.loading import routes_of
@@ -100,6 +102,10 @@ def sink_rows(settings: Settings, state: State, now_ms: int) -> list[dict[str, A
                 "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
                 **_standing(conditions.get(name)),
                 **_backlog(summary, now_ms),
+                "oldest_entry": summary.oldest_pending,
+                "next_attempt_seconds": _next_attempt(state, summary, conditions.get(name, RUNNING), now_ms)
+                if sink
+                else None,
             }
         )
     return rows
@@ -110,6 +116,14 @@ def _standing(condition: Condition | None) -> dict[str, Any]:
         "condition_since": condition.since if condition else None,
         "condition_why": condition.why or None if condition else None,
     }
+
+
+def _next_attempt(state: State, summary: SinkSummary, stands: Condition, now_ms: int) -> int | None:
+    """Return how soon the entry that waits longest can be attempted; None where nothing or nobody waits for it."""
+    oldest = state.entry(summary.oldest_pending) if summary.oldest_pending is not None else None
+    if oldest is None or not stands.is_running:
+        return None
+    return max(remaining_ms(oldest, now_ms), rest_of(stands, now_ms)) // 1000
 
 
 def _backlog(summary: SinkSummary, now_ms: int) -> dict[str, Any]:

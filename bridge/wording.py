@@ -6,13 +6,19 @@ from typing import Any
 from bridge.events.event import Event
 
 
-def printable(value: Any) -> str:
-    """Return ``value`` with nothing in it that moves a cursor or turns text round.
+def visible(text: str) -> str:
+    """Return ``text`` with nothing in it that moves a cursor, hides, or turns text round.
 
-    What a registry holds is hostile input; what no character set has (lone surrogates) goes, too.
+    What a registry holds is hostile input; what no encoding has (lone surrogates) goes, too.
     """
-    text = "-" if value is None or value == "" else str(value)
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def printable(value: Any) -> str:
+    """Return ``value`` for a terminal; a dash where there is none."""
+    return "-" if value is None or value == "" else visible(str(value))
 
 
 def changed(event: Event) -> str:

@@ -43,6 +43,23 @@ class Outbox:
         """Yield every outbox entry that is still kept, in no particular order."""
         return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
 
+    def count_entries(self) -> int:
+        """Return how many entries are still kept."""
+        return self._documents.count(OUTBOX)
+
+    def newest_entries(self, count: int) -> Iterator[Entry]:
+        """Return the last ``count`` entries, newest first, as they are now, however late they are iterated over.
+
+        What that costs does not grow with the outbox.
+        """
+        return map(Entry.from_document, self._documents.newest(OUTBOX, count))
+
+    def newest_dead(self, count: int) -> list[Entry]:
+        """Return the ``count`` dead entries that ended last, newest first, without looking at all others."""
+        found = (self.entry(number) for number in self._counted().newest_dead(count))
+        dead = [entry for entry in found if entry is not None]
+        return sorted(dead, key=lambda one: one.last_attempt_at or one.created_at, reverse=True)[:count]
+
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
         pending = (entry for entry in self.entries() if entry.status is Status.PENDING)
@@ -120,9 +137,12 @@ class Outbox:
 
     def summaries(self) -> dict[str, SinkSummary]:
         """Return what the outbox holds for each sink that has entries."""
+        return self._counted().summaries()
+
+    def _counted(self) -> Tally:
         if self._tally is None:
             self._tally = Tally(self.entries())
-        return self._tally.summaries()
+        return self._tally
 
     def _count(self, entries: Sequence[Entry]) -> None:
         if self._tally is not None:
