@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos golden lock clean
+.PHONY: help demo test test-extra check unit bench fidelity chaos golden screenshot lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) ## Tests that need more: systemd, PostgreSQL, old MLflow servers
+test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) chromium ## Tests that need more: systemd, PostgreSQL, a browser, old MLflow servers
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -61,6 +61,9 @@ chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: i
 golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
 
+screenshot: $(VENV)/.test chromium ## Write docs/images anew, with a headless browser
+	PYTHONPATH=.:tests $(BIN)/python tests/support/screenshot.py
+
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
@@ -68,6 +71,18 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
 		--output-file deploy/requirements.txt
+
+# A browser looks at the status page. It is Debian's: without apt or root, its tests are skipped, and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null && exit; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "Installing chromium ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null \
+			|| echo "chromium cannot be installed: the tests of the status page in a browser are skipped"; \
+	else \
+		echo "chromium is missing, and only root can have apt install it: the tests of the status page in a browser are skipped"; \
+	fi
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,9 +1,10 @@
 """The configuration as frozen settings; the defaults are those of the contract."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     StrictBool,
     StrictInt,
@@ -154,10 +155,26 @@ class StateSettings(Model):
         return self.url.partition(":")[2]
 
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        msg = 'must be a name without a scheme and a port, such as "bridge.example.com"'
+        raise ValueError(msg)
+    return value.lower()
+
+
 class ServerSettings(Model):
-    """Where the bridge answers questions about itself."""
+    """Where the bridge answers questions about itself.
+
+    ``page`` is the status page; ``hosts`` are names under which it may be asked for, beside those that no
+    stranger can point at this machine.
+    """
 
     listen: str
+    page: StrictBool = True
+    hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
 
     @field_validator("listen")
     @classmethod

@@ -20,6 +20,7 @@ class Probes:
     clock: Clock
     poll_deadline_s: float
     relay_is_stuck: Callable[[], bool] = field(default=lambda: False)
+    next_poll_in_s: Callable[[], float | None] = field(default=lambda: None)
     first_attempt: asyncio.Event = field(default_factory=asyncio.Event)
     began: float | None = None
 
@@ -37,6 +38,10 @@ class Probes:
         if self.began is None:
             return True
         return self.clock.monotonic() - self.began < self.poll_deadline_s + _STUCK_BEYOND_S
+
+    def polling_for_s(self) -> float | None:
+        """Return how long the poll under way has been; None where there is none."""
+        return None if self.began is None else self.clock.monotonic() - self.began
 
     def is_ready(self) -> bool:
         """Whether a poll was attempted, and the loops make progress."""
