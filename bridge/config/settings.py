@@ -191,6 +191,12 @@ class ServerSettings(Model):
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        host, _ = self.address
+        return host in {"localhost", "::1"} or host.startswith("127.")
+
 
 class Settings(Model):
     """The whole configuration."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bridge.delivery.condition import Condition
 from bridge.delivery.entry import Entry, Status
-from bridge.store.base import Documents, Writes
+from bridge.store.base import Document, Documents, Writes
 from bridge.store.commits import (
     ATTEMPTS,
     AUDIT,
@@ -47,12 +47,12 @@ class Outbox:
         """Return how many entries are still kept."""
         return self._documents.count(OUTBOX)
 
-    def newest_entries(self, count: int) -> Iterator[Entry]:
-        """Return the last ``count`` entries, newest first, as they are now, however late they are iterated over.
+    def newest_entries(self, count: int) -> Iterable[Entry]:
+        """Return the last ``count`` entries, newest first, as they are now; each is read when it is iterated over.
 
         What that costs does not grow with the outbox.
         """
-        return map(Entry.from_document, self._documents.newest(OUTBOX, count))
+        return _Unread(self._documents.newest(OUTBOX, count))
 
     def newest_dead(self, count: int) -> list[Entry]:
         """Return the ``count`` dead entries that ended last, newest first, without looking at all others."""
@@ -151,3 +151,13 @@ class Outbox:
     def _discount(self, entries: Iterable[Entry]) -> None:
         if self._tally is not None:
             self._tally.remove(entries)
+
+
+class _Unread:
+    """Entries as documents, which never change: they can be read later, and elsewhere."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = documents
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(Entry.from_document, self._documents)

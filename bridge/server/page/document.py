@@ -19,15 +19,14 @@ STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"
 """What lets a browser apply this stylesheet, and no other (CSP, *style-src*)."""
 
 TYPE = "text/html; charset=utf-8"
-_USUAL_S = 30
-_SHORTEST_S, _LONGEST_S = 5, 3600
+_USUAL = 30
+_REFRESHES = {str(seconds): seconds for seconds in (10, _USUAL, 60, 300)}
+"""Few, so that few pages have to be made."""
 
 
 def refresh_of(query: str) -> int | None:
     """Return how often the page is to be loaded anew, in s, where a query such as ``refresh=30`` asks for that."""
-    text = parse_qs(query).get("refresh", [""])[-1][:6]
-    seconds = int(text) if text.isascii() and text.isdecimal() else 0
-    return seconds if _SHORTEST_S <= seconds <= _LONGEST_S else None
+    return _REFRESHES.get(parse_qs(query).get("refresh", [""])[-1])
 
 
 def render(view: View, refresh_s: int | None = None) -> bytes:
@@ -61,7 +60,7 @@ def _header(view: View, refresh_s: int | None) -> Html:
     if refresh_s:
         again = element("a", f"refreshing every {refresh_s} s; stop", href="./")
     else:
-        again = element("a", f"refresh every {_USUAL_S} s", href=f"?refresh={_USUAL_S}")
+        again = element("a", f"refresh every {_USUAL} s", href=f"?refresh={_USUAL}")
     seen = instant(view.now_ms) or ""
     return element(
         "header",

@@ -1,10 +1,12 @@
 """The daemon's status page: what is seen of it, and whom it is shown to."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
+from structlog.testing import capture_logs
 from support.page_reader import read
 from support.page_story import NOW, Story
 from support.values import transition
@@ -12,6 +14,7 @@ from support.world import World
 
 from bridge.config import Settings
 from bridge.config.load import build
+from bridge.daemon import page as module
 from bridge.daemon.page import MOST_DEAD, MOST_ENTRIES, MOST_EVENTS, look, status_pages
 from bridge.daemon.reload import Configuration
 from bridge.delivery.entry import Status
@@ -72,6 +75,51 @@ def test_the_name_that_it_listens_on_is_its_own() -> None:
 def test_a_host_that_is_no_name_is_refused(name) -> None:
     with pytest.raises(ConfigurationError, match=r"server\.hosts\[0\]: must be a name"):
         settings(hosts=[name])
+
+
+def test_asked_again_at_once_it_is_the_same_page_and_nobody_looks() -> None:
+    story = Story()
+    ((_, page),) = pages(settings(), story).items()
+    first = page()(Asked())
+    story.clock.sleep(0.9)
+
+    assert page()(Asked())[2] is first[2]
+    assert (
+        b"refreshing every 30 s" in page()(Asked(query="refresh=30"))[2]
+    )  # the same view, shown another way
+    story.clock.sleep(0.2)
+    later = page()(Asked())
+    assert later[2] != first[2]
+    assert b"03:02:12Z" in later[2]
+
+
+def test_it_is_made_once_for_all_who_wait_for_it(monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(module, "render", lambda *of: made.append(of) or b"page")
+    rendering = module.Rendering(Story().view())
+    with ThreadPoolExecutor(8) as many:
+        found = list(many.map(rendering.page, [None] * 8))
+
+    assert (found, len(made)) == ([b"page"] * 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("server", "warned"),
+    [
+        ({}, 0),
+        ({"listen": "127.0.0.53:1"}, 0),
+        ({"listen": "localhost:1"}, 0),
+        ({"listen": "0.0.0.0:1"}, 1),
+        ({"listen": "[::]:1"}, 1),
+        ({"listen": "0.0.0.0:1", "page": True}, 0),
+        ({"listen": "0.0.0.0:1", "page": False}, 0),
+    ],
+)
+def test_who_opens_it_to_others_without_meaning_to_is_warned(server, warned) -> None:
+    with capture_logs() as logs:
+        pages(settings(**server))
+
+    assert [line["event"] for line in logs] == ["server.page_unprotected"] * warned
 
 
 def test_it_shows_the_settings_in_force() -> None:

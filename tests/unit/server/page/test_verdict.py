@@ -1,8 +1,11 @@
 """Is all well, and what helps where it is not?"""
 
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import structlog
 from support.page_story import NOW, Story
 
 from bridge.server.page.verdict import Level, findings
@@ -128,7 +131,15 @@ def test_a_bridge_without_sinks_and_polls_says_so() -> None:
     assert told == ["No poll has ended yet", "There are no sinks"]
 
 
-def test_every_command_that_is_advised_exists(monkeypatch) -> None:
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """Commands decide how this process logs."""
+    yield
+    structlog.reset_defaults()
+    logging.basicConfig(force=True)
+
+
+def test_every_command_that_is_advised_exists(monkeypatch, own_logs) -> None:
     from click.testing import CliRunner
 
     from bridge.cli.main import cli
