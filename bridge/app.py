@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -11,11 +12,13 @@ from bridge.delivery.gates import Terms
 from bridge.delivery.policy import RetryPolicy
 from bridge.delivery.targets import is_plain
 from bridge.loading import routes_of
-from bridge.pipeline.attempts import Endpoint
+from bridge.pipeline.attempts import Endpoint, Enrich
 from bridge.pipeline.clock import Clock, SystemClock, Trust
+from bridge.pipeline.enrichment import Enrichment
 from bridge.pipeline.observer import Nobody, Observer
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
+from bridge.registry.facts import MlflowFacts
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.sinks.access import access_faults
 from bridge.sinks.kinds import KINDS
@@ -69,7 +72,9 @@ def _warn_of_access(settings: Settings) -> None:
             log.warning("sink.plain_http", sink=sink.name, to=sink.origin())
 
 
-def _endpoint(sink: SinkSettings, settings: Settings, transport: LazyTransport) -> Endpoint:
+def _endpoint(
+    sink: SinkSettings, settings: Settings, transport: LazyTransport, enrichment: Enrichment
+) -> Endpoint:
     defaults = settings.delivery
     way = transport.through(access_of(sink, defaults))
     built = KINDS[sink.type].build(sink, way, sink.timeout or defaults.timeout)
@@ -78,7 +83,13 @@ def _endpoint(sink: SinkSettings, settings: Settings, transport: LazyTransport) 
         cap_ms=sink.longest_retry or defaults.longest_retry,
         max_age_ms=sink.max_age or defaults.max_age,
     )
-    return Endpoint(built, policy, _terms(sink, defaults))
+    return Endpoint(built, policy, _terms(sink, defaults), _enrich(sink, enrichment))
+
+
+def _enrich(sink: SinkSettings, enrichment: Enrichment) -> Enrich | None:
+    """Return what has the sink's events told in more detail, if it asks for that."""
+    wanted = sink.wanted
+    return partial(enrichment.enrich, include=wanted) if wanted.parts else None
 
 
 def _terms(sink: SinkSettings, defaults: DeliverySettings) -> Terms:
@@ -95,7 +106,8 @@ async def wired(settings: Settings, state: State, observer: Observer) -> AsyncIt
     clock = SystemClock()
     trust = Trust.since(clock, state.clock)
     async with LazyTransport() as transport:
-        endpoints = {sink.name: _endpoint(sink, settings, transport) for sink in settings.sinks}
+        enrichment = Enrichment(state, MlflowFacts(settings.registry), clock)
+        endpoints = {sink.name: _endpoint(sink, settings, transport, enrichment) for sink in settings.sinks}
         relay = Relay(state, endpoints, clock, trust, observer)
         poll = wire_poll(settings, state, clock, observer)
         yield App(settings, state, poll, relay, clock, trust)

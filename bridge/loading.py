@@ -32,6 +32,7 @@ def routes_of(settings: Settings) -> list[Route]:
             sink.aliases,
             tuple(sink.tags.items()),
             sink.when,
+            sink.include,
         )
         for sink in settings.sinks
     ]

@@ -6,7 +6,7 @@ from uuid import uuid4
 from bridge.config import Settings, SinkSettings, access_of
 from bridge.delivery.outcome import Outcome
 from bridge.events.names import EVENT_NAMES
-from bridge.events.synthetic import synthetic_event
+from bridge.events.synthetic import synthetic_event, with_details
 from bridge.pipeline.clock import SystemClock
 from bridge.sinks.base import Delivery, Transport
 from bridge.sinks.kinds import KINDS
@@ -36,6 +36,7 @@ async def _attempt(sink: SinkSettings, settings: Settings, event_name: str, way:
     recording = RecordingTransport(way)
     built = KINDS[sink.type].build(sink, recording, sink.timeout or settings.delivery.timeout)
     now_ms = SystemClock().now_ms()
-    event = synthetic_event(event_name, sink.to_stages, str(uuid4()), now_ms)
+    bare = synthetic_event(event_name, sink.to_stages, str(uuid4()), now_ms)
+    event = with_details(bare, sink.include)
     outcome = await built.deliver(Delivery(event, EVENT_NAMES[event_name].name, now_ms))
     return Trial(tuple(recording.exchanges), outcome)

@@ -1,6 +1,7 @@
 """One event: found by the beginning of its id, and shown with its deliveries."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -8,11 +9,13 @@ import click
 from bridge.cli.shared import print_table
 from bridge.delivery.entry import Entry
 from bridge.errors import NotFound
+from bridge.events.details import PARTS
 from bridge.events.event import Event
 from bridge.store.state import State
 from bridge.wording import instant, printable
 
 _MOST_CANDIDATES = 10
+_LONGEST_PART = 200
 
 
 def find_event(state: State, given: str) -> Event:
@@ -47,9 +50,10 @@ def _ambiguous(given: str, fitting: Sequence[Event]) -> str:
     )
 
 
-def event_document(event: Event, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return an event and its deliveries for programs."""
-    return {**event.to_document(), "deliveries": [_delivery(entry) for entry in entries]}
+def event_document(event: Event, entries: Sequence[Entry], details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event, the details that are kept with it, and its deliveries, for programs."""
+    kept = {"details": details} if details else {}
+    return {**event.to_document(), **kept, "deliveries": [_delivery(entry) for entry in entries]}
 
 
 def _delivery(entry: Entry) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def _delivery(entry: Entry) -> dict[str, Any]:
     return {"entry": entry.id, **{key: value for key, value in facts.items() if key not in beside}}
 
 
-def print_event(event: Event, entries: Sequence[Entry]) -> None:
+def print_event(event: Event, entries: Sequence[Entry], details: Mapping[str, Any]) -> None:
     """Print an event and its deliveries for people."""
     facts = [
         ("id", event.id),
@@ -71,6 +75,7 @@ def print_event(event: Event, entries: Sequence[Entry]) -> None:
         ("observed", f"{instant(event.observed_at)} ({event.observed_at})"),
         ("lane", event.lane),
         ("flags", ", ".join(event.flags)),
+        *((f"details.{part}", _brief(details[part])) for part in PARTS if part in details),
     ]
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
@@ -80,6 +85,12 @@ def print_event(event: Event, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry.detail:
             click.echo(f"\n{printable(entry.sink)}: {printable(entry.detail)}")
+
+
+def _brief(part: object) -> str:
+    """Return a part of the details in a line: ``--output json`` has it whole."""
+    text = "nothing" if part is None else json.dumps(part, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}… (--output json shows all)"
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Templates tried out when they are read: on a sample of every event that a sink asks for. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from bridge.events.expressions import EvaluationFailed, Expression
 from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import Place, ShapeFault, compile_shape, context_of, told
-from bridge.events.synthetic import synthetic_event
+from bridge.events.synthetic import synthetic_details, synthetic_event
 
 _EVENT_ID = "00000000-0000-4000-8000-000000000000"
 _SOMETHING = "sample"
@@ -28,17 +28,40 @@ class Samples:
     full: Mapping[str, Mapping[str, Any]]
 
 
-def samples_of(sink: str, events: Sequence[str], to_stages: tuple[str, ...]) -> Samples:
-    """Return the samples for the sink of that name."""
+def samples_of(
+    sink: str, events: Sequence[str], to_stages: tuple[str, ...], include: tuple[str, ...] = ()
+) -> Samples:
+    """Return the samples for the sink of that name, with the details that it wants to ``include``."""
     sparse: dict[str, Mapping[str, Any]] = {}
     for asked in events:
         name = EVENT_NAMES[asked].name
-        sparse[name] = context_of(synthetic_event(asked, to_stages, _EVENT_ID, 0), name, sink)
+        event = synthetic_event(asked, to_stages, _EVENT_ID, 0)
+        if include:
+            event = replace(event, details=dict.fromkeys(include))
+        sparse[name] = context_of(event, name, sink)
+    more = {"details": _open(synthetic_details(include))} if include else {}
     full = {
-        name: {key: _SOMETHING if value is None else value for key, value in context.items()}
+        name: {key: _SOMETHING if value is None else value for key, value in context.items()} | more
         for name, context in sparse.items()
     }
     return Samples(sparse, full)
+
+
+class _Open(dict[str, Any]):
+    """A table of which nobody knows beforehand what is in it: whatever is asked for."""
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - a mapping's interface
+        """Return what is there, or something."""
+        return super().get(key, _SOMETHING)
+
+
+_NAMED_BY_PEOPLE = frozenset({"metrics", "params", "tags", "aliases", "stages", "missing"})
+
+
+def _open(value: Any, name: str = "") -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return (_Open if name in _NAMED_BY_PEOPLE else dict)((key, _open(one, key)) for key, one in value.items())
 
 
 def faults(shapes: Mapping[str, Any], samples: Samples) -> list[tuple[Place, str]]:

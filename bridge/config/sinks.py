@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, StrictInt, model_validator
 
@@ -11,6 +11,7 @@ from bridge.config.tls import AllowedHosts, TlsSettings
 from bridge.config.values import Duration, Model, Rate, Secret, by_key
 from bridge.delivery.routing import EXCLUDES
 from bridge.errors import SecretUnavailable
+from bridge.events.details import Include
 from bridge.events.expressions import Expression, compile_expression
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
 from bridge.events.shapes import ShapeFault
@@ -77,7 +78,13 @@ def _condition(value: object) -> Expression:
     if not isinstance(value, str):
         msg = """must be a JMESPath expression in quotes, such as "user_id == 'ann'\""""
         raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
-    return compile_expression(value)
+    condition = compile_expression(value)
+    if "details" in condition.members:
+        at = value.index("details") + 1
+        raise ValueError(
+            f"at character {at}: details are fetched for events that go to the sink: they cannot decide which do"
+        )
+    return condition
 
 
 Stage = Annotated[str, AfterValidator(_known_stage)]
@@ -114,6 +121,8 @@ class SinkSettings(Model):
     aliases: tuple[Annotated[re.Pattern[str], PlainValidator(_pattern)], ...] = ()
     tags: dict[Annotated[str, Field(min_length=1)], str] = Field(default_factory=dict)
     when: Condition | None = None
+    include: tuple[Literal["run", "model", "version"], ...] = ()
+    include_policy: Literal["best_effort", "required"] = "best_effort"
     timeout: Duration | None = None
     max_age: Duration | None = None
     first_retry: Duration | None = None
@@ -158,9 +167,14 @@ class SinkSettings(Model):
         """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""
         return {}
 
+    @property
+    def wanted(self) -> Include:
+        """What the sink wants to be told besides events."""
+        return Include(self.include, self.include_policy == "required")
+
     def samples(self) -> Samples:
         """Return a sample of every event that the sink asks for."""
-        return samples_of(self.name, self.events, self.to_stages)
+        return samples_of(self.name, self.events, self.to_stages, self.include)
 
     @model_validator(mode="after")
     def _templates_have_values(self) -> Self:

@@ -11,7 +11,7 @@ from bridge.delivery.policy import Attempt, RetryPolicy, backoff_ms
 OPENS_AT = 5
 """So many lanes failing, and none getting through, open the circuit: it is the sink, not one event."""
 
-_ABOUT_THE_EVENT = frozenset({Reason.LIMIT, Reason.INTERNAL})
+_ABOUT_THE_EVENT = frozenset({Reason.LIMIT, Reason.INTERNAL, Reason.ENRICHMENT})
 """Reasons that say nothing about the receiver: nothing was sent."""
 
 

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     """An answer that an operator has to mend: a moved URL, a refused credential."""
     SECRET = "secret"  # noqa: S105 - the name of a reason, not a secret
     """A secret is not where the configuration says."""
+    ENRICHMENT = "enrichment"
+    """The registry does not give what the sink requires beside the event (`include`)."""
     GONE = "gone"
     """The receiver says that it is gone for good: the sink stops until an operator resumes it."""
     REFUSED = "refused"

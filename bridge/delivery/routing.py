@@ -31,6 +31,7 @@ class Route:
         aliases: patterns for the whole alias; constrains events of aliases alone.
         tags: keys and globs of their values; constrains events of tags alone.
         when: an expression over what templates see.
+        include: what goes with the events (see `bridge.events.details`); filters nothing.
     """
 
     sink: str
@@ -41,6 +42,7 @@ class Route:
     aliases: tuple[re.Pattern[str], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     when: Expression | None = None
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

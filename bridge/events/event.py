@@ -1,7 +1,7 @@
 """An event: a change, given an identity and a place in the order."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from bridge.diff.changes import Change, ChangeKind
@@ -23,6 +23,8 @@ class Event:
         user_id: whom the registry records, or None (open-source MLflow records nobody).
         changed: what changed, by the names that the default body uses.
         flags: what a reader of the audit trail should know (see `bridge.diff.changes.Flag`).
+        details: what the registry tells beyond the event (see `bridge.events.details`), for sinks
+            that ask for it; kept beside the event, not in its document.
     """
 
     id: str
@@ -35,10 +37,17 @@ class Event:
     user_id: str | None
     changed: Mapping[str, str | None]
     flags: tuple[str, ...] = ()
+    details: Mapping[str, Any] | None = None
 
     def to_document(self) -> dict[str, Any]:
         """Return the event as plain JSON values, for the store."""
-        return {**asdict(self), "type": self.type.value, "flags": list(self.flags)}
+        values = {name: getattr(self, name) for name in _MEMBERS}
+        return {
+            **values,
+            "type": self.type.value,
+            "changed": dict(self.changed),
+            "flags": list(self.flags),
+        }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -49,7 +58,7 @@ class Event:
         return cls(**values)
 
 
-_MEMBERS = tuple(field.name for field in fields(Event))
+_MEMBERS = tuple(field.name for field in fields(Event) if field.name != "details")
 
 
 def event_of(change: Change, event_id: str, lane: str, observed_at: int) -> Event:

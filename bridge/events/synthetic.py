@@ -1,7 +1,12 @@
 """Events about nothing, to try a sink out with: shaped as the real ones are. Pure."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
 from bridge.diff.changes import Change
 from bridge.diff.changes import ChangeKind as K
+from bridge.events.details import assembled
 from bridge.events.event import Event, event_of
 from bridge.events.names import EVENT_NAMES
 
@@ -27,6 +32,64 @@ _DETAILS = {
     K.MODEL_CREATED: (("description", _TEXT),),
     K.VERSION_CREATED: (("description", _TEXT), ("run_id", ""), ("source", ""), ("status", "READY")),
 }
+
+
+_RUN_ID = "0" * 32
+_OF_THE_MODEL = {
+    "name": TEST_MODEL,
+    "description": _TEXT,
+    "created": 0,
+    "versions": 2,
+    "latest_version": "2",
+    "stages": {"Production": ["1"], "Staging": ["2"]},
+    "aliases": {"champion": "1"},
+    "tags": {"test": "true"},
+}
+_OF_THE_VERSION = {
+    "version": "1",
+    "stage": "Production",
+    "status": "READY",
+    "description": _TEXT,
+    "user_id": "test",
+    "created": 0,
+    "updated": 0,
+    "run_id": _RUN_ID,
+    "run_link": "https://mlflow.example.com/run",
+    "model_id": "m-" + "0" * 32,
+    "source": f"runs:/{_RUN_ID}/model",
+    "aliases": ["champion"],
+    "tags": {"test": "true"},
+    "artifact_location": f"mlflow-artifacts:/0/{_RUN_ID}/artifacts/model",
+    "signature": {
+        "inputs": [{"name": "x", "type": "double", "required": True}],
+        "outputs": [{"type": "double", "required": True}],
+        "params": None,
+    },
+}
+_OF_THE_RUN = {
+    "run_id": _RUN_ID,
+    "name": TEST_MODEL,
+    "status": "FINISHED",
+    "user_id": "test",
+    "experiment_id": "0",
+    "started": 0,
+    "ended": 0,
+    "artifact_location": f"mlflow-artifacts:/0/{_RUN_ID}/artifacts",
+    "metrics": {"accuracy": 0.97},
+    "params": {"alpha": "0.5"},
+    "tags": {"mlflow.source.name": "train.py"},
+}
+_DETAILS_TOLD: Mapping[str, Any] = {"run": _OF_THE_RUN, "model": _OF_THE_MODEL, "version": _OF_THE_VERSION}
+
+
+def synthetic_details(parts: Iterable[str]) -> dict[str, Any]:
+    """Return details as a registry may tell them of a version."""
+    return assembled(parts, _DETAILS_TOLD)
+
+
+def with_details(event: Event, parts: tuple[str, ...]) -> Event:
+    """Return a synthetic event with the details that a sink asks for, if it asks for any."""
+    return replace(event, details=synthetic_details(parts)) if parts else event
 
 
 def synthetic_event(name: str, to_stages: tuple[str, ...], event_id: str, now_ms: int) -> Event:

@@ -1,6 +1,6 @@
 """Attempts: making one, deciding what becomes of its entry, and reporting it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -22,13 +22,18 @@ CUT_OFF = retryable(Reason.TIMEOUT, "cut off: the bridge had to stop before the 
 """The outcome of an attempt that nobody waits for any longer."""
 
 
+Enrich = Callable[[Event], Awaitable[Event | Outcome]]
+"""Has an event told in more detail, or says why it has to wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A sink with the terms on which the relay uses it."""
+    """A sink with the terms on which the relay uses it, and what it is told besides events, if anything."""
 
     sink: Sink
     policy: RetryPolicy
     terms: Terms = field(default_factory=Terms)
+    enrich: Enrich | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Attempted:
     outcome: Outcome
 
 
-async def attempt(sink: Sink, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
+async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
     """Make one attempt; a bug in one sink, or one bad event, must not stop the others."""
     entry = claim.entry
     try:
@@ -59,9 +64,12 @@ async def attempt(sink: Sink, claim: Claim, event_of: Callable[[str], Event | No
         if event is None:
             detail = "its event is missing from the state"
             return Attempted(claim, rejected(Reason.INTERNAL, detail))
+        told = event if endpoint.enrich is None else await endpoint.enrich(event)
+        if isinstance(told, Outcome):
+            return Attempted(claim, told)
         if entry.sent_as:
-            event = replace(event, id=entry.sent_as)
-        outcome = await sink.deliver(Delivery(event, entry.event_name, claim.began_at))
+            told = replace(told, id=entry.sent_as)
+        outcome = await endpoint.sink.deliver(Delivery(told, entry.event_name, claim.began_at))
     except Exception as error:  # noqa: BLE001 - and its text could hold anything
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.config import PollSettings
+from bridge.delivery.enriched import models_told
 from bridge.delivery.entry import Entry
 from bridge.delivery.routing import Route
 from bridge.errors import BridgeError, PollHeld, RegistryUnreachable, StateUnwritable
@@ -66,6 +67,7 @@ class Poll:
     ) -> None:
         """Wire a poll; ``binding`` names the configured registry (without its fingerprint)."""
         self._look = Look(registry, state, routes, settings, binding, clock)
+        self._telling = frozenset(way.sink for way in routes if "model" in way.include)
         self._state = state
         self._settings = settings
         self._cadence = Cadence(settings.reconcile_interval, settings.reconcile_share)
@@ -205,6 +207,7 @@ class Poll:
             notes=(*found.notes, *hold_notes(seen, standing_hold(before), span.ended_ms)),
             reconciled=scan_record(seen.read, span, went_well=True),
             abilities=seen.abilities,
+            details=models_told(found.routed, self._telling, found.models),
         )
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked

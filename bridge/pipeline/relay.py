@@ -206,8 +206,8 @@ class Relay:
         for number in self._lanes.claim(self._clock.monotonic()):
             entry = taken(self._state, number)
             claim = Claim(entry, self._clock.now_ms(), self._clock.monotonic())
-            sink = self._endpoints[entry.sink].sink
-            task = asyncio.create_task(attempt(sink, claim, self._state.event))
+            endpoint = self._endpoints[entry.sink]
+            task = asyncio.create_task(attempt(endpoint, claim, self._state.event))
             self._claims[task] = claim
             task.add_done_callback(self._note_end)
 

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bridge.diff.abilities import Abilities
-from bridge.diff.doubts import Answers, Doubt, Listing
+from bridge.diff.doubts import Absence, Answers, Doubt, Listing
 from bridge.diff.known import KnownModels
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
@@ -92,4 +92,27 @@ class Registry(Protocol):
 
     def ask(self, doubts: Sequence[Doubt], deadline: Deadline) -> Answers:
         """Read each of these models by its name."""
+        ...
+
+
+class Facts(Protocol):
+    """What a registry tells of one version and its run. Every call blocks, and belongs in a worker thread.
+
+    Each raises `RegistryError` or `SecretUnavailable` where it gets no usable answer.
+    """
+
+    def prepare(self) -> None:
+        """Get ready to ask, which takes time of our own: the first time, MLflow is imported."""
+        ...
+
+    def version(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
+        """Return what is recorded of a version, ``run_id`` among it (empty where it has none)."""
+        ...
+
+    def files(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any]:
+        """Return where a version's files are, and the model's signature, as far as the registry tells."""
+        ...
+
+    def run(self, run_id: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
+        """Return what is recorded of a run."""
         ...

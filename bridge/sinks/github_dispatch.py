@@ -6,13 +6,14 @@ with at most 10 top-level members and less than 65,535 characters; 204 on succes
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from bridge.delivery.outcome import Outcome, Reason, rejected
+from bridge.events.details import too_large
 from bridge.events.formats import default_payload, encode
-from bridge.events.shapes import compile_shape
+from bridge.events.shapes import ShapeFault, compile_shape
 from bridge.sinks.base import Delivery, Response, Transport
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
@@ -20,6 +21,8 @@ from bridge.sinks.templates import TemplateTable, rendered
 
 MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534
+_ONLY_IN_TEMPLATES = ("webhook_id", "sink")
+"""What templates see beside the members of the usual payload."""
 
 
 def _within_limits(payload: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +38,23 @@ class GithubDispatchSettings(GithubSettings):
     type: Literal["github_dispatch"]
     event_type: Annotated[str, Field(min_length=1, max_length=100)]
     client_payload: Annotated[TemplateTable, AfterValidator(_within_limits)] | None = None
+
+    @model_validator(mode="after")
+    def _details_have_a_place(self) -> Self:
+        if self.client_payload is not None or not self.include:
+            return self
+        full = [
+            name
+            for name, sample in self.samples().sparse.items()
+            if len(sample) - len(_ONLY_IN_TEMPLATES) > MAX_PAYLOAD_KEYS
+        ]
+        if full:
+            msg = (
+                f"the payload of {', '.join(full)} has {MAX_PAYLOAD_KEYS} top-level keys already, "
+                "which is all that GitHub takes: choose them with client_payload"
+            )
+            raise ShapeFault([(("include",), msg)])
+        return self
 
     def shapes(self) -> dict[str, Any]:
         """Return the template of the payload, where there is one."""
@@ -56,6 +76,7 @@ class GithubDispatchSink:
         payload = self._payload(delivery)
         if isinstance(payload, Outcome):
             return payload
+        payload = _fitting(payload)
         broken = broken_limit(payload)
         if broken:
             return rejected(Reason.LIMIT, broken)
@@ -73,6 +94,16 @@ class GithubDispatchSink:
 
     def _judge(self, answer: Response, _token: str, now_ms: int) -> Outcome:
         return judge(answer, now_ms, self._mends)
+
+
+def _fitting(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return ``payload``, with less in it where only its details break a limit: an event is worth more."""
+    details = payload.get("details")
+    if not broken_limit(payload) or not isinstance(details, dict):
+        return payload
+    without = {key: value for key, value in payload.items() if key != "details"}
+    brief = {**without, "details": too_large(details)}
+    return without if broken_limit(brief) else brief
 
 
 def broken_limit(payload: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from bridge.config import OneOrMoreSecrets, Secret, by_key
 from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome, Reason, retryable
-from bridge.events.formats import FORMATS, Body, encode, telling, tells, untold
+from bridge.events.formats import FORMATS, Body, encode, takes_details, telling, tells, untold
 from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
@@ -52,6 +52,10 @@ class HttpSettings(AddressedSettings):
                 f"{value!r} cannot tell of {', '.join(missing)}, which the sink "
                 f"{info.data.get('name', '')!r} asks for: {', '.join(able)} can"
             )
+            raise ValueError(msg)
+        if info.data.get("include") and not takes_details(value):
+            places = ", ".join(name for name in FORMATS if takes_details(name))
+            msg = f"{value!r} has no place for what include asks for: {places} and template have"
             raise ValueError(msg)
         return value
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from bridge.delivery.condition import Condition
 from bridge.delivery.entry import Entry
@@ -17,7 +17,7 @@ from bridge.store.known import MODELS, UNSETTLED
 from bridge.store.values import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
-ATTEMPTS, SINKS = "attempts", "sinks"
+ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
 
 MOST_ATTEMPTS = 50
@@ -41,6 +41,7 @@ class PollCommit:
         notes: what the audit trail says beside the events.
         reconciled: the full scan that this was, if it was one.
         abilities: what the registry can do.
+        details: what goes with events beside themselves, by event id.
     """
 
     head: Head
@@ -55,6 +56,7 @@ class PollCommit:
     notes: Sequence[Note] = ()
     reconciled: ReconcileRecord | None = None
     abilities: Abilities | None = None
+    details: Mapping[str, Document] = field(default_factory=dict)
 
 
 def new_entries(commit: PollCommit) -> list[Entry]:
@@ -81,6 +83,7 @@ def writes_of(commit: PollCommit, entries: Sequence[Entry], documents: Documents
         META: {key: fact for key, fact in facts.items() if fact != documents.get(META, key)},
         MODELS: _models(commit, documents),
         EVENTS: {event.id: event.to_document() for event in commit.events},
+        DETAILS: commit.details,
         AUDIT: {
             str(commit.head.noted + number): note.to_document()
             for number, note in enumerate(commit.notes, start=1)

@@ -10,6 +10,7 @@ from bridge.store.commits import (
     ATTEMPTS,
     AUDIT,
     CLOCK,
+    DETAILS,
     HEAD,
     META,
     OUTBOX,
@@ -76,6 +77,18 @@ class Outbox:
         found = (self._documents.get(ATTEMPTS, key) for key in keys)
         earlier = [AttemptRecord.from_document(document) for document in found if document]
         return [*earlier, attempt_of(entry)] if entry.attempts else earlier
+
+    def details(self, event_id: str) -> Document:
+        """Return what is kept beside an event of what the registry tells of it, by part."""
+        return self._documents.get(DETAILS, event_id) or {}
+
+    def keep_details(self, event_id: str, details: Document) -> None:
+        """Keep what the registry tells of an event.
+
+        Raises:
+            StateUnwritable: it was not kept.
+        """
+        self._documents.commit({DETAILS: {event_id: details}})
 
     def settle(
         self,

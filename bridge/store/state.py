@@ -13,6 +13,7 @@ from bridge.store.commits import (
     ABILITIES,
     AUDIT,
     CLOCK,
+    DETAILS,
     EVENTS,
     HEAD,
     META,
@@ -187,6 +188,7 @@ class State(Outbox):
                 META: {_PRUNED: {"at": now_ms, "before": max(self.kept_since, delivered_before)}},
                 **removal(old),
                 EVENTS: dict.fromkeys(events),
+                DETAILS: dict.fromkeys(key for key in events if self.details(key)),
                 AUDIT: dict.fromkeys(notes),
             }
         )

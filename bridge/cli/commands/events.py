@@ -127,8 +127,9 @@ def show(config: str | None, output: str, event_id: str) -> int:
         check_binding(state, settings)
         event = find_event(state, given)
         entries = sorted((one for one in state.entries() if one.event_id == event.id), key=lambda one: one.id)
+        details = state.details(event.id)
     if output == "json":
-        print_json(event_document(event, entries))
+        print_json(event_document(event, entries, details))
     else:
-        print_event(event, entries)
+        print_event(event, entries, details)
     return ExitCode.DONE

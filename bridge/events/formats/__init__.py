@@ -19,6 +19,7 @@ __all__ = [
     "default_payload",
     "encode",
     "mlflow_body",
+    "takes_details",
     "telling",
     "tells",
     "untold",
@@ -37,8 +38,8 @@ def _mlflow(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
 
 FORMATS: Mapping[str, Format] = {
     "mlflow": Format(_mlflow),
-    "databricks": Format(databricks.render, databricks.KINDS),
-    "mlflow3": Format(mlflow3.render, mlflow3.KINDS),
+    "databricks": Format(databricks.render, databricks.KINDS, takes_details=False),
+    "mlflow3": Format(mlflow3.render, mlflow3.KINDS, takes_details=False),
     "standard": Format(standard.render),
     "cloudevents": Format(cloudevents.structured),
     "cloudevents-binary": Format(cloudevents.binary),
@@ -49,6 +50,11 @@ def telling(kinds: Iterable[ChangeKind]) -> list[str]:
     """Return the names of the formats that can tell of all ``kinds``."""
     wanted = set(kinds)
     return [name for name, one in FORMATS.items() if wanted <= one.kinds]
+
+
+def takes_details(format_name: str) -> bool:
+    """Whether the format has a place for details; a sink's own template may."""
+    return format_name not in FORMATS or FORMATS[format_name].takes_details
 
 
 def tells(format_name: str, kind: ChangeKind) -> bool:

@@ -33,10 +33,11 @@ Renderer = Callable[[Event, str, str, int], Body]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A shape of bodies, and the kinds of events that it has a shape for."""
+    """A shape of bodies, the kinds of events it has a shape for, and whether details have a place in it."""
 
     render: Renderer
     kinds: frozenset[ChangeKind] = frozenset(ChangeKind)
+    takes_details: bool = True
 
 
 def webhook_id(sink: str) -> str:
@@ -47,7 +48,8 @@ def webhook_id(sink: str) -> str:
 def default_payload(event: Event, event_name: str, identifier: tuple[str, str]) -> dict[str, Any]:
     """Return the default body's members, ending with ``identifier`` (its name and value).
 
-    For a stage transition these are exactly the eight members of the contract, in its order.
+    For a stage transition these are exactly the eight members of the contract, in its order;
+    a sink that asks for details gets them as a ninth.
     """
     payload: dict[str, Any] = {
         "event": event_name,
@@ -57,7 +59,8 @@ def default_payload(event: Event, event_name: str, identifier: tuple[str, str]) 
     if event.model_version is not None:
         payload["model_version"] = event.model_version
     name, value = identifier
-    return {**payload, **event.changed, "user_id": event.user_id, name: value}
+    beyond = {} if event.details is None else {"details": event.details}
+    return {**payload, **event.changed, "user_id": event.user_id, name: value, **beyond}
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:

@@ -1,5 +1,7 @@
 """GitHub with a token: dispatches, workflows, and what it refuses."""
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 from support.github import SCHEMAS, Github, unfit
@@ -271,3 +273,24 @@ def test_github_is_asked_once_a_second_and_one_at_a_time_unless_told_otherwise(k
 
     assert (usual.concurrency, usual.spacing_ms) == (1, 1_000)
     assert (own_pace.concurrency, own_pace.spacing_ms) == (2, 2_000)
+
+
+async def test_details_that_are_too_large_for_github_are_left_out_rather_than_the_event(
+    receiver,
+) -> None:
+    description = "x" * 40_000
+    event = transition(
+        changed={"to_stage": "Production", "from_stage": "Staging", "description": description}
+    )
+    large = replace(event, details={"run": {"params": {"p": "y" * 30_000}}})
+    crowded = replace(
+        transition(changed={f"key{n}": "v" for n in range(4)}), details={"run": {"run_id": "r"}}
+    )
+
+    first = await dispatch(receiver, Delivery(large, "E", NOW))
+    second = await dispatch(receiver, Delivery(crowded, "E", NOW))
+
+    assert (first.verdict, second.verdict) == (Verdict.DELIVERED, Verdict.DELIVERED)
+    first_payload, second_payload = (got.body["client_payload"] for got in receiver.got)
+    assert first_payload["details"] == {"run": None, "missing": {"run": "too_large"}}
+    assert "details" not in second_payload
