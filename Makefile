@@ -78,10 +78,10 @@ chromium:
 	@command -v chromium >/dev/null && exit; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		echo "Installing chromium ..."; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null \
 			|| echo "chromium cannot be installed: the tests of the status page in a browser are skipped"; \
 	else \
-		echo "chromium is missing, and only root can have apt install it: the tests of the status page in a browser are skipped"; \
+		echo "chromium is missing, and takes root and apt to install: the tests of the status page in a browser are skipped"; \
 	fi
 
 clean: ## Remove what the other targets made
