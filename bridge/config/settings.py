@@ -166,15 +166,13 @@ def _host_name(value: str) -> str:
 
 
 class ServerSettings(Model):
-    """Where the bridge answers questions about itself.
-
-    ``page`` is the status page; ``hosts`` are names under which it may be asked for, beside those that no
-    stranger can point at this machine.
-    """
+    """Where the bridge answers questions about itself."""
 
     listen: str
     page: StrictBool = True
+    """Whether there is a status page for people at `/`. It has no authentication."""
     hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    """Names under which the page may be asked for, beside addresses and names without a dot: those of a proxy before it."""
 
     @field_validator("listen")
     @classmethod
