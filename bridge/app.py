@@ -68,8 +68,8 @@ def _warn_of_access(settings: Settings) -> None:
     for sink in settings.sinks:
         for fault in access_faults(sink, settings.delivery):
             log.warning("sink.unreachable", sink=sink.name, error=fault)
-        if is_plain(sink.origin()):
-            log.warning("sink.plain_http", sink=sink.name, to=sink.origin())
+        for origin in filter(is_plain, sink.origins()):
+            log.warning("sink.plain_http", sink=sink.name, to=origin)
 
 
 def _endpoint(

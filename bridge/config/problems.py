@@ -70,6 +70,25 @@ _TYPES = {
 }
 """pydantic's words for types, in those of TOML."""
 
+_SIZES = {
+    "string_too_short": "characters",
+    "string_too_long": "characters",
+    "too_short": "items",
+    "too_long": "items",
+}
+"""What is counted where a value has too few or too many of it."""
+
+
+def _size(fault: ErrorDetails) -> str:
+    limits, what = fault.get("ctx", {}), _SIZES[fault["type"]]
+    if "max_length" in limits:
+        return f"must have at most {limits['max_length']} {what}"
+    return (
+        "must not be empty"
+        if limits.get("min_length") == 1
+        else f"must have at least {limits['min_length']} {what}"
+    )
+
 
 def _message(
     fault: ErrorDetails, path: Sequence[int | str], model: type[BaseModel], document: Mapping[str, Any]
@@ -80,6 +99,8 @@ def _message(
         return "is missing" + (" (or set MLFLOW_TRACKING_URI)" if path[-1] == "tracking_uri" else "")
     if fault["type"] in _TYPES:
         return _TYPES[fault["type"]]
+    if fault["type"] in _SIZES:
+        return _size(fault)
     message = fault["msg"]
     for prefix in _PREFIXES:
         message = message.removeprefix(prefix)

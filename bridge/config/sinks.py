@@ -187,3 +187,11 @@ class SinkSettings(Model):
     def origin(self) -> str:
         """Return where the sink delivers to, without anything that may be secret."""
         return ""
+
+    def token_origin(self) -> str:
+        """Return where the sink asks for tokens, if that is elsewhere than where it delivers to."""
+        return ""
+
+    def origins(self) -> tuple[str, ...]:
+        """Return all places that the sink sends to, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.origin(), self.token_origin()))))

@@ -205,6 +205,14 @@ TextOrSecret = Annotated[str | Secret, PlainValidator(_text_or_secret)]
 """A value that may be written out or kept as a secret (a user name, say)."""
 
 
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+TextOrNumber = Annotated[str, BeforeValidator(_number_as_text)]
+"""A text that may be written as a whole number (an id, where names do as well)."""
+
+
 def reveal(key: str, value: TextOrSecret | None) -> str:
     """Return a text as it is, and a secret as it is now; ``key`` is where it was configured.
 

@@ -36,6 +36,7 @@ class Condition:
         why: why not, for a person.
         failing: lanes whose attempts failed since one got through last, up to `OPENS_AT` of them.
         failures: attempts that failed while the circuit was open.
+        limited: rate limits met one after the other, each after the rest that the one before asked for.
         rested_at: when the sink began to be left alone.
         rest_ms: for how long.
         paced_at: when the last attempt began, where the sink is paced.
@@ -46,6 +47,7 @@ class Condition:
     why: str = ""
     failing: tuple[str, ...] = ()
     failures: int = 0
+    limited: int = 0
     rested_at: int | None = None
     rest_ms: int = 0
     paced_at: int | None = None
@@ -96,8 +98,7 @@ def after(
     if outcome.reason is Reason.GONE:
         condition = _stopped(condition, attempt.ended_at, outcome.detail)
     if outcome.reason is Reason.RATE_LIMITED:  # it is there, and says when to come again
-        rest = outcome.retry_after_ms or backoff_ms(1, attempt.spread, policy)
-        return _rested(condition, attempt.ended_at, rest)
+        return _limited(condition, outcome, attempt, policy)
     failing = condition.failing
     if lane not in failing and not condition.is_open:
         failing = (*failing, lane)
@@ -116,6 +117,16 @@ def _probed(condition: Condition, outcome: Outcome, attempt: Attempt, policy: Re
     return _rested(replace(condition, failures=failures), attempt.ended_at, rest)
 
 
+def _limited(condition: Condition, outcome: Outcome, attempt: Attempt, policy: RetryPolicy) -> Condition:
+    """Rest for as long as the receiver asks, and longer where that is not enough, time and again."""
+    met_anew = not remaining_ms(
+        condition, attempt.began_at
+    )  # else it counts with the one that began the rest
+    limited = condition.limited + 1 if met_anew else max(condition.limited, 1)
+    rest = max(backoff_ms(limited, attempt.spread, policy), outcome.retry_after_ms or 0)
+    return _rested(replace(condition, limited=limited), attempt.ended_at, rest)
+
+
 def _rested(condition: Condition, at: int, rest_ms: int) -> Condition:
     """Leave the sink alone, unless it is to be left alone for longer already."""
     if rest_ms <= remaining_ms(condition, at):
@@ -125,8 +136,8 @@ def _rested(condition: Condition, at: int, rest_ms: int) -> Condition:
 
 def _recovered(condition: Condition) -> Condition:
     if condition.is_open:
-        return replace(condition, failing=(), failures=0, rested_at=None, rest_ms=0)
-    return replace(condition, failing=()) if condition.failing else condition
+        return replace(condition, failing=(), failures=0, limited=0, rested_at=None, rest_ms=0)
+    return replace(condition, failing=(), limited=0) if condition.failing or condition.limited else condition
 
 
 def paced(condition: Condition, began_at: int) -> Condition:

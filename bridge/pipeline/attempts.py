@@ -55,6 +55,11 @@ class Attempted:
     claim: Claim
     outcome: Outcome
 
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether the bridge stopped it: that says nothing of the sink, which had time left."""
+        return self.outcome is CUT_OFF
+
 
 async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
     """Make one attempt; a bug in one sink, or one bad event, must not stop the others."""

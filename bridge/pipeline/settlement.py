@@ -69,7 +69,7 @@ class Settlement:
         entry = taken(self._state, one.claim.entry.id)  # an operator may have paused its sink meanwhile
         endpoint = self._endpoints[entry.sink]
         before = conditions.get(entry.sink) or self._gates.condition(entry.sink)
-        now = after(before, entry.lane, one.outcome, frame, endpoint.policy)
+        now = before if one.was_cut_off else after(before, entry.lane, one.outcome, frame, endpoint.policy)
         conditions[entry.sink] = paced(now, frame.began_at) if endpoint.terms.spacing_ms else now
         return settle(entry, one.outcome, frame, endpoint.policy)
 

@@ -11,9 +11,10 @@ def access_faults(sink: SinkSettings, delivery: DeliverySettings) -> Iterator[st
     """Yield a sentence, key first, for whatever will keep ``sink`` from being reached."""
     access = access_of(sink, delivery)
     yield from _tls_faults(access)
-    host = host_of(sink.origin())
-    if host and access.targets is not None and not access.targets.could_take(host):
-        yield f"{access.hosts_key}: allows no {host}, where the sink {sink.name!r} delivers to"
+    for place, what in ((sink.origin(), "delivers to"), (sink.token_origin(), "asks for tokens")):
+        host = host_of(place)
+        if host and access.targets is not None and not access.targets.could_take(host):
+            yield f"{access.hosts_key}: allows no {host}, where the sink {sink.name!r} {what}"
 
 
 def _tls_faults(access: Access) -> Iterator[str]:

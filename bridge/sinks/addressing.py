@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from bridge.config import HttpUrl, Model, Secret, SinkSettings, TextOrSecret
 from bridge.delivery.outcome import Outcome, Reason, retryable
-from bridge.sinks.base import Request
-from bridge.sinks.shared import basic, with_secret
+from bridge.sinks.base import Request, Transport
+from bridge.sinks.oauth2 import AccessTokens, OAuth2
+from bridge.sinks.shared import basic, origin, with_secret
+from bridge.sinks.tokens import Tokens
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2: the name of a header."""
@@ -59,6 +61,10 @@ class BasicAuth(Model):
     password: Secret
 
 
+Credential = BasicAuth | Secret | OAuth2 | None
+"""What an ``Authorization`` is made of."""
+
+
 class AddressedSettings(SinkSettings):
     """Where requests go, and what goes with them besides the event."""
 
@@ -68,21 +74,31 @@ class AddressedSettings(SinkSettings):
     query: dict[str, TextOrSecret] = Field(default_factory=dict)
     basic_auth: BasicAuth | None = None
     bearer: Secret | None = None
+    oauth2: OAuth2 | None = None
 
-    @field_validator("basic_auth", "bearer")
+    @field_validator("basic_auth", "bearer", "oauth2")
     @classmethod
-    def _one_credential(
-        cls, value: BasicAuth | Secret | None, info: ValidationInfo
-    ) -> BasicAuth | Secret | None:
+    def _one_credential(cls, value: Credential, info: ValidationInfo) -> Credential:
         others = [
             f"headers.{name}" for name in info.data.get("headers", ()) if name.lower() == "authorization"
         ]
-        if info.data.get("basic_auth") is not None:
-            others.append("basic_auth")
+        others += [key for key in ("basic_auth", "bearer") if info.data.get(key) is not None]
         if value is not None and others:
             msg = f"cannot go with {others[0]}: a request has one Authorization"
             raise ValueError(msg)
         return value
+
+    def token_origin(self) -> str:
+        """Return scheme, host and port of where access tokens are asked for."""
+        return origin(self.oauth2.token_url) if self.oauth2 else ""
+
+
+def access_tokens(settings: AddressedSettings, transport: Transport, timeout_ms: int) -> Tokens | None:
+    """Return the access tokens that a sink's requests need, or None where they need none."""
+    if settings.oauth2 is None:
+        return None
+    asking = AccessTokens(settings.name, settings.oauth2, transport, timeout_ms)
+    return Tokens(asking.ask, asking.name)
 
 
 def addressed(settings: AddressedSettings, request: Request) -> Request | Outcome:

@@ -21,6 +21,9 @@ from bridge.sinks.shared import origin
 
 NO_KEY = "holds no usable RSA private key in PEM, without a password"
 _SECONDARY_WAIT_MS = 60_000
+_PERMISSIONS = re.compile(r"[a-z_]{1,40}=[a-z]{1,10}([,;] ?[a-z_]{1,40}=[a-z]{1,10}){0,5}")
+"""What ``X-Accepted-GitHub-Permissions`` holds: one or more that do together, or instead of each other."""
+
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
 
@@ -68,6 +71,11 @@ class GithubSettings(SinkSettings):
         is_key = key == "app.private_key"
         return NO_KEY if is_key and app_jwt(1, value, 0) is None else ""
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a GitHub Enterprise Server, whose API is below ``/api/v3`` of its host."""
+        return self.api_url.rstrip("/").endswith("/api/v3")
+
     def at(self, path: str) -> str:
         """Return the URL of ``path`` of the API."""
         return f"{self.api_url.rstrip('/')}{path}"
@@ -110,7 +118,10 @@ def mends(permission: str, nowhere: str, *, by_app: bool) -> Mapping[int, str]:
     return {
         401: "the token is refused: it is wrong, expired or revoked",
         403: f"the token lacks a permission: {who} needs {permission}",
-        404: f"{nowhere}, or the token cannot see it: check the names, api_url and the token's access",
+        404: (
+            f"{nowhere}, or the token cannot see it: check the names, api_url and the token's access "
+            f"({who} needs the repository, and {permission})"
+        ),
     }
 
 
@@ -127,10 +138,17 @@ def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
     outcome = interpret(answer.status, answer.headers, now_ms)
     if answer.status not in said:
         return outcome
-    detail = f"HTTP {answer.status}: {said[answer.status]}"
+    detail = f"HTTP {answer.status}: {said[answer.status]}{_accepted(answer)}"
     if outcome.reason is Reason.REFUSED:
         return rejected(Reason.REFUSED, detail, answer.status)
     return retryable(Reason.MISCONFIGURED, detail, answer.status)
+
+
+def _accepted(answer: Response) -> str:
+    """Return which permissions would do, where GitHub says so as it refuses one."""
+    accepted = answer.headers.get("x-accepted-github-permissions", "")
+    is_told = answer.status in {403, 404} and _PERMISSIONS.fullmatch(accepted)
+    return f"; GitHub asks for {accepted}" if is_told else ""
 
 
 def rate_limit_ms(answer: Response, now_ms: int) -> int | None:

@@ -1,17 +1,16 @@
 """One attempt at GitHub's API: with the token, or with one of the App's, renewed once."""
 
-import asyncio
 from collections.abc import Callable
 
-from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.outcome import Outcome
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.github import GithubSettings, headers
 from bridge.sinks.github_app import InstallationTokens
 from bridge.sinks.shared import answered, with_header_secret
+from bridge.sinks.tokens import Send, Tokens, sent_with_token
 
 _ANSWER_BYTES = 16_384
-_UNAUTHORIZED = 401
 
 Judge = Callable[[Response, str, int], Outcome]
 """Says what an answer means, from it, the token that must not show, and the time (ms since the epoch)."""
@@ -27,39 +26,27 @@ class GithubApi:
         self._settings = settings
         self._transport = transport
         self._timeout_ms = timeout_ms
-        self._tokens = (
-            InstallationTokens(settings, settings.app, permission, transport, timeout_ms)
-            if settings.app
-            else None
-        )
+        self._tokens: Tokens | None = None
+        if settings.app:
+            asking = InstallationTokens(settings, settings.app, permission, transport, timeout_ms)
+            self._tokens = Tokens(asking.ask, "installation token")
 
     async def post(self, path: str, body: bytes, delivery: Delivery, judge: Judge) -> Outcome:
         """POST JSON to ``path`` (from ``/`` on) once; an App's requests for tokens are part of the attempt."""
-        try:
-            async with asyncio.timeout(self._timeout_ms / 1000):
-                return await self._attempt(path, body, delivery, judge)
-        except TimeoutError:
-            return retryable(Reason.TIMEOUT, f"no complete answer within {self._timeout_ms / 1000:g} s")
 
-    async def _attempt(self, path: str, body: bytes, delivery: Delivery, judge: Judge) -> Outcome:
-        refused = ""
-        while True:
-            token = await self._token(delivery.now_ms, refused)
-            if isinstance(token, Outcome):
-                return token
-            answer = await self._transport.post(self._request(path, body, delivery, token))
-            revoked = isinstance(answer, Response) and answer.status == _UNAUTHORIZED
-            if not revoked or self._tokens is None or refused:
-                break
-            refused = token  # before its time: the next one is the last
-        last = token
+        async def send(token: str) -> Response | Outcome:
+            return await self._transport.post(self._request(path, body, delivery, token))
+
+        if self._tokens is not None:
+            answer, last = await sent_with_token(self._tokens, delivery.now_ms, self._timeout_ms, send)
+        else:
+            answer, last = await self._with_own_token(send)
         return answered(answer, lambda got: judge(got, last, delivery.now_ms))
 
-    async def _token(self, now_ms: int, refused: str) -> str | Outcome:
-        if self._tokens is not None:
-            return await self._tokens.token(now_ms, refused)
+    async def _with_own_token(self, send: Send) -> tuple[Response | Outcome, str]:
         secret = self._settings.token
-        return with_header_secret(f"sinks.{self._settings.name}.token", secret) if secret else ""
+        token = with_header_secret(f"sinks.{self._settings.name}.token", secret) if secret else ""
+        return (token, "") if isinstance(token, Outcome) else (await send(token), token)
 
     def _request(self, path: str, body: bytes, delivery: Delivery, token: str) -> Request:
         return Request(

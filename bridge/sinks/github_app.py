@@ -1,11 +1,10 @@
-"""Installation tokens of a GitHub App: asked for with the App's key, and kept while they last.
+"""Installation tokens of a GitHub App: asked for with the App's key.
 
 GitHub REST API, *Create an installation access token for an app*: ``POST
 /app/installations/{id}/access_tokens``; 201 with a ``token`` that lasts an hour. It is asked
 for the one repository and the one permission that are needed.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +16,7 @@ from bridge.sinks.base import Request, Response, Transport
 from bridge.sinks.github import GithubApp, GithubSettings, headers, judge
 from bridge.sinks.github_jwt import app_jwt
 from bridge.sinks.shared import answered
+from bridge.sinks.tokens import Kept
 
 _EARLY_MS = 300_000
 """A token is not used in its last five minutes: it should outlast the request."""
@@ -26,19 +26,8 @@ _ANSWER_BYTES = 262_144
 _IN_A_DRY_RUN = "installation-token"
 
 
-class Kept:
-    """A token, and until when it may be used (ms since the epoch)."""
-
-    __slots__ = ("token", "until")
-
-    def __init__(self, token: str, until: int) -> None:
-        """Keep ``token``."""
-        self.token = token
-        self.until = until
-
-
 class InstallationTokens:
-    """The tokens of one installation. Deliveries that need one at the same time share a request."""
+    """Asks for the tokens of one installation: what `bridge.sinks.tokens.Tokens` keeps."""
 
     def __init__(
         self, settings: GithubSettings, app: GithubApp, permission: str, transport: Transport, timeout_ms: int
@@ -49,27 +38,17 @@ class InstallationTokens:
         self._permission = permission
         self._transport = transport
         self._timeout_ms = timeout_ms
-        self._kept: Kept | None = None
-        self._asking: asyncio.Future[str | Outcome] | None = None
 
-    async def token(self, now_ms: int, refused: str = "") -> str | Outcome:
-        """Return a token other than the one that was ``refused``, or the outcome of getting none."""
-        kept = self._kept
-        if kept is not None and kept.token != refused and now_ms < kept.until:
-            return kept.token
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.ensure_future(self._ask(now_ms))
-        return await asyncio.shield(self._asking)  # who gives up must not end it for the others
-
-    async def _ask(self, now_ms: int) -> str | Outcome:
+    async def ask(self, now_ms: int) -> Kept | Outcome:
+        """Ask for a token once; return it, or the outcome of getting none."""
         request = self._request(now_ms)
         if isinstance(request, Outcome):
             return request
         answer = await self._transport.post(request)
         if isinstance(answer, Outcome):
-            return _IN_A_DRY_RUN if answer.verdict is Verdict.DELIVERED else answer
+            return Kept(_IN_A_DRY_RUN, now_ms) if answer.verdict is Verdict.DELIVERED else answer
         if 200 <= answer.status < 300:
-            return self._keep(answer, now_ms)
+            return kept_of(answer.body, now_ms) or self._no_token(answer)
         return answered(answer, lambda got: self._refusal(got, now_ms))
 
     def _request(self, now_ms: int) -> Request | Outcome:
@@ -98,13 +77,9 @@ class InstallationTokens:
             reads=_ANSWER_BYTES,
         )
 
-    def _keep(self, answer: Response, now_ms: int) -> str | Outcome:
-        kept = kept_of(answer.body, now_ms)
-        if kept is None:
-            detail = f"HTTP {answer.status}: no installation token: the answer is not GitHub's: check api_url"
-            return retryable(Reason.MISCONFIGURED, detail, answer.status)
-        self._kept = kept
-        return kept.token
+    def _no_token(self, answer: Response) -> Outcome:
+        detail = f"HTTP {answer.status}: no installation token: the answer is not GitHub's: check api_url"
+        return retryable(Reason.MISCONFIGURED, detail, answer.status)
 
     def _refusal(self, answer: Response, now_ms: int) -> Outcome:
         """Say why there is no token. None of it is the event's fault, so that it is never rejected."""

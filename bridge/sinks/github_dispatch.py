@@ -23,6 +23,7 @@ MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534
 _ONLY_IN_TEMPLATES = ("webhook_id", "sink")
 """What templates see beside the members of the usual payload."""
+_UNPROCESSABLE = "GitHub does not take this event_type or client_payload; mend the sink, then run 'mlflow-bridge outbox redrive'"
 
 
 def _within_limits(payload: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,8 @@ class GithubDispatchSink:
         """Wire the sink."""
         self._settings = settings
         self._api = GithubApi(settings, "contents", transport, timeout_ms)
-        self._mends = mends("Contents: write", "no such repository", by_app=settings.app is not None)
+        said = mends("Contents: write", "no such repository", by_app=settings.app is not None)
+        self._mends = {**said, 422: _UNPROCESSABLE}
         self._shape = None if settings.client_payload is None else compile_shape(settings.client_payload)
 
     async def deliver(self, delivery: Delivery) -> Outcome:

@@ -7,20 +7,25 @@ GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
+from bridge.config import TextOrNumber
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected
 from bridge.events.formats import encode
 from bridge.sinks.base import Delivery, Response, Transport
 from bridge.sinks.fields import Texts
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
-from bridge.sinks.shared import link_in, link_of
+from bridge.sinks.shared import link_of, text_in
 from bridge.sinks.templates import TemplateTable
 
 MAX_INPUTS = 25
+SERVERS_MAX_INPUTS = 10
+"""What GitHub Enterprise Server takes, up to 3.19."""
+
 MAX_INPUT_CHARACTERS = 65_535
 _WORKFLOW = re.compile(r"[0-9]+|[\w.-]+\.ya?ml", re.ASCII)
 _DETAILS = "return_run_details"
@@ -44,21 +49,24 @@ def _few(inputs: dict[str, object]) -> dict[str, object]:
     return inputs
 
 
-def _number_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
-
-
 class GithubWorkflowSettings(GithubSettings):
     """``type = "github_workflow"``."""
 
     type: Literal["github_workflow"]
-    workflow: Annotated[str, AfterValidator(_workflow), BeforeValidator(_number_as_text)]
+    workflow: Annotated[TextOrNumber, AfterValidator(_workflow)]
     ref: Annotated[str, Field(min_length=1, max_length=255)]
     inputs: Annotated[TemplateTable, AfterValidator(_few)] = Field(default_factory=dict)
 
     def shapes(self) -> dict[str, Any]:
         """Return the templates of the inputs."""
         return {"inputs": self.inputs}
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what every sink has to remark, and of more inputs than an older server takes."""
+        yield from super().remarks()
+        number = len(self.inputs)
+        if number > SERVERS_MAX_INPUTS and self.is_server:
+            yield f"inputs: are {number}: GitHub Enterprise Server up to 3.19 takes {SERVERS_MAX_INPUTS}"
 
 
 class GithubWorkflowSink:
@@ -104,4 +112,4 @@ class GithubWorkflowSink:
         outcome = judge(answer, now_ms, self._mends)
         if outcome.verdict is not Verdict.DELIVERED:
             return outcome
-        return delivered(answer.status, link_of(link_in(answer.body, "html_url"), (token,)))
+        return delivered(answer.status, link_of(text_in(answer.body, "html_url"), (token,)))

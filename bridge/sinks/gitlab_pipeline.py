@@ -9,15 +9,15 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from bridge.config import HttpUrl, Secret, SinkSettings
+from bridge.config import HttpUrl, Secret, SinkSettings, TextOrNumber
 from bridge.delivery.answers import interpret
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.fields import Texts
-from bridge.sinks.shared import answered, form, link_in, link_of, origin, with_secret
+from bridge.sinks.shared import answered, form, link_of, origin, text_in, with_secret
 from bridge.sinks.templates import TemplateTable
 
 _PROJECT = re.compile(r"[0-9]+|[\w.-]+(/[\w.-]+)+", re.ASCII)
@@ -46,10 +46,6 @@ def _project(name: str) -> str:
     return name
 
 
-def _number_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
-
-
 def _named(variables: dict[str, object]) -> dict[str, object]:
     for name in variables:
         if not _VARIABLE.fullmatch(name):
@@ -62,7 +58,7 @@ class GitlabPipelineSettings(SinkSettings):
     """``type = "gitlab_pipeline"``."""
 
     type: Literal["gitlab_pipeline"]
-    project: Annotated[str, AfterValidator(_project), BeforeValidator(_number_as_text)]
+    project: Annotated[TextOrNumber, AfterValidator(_project)]
     ref: Annotated[str, Field(min_length=1, max_length=255)]
     token: Secret
     variables: Annotated[TemplateTable, AfterValidator(_named)] = Field(default_factory=dict)
@@ -128,7 +124,7 @@ def judge(answer: Response, now_ms: int, token: str) -> Outcome:
     """Return what GitLab's answer means; its limit on pipelines can come as a 400."""
     outcome = interpret(answer.status, answer.headers, now_ms)
     if outcome.verdict is Verdict.DELIVERED:
-        return delivered(answer.status, link_of(link_in(answer.body, "web_url"), (token,)))
+        return delivered(answer.status, link_of(text_in(answer.body, "web_url"), (token,)))
     if answer.status == 400:
         if _THROTTLED in answer.excerpt.lower():
             detail = "HTTP 400: GitLab's limit on pipelines a minute"

@@ -1,7 +1,9 @@
 """The ``http`` sink: a signed request to any URL."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -13,12 +15,18 @@ from bridge.events.formats import FORMATS, Body, encode, takes_details, telling,
 from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
-from bridge.sinks.addressing import AddressedSettings, addressed
-from bridge.sinks.base import Delivery, Request, Transport
+from bridge.sinks.addressing import AddressedSettings, access_tokens, addressed
+from bridge.sinks.base import Delivery, Request, Response, Transport
+from bridge.sinks.oauth2 import with_bearer
 from bridge.sinks.shared import answered, origin, with_secret
 from bridge.sinks.templates import rendered
+from bridge.sinks.tokens import sent_with_token
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
+_UNAUTHORIZED = (
+    "HTTP 401: the receiver refuses the access token, a fresh one too: check oauth2 (its scope, its audience), and "
+    "whether the receiver trusts the server at token_url"
+)
 _TEMPLATE_ONLY = 'is used by format = "template" only'
 
 
@@ -131,6 +139,7 @@ class HttpSink:
         self._settings = settings
         self._transport = transport
         self._timeout_ms = timeout_ms
+        self._tokens = access_tokens(settings, transport, timeout_ms)
         self._shape = compile_shape(settings.body) if settings.format == "template" else None
 
     async def deliver(self, delivery: Delivery) -> Outcome:
@@ -146,8 +155,25 @@ class HttpSink:
         request = self.request(delivery, secrets)
         if isinstance(request, Outcome):
             return request
-        answer = await self._transport.post(request)
-        return answered(answer, lambda got: interpret(got.status, got.headers, delivery.now_ms))
+        answer = await self._sent(request, delivery.now_ms)
+        return answered(answer, lambda got: self._judge(got, delivery.now_ms))
+
+    async def _sent(self, request: Request, now_ms: int) -> Response | Outcome:
+        """Make the request once, with an access token where one is needed."""
+        if self._tokens is None:
+            return await self._transport.post(request)
+
+        def send(token: str) -> Awaitable[Response | Outcome]:
+            return self._transport.post(with_bearer(request, token))
+
+        answer, _ = await sent_with_token(self._tokens, now_ms, self._timeout_ms, send)
+        return answer
+
+    def _judge(self, answer: Response, now_ms: int) -> Outcome:
+        outcome = interpret(answer.status, answer.headers, now_ms)
+        if self._tokens is not None and answer.status == HTTPStatus.UNAUTHORIZED:
+            return replace(outcome, detail=_UNAUTHORIZED)
+        return outcome
 
     def _secrets(self) -> tuple[str, ...] | Outcome:
         """Return the secrets to sign with as they are now, or why one cannot be used."""

@@ -50,7 +50,7 @@ def answered(answer: Response | Outcome, judge: Callable[[Response], Outcome]) -
     return replace(outcome, detail=f"{outcome.detail}: {answer.excerpt}")
 
 
-def link_in(body: bytes, member: str) -> str:
+def text_in(body: bytes, member: str) -> str:
     """Return a text at the top level of the JSON in ``body``, or nothing."""
     try:
         found = json.loads(body)

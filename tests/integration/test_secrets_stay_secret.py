@@ -20,6 +20,7 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from support.oauth2 import TokenServer
 from support.receiver import Answer, Got, RawReceiver, Receiver, free_port
 from support.tls import Authority, TlsReceiver
 from support.values import commit, transition
@@ -411,6 +412,50 @@ def test_no_key_of_an_app_and_no_credential_shows(
         world.command("status", "--output", "json")
 
     assert_hidden(world, spellings(SECRETS[secret]), entry, metrics, capsys)
+
+
+@pytest.mark.parametrize("failure", sorted(FAILURES.keys() - {"header", "fault in rendering"}))
+@pytest.mark.parametrize("auth", ["basic", "post"])
+@pytest.mark.parametrize("kind", ["http"])
+@pytest.mark.parametrize("secret", ["usual", "quoted"])
+def test_no_secret_of_a_client_shows_whatever_goes_wrong_where_tokens_are_asked_for(
+    failure, auth, secret, style, tmp_path, monkeypatch, capsys
+) -> None:
+    world = World(tmp_path, "http", SECRETS[secret], monkeypatch, turn=style == "json")
+
+    with FAILURES[failure](world) as (url, more):
+        client = {"token_url": f"{url}/token", "client_id": "bridge", "client_secret": {"file": "secret"}}
+        own = {"secret": None, "query": None, "oauth2": {**client, "auth": auth}}
+        entry, metrics = asyncio.run(world.attempt(world.settings(url, {**own, **more})))
+        world.command("status", "--output", "json")
+        world.command("check")
+
+    form = quote_plus(world.secret)
+    assert "access token from" in entry or failure == "missing secret"
+    assert_hidden(world, [*spellings(world.secret), *spellings(form)], entry, metrics, capsys)
+
+
+@pytest.mark.parametrize(
+    "failure", sorted(FAILURES.keys() - {"header", "missing secret", "fault in rendering"})
+)
+@pytest.mark.parametrize("kind", ["http"])
+@pytest.mark.parametrize("secret", ["usual"])
+def test_no_access_token_shows_whatever_goes_wrong(
+    failure, secret, style, tmp_path, monkeypatch, capsys
+) -> None:
+    world = World(tmp_path, "http", SECRETS[secret], monkeypatch, turn=style == "json")
+    (tmp_path / "client").write_text("client-secret")
+    server = TokenServer("bridge", "client-secret")
+    server.always = world.secret
+
+    with FAILURES[failure](world) as (url, more), answering(server) as (token_url, _):
+        client = {"token_url": token_url, "client_id": "bridge", "client_secret": {"file": "client"}}
+        own = {"secret": None, "query": None, "oauth2": client}
+        entry, metrics = asyncio.run(world.attempt(world.settings(url, {**own, **more})))
+        world.command("status", "--output", "json")
+
+    assert server.given or failure in {"unusable files", "forbidden target", "no such name"}
+    assert_hidden(world, [*spellings(world.secret), "client-secret"], entry, metrics, capsys)
 
 
 @cache

@@ -1,94 +1,28 @@
-"""A stand-in for GitHub's REST API that enforces its documented limits."""
+"""A stand-in for GitHub's REST API that holds requests to its published description and its documented limits."""
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import jwt
 
+from support.github_openapi import CLOUD, Description
 from support.receiver import Answer, Got
 
 MAX_CHARACTERS = 65_535
 
-SCHEMAS: Mapping[str, Mapping] = {
-    "repos/create-dispatch-event": {
-        "type": "object",
-        "required": ["event_type"],
-        "properties": {
-            "event_type": {"type": "string", "minLength": 1, "maxLength": 100},
-            "client_payload": {"type": "object", "maxProperties": 10},
-        },
-    },
-    "actions/create-workflow-dispatch": {
-        "type": "object",
-        "required": ["ref"],
-        "properties": {
-            "ref": {"type": "string"},
-            "inputs": {"type": "object", "maxProperties": 25},
-            "return_run_details": {"type": "boolean"},
-        },
-    },
-    "apps/create-installation-access-token": {
-        "type": "object",
-        "properties": {
-            "repositories": {"type": "array", "items": {"type": "string"}},
-            "permissions": {
-                "type": "object",
-                "properties": {
-                    "actions": {"type": "string", "enum": ["read", "write"]},
-                    "contents": {"type": "string", "enum": ["read", "write"]},
-                },
-            },
-        },
-    },
-}
-"""What these operations take, after GitHub's OpenAPI description (github/rest-api-description, version
-2022-11-28), in so far as the bridge uses it. Other members than these are refused."""
-
-_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool}
-
-
-def unfit(value: object, schema: Mapping, where: str = "body") -> str:
-    """Return why ``value`` does not fit ``schema``, or nothing."""
-    return next(_faults(value, schema, where), "")
-
-
-def _faults(value: object, schema: Mapping, where: str) -> Iterator[str]:
-    if not isinstance(value, _TYPES[schema["type"]]):
-        yield f"{where} is no {schema['type']}"
-        return
-    if value not in schema.get("enum", [value]):
-        yield f"{where} is none of {schema['enum']}"
-    size = len(value) if isinstance(value, str | dict) else 0
-    if not schema.get("minLength", 0) <= size <= schema.get("maxLength", size):
-        yield f"{where} has a wrong length"
-    if size > schema.get("maxProperties", size):
-        yield f"No more than {schema['maxProperties']} properties are allowed in {where}"
-    for one in value if isinstance(value, list) else ():
-        yield from _faults(one, schema["items"], f"{where}[]")
-    if isinstance(value, dict) and "properties" in schema:
-        yield from _faulty_members(value, schema, where)
-
-
-def _faulty_members(value: Mapping, schema: Mapping, where: str) -> Iterator[str]:
-    yield from (f"{where} lacks {name}" for name in schema.get("required", ()) if name not in value)
-    for name, one in value.items():
-        if name in schema["properties"]:
-            yield from _faults(one, schema["properties"][name], f"{where}.{name}")
-        else:
-            yield f"{where}.{name} is not a permitted key"
-
 
 def says(status: int, message: str) -> Answer:
-    return Answer(status, body=json.dumps({"message": message}).encode())
+    document = {"message": message, "documentation_url": "https://docs.github.com/rest"}
+    return Answer(status, body=json.dumps(document).encode())
 
 
 class Github:
     """Answers as GitHub does: with a token that it knows, or those that it gave to an installation."""
 
-    def __init__(self, repository: str = "acme/deploy", token: str = "") -> None:
-        self.repository = repository
+    def __init__(self, repository: str = "acme/deploy", token: str = "", server: str = CLOUD) -> None:
+        self.repository, self.described = repository, Description(server)
         self.tokens = {token} if token else set()
         self.workflow, self.refs, self.inputs = "deploy.yml", {"main"}, {"model", "version"}
         self.app_id, self.installation, self.app_key = 123, 456, None
@@ -98,7 +32,8 @@ class Github:
     def __call__(self, got: Got) -> Answer:
         if got.headers.get("accept") != "application/vnd.github+json" or "user-agent" not in got.headers:
             return says(403, "Request forbidden by administrative rules")
-        path = got.path.removeprefix("/api/v3")
+        got = replace(got, path=got.path.removeprefix("/api/v3"))
+        path = got.path
         if path.startswith("/app/"):
             return self.installation_token(got, path)
         if got.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
@@ -109,14 +44,17 @@ class Github:
             return self.run(got)
         return says(404, "Not Found")
 
+    def problem(self, got: Got) -> str:
+        return next(iter(self.described.faults(got)), "")
+
     def dispatch(self, got: Got) -> Answer:
-        problem = unfit(got.body, SCHEMAS["repos/create-dispatch-event"])
+        problem = self.problem(got)
         if len(json.dumps(got.body.get("client_payload", {}))) >= MAX_CHARACTERS:
             problem = "client_payload is too large"
         return says(422, problem) if problem else Answer(204)
 
     def run(self, got: Got) -> Answer:
-        problem = unfit(got.body, SCHEMAS["actions/create-workflow-dispatch"])
+        problem = self.problem(got)
         if problem:
             return says(422, problem)
         if got.body["ref"] not in self.refs:
@@ -150,7 +88,7 @@ class Github:
             return says(401, "'Expiration time' claim ('exp') is too far in the future")
         if path != f"/app/installations/{self.installation}/access_tokens":
             return says(404, "Not Found")
-        problem = unfit(got.body, SCHEMAS["apps/create-installation-access-token"])
+        problem = self.problem(got)
         if problem or set(got.body.get("permissions", {})) - set(self.granted):
             return says(422, problem or "The permissions requested are not granted to this installation.")
         token = f"ghs_{len(self.given):04}-installation"

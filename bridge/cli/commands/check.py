@@ -71,8 +71,8 @@ def _access(settings: Settings) -> list[BridgeError]:
 
 def _warn_of_plain_http(settings: Settings) -> None:
     for sink in settings.sinks:
-        if is_plain(sink.origin()):
-            text = f"sinks.{sink.name}: what is sent to {sink.origin()} is not encrypted: use https"
+        for origin in filter(is_plain, sink.origins()):
+            text = f"sinks.{sink.name}: what is sent to {origin} is not encrypted: use https"
             click.echo(f"mlflow-bridge: warning: {text}", err=True)
 
 

@@ -47,3 +47,14 @@ def test_several_secrets_for_one_signature_are_remarked_on(bridge) -> None:
 
     assert (done.code, side_by_side.code, side_by_side.err) == (0, 0, "")
     assert "warning: sinks.ci.secret: signature 'mlflow' is one signature: made with the first" in done.err
+
+
+def test_with_connect_a_missing_client_secret_is_named_by_its_key(bridge, monkeypatch) -> None:
+    monkeypatch.delenv("CLIENT_SECRET", raising=False)
+    own = '{ token_url = "https://id/token", client_id = "x", client_secret = { env = "CLIENT_SECRET" } }'
+    bridge.configure(http_sink("https://h", more=f"oauth2 = {own}\n"))
+
+    plain, connected = bridge.run("check"), bridge.run("check", "--connect")
+
+    assert (plain.code, connected.code) == (0, 78)
+    assert "sinks[0].oauth2.client_secret: environment variable CLIENT_SECRET is not set" in connected.err

@@ -384,3 +384,12 @@ def test_headers_and_queries_may_be_called_file_and_their_secrets_are_found_besi
 
     assert placed["query"] == {"file": "a.json", "key": {"file": str(tmp_path / "key")}}
     assert placed["headers"] == {"file": "b"}
+
+
+def test_what_is_too_short_or_too_long_is_told_in_plain_words() -> None:
+    sink = {"name": "gh", "type": "github_dispatch", "repository": "a/b", "token": {"env": "T"}}
+
+    assert problems(None, {**sink, "event_type": "x" * 101}, {**HTTP, "events": []}) == [
+        "sinks[0].event_type: must have at most 100 characters",
+        "sinks[1].events: must not be empty",
+    ]

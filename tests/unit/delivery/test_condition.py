@@ -94,7 +94,29 @@ def test_a_receiver_that_names_a_time_is_left_alone_by_all_lanes_and_opens_no_ci
 
     assert not condition.is_open
     assert (remaining_ms(condition, 10_000), remaining_ms(condition, 39_999)) == (30_000, 1)
-    assert attempted(condition, delivered(204)) == condition
+    assert remaining_ms(attempted(condition, delivered(204)), 10_000) == 30_000
+
+
+def test_a_rate_limit_that_stays_is_asked_about_less_and_less_often_until_something_gets_through() -> None:
+    limited = retryable(Reason.RATE_LIMITED, "HTTP 429", 429, 4_000)
+    condition, at, rests = RUNNING, 10_000, []
+    for _ in range(8):
+        condition = attempted(condition, limited, at=at)
+        rests.append(remaining_ms(condition, at))
+        at += rests[-1]
+
+    assert rests == [4_000, 4_000, 4_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+    condition = attempted(condition, delivered(204), at=at)
+    assert remaining_ms(attempted(condition, limited, at=at), at) == 4_000
+
+
+def test_attempts_that_were_under_way_together_meet_one_rate_limit() -> None:
+    limited = retryable(Reason.RATE_LIMITED, "HTTP 429", 429, 4_000)
+    condition = RUNNING
+    for number in range(16):
+        condition = after(condition, f"lane-{number}", limited, Attempt(9_000, 10_000 + number, 0.5), POLICY)
+
+    assert (condition.limited, remaining_ms(condition, 10_015)) == (1, 4_000)
 
 
 def test_a_longer_rest_is_not_cut_short_by_a_shorter_one() -> None:

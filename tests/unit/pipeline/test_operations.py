@@ -15,21 +15,12 @@ from bridge.delivery.policy import RetryPolicy, outside_order
 from bridge.errors import StateUnwritable
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.operations import OPERATIONS, Operations
-from bridge.store.memory import MemoryDocuments
 from bridge.store.state import State
 
 NO = rejected(Reason.REFUSED, "HTTP 400", 400)
 DOWN = retryable(Reason.CONNECT, "down")
 
-
-@pytest.fixture
-def state() -> State:
-    return State(MemoryDocuments())
-
-
-@pytest.fixture(autouse=True)
-def full_jitter_at_its_longest(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.pipeline.settlement.random.random", lambda: 0.999)
+pytestmark = pytest.mark.usefixtures("full_jitter_at_its_longest")
 
 
 async def dead(state: State, *lanes: str) -> None:

@@ -12,13 +12,6 @@ from bridge.delivery.outcome import Reason, delivered, rejected, retryable
 from bridge.delivery.policy import RetryPolicy
 from bridge.errors import StateUnwritable
 from bridge.pipeline.clock import SystemClock, Trust
-from bridge.store.memory import MemoryDocuments
-from bridge.store.state import State
-
-
-@pytest.fixture
-def state() -> State:
-    return State(MemoryDocuments())
 
 
 async def test_a_lane_is_delivered_in_order_and_lanes_side_by_side(state) -> None:

@@ -11,21 +11,11 @@ from bridge.delivery.condition import OPENS_AT
 from bridge.delivery.outcome import Reason, retryable
 from bridge.delivery.policy import RetryPolicy
 from bridge.pipeline.clock import SystemClock
-from bridge.store.memory import MemoryDocuments
-from bridge.store.state import State
 
 DOWN = retryable(Reason.CONNECT, "down")
 SLOW = RetryPolicy(first_ms=3_600_000, cap_ms=3_600_000)
 
-
-@pytest.fixture
-def state() -> State:
-    return State(MemoryDocuments())
-
-
-@pytest.fixture(autouse=True)
-def full_jitter_at_its_longest(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.pipeline.settlement.random.random", lambda: 0.999)
+pytestmark = pytest.mark.usefixtures("full_jitter_at_its_longest")
 
 
 async def test_a_run_keeps_to_its_deadline_though_a_paced_sink_hangs(state) -> None:

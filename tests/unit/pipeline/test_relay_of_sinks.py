@@ -13,23 +13,13 @@ from bridge.delivery.condition import OPENS_AT, RUNNING, Standing, paused
 from bridge.delivery.entry import Status
 from bridge.delivery.outcome import Reason, delivered, rejected, retryable
 from bridge.delivery.policy import RetryPolicy
-from bridge.pipeline.clock import Trust
+from bridge.pipeline.clock import SystemClock, Trust
 from bridge.store.commits import MOST_ATTEMPTS
-from bridge.store.memory import MemoryDocuments
-from bridge.store.state import State
 
 DOWN = retryable(Reason.CONNECT, "down")
 SLOW = RetryPolicy(first_ms=3_600_000, cap_ms=3_600_000)
 
-
-@pytest.fixture
-def state() -> State:
-    return State(MemoryDocuments())
-
-
-@pytest.fixture(autouse=True)
-def full_jitter_at_its_longest(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.pipeline.settlement.random.random", lambda: 0.999)
+pytestmark = pytest.mark.usefixtures("full_jitter_at_its_longest")
 
 
 async def test_a_paced_sink_is_attempted_no_faster_than_its_pace_by_a_run_that_ends_too(state) -> None:
@@ -84,6 +74,27 @@ async def test_a_sink_that_fails_whoever_is_sent_is_probed_one_at_a_time_over_re
         clock.sleep(3_600)
         await relay_of(state, clock, OPENS_AT, SLOW, ci=sink).drain_due(FOREVER)
     assert len(sink.seen) == OPENS_AT + 3
+
+
+@pytest.mark.parametrize("stop", ["the end of a run", "a stop of the daemon"])
+async def test_attempts_that_a_stop_cuts_off_say_nothing_of_the_sink(stop, state) -> None:
+    fill(state, *(f"lane-{number}" for number in range(OPENS_AT + 2)))
+    sink = ScriptedSink(60.0)
+    relay = relay_of(state, concurrency=OPENS_AT, policy=SLOW, ci=sink)
+
+    if stop == "the end of a run":
+        await relay.drain_due(SystemClock().monotonic() + 0.5)
+    else:
+        running = asyncio.create_task(relay.run(asyncio.Event()))
+        await eventually(lambda: len(sink.seen) == OPENS_AT)
+        running.cancel()
+        await asyncio.wait({running})
+        await relay.drain(0.0)
+
+    attempted = [entry for entry in state.pending() if entry.attempts]
+    assert {(entry.reason, entry.attempts) for entry in attempted} == {(Reason.TIMEOUT, 1)}
+    assert len(attempted) == len(sink.seen) == OPENS_AT
+    assert state.conditions().get("ci", RUNNING) == RUNNING
 
 
 async def test_a_receiver_that_is_back_gets_everything_at_once(state) -> None:

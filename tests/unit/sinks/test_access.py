@@ -70,6 +70,40 @@ async def test_plain_http_beyond_this_machine_is_warned_about_once_a_sink(config
     ]
 
 
+def client(token_url: str) -> str:
+    return f'oauth2 = {{ token_url = "{token_url}", client_id = "x", client_secret = {{ env = "NO_SUCH" }} }}'
+
+
+async def test_a_token_endpoint_is_judged_as_what_is_delivered_to(configured, capsys) -> None:
+    plain = client("http://id.example.com/token")
+    path = configured((HTTPS, plain), ("http://id.example.com", plain), (HTTPS, client("http://127.0.0.1/t")))
+
+    code, lines = check(path, capsys)
+
+    warning = (
+        "mlflow-bridge: warning: sinks.{}: what is sent to http://id.example.com is not encrypted: use https"
+    )
+    assert (code, lines) == (0, [warning.format("s0"), warning.format("s1")])
+    logs = [log for log in await warnings_at_start(path) if log["event"] == "sink.plain_http"]
+    assert [(log["sink"], log["to"]) for log in logs] == [
+        ("s0", "http://id.example.com"),
+        ("s1", "http://id.example.com"),
+    ]
+
+
+def test_a_token_endpoint_that_no_list_allows_is_an_error(configured, capsys) -> None:
+    path = configured(
+        (HTTPS, client("https://id.example.org/t")), delivery='allowed_hosts = ["ci.example.com"]'
+    )
+
+    assert check(path, capsys) == (
+        78,
+        [
+            "mlflow-bridge: delivery.allowed_hosts: allows no id.example.org, where the sink 's0' asks for tokens",
+        ],
+    )
+
+
 async def test_files_that_cannot_be_used_are_one_error_even_if_they_concern_many(
     configured, capsys, tmp_path
 ) -> None:
@@ -178,8 +212,8 @@ def test_files_begin_at_the_folder_of_the_configuration(configured, tmp_path) ->
             "sinks[0].tls: client_key is of no use without client_cert: give both",
         ),
         ({"tls": "/ca.pem"}, "sinks[0].tls: must be a table"),
-        ({"tls": {"ca_file": ""}}, "sinks[0].tls.ca_file: String should have at least 1 character"),
-        ({"allowed_hosts": []}, "sinks[0].allowed_hosts: "),
+        ({"tls": {"ca_file": ""}}, "sinks[0].tls.ca_file: must not be empty"),
+        ({"allowed_hosts": []}, "sinks[0].allowed_hosts: must not be empty"),
         ({"allowed_hosts": "ci.example.com"}, "sinks[0].allowed_hosts: must be a list"),
         (
             {"allowed_hosts": ["::1", "10.0.0.1/8"]},
