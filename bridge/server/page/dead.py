@@ -1,7 +1,7 @@
 """What the status page tells of dead letters: what was refused, by whom, attempt by attempt."""
 
 from bridge.server.page.markup import Html, element
-from bridge.server.page.parts import NOTHING, code, foreign, moment, section, table
+from bridge.server.page.parts import MESSAGE, NOTHING, code, foreign, moment, section, table
 from bridge.server.page.sections import took
 from bridge.server.page.view import DeadLetter, View
 from bridge.store.values import AttemptRecord
@@ -28,7 +28,7 @@ def _letter(dead: DeadLetter, now_ms: int) -> Html:
         "li",
         element("h3", f"{entry.id} to {entry.sink}: ", _of_what(dead)),
         element("p", _what(dead), " · died ", moment(entry.last_attempt_at or entry.created_at, now_ms)),
-        element("p", element("strong", entry.reason), " ", foreign(entry.detail), class_="why"),
+        element("p", element("strong", entry.reason), " ", foreign(entry.detail, MESSAGE), class_="why"),
         _attempts(dead),
         element("p", code(f"mlflow-bridge outbox redrive {entry.id}")),
     )
@@ -63,4 +63,11 @@ def _attempts(dead: DeadLetter) -> Html | None:
 def _attempt(number: int, one: AttemptRecord) -> tuple[str | Html, ...]:
     began = instant(one.at) or ""
     status = NOTHING if one.status is None else str(one.status)
-    return str(number), began, took(one.duration_ms), status, one.reason, foreign(one.detail or NOTHING)
+    return (
+        str(number),
+        began,
+        took(one.duration_ms),
+        status,
+        one.reason,
+        foreign(one.detail or NOTHING, MESSAGE),
+    )

@@ -9,19 +9,20 @@ from bridge.wording import instant, span
 NOTHING = "-"
 """What stands where there is no value."""
 
-_LONGEST = 120
-_HEAD, _TAIL = 80, 30
+LINE, MESSAGE = 120, 600
+"""How many characters a name may take, and a message that may say what to mend."""
+
 _LINK = re.compile(r"https?://[\x21-\x7e]{1,500}")
 
 
-def shortened(text: str) -> str:
-    """Return ``text`` as long as a line can bear: of a long one, its beginning and its end."""
-    return text if len(text) <= _LONGEST else f"{text[:_HEAD]} … {text[-_TAIL:]}"
+def shortened(text: str, most: int = LINE) -> str:
+    """Return ``text`` if it has at most so many characters; of a longer one, its beginning and its end."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 4) :]}"
 
 
-def foreign(text: str) -> Html:
+def foreign(text: str, most: int = LINE) -> Html:
     """Return what comes from outside: kept from turning round what stands beside it, and not too long."""
-    short = shortened(text)
+    short = shortened(text, most)
     return element("bdi", short, title=text if short != text else None)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bridge.delivery.outcome import Reason
 from bridge.server.page.markup import Html, element
-from bridge.server.page.parts import NOTHING, badge, code, facts, foreign, moment, section, table
+from bridge.server.page.parts import MESSAGE, NOTHING, badge, code, facts, foreign, moment, section, table
 from bridge.server.page.verdict import Finding, Level
 from bridge.server.page.view import Facts, View
 from bridge.wording import span
@@ -47,7 +47,7 @@ def _finding(one: Finding) -> Html:
             " ",
             element("strong", one.what),
         ),
-        element("p", foreign(one.why), class_="why") if one.why else None,
+        element("p", foreign(one.why, MESSAGE), class_="why") if one.why else None,
         element("p", one.advice) if one.advice else None,
         element("p", *map(code, one.commands), class_="chips") if one.commands else None,
     )

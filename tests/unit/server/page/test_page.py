@@ -151,6 +151,7 @@ def test_a_name_of_500_characters_shows_its_beginning_and_its_end() -> None:
 
     assert shortened(long) == "a" * 80 + " … " + "b" * 30
     assert shortened("a" * 120) == "a" * 120
+    assert shortened(long, 600) == long
 
 
 @pytest.mark.parametrize(
