@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos golden screenshot lock clean
+.PHONY: help demo test test-extra check unit bench fidelity chaos golden screenshot reference docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) chromium ## Tests that need more: systemd, PostgreSQL, a browser, old MLflow servers
+test-extra: docs $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) chromium ## Tests that need more: systemd, PostgreSQL, a browser, old MLflow servers
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -64,6 +64,13 @@ golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a cha
 screenshot: $(VENV)/.test chromium ## Write docs/images anew, with a headless browser
 	PYTHONPATH=.:tests $(BIN)/python tests/support/screenshot.py
 
+reference: $(VENV)/.test ## Write docs/configuration.md and docs/cli.md anew, after a change of settings or commands
+	PYTHONPATH=.:tests $(BIN)/python -m support.reference
+
+docs: $(VENV)/docs/.done ## Build the site of the documentation, strictly, into .venv/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+	@echo "built: $(VENV)/site/index.html (to search in it, serve it: python3 -m http.server --bind 127.0.0.1 --directory $(VENV)/site)"
+
 lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without any index
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
@@ -71,6 +78,8 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
 		--output-file deploy/requirements.txt
+	$(BIN)/uv pip compile --group pyproject.toml:docs --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file docs/requirements.txt
 
 # A browser looks at the status page. It is Debian's: without apt or root, its tests are skipped, and say so.
 .PHONY: chromium
@@ -114,6 +123,12 @@ $(VENV)/runtime/.done: deploy/requirements.txt pyproject.toml | $(VENV)/.demo
 $(VENV)/.test: constraints.txt $(VENV)/.demo
 	@echo "Installing what the tests need, a full MLflow among it (a few minutes) ..."
 	@$(PIP) install --require-hashes --no-deps -r constraints.txt
+	@touch $@
+
+$(VENV)/docs/.done: docs/requirements.txt | $(VENV)/bin/python
+	@echo "Installing what builds the site ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
 
 # Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,

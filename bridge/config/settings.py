@@ -37,15 +37,25 @@ class RegistrySettings(Model):
     """Which registry, and how to reach it."""
 
     allow_database_uri: StrictBool = False  # first: the URIs are judged by it
+    """Open a database's URI (`sqlite://`, `postgresql://` …) all the same: doing so migrates its schema."""
     tracking_uri: str = Field(min_length=1)
+    """The MLflow server, a file store's whole path, or `databricks`; where it is left out, `$MLFLOW_TRACKING_URI` is taken."""
     registry_uri: str | None = None
+    """The registry, where it is not at the tracking server."""
     workspace: str | None = None
+    """The MLflow workspace; where it is left out, `$MLFLOW_WORKSPACE` is taken. Another workspace is another registry."""
     username: TextOrSecret | None = None
+    """The user of a server with basic authentication; READ permission is enough."""
     password: Secret | None = None
+    """That user's password; goes with `username`."""
     token: Secret | None = None
+    """A bearer token, in place of `username` and `password`."""
     ca_file: str | None = None
+    """A PEM file with the authority that signed the server's certificate; relative to the configuration."""
     timeout: Duration = 10_000
+    """How long one request may take."""
     include_prompts: StrictBool = False
+    """Whether MLflow's prompts, which it keeps beside the models, are told of as well."""
 
     @property
     def uri(self) -> str:
@@ -109,13 +119,21 @@ class PollSettings(Model):
     """When to poll, and what is too much for one poll."""
 
     interval: Duration = 30_000
+    """How often the registry is polled."""
     cron: str | None = None
+    """When the registry is polled, as five fields of a crontab; in place of `interval`."""
     reconcile_interval: Duration = 600_000
+    """How often a full scan is made: it alone finds aliases and tags of models that no sink names, and deleted models."""
     reconcile_share: float = Field(default=0.05, gt=0, le=1, strict=True)
+    """The largest share of the time that full scans may take; where they are slow, they come less often."""
     deadline: Duration = 120_000
+    """How long one poll may take; then it is cut off, and the next one begins afresh."""
     first_run: Literal["baseline", "emit"] = "baseline"
+    """What the first poll does with what is already there: record it (`baseline`), or announce it (`emit`)."""
     max_events: StrictInt = Field(default=1000, ge=1)
+    """A poll with more events than this for one sink is held for an operator."""
     max_vanished: float = Field(default=0.5, gt=0, le=1, strict=True)
+    """A poll in which more than this share of the known models (and more than 5) is gone is held for an operator."""
 
     @field_validator("cron")
     @classmethod
@@ -137,8 +155,11 @@ class StateSettings(Model):
     """Where the durable state is, and how long history is kept in it."""
 
     url: str = "tinydb:./state"
+    """`tinydb:` and the state folder; relative to the configuration."""
     history: Duration = 30 * 86_400_000
+    """How long events, and entries that were delivered, are kept."""
     dead_history: Duration = 90 * 86_400_000
+    """How long dead entries are kept."""
 
     @field_validator("url")
     @classmethod
@@ -169,6 +190,7 @@ class ServerSettings(Model):
     """Where the bridge answers questions about itself."""
 
     listen: str
+    """The address and port of `/livez`, `/readyz`, `/metrics` and the status page. There is no authentication: keep it on loopback or in the cluster."""
     page: StrictBool = True
     """Whether there is a status page for people at `/`. It has no authentication."""
     hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
@@ -200,8 +222,14 @@ class Settings(Model):
     """The whole configuration."""
 
     registry: RegistrySettings
+    """Which registry is read, and how it is reached."""
     poll: PollSettings = PollSettings()
+    """When the registry is polled, and what is too much for one poll."""
     state: StateSettings = StateSettings()
+    """Where the durable state is, and how long history is kept in it."""
     delivery: DeliverySettings = DeliverySettings()
+    """How deliveries are made; a sink can override each."""
     server: ServerSettings | None = None
+    """Where the bridge answers questions about itself; without this section it does not."""
     sinks: tuple[SinkSettings, ...] = ()
+    """Who gets which events, and how."""

@@ -23,13 +23,21 @@ class DeliverySettings(Model):
     """How deliveries are made; a sink can override each."""
 
     timeout: Duration = 15_000
+    """How long one attempt may take, from the connection to the end of the answer."""
     max_age: Duration = 72 * 3_600_000
+    """An entry that nobody took for this long, from its first attempt, is dead."""
     first_retry: Duration = 2_000
+    """The longest wait before the second attempt; it doubles with each attempt after it."""
     longest_retry: Duration = 600_000
+    """The longest wait between two attempts. Each wait is drawn by lot, from nothing up to its ceiling."""
     concurrency: StrictInt = Field(default=16, ge=1, le=1000)
+    """How many models are delivered at a time, for each sink."""
     rate: Rate | None = None
+    """How many attempts are made at most, evenly apart; not set: no limit."""
     tls: TlsSettings = TlsSettings()
+    """Whom deliveries trust, and who the bridge says it is."""
     allowed_hosts: AllowedHosts | None = None
+    """Names (with `*`) and networks that deliveries may connect to; not set: anywhere."""
 
 
 def _known_stage(name: str) -> str:
@@ -111,26 +119,45 @@ class SinkSettings(Model):
     """What every sink has; each kind of sink adds its own keys."""
 
     name: Annotated[str, AfterValidator(_sink_name)]
+    """The sink's identity, 1 to 64 letters, digits, dots, dashes and underscores: renaming it makes another sink of it."""
     type: str
+    """The kind of sink."""
     events: tuple[Annotated[str, AfterValidator(_known_event)], ...] = Field(
         default=DEFAULT_EVENTS, min_length=1
     )
+    """The names of the events that it gets."""
     models: tuple[Annotated[str, AfterValidator(_glob)], ...] = ()
+    """Globs of models' names, case-sensitive; `!` before one leaves models out. Empty: all."""
     to_stages: tuple[Stage, ...] = ()
+    """Lets transitions into these stages through; concerns nothing else. Empty: all."""
     from_stages: tuple[Stage, ...] = ()
+    """Lets transitions out of these stages through; concerns nothing else. Empty: all."""
     aliases: tuple[Annotated[re.Pattern[str], PlainValidator(_pattern)], ...] = ()
+    """Regular expressions, one of which has to match the whole alias; concerns events of aliases only. Empty: all."""
     tags: dict[Annotated[str, Field(min_length=1)], str] = Field(default_factory=dict)
+    """Keys of tags, with globs of their values, any of which lets an event of a tag through. Empty: all."""
     when: Condition | None = None
+    """A JMESPath expression that has to be true for the event."""
     include: tuple[Literal["run", "model", "version"], ...] = ()
+    """What goes with each event, as `details`. Empty: nothing."""
     include_policy: Literal["best_effort", "required"] = "best_effort"
+    """Whether an event is delivered without details that the registry does not tell, or waits for them."""
     timeout: Duration | None = None
+    """As in `[delivery]`, for this sink."""
     max_age: Duration | None = None
+    """As in `[delivery]`, for this sink."""
     first_retry: Duration | None = None
+    """As in `[delivery]`, for this sink."""
     longest_retry: Duration | None = None
+    """As in `[delivery]`, for this sink."""
     concurrency: StrictInt | None = Field(default=None, ge=1, le=1000)
+    """As in `[delivery]`, for this sink."""
     rate: Rate | None = None
+    """As in `[delivery]`, for this sink."""
     tls: TlsSettings | None = None
+    """In place of the whole table in `[delivery]`, for this sink."""
     allowed_hosts: AllowedHosts | None = None
+    """In place of the whole list in `[delivery]`, for this sink."""
 
     def secrets(self) -> dict[str, Secret]:
         """Return the sink's secrets by their key, those in its tables too (``app.private_key``)."""

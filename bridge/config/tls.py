@@ -13,17 +13,14 @@ if TYPE_CHECKING:
 
 
 class TlsSettings(Model):
-    """A ``tls`` table: files in PEM, read again when they change. Verification cannot be switched off.
-
-    Attributes:
-        ca_file: the authorities to trust *instead of* the system's.
-        client_cert: the certificate (and its chain) by which the bridge says who it is.
-        client_key: its private key, without a password; default: in the file of the certificate.
-    """
+    """A ``tls`` table: files in PEM, read again when they change. Verification cannot be switched off."""
 
     ca_file: str | None = Field(default=None, min_length=1)
+    """The authorities to trust *instead of* the system's."""
     client_cert: str | None = Field(default=None, min_length=1)
+    """The certificate (and its chain) by which the bridge says who it is."""
     client_key: str | None = Field(default=None, min_length=1)
+    """Its private key, without a password; where it is left out, it is looked for in the certificate's file."""
 
     @model_validator(mode="after")
     def _key_has_its_certificate(self) -> "TlsSettings":

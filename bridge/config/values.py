@@ -107,8 +107,11 @@ class Secret(Model):
     """
 
     env: str | None = None
+    """The environment variable that holds the secret."""
     file: str | None = None
+    """The file that holds it, relative to the configuration; line breaks at its end don't count."""
     credential: str | None = None
+    """The systemd credential (`LoadCredential=`) that holds it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -58,7 +58,9 @@ class BasicAuth(Model):
     """A user name and a password (RFC 7617)."""
 
     username: Annotated[TextOrSecret, AfterValidator(_without_colon)]
+    """The user's name, without a colon."""
     password: Secret
+    """The user's password."""
 
 
 Credential = BasicAuth | Secret | OAuth2 | None
@@ -69,12 +71,19 @@ class AddressedSettings(SinkSettings):
     """Where requests go, and what goes with them besides the event."""
 
     url: HttpUrl
+    """Where events are sent to; without user name and password."""
     method: Literal["POST", "PUT", "PATCH"] = "POST"
+    """The method of the request."""
     headers: Annotated[dict[str, TextOrSecret], AfterValidator(_addressable)] = Field(default_factory=dict)
+    """Headers to add, as texts or secrets; those that the bridge sets itself are refused."""
     query: dict[str, TextOrSecret] = Field(default_factory=dict)
+    """Parameters to add to the URL, as texts or secrets."""
     basic_auth: BasicAuth | None = None
+    """A user name and a password to sign in with."""
     bearer: Secret | None = None
+    """A token to sign in with; in place of `basic_auth`."""
     oauth2: OAuth2 | None = None
+    """A client that asks for access tokens in its own name (client credentials); in place of `basic_auth` and `bearer`."""
 
     @field_validator("basic_auth", "bearer", "oauth2")
     @classmethod

@@ -38,17 +38,24 @@ class GithubApp(Model):
     """A GitHub App, installed where the repository is: it signs in with its private key."""
 
     id: StrictInt = Field(ge=1)
+    """The App's id."""
     installation: StrictInt = Field(ge=1)
+    """The id of its installation at the repository's owner."""
     private_key: Secret
+    """The App's RSA private key in PEM, without a password."""
 
 
 class GithubSettings(SinkSettings):
     """The keys of every GitHub sink."""
 
     repository: Annotated[str, AfterValidator(_repository)]
+    """Owner and name of the repository."""
     api_url: HttpUrl = "https://api.github.com"
+    """GitHub's API; of GitHub Enterprise Server, it ends with `/api/v3`."""
     app: GithubApp | None = None
+    """The GitHub App to sign in as; in place of `token`."""
     token: Secret | None = Field(default=None, validate_default=True)
+    """A token with the permission that the sink needs; in place of `app`."""
 
     @field_validator("token")
     @classmethod

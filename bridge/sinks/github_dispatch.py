@@ -37,8 +37,11 @@ class GithubDispatchSettings(GithubSettings):
     """``type = "github_dispatch"``."""
 
     type: Literal["github_dispatch"]
+    """`github_dispatch`: starts the workflows that are `on: repository_dispatch`. Needs *Contents: write*."""
     event_type: Annotated[str, Field(min_length=1, max_length=100)]
+    """What workflows name in `types`, 1 to 100 characters."""
     client_payload: Annotated[TemplateTable, AfterValidator(_within_limits)] | None = None
+    """What workflows get, with `${…}` in its texts, 10 keys at most; left out: the default body, with `delivery_id` for `webhook_id`."""
 
     @model_validator(mode="after")
     def _details_have_a_place(self) -> Self:

@@ -53,9 +53,13 @@ class GithubWorkflowSettings(GithubSettings):
     """``type = "github_workflow"``."""
 
     type: Literal["github_workflow"]
+    """`github_workflow`: starts one workflow that is `on: workflow_dispatch`. Needs *Actions: write*."""
     workflow: Annotated[TextOrNumber, AfterValidator(_workflow)]
+    """The name of its file in `.github/workflows`, or its id."""
     ref: Annotated[str, Field(min_length=1, max_length=255)]
+    """The branch or tag to run it on, 1 to 255 characters."""
     inputs: Annotated[TemplateTable, AfterValidator(_few)] = Field(default_factory=dict)
+    """The inputs that the workflow declares, with `${…}` in their texts, 25 at most."""
 
     def shapes(self) -> dict[str, Any]:
         """Return the templates of the inputs."""

@@ -58,11 +58,17 @@ class GitlabPipelineSettings(SinkSettings):
     """``type = "gitlab_pipeline"``."""
 
     type: Literal["gitlab_pipeline"]
+    """`gitlab_pipeline`: starts a pipeline."""
     project: Annotated[TextOrNumber, AfterValidator(_project)]
+    """The project's path, or its id."""
     ref: Annotated[str, Field(min_length=1, max_length=255)]
+    """The branch or tag to run it on, 1 to 255 characters."""
     token: Secret
+    """A pipeline trigger token of the project; an access token will not do."""
     variables: Annotated[TemplateTable, AfterValidator(_named)] = Field(default_factory=dict)
+    """The pipeline's variables, with `${…}` in their texts."""
     url: HttpUrl = "https://gitlab.com"
+    """Where GitLab is."""
 
     def shapes(self) -> dict[str, Any]:
         """Return the templates of the variables."""

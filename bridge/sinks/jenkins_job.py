@@ -47,11 +47,17 @@ class JenkinsJobSettings(SinkSettings):
     """``type = "jenkins_job"``."""
 
     type: Literal["jenkins_job"]
+    """`jenkins_job`: starts a build of a job."""
     url: HttpUrl
+    """Where Jenkins is."""
     job: Annotated[str, AfterValidator(_job)]
+    """The job's name, with its folders."""
     username: TextOrSecret
+    """The user to sign in as, who needs *Job/Build*; as text or secret."""
     token: Secret
+    """An API token of that user."""
     parameters: TemplateTable = Field(default_factory=dict)
+    """The build's parameters, with `${…}` in their texts; none: a plain build."""
 
     def shapes(self) -> dict[str, Any]:
         """Return the templates of the parameters."""

@@ -68,19 +68,20 @@ def _scopes(text: str) -> str:
 
 
 class OAuth2(Model):
-    """A client that asks for access tokens in its own name.
-
-    Attributes:
-        audience: no part of RFC 6749, but many providers ask for it.
-        auth: whether the client says who it is by basic authentication, or in the body (``post``).
-    """
+    """A client that asks for access tokens in its own name."""
 
     token_url: Annotated[HttpUrl, AfterValidator(_without_fragment)]
+    """Where tokens are asked for."""
     client_id: TextOrSecret
+    """Who the client is."""
     client_secret: Secret
+    """Its secret."""
     scope: Annotated[str, AfterValidator(_scopes)] | None = None
+    """What the token is to be good for: one or more scopes, with blanks in between."""
     audience: str | None = Field(default=None, min_length=1)
+    """Whom the token is for: no part of RFC 6749, but many providers ask for it."""
     auth: Literal["basic", "post"] = "basic"
+    """Whether the client says who it is by basic authentication (`basic`), or in the body (`post`)."""
 
 
 class AccessTokens:

@@ -3,14 +3,11 @@
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from support.command import Bridge
-from support.receiver import free_port
 
 from bridge.config.load import build
 from bridge.sinks.kinds import SETTINGS
@@ -23,33 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-
-def test_the_configuration_of_the_readme_and_its_receiver_work_together(tmp_path, server, client) -> None:
-    port = str(free_port())
-    (toml,), (program,) = blocks("toml"), blocks("python")
-    (tmp_path / "receiver.py").write_text(program.replace("8080", port))
-    bridge = Bridge(tmp_path, server.url)
-    bridge.environment["CI_WEBHOOK_SECRET"] = "change-me"
-    bridge.config.write_text(toml.replace("8080", port).replace("http://127.0.0.1:5000", server.url))
-    client.create_registered_model("readme")
-    client.create_model_version("readme", "s3://b/x")
-    receiver = subprocess.Popen(
-        [sys.executable, "receiver.py"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=bridge.environment,
-        cwd=tmp_path,
-    )
-    try:
-        assert bridge.run("check", "--connect").returncode == 0
-        assert bridge.run("once").returncode == 0
-        client.transition_model_version_stage("readme", "1", "Production")
-        assert bridge.run("once").returncode == 0
-        assert receiver.stdout.readline() == "MODEL_VERSION_TRANSITIONED_STAGE readme 1 Production\n"
-    finally:
-        receiver.kill()
-        receiver.communicate()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
