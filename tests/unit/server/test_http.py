@@ -40,6 +40,12 @@ async def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes
 PAGES = {"/livez": lambda: said(ok=True, text="alive"), "/readyz": lambda: said(ok=False, text="not ready")}
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch) -> None:
+    """A loaded machine is no loop that hangs."""
+    monkeypatch.setattr(module, "_PATIENCE_S", 20.0)
+
+
 async def test_pages_are_served_and_no_others() -> None:
     port = free_port()
     with serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES):
@@ -220,7 +226,7 @@ def _drips_until_cut_off(peer: socket.socket) -> bool:
 
 
 async def test_a_peer_that_takes_no_answer_is_left(monkeypatch) -> None:
-    monkeypatch.setattr(module, "_REQUEST_S", 0.3)
+    monkeypatch.setattr(module, "_REQUEST_S", 2.0)
     port = free_port()
     large = (HTTPStatus.OK, "text/plain", b"x" * 50_000_000)
     with (
