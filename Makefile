@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: docs $(VENV)/.test $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) chromium ## Tests that need more: systemd, PostgreSQL, a browser, old MLflow servers
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) chromium ## Tests that need more: systemd, PostgreSQL, a browser, old MLflow servers
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -130,6 +130,13 @@ $(VENV)/docs/.done: docs/requirements.txt | $(VENV)/bin/python
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	@touch $@
+
+# Shells whose completion test-extra tries.
+$(VENV)/.shells: | $(VENV)/bin/python
+	@if command -v zsh >/dev/null && command -v fish >/dev/null; then touch $@; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get install --yes --quiet --no-install-recommends zsh fish && touch $@; \
+	else echo "zsh and fish can be installed by root with apt-get alone: their tests are skipped where they are missing"; fi
 
 # Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,
 # nothing is installed for it, and its tests say so.

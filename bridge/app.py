@@ -1,6 +1,6 @@
 """The composition root: settings in, a wired application out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -41,10 +41,20 @@ class App:
     trust: Trust
 
 
-def wire_poll(settings: Settings, state: State, clock: Clock, observer: Observer | None = None) -> Poll:
-    """Return the poll that the settings describe."""
+Scanned = Callable[[int, int], None]
+"""Is told during a scan how many models and how many versions have been read."""
+
+
+def wire_poll(
+    settings: Settings,
+    state: State,
+    clock: Clock,
+    observer: Observer | None = None,
+    scanned: Scanned | None = None,
+) -> Poll:
+    """Return the poll that the settings describe; ``scanned`` is told how far its scans have come."""
     return Poll(
-        MlflowRegistry(settings.registry),
+        MlflowRegistry(settings.registry, scanned),
         state,
         routes_of(settings),
         settings.poll,
@@ -99,7 +109,9 @@ def _terms(sink: SinkSettings, defaults: DeliverySettings) -> Terms:
 
 
 @asynccontextmanager
-async def wired(settings: Settings, state: State, observer: Observer) -> AsyncIterator[App]:
+async def wired(
+    settings: Settings, state: State, observer: Observer, scanned: Scanned | None = None
+) -> AsyncIterator[App]:
     """Wire the two loops to an owned state, for as long as the context lasts."""
     _warn_of_missing_secrets(settings)
     _warn_of_access(settings)
@@ -109,17 +121,17 @@ async def wired(settings: Settings, state: State, observer: Observer) -> AsyncIt
         enrichment = Enrichment(state, MlflowFacts(settings.registry), clock)
         endpoints = {sink.name: _endpoint(sink, settings, transport, enrichment) for sink in settings.sinks}
         relay = Relay(state, endpoints, clock, trust, observer)
-        poll = wire_poll(settings, state, clock, observer)
+        poll = wire_poll(settings, state, clock, observer, scanned)
         yield App(settings, state, poll, relay, clock, trust)
 
 
 @asynccontextmanager
-async def application(settings: Settings) -> AsyncIterator[App]:
-    """Own the state and wire everything, for as long as the context lasts.
+async def application(settings: Settings, scanned: Scanned | None = None) -> AsyncIterator[App]:
+    """Own the state and wire everything, for as long as the context lasts; see `wire_poll`.
 
     Raises:
         StateError: the state is owned by another, foreign, or cannot be used.
     """
     with owned_state(settings) as state:
-        async with wired(settings, state, Nobody()) as app:
+        async with wired(settings, state, Nobody(), scanned) as app:
             yield app

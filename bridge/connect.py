@@ -1,5 +1,7 @@
 """Ask the registry the few questions that show whether the bridge can work with it."""
 
+from collections.abc import Callable
+
 from bridge.config import Settings
 from bridge.diff.doubts import Listing
 from bridge.diff.known import PlainModels
@@ -8,20 +10,20 @@ from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 
 
-async def ask_registry(settings: Settings) -> str:
-    """Return what the registry shows, in a few words.
+async def ask_registry(settings: Settings, scanned: Callable[[int, int], None] | None = None) -> str:
+    """Return what the registry shows, in a few words; ``scanned`` is told how far reading it has come.
 
     Raises:
         RegistryError: it gives no usable answer.
         SecretUnavailable: a credential is not where the configuration says.
     """
-    listing, fingerprint = await in_thread(lambda: _ask(settings))
+    listing, fingerprint = await in_thread(lambda: _ask(settings, scanned))
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
     return f"answers, {models} models, {versions} versions{known}"
 
 
-def _ask(settings: Settings) -> tuple[Listing, str | None]:
-    registry = MlflowRegistry(settings.registry)
+def _ask(settings: Settings, scanned: Callable[[int, int], None] | None) -> tuple[Listing, str | None]:
+    registry = MlflowRegistry(settings.registry, scanned)
     deadline = Deadline.after(settings.poll.deadline)
     return registry.scan(PlainModels(), deadline, with_facts=False), registry.fingerprint(deadline)

@@ -6,36 +6,36 @@ from contextlib import suppress
 
 import structlog
 
-from bridge.app import App, application
+from bridge.app import App, Scanned, application
 from bridge.config import Settings
 from bridge.errors import BridgeError, StateUnwritable
-from bridge.orders import OnceResult, accepted_hold
+from bridge.orders import OnceResult, PollOrder, accepted_hold
 from bridge.pipeline.housekeeping import housekeep
 from bridge.pipeline.reads import Read
 
 log = structlog.get_logger(__name__)
 
 _FOREVER = float("inf")
+_PLAIN = PollOrder()
 
 
 async def run_once(
-    settings: Settings, deadline_ms: int | None = None, *, full: bool = False, accept_held: bool = False
+    settings: Settings, order: PollOrder = _PLAIN, scanned: Scanned | None = None
 ) -> OnceResult:
     """Poll once and relay what is due, whatever came of the poll.
 
     Args:
         settings: what to do.
-        deadline_ms: how long all of it may take.
-        full: whether to scan the whole registry.
-        accept_held: whether the hold that is recorded in the state is let through.
+        order: how much to read, whether the recorded hold is let through, and how long all may take.
+        scanned: is told how far a scan has come.
 
     Raises:
         StateError: the state is owned by another, foreign, or cannot be used.
     """
-    async with application(settings) as app:
-        until = app.clock.monotonic() + (deadline_ms / 1000 if deadline_ms else _FOREVER)
-        accepted = accepted_hold(app.state) if accept_held else frozenset[str]()
-        reads = [Read.FULL] if full or accept_held else app.poll.due()
+    async with application(settings, scanned) as app:
+        until = app.clock.monotonic() + (order.deadline_ms / 1000 if order.deadline_ms else _FOREVER)
+        accepted = accepted_hold(app.state) if order.accept_held else frozenset[str]()
+        reads = [Read.FULL] if order.full or order.accept_held else app.poll.due()
         return await _run(app, until, reads, accepted)
 
 

@@ -1,13 +1,17 @@
 """Entries that an operator chooses, and what is said before anything is done with them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Any
 
 import click
 
-from bridge.cli.shared import count
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.shared import count, print_json
+from bridge.config import Settings
 from bridge.delivery.again import Resend, overtaken
 from bridge.delivery.entry import Entry, Status
 from bridge.errors import NotFound
@@ -52,6 +56,25 @@ def _is_of(event: Event, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(name, glob) for name in names for glob in globs)
 
 
+def check_sinks(names: Iterable[str], settings: Settings, state: State) -> None:
+    """Go on if each sink is configured, or has entries though it is not configured any more.
+
+    Raises:
+        NotFound: one is neither.
+    """
+    known = dict.fromkeys([*(sink.name for sink in settings.sinks), *state.summaries()])
+    for name in names:
+        if name not in known:
+            raise no_such_sink(name, known)
+
+
+def no_such_sink(name: str, known: Collection[str]) -> NotFound:
+    """Return what to raise where no sink is called ``name``: with the name that was probably meant."""
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+    return NotFound(f"no sink is called {name!r} ({hint})")
+
+
 def by_sink(sinks: Iterable[str]) -> str:
     """Return how many go to whom: *3 entries to ci, 1 entry to deploy*."""
     return ", ".join(f"{count(number, 'entry')} to {sink}" for sink, number in Counter(sinks).items())
@@ -75,3 +98,36 @@ def warn_of_overtaken(state: State, resends: Sequence[Resend]) -> int:
             err=True,
         )
     return len(found)
+
+
+def choice_of(given: dict[str, Any], statuses: tuple[Status, ...]) -> Choice:
+    """Return what is meant; nothing at all is no choice.
+
+    Raises:
+        click.UsageError: it is not said which, or said twice.
+    """
+    named = given["numbers"] or given["sinks"] or given["models"]
+    if not named and not given["everything"]:
+        msg = "which? Give numbers (mlflow-bridge outbox list shows them), --sink, --model or --all"
+        raise click.UsageError(msg)
+    if named and given["everything"]:
+        msg = "--all means all: give it alone"
+        raise click.UsageError(msg)
+    return Choice(given["numbers"], given["sinks"], statuses, given["models"])
+
+
+def those(entries: Iterable[Entry], numbers: Iterable[int]) -> list[Entry]:
+    """Return the entries with these numbers."""
+    done = set(numbers)
+    return [entry for entry in entries if entry.id in done]
+
+
+def tell_done(what: str, entries: list[Entry], output: str) -> int:
+    """Say what was done with which entries."""
+    if output == "json":
+        print_json({what: [entry.id for entry in entries]})
+    elif entries:
+        click.echo(f"{what}: {by_sink(entry.sink for entry in entries)}")
+    else:
+        click.echo(f"{what}: {count(0, 'entry')}")
+    return ExitCode.DONE

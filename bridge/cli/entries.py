@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import print_table
+from bridge.cli.tables import print_table
 from bridge.delivery.condition import RUNNING
 from bridge.delivery.condition import remaining_ms as rest_of
 from bridge.delivery.entry import Entry, Status, remaining_ms

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import print_table
+from bridge.cli.tables import print_table
 from bridge.delivery.entry import Entry
 from bridge.errors import NotFound
 from bridge.events.details import PARTS

@@ -1,6 +1,6 @@
 """The exit codes of the contract, and which error means which."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum, unique
 
 from bridge.errors import (
@@ -30,6 +30,55 @@ class ExitCode(IntEnum):
     OWNED = 75
     CONFIGURATION = 78
 
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "anything not named here",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.HELD: "a poll is held",
+    ExitCode.REGISTRY: "registry unreachable",
+    ExitCode.STATE: "the state cannot be written",
+    ExitCode.WAITING: "(once) entries are still waiting",
+    ExitCode.OWNED: "another instance owns the state",
+    ExitCode.CONFIGURATION: "configuration error, or a state that is foreign or from a newer version",
+}
+"""What each code means, in the words of the contract."""
+
+_ANY = (ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE)
+_READS = (*_ANY, ExitCode.CONFIGURATION)
+_CHANGES = (*_ANY, ExitCode.STATE, ExitCode.OWNED, ExitCode.CONFIGURATION)
+_POLLS = (*_ANY, ExitCode.REGISTRY, ExitCode.STATE, ExitCode.OWNED, ExitCode.CONFIGURATION)
+_ASKS = (*_ANY, ExitCode.REGISTRY, ExitCode.STATE, ExitCode.CONFIGURATION)
+
+GIVEN: Mapping[str, tuple[ExitCode, ...]] = {
+    "": tuple(ExitCode),
+    "run": _CHANGES,
+    "once": tuple(ExitCode),
+    "status": _READS,
+    "diff": (*_ANY, ExitCode.REGISTRY, ExitCode.CONFIGURATION),
+    "events": _READS,
+    "events list": _READS,
+    "events show": _READS,
+    "sinks": _CHANGES,
+    "sinks list": _READS,
+    "sinks test": _READS,
+    "sinks pause": _CHANGES,
+    "sinks resume": _CHANGES,
+    "outbox": _CHANGES,
+    "outbox list": _READS,
+    "outbox show": _READS,
+    "outbox redrive": _CHANGES,
+    "outbox drop": _CHANGES,
+    "replay": _CHANGES,
+    "state": _POLLS,
+    "state rebaseline": _POLLS,
+    "state rebind": _POLLS,
+    "init": _ASKS,
+    "check": _ASKS,
+    "demo": _ANY,
+    "completion": _ANY,
+}
+"""Which codes each command can give, by its name as it is called."""
 
 PRECEDENCE = (
     ExitCode.CONFIGURATION,

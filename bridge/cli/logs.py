@@ -1,13 +1,15 @@
 """Logs: constant dotted event names with fields, to stderr."""
 
 import logging
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
+
+from bridge.cli.progress import LINE
+from bridge.cli.terminal import has_colours, printable_lines
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -42,10 +44,18 @@ def configure(level: str, style: str) -> None:
 def _rendering(style: str) -> Sequence[Any]:
     if style == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     # The default formatter would print the locals of every frame, secrets among them.
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    renderer = structlog.dev.ConsoleRenderer(colors=has_colours(sys.stderr), exception_formatter=plain)
+    return [structlog.processors.format_exc_info, _for_terminals, renderer]
+
+
+def _for_terminals(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Neutralise what a field holds: names come from a registry, and a console may be a terminal."""
+    for key, value in event.items():
+        if isinstance(value, str) and value:
+            event[key] = printable_lines(value)
+    return event
 
 
 class Stderr:
@@ -53,6 +63,7 @@ class Stderr:
 
     def write(self, text: str) -> int:
         """Write ``text`` if that is possible."""
+        LINE.erase()
         with suppress(OSError, ValueError):
             return sys.stderr.write(text)
         return 0

@@ -3,30 +3,46 @@
 import importlib
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import click
+from click.shell_completion import CompletionItem
 
 from bridge import __version__
+from bridge.cli.completing import config_files
 from bridge.cli.exit_codes import ExitCode, code_of
+from bridge.cli.help import WIDEST, Group
+from bridge.cli.terminal import printable_lines, write_anything
 from bridge.errors import BridgeError
 
-_COMMANDS: Mapping[str, str] = {
-    "run": "Poll on schedule and deliver, until told to stop.",
-    "once": "Poll once, deliver what is due, and exit: for cron.",
-    "check": "Validate the configuration.",
-    "diff": "Show what the next poll would emit; change nothing.",
-    "status": "Show the registry, the last poll and the sinks' backlog.",
-    "events": "Show what was observed, and what the registry was like at an instant.",
-    "sinks": "Show the sinks, and try one out.",
-    "outbox": "Show what waits and what is dead; send it again, or drop it.",
-    "replay": "Send recorded events again.",
-    "state": "Rebaseline or rebind the state.",
-    "demo": "See the main job end to end, with nothing to set up.",
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Run it": {
+        "run": "Poll on schedule and deliver, until told to stop.",
+        "once": "Poll once, deliver what is due, and exit: for cron.",
+    },
+    "Look": {
+        "status": "Show the registry, the last poll and the sinks' backlog.",
+        "diff": "Show what the next poll would emit; change nothing.",
+        "events": "Show what was observed, and what the registry was like at an instant.",
+    },
+    "Act": {
+        "sinks": "Show the sinks, try one out, pause and resume them.",
+        "outbox": "Show what waits and what is dead; send it again, or drop it.",
+        "replay": "Send recorded events again, to the sinks that ask for them now.",
+        "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",
+    },
+    "Set up": {
+        "init": "Write a configuration for a first sink, and try the connection.",
+        "check": "Validate the configuration: every error at once, each with its key.",
+        "completion": "Print what completes commands in bash, zsh or fish.",
+        "demo": "See the main job end to end, with nothing to set up.",
+    },
 }
+"""The commands by what they are for, each with what it does."""
+
+_COMMANDS = {name: summary for section in SECTIONS.values() for name, summary in section.items()}
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """Knows its commands by name; a command that doesn't poll never pays for MLflow's import."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -39,22 +55,32 @@ class _LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            close = get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        widest = max(map(len, _COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), summary) for name, summary in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete from the table: nothing has to be imported for it."""
+        found = [
+            CompletionItem(name, help=told) for name, told in _COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
+)
 @click.version_option(__version__, prog_name="mlflow-bridge", message="%(prog)s %(version)s")
+@click.option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    shell_complete=config_files,
+    help="The configuration; it can stand after the command as well.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(("debug", "info", "warning", "error"), case_sensitive=False),
@@ -68,25 +94,27 @@ class _LazyGroup(click.Group):
     help="How log lines look on stderr.",
 )
 @click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
+@click.option("-q", "--quiet", is_flag=True, help="Log errors only, and show no progress.")
 @click.pass_context
-def cli(ctx: click.Context, log_level: str | None, log_format: str, verbose: int) -> None:
+def cli(ctx: click.Context, /, **given: object) -> None:
     """What happens in an MLflow model registry, as events that arrive.
 
-    Logs go to stderr, results to stdout.
+    Logs, errors and progress go to stderr, results to stdout. Colours are for terminals, and honour
+    NO_COLOR. Every option can stand after the command as well.
 
     \b
-    Exit codes:
-       0 done                     73 the state cannot be written
-       1 anything not named here  74 (once) entries are still waiting
-       2 wrong usage              75 another instance owns the state
-      65 a poll is held           78 configuration error, or a state that
-      69 registry unreachable        is foreign or from a newer version
+    Examples:
+      mlflow-bridge init
+      mlflow-bridge check --connect
+      mlflow-bridge run
+      mlflow-bridge COMMAND --help
     """
-    ctx.obj = {"log_level": log_level, "log_format": log_format, "verbose": verbose}
+    ctx.obj = given
 
 
 def main() -> None:
     """Run the command line, and turn errors into one clear message and an exit code."""
+    write_anything()
     try:
         code = cli.main(prog_name="mlflow-bridge", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -110,4 +138,4 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
-    click.echo(f"mlflow-bridge: {message}", err=True)
+    click.echo(f"mlflow-bridge: {printable_lines(message)}", err=True)

@@ -3,9 +3,12 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from bridge.cli.completing import starting_with
 from bridge.config import parse_duration
 from bridge.config.problems import did_you_mean
 from bridge.events.names import EVENT_NAMES
@@ -61,6 +64,19 @@ class InstantParam(click.ParamType[Instant]):
             self.fail(str(error), param, ctx)
 
 
+class EntryParam(click.ParamType[int]):
+    """The number of an outbox entry."""
+
+    name = "entry"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or fail as wrong usage."""
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and int(text)):
+            self.fail(f"{text!r} is no entry's number: mlflow-bridge outbox list shows them", param, ctx)
+        return int(text)
+
+
 class EventNameParam(click.ParamType[str]):
     """A name of events, as the configuration has them; or one of the audit trail's own."""
 
@@ -75,6 +91,12 @@ class EventNameParam(click.ParamType[str]):
         if value not in self._known:
             self.fail(f"{value!r} is not the name of an event{did_you_mean(value, self._known)}", param, ctx)
         return value
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin as what is being typed."""
+        return starting_with(incomplete, self._known)
 
 
 def tell_zone(*instants: Instant | None) -> None:

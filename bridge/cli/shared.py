@@ -2,45 +2,62 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from bridge.cli.completing import config_files
+from bridge.cli.terminal import printable_lines
 from bridge.config import Settings, find
 from bridge.loading import load_settings
-from bridge.wording import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _globally(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    """Return a callback that takes an option after the command as if it stood before it."""
+def _globally(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Take an option after the command as if it stood before it."""
+    if value:
+        ctx.find_root().obj[param.human_readable_name] = value
 
-    def take(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
-        if value:
-            ctx.find_root().obj[name] = value
 
-    return take
+def _config_named(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Return the configuration that is named, after the command or before it."""
+    named = value if value is not None else (ctx.find_root().obj or {}).get("config")
+    if named == "":
+        msg = "it names no file: it is empty"
+        raise click.BadParameter(msg)
+    return named
+
+
+def log_options(function: F) -> F:
+    """Add the global options about what is said, which people write after the command as well."""
+    for names, kind in (
+        (
+            ("--log-level",),
+            {"type": click.Choice(("debug", "info", "warning", "error"), case_sensitive=False)},
+        ),
+        (("--log-format",), {"type": click.Choice(("console", "json"))}),
+        (("-v", "--verbose"), {"count": True}),
+        (("-q", "--quiet"), {"is_flag": True}),
+    ):
+        hidden: dict[str, Any] = {"hidden": True, "expose_value": False, "callback": _globally}
+        function = click.option(*names, **kind, **hidden)(function)
+    return function
 
 
 def config_option(function: F) -> F:
-    """Add ``-c/--config FILE``, and the global options, which people write here as well."""
-    for names, key, kind in (
-        (("--log-level",), "log_level", {"type": click.Choice(("debug", "info", "warning", "error"))}),
-        (("--log-format",), "log_format", {"type": click.Choice(("console", "json"))}),
-        (("-v", "--verbose"), "verbose", {"count": True}),
-    ):
-        hidden: dict[str, Any] = {"hidden": True, "expose_value": False, "callback": _globally(key)}
-        function = click.option(*names, **kind, **hidden)(function)
+    """Add ``-c/--config FILE``, and the global options."""
     return click.option(
         "-c",
         "--config",
         metavar="FILE",
+        callback=_config_named,
+        shell_complete=config_files,
         help="The configuration.  [default: $MLFLOW_BRIDGE_CONFIG, ./config.toml, "
         "/etc/mlflow-bridge/config.toml]",
-    )(function)
+    )(log_options(function))
 
 
 def output_option(function: F) -> F:
@@ -59,6 +76,7 @@ def start_logs(ctx: click.Context, usual: str = "warning") -> None:
     from bridge.cli.logs import LEVELS, configure  # noqa: PLC0415 - quick commands log nothing
 
     options = ctx.find_root().obj
+    usual = "error" if options["quiet"] else usual
     level = options["log_level"] or LEVELS[max(0, LEVELS.index(usual) - options["verbose"])]
     configure(level, options["log_format"])
 
@@ -101,6 +119,11 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
+def complain(message: str) -> None:
+    """Say on stderr what is wrong, or to be known; answers of servers in it cannot steer the terminal."""
+    click.echo(f"mlflow-bridge: {printable_lines(message)}", err=True)
+
+
 def count(number: int, noun: str) -> str:
     """Return ``number`` with its noun: *1 entry*, *2 entries*."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
@@ -110,15 +133,3 @@ def count(number: int, noun: str) -> str:
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON."""
     click.echo(json.dumps(value, indent=2))
-
-
-def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows under their keys, in columns as wide as they need to be."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    cells = [columns, *([printable(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    for line in cells:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())

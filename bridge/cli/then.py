@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import print_json, print_table
+from bridge.cli.shared import complain, print_json
+from bridge.cli.tables import print_table
 from bridge.errors import NotFound
 from bridge.events.history import ModelThen, VersionThen, models_at
 from bridge.store.recorded import Reach, holds_in, reach_of, recorded_in
 from bridge.store.state import State
-from bridge.wording import instant, printable
+from bridge.wording import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _print(question: Question, found: Sequence[ModelThen], cautions: Sequence[st
     if question.limit and len(rows) > question.limit:
         click.echo(f"({len(rows) - question.limit} more: --limit {len(rows)} shows all)")
     for caution in cautions:
-        click.echo(f"mlflow-bridge: {printable(caution)}", err=True)
+        complain(caution)
 
 
 def _row(model: ModelThen, version: VersionThen | None) -> dict[str, Any]:

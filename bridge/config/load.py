@@ -35,7 +35,7 @@ def find(named: str | None) -> Path:
             return Path(place)
     msg = (
         f"no configuration file: looked for {' and '.join(SEARCHED)}; name one with --config FILE "
-        "or in $MLFLOW_BRIDGE_CONFIG (config.example.toml is a start)"
+        "or in $MLFLOW_BRIDGE_CONFIG (mlflow-bridge init writes one)"
     )
     raise ConfigurationError([msg])
 

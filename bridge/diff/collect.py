@@ -55,6 +55,11 @@ class Collector:
         """The names of the models taken in so far."""
         return list(self._rows)
 
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many models and how many versions have been taken in so far."""
+        return len(self._rows), self._versions
+
     def add_models(self, rows: Iterable[RegisteredModel]) -> None:
         """Take in models without their versions."""
         for row in rows:
@@ -116,7 +121,7 @@ class Collector:
             pages_versions=pages_versions,
             clock=clock,
             latest=self._latest,
-            counted=(len(self._rows), self._versions),
+            counted=self.counted,
         )
 
     def _is_all_there(self, name: str) -> bool:

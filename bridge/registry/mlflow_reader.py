@@ -1,6 +1,6 @@
 """Read any registry that MLflow's own client can reach."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
@@ -30,9 +30,14 @@ _NAMES = 100
 class MlflowRegistry:
     """`bridge.registry.base.Registry` through ``MlflowClient``, which is imported on first use."""
 
-    def __init__(self, settings: RegistrySettings) -> None:
-        """Remember where the registry is; nothing is asked yet."""
+    def __init__(self, settings: RegistrySettings, scanned: Callable[[int, int], None] | None = None) -> None:
+        """Remember where the registry is; nothing is asked yet.
+
+        ``scanned`` is told after each page of a scan how many models and versions have been read, in the
+        thread that reads.
+        """
         self._settings = settings
+        self._scanned = scanned
         self._connection = Connection(settings)
         self._searches = Searches(self._connection, include_prompts=settings.include_prompts)
         self._abilities = Abilities()
@@ -98,6 +103,7 @@ class MlflowRegistry:
                     names = [row.name for row in page]
                     collector.add_models(self.rows(names, deadline))
                     collector.add_unread(names)
+                self._tell(collector)
         return is_atomic
 
     def _collect_versions(self, collector: Collector, deadline: Deadline) -> bool:
@@ -110,12 +116,18 @@ class MlflowRegistry:
                 has_pages = has_pages or number > 0
                 for name, version in page:
                     collector.add_version(name, version)
+                self._tell(collector)
         return has_pages
+
+    def _tell(self, collector: Collector) -> None:
+        if self._scanned is not None:
+            self._scanned(*collector.counted)
 
     def _collect_by_name(self, collector: Collector, deadline: Deadline) -> bool:
         for name in collector.names:
             for version in self._versions_of(name, deadline).values():
                 collector.add_version(name, version)
+            self._tell(collector)
         return True  # a model can have more versions than a page
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:

@@ -90,13 +90,11 @@ def test_diff_shows_what_would_be_emitted_and_changes_nothing(
     client.transition_model_version_stage(model, "1", "Staging")
 
     table = bridge.run("diff").stdout
-    (event,) = [
-        one
-        for one in json.loads(bridge.run("diff", "--output", "json").stdout)["events"]
-        if one["model_name"] == model
-    ]
+    document = json.loads(bridge.run("diff", "--output", "json").stdout)
+    (event,) = [one for one in document["events"] if one["model_name"] == model]
     bridge.run("once")
 
+    assert list(document) == ["first_poll", "held", "events"]
     assert "None → Staging" in table
     assert (event["sinks"], event["changed"]["to_stage"]) == (["ci"], "Staging")
     assert receiver.got[0].delivery_id == event["id"]
@@ -321,11 +319,7 @@ def test_a_bad_deadline_is_a_usage_error(tmp_path) -> None:
     assert (done.returncode, "must be a duration" in done.stderr) == (2, True)
 
 
-COMMANDS = ["", "run", "once", "check", "diff", "status", "events", "sinks", "state", "demo"]
-SUBCOMMANDS = ["events list", "events show", "sinks list", "sinks test", "state rebaseline", "state rebind"]
-
-
-@pytest.mark.parametrize("command", [*COMMANDS, *SUBCOMMANDS])
+@pytest.mark.parametrize("command", ["", "run", "outbox", "sinks test"])  # all: tests/unit/cli/test_help.py
 def test_every_command_explains_itself(command) -> None:
     arguments = command.split()
     done = subprocess.run(

@@ -48,6 +48,7 @@ def test_every_file_that_a_page_links_to_exists() -> None:
         "docs/architecture.md",
         "docs/registries.md",
         "docs/trail.md",
+        "docs/command-line.md",
     ):
         text = (ROOT / page).read_text()
         for target in re.findall(r"\]\(([^)#]+)\)", text):

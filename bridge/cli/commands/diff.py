@@ -7,14 +7,10 @@ import click
 
 from bridge.app import wire_poll
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.shared import (
-    config_option,
-    output_option,
-    print_json,
-    print_table,
-    read_settings,
-    start_logs,
-)
+from bridge.cli.help import new_command
+from bridge.cli.progress import Scanned, shown
+from bridge.cli.shared import complain, config_option, output_option, print_json, read_settings, start_logs
+from bridge.cli.tables import print_table
 from bridge.config import Settings
 from bridge.events.event import Event
 from bridge.pipeline.clock import SystemClock
@@ -24,14 +20,15 @@ from bridge.states import check_binding, read_state
 from bridge.wording import changed, instant
 
 
-@click.command(name="diff")
+@new_command("diff")
 @config_option
 @output_option
 @click.pass_context
 def command(ctx: click.Context, config: str | None, output: str) -> int:
     """Show what the next poll would emit; change nothing.
 
-    Works beside a running daemon. Exits 0 whether or not there is a difference.
+    Asks the registry for everything, as a full scan does, and says which sinks would get what. Works
+    beside a running daemon. Exits 0 whether or not there is a difference.
 
     \b
     Examples:
@@ -39,7 +36,9 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
       mlflow-bridge diff --output json
     """
     start_logs(ctx)
-    seen = asyncio.run(_preview(read_settings(config)))
+    settings = read_settings(config)
+    with shown(ctx) as scanned:
+        seen = asyncio.run(_preview(settings, scanned))
     plan, is_first = seen.plan, seen.is_first
     if output == "json":
         held = [hold.message for hold in seen.accepted]
@@ -56,14 +55,14 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
         click.echo("nothing: the registry is as it was last observed")
     print_table([_row(event, plan) for event in plan.events])
     for hold in seen.accepted:
-        click.echo(f"mlflow-bridge: a poll would hold some of this back: {hold.message}", err=True)
+        complain(f"a poll would hold some of this back: {hold.message}")
     return ExitCode.DONE
 
 
-async def _preview(settings: Settings) -> Observation:
+async def _preview(settings: Settings, scanned: Scanned | None) -> Observation:
     with read_state(settings) as state:
         check_binding(state, settings)
-        return await wire_poll(settings, state, SystemClock()).preview()
+        return await wire_poll(settings, state, SystemClock(), scanned=scanned).preview()
 
 
 def _sinks(event: Event, plan: Plan) -> list[str]:

@@ -4,8 +4,10 @@ import click
 
 from bridge.cli.event import event_document, find_event, print_event
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.help import new_group
 from bridge.cli.params import NOTE_KINDS, EventNameParam, Instant, InstantParam, tell_zone
-from bridge.cli.shared import config_option, output_option, print_json, print_table, read_settings
+from bridge.cli.shared import config_option, output_option, print_json, read_settings
+from bridge.cli.tables import print_table
 from bridge.cli.then import Question, answer_then
 from bridge.cli.trail import Filter, document, merged, newest, row
 from bridge.states import check_binding, read_state
@@ -14,9 +16,19 @@ from bridge.store.state import State
 _FEW = 50
 
 
-@click.group(name="events")
+@new_group("events")
 def command() -> None:
-    """Show what was observed, and what the registry was like at an instant."""
+    """Show what was observed, and what the registry was like at an instant.
+
+    The audit trail keeps each event for as long as state.history says, whether or not a sink asked for
+    it, beside what operators did.
+
+    \b
+    Examples:
+      mlflow-bridge events list --since 7d
+      mlflow-bridge events list --model fraud-detector --at 2026-11-01T12:00
+      mlflow-bridge events show c5f769cb
+    """
 
 
 @command.command(name="list")

@@ -6,7 +6,9 @@ import click
 
 from bridge.asking import ask_to_poll
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
-from bridge.cli.shared import config_option, is_verbose, read_settings, start_logs
+from bridge.cli.help import new_command
+from bridge.cli.progress import Scanned, shown
+from bridge.cli.shared import complain, config_option, is_verbose, read_settings, start_logs
 from bridge.config import Settings, parse_duration
 from bridge.errors import BridgeError, StateOwned
 from bridge.once import run_once
@@ -22,7 +24,7 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
         raise click.BadParameter(str(error)) from None
 
 
-@click.command(name="once")
+@new_command("once")
 @config_option
 @click.option("--deadline", metavar="TIME", callback=_duration, help='End by then, such as "60s".')
 @click.option("--full", is_flag=True, help="Scan the whole registry.")
@@ -42,13 +44,17 @@ def command(
     not delivered within 5 s counts as still waiting. Without them, once exits 75 there.
 
     \b
-    Example crontab line:
+    Examples, the last as a line of a crontab:
+      mlflow-bridge once -v
+      mlflow-bridge once --full
+      mlflow-bridge once --accept-held
       * * * * *  mlflow-bridge once -c /etc/mlflow-bridge/config.toml --deadline 50s
     """
     start_logs(ctx)
-    result = _poll(read_settings(config), PollOrder(accept_held, full, deadline))
+    with shown(ctx) as scanned:
+        result = _poll(read_settings(config), PollOrder(accept_held, full, deadline), scanned)
     for error in result.errors:
-        click.echo(f"mlflow-bridge: {_told(error)}", err=True)
+        complain(_told(error))
     if result.waiting:
         waiting = "1 entry is" if result.waiting == 1 else f"{result.waiting} entries are"
         click.echo(f"mlflow-bridge: {waiting} still waiting (mlflow-bridge status shows why)", err=True)
@@ -57,12 +63,10 @@ def command(
     return _code(result)
 
 
-def _poll(settings: Settings, order: PollOrder) -> OnceResult:
+def _poll(settings: Settings, order: PollOrder, scanned: Scanned | None) -> OnceResult:
     """Poll, or have the daemon that owns the state poll, if the order is more than a plain one."""
     try:
-        return asyncio.run(
-            run_once(settings, order.deadline_ms, full=order.full, accept_held=order.accept_held)
-        )
+        return asyncio.run(run_once(settings, order, scanned))
     except StateOwned:
         if not (order.full or order.accept_held):
             raise

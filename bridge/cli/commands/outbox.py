@@ -5,38 +5,56 @@ from typing import Any
 
 import click
 
-from bridge.cli.chosen import Choice, by_sink, warn_of_overtaken
+from bridge.cli.chosen import Choice, by_sink, check_sinks, choice_of, tell_done, those, warn_of_overtaken
+from bridge.cli.completing import entry_numbers, sink_names
 from bridge.cli.entries import Waits, entry_document, entry_row, print_entry
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.help import new_group
+from bridge.cli.params import EntryParam
 from bridge.cli.shared import (
+    complain,
     config_option,
     confirm,
-    count,
     output_option,
     print_json,
-    print_table,
     read_settings,
     start_logs,
 )
+from bridge.cli.tables import print_table
 from bridge.config import Settings
 from bridge.delivery.again import Resend
 from bridge.delivery.entry import Entry, Status
 from bridge.delivery.outcome import Reason
+from bridge.errors import NotFound
 from bridge.states import check_binding, read_state
 
 _FEW = 50
 _WAITING = (Status.PENDING, Status.DEAD)
 
-_sinks = click.option("--sink", "sinks", metavar="NAME", multiple=True, help="Of this sink.")
+_sinks = click.option(
+    "--sink", "sinks", metavar="NAME", multiple=True, shell_complete=sink_names, help="Of this sink."
+)
 _models = click.option("--model", "models", metavar="GLOB", multiple=True, help="Of such models.")
 _yes = click.option("--yes", is_flag=True, help="Don't ask.")
-_numbers = click.argument("numbers", metavar="[ENTRY]...", type=click.IntRange(min=1), nargs=-1)
+_numbers = click.argument(
+    "numbers", metavar="[ENTRY]...", type=EntryParam(), nargs=-1, shell_complete=entry_numbers
+)
 _all = click.option("--all", "everything", is_flag=True, help="All of them.")
 
 
-@click.group(name="outbox")
+@new_group("outbox")
 def command() -> None:
-    """Show what waits and what is dead; send it again, or drop it."""
+    """Show what waits and what is dead; send it again, or drop it.
+
+    An entry is one event for one sink. It is pending until its receiver took it (delivered), or refused
+    it for good or was not to be reached for max_age (dead).
+
+    \b
+    Examples:
+      mlflow-bridge outbox list --status dead
+      mlflow-bridge outbox show 17
+      mlflow-bridge outbox redrive --sink ci
+    """
 
 
 @command.command(name="list")
@@ -67,7 +85,8 @@ def list_command(
 ) -> int:
     """List entries, oldest first: one event for one sink each.
 
-    Works beside a running daemon.
+    What waits says for what: a time, an older entry of its model, or its sink. Works beside a running
+    daemon.
 
     \b
     Examples:
@@ -78,6 +97,10 @@ def list_command(
     choice = Choice((), sinks, tuple(map(Status, statuses)) or _WAITING, models)
     with read_state(settings) as state:
         check_binding(state, settings)
+        try:
+            check_sinks(sinks, settings, state)
+        except NotFound as error:  # it may have gone with its last entry: a list without it is right
+            complain(str(error))
         found = choice.of(state)
         shown = found[-limit:] if limit else found if output == "json" else found[-_FEW:]
         left_out = len(found) - len(shown)
@@ -99,9 +122,11 @@ def list_command(
 @command.command()
 @config_option
 @output_option
-@click.argument("number", metavar="ENTRY", type=click.IntRange(min=1))
+@click.argument("number", metavar="ENTRY", type=EntryParam(), shell_complete=entry_numbers)
 def show(config: str | None, output: str, number: int) -> int:
     """Show one entry with every attempt that is on record (the last 51).
+
+    With what it tells of, what it waits for, the answers that came, and the link to what it started.
 
     \b
     Examples:
@@ -145,15 +170,16 @@ def redrive(ctx: click.Context, /, config: str | None, output: str, **given: Any
     """
     start_logs(ctx, "error")
     settings = read_settings(config)
-    choice = _choice(given, (Status.DEAD,))
+    choice = choice_of(given, (Status.DEAD,))
     with read_state(settings) as state:
         check_binding(state, settings)
+        check_sinks(choice.sinks, settings, state)
         dead = [one for one in choice.of(state) if one.reason != Reason.ORPHANED or _is_known(one, settings)]
         resends = [Resend(one.event_id, one.sink, one.event_name) for one in dead]
         overtaken = warn_of_overtaken(state, resends)
     if dead and overtaken:
         confirm(f"Send {by_sink(one.sink for one in dead)} again?", yes=given["yes"])
-    return _done("redriven", _redrive(settings, dead), output)
+    return tell_done("redriven", _redrive(settings, dead), output)
 
 
 def _is_known(entry: Entry, settings: Settings) -> bool:
@@ -163,7 +189,7 @@ def _is_known(entry: Entry, settings: Settings) -> bool:
 def _redrive(settings: Settings, entries: list[Entry]) -> list[Entry]:
     from bridge.operating import redrive as carry_out  # noqa: PLC0415 - brings in the loops
 
-    return _of(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
+    return those(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
 
 
 @command.command()
@@ -196,13 +222,14 @@ def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **
     """
     start_logs(ctx, "error")
     settings = read_settings(config)
-    choice = _choice(given, (Status(status),) if not given["numbers"] else _WAITING)
+    choice = choice_of(given, (Status(status),) if not given["numbers"] else _WAITING)
     with read_state(settings) as state:
         check_binding(state, settings)
+        check_sinks(choice.sinks, settings, state)
         unwanted = choice.of(state)
     if unwanted:
         confirm(f"Drop {by_sink(one.sink for one in unwanted)} for good?", yes=given["yes"])
-    return _done("dropped", _drop(settings, unwanted, choice.statuses), output)
+    return tell_done("dropped", _drop(settings, unwanted, choice.statuses), output)
 
 
 def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]) -> list[Entry]:
@@ -210,35 +237,4 @@ def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]
     from bridge.operating import drop as carry_out  # noqa: PLC0415 - brings in the loops
 
     numbers = [one.id for one in entries]
-    return _of(entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else [])
-
-
-def _choice(given: dict[str, Any], statuses: tuple[Status, ...]) -> Choice:
-    """Return what is meant; nothing at all is no choice.
-
-    Raises:
-        click.UsageError: it is not said which, or said twice.
-    """
-    named = given["numbers"] or given["sinks"] or given["models"]
-    if not named and not given["everything"]:
-        msg = "which? Give numbers (mlflow-bridge outbox list shows them), --sink, --model or --all"
-        raise click.UsageError(msg)
-    if named and given["everything"]:
-        msg = "--all means all: give it alone"
-        raise click.UsageError(msg)
-    return Choice(given["numbers"], given["sinks"], statuses, given["models"])
-
-
-def _of(entries: list[Entry], numbers: list[int]) -> list[Entry]:
-    done = set(numbers)
-    return [entry for entry in entries if entry.id in done]
-
-
-def _done(what: str, entries: list[Entry], output: str) -> int:
-    if output == "json":
-        print_json({what: [entry.id for entry in entries]})
-    elif entries:
-        click.echo(f"{what}: {by_sink(entry.sink for entry in entries)}")
-    else:
-        click.echo(f"{what}: {count(0, 'entry')}")
-    return ExitCode.DONE
+    return those(entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else [])

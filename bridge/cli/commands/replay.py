@@ -4,8 +4,10 @@ from typing import Any
 
 import click
 
-from bridge.cli.chosen import by_sink, warn_of_overtaken
+from bridge.cli.chosen import by_sink, no_such_sink, warn_of_overtaken
+from bridge.cli.completing import sink_names
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.help import new_command
 from bridge.cli.params import EventNameParam, InstantParam, tell_zone
 from bridge.cli.shared import (
     config_option,
@@ -20,20 +22,26 @@ from bridge.cli.trail import Filter
 from bridge.config import Settings
 from bridge.delivery.again import Resend
 from bridge.delivery.routing import route
-from bridge.errors import NotFound
 from bridge.loading import routes_of
 from bridge.states import check_binding, read_state
 from bridge.store.state import State
 
 
-@click.command(name="replay")
+@new_command("replay")
 @config_option
 @output_option
 @click.option("--model", "models", metavar="GLOB", multiple=True, help="Of such models.")
 @click.option("--type", "types", type=EventNameParam(), metavar="NAME", multiple=True, help="Of this type.")
 @click.option("--since", type=InstantParam(), metavar="TIME", help="Observed at or after TIME.")
 @click.option("--until", type=InstantParam(), metavar="TIME", help="Observed at or before TIME.")
-@click.option("--sink", "sinks", metavar="NAME", multiple=True, help="To this sink alone.  [default: all]")
+@click.option(
+    "--sink",
+    "sinks",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=sink_names,
+    help="To this sink alone.  [default: all]",
+)
 @click.option("--new-ids", is_flag=True, help="With new ids, for receivers that discard what they know.")
 @click.option("--all", "everything", is_flag=True, help="All that is recorded.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -97,10 +105,10 @@ def _resends(settings: Settings, state: State, wanted: Filter, sinks: tuple[str,
     Raises:
         NotFound: a sink is not configured.
     """
-    known = {sink.name for sink in settings.sinks}
+    known = [sink.name for sink in settings.sinks]
     unknown = [name for name in sinks if name not in known]
     if unknown:
-        raise NotFound(f"no sink is called {unknown[0]!r} (there are: {', '.join(sorted(known)) or 'none'})")
+        raise no_such_sink(unknown[0], known)
     ways = [way for way in routes_of(settings) if not sinks or way.sink in sinks]
     found = route(wanted.events(state.events()), ways)
     return [Resend(one.event.id, one.sink, one.event_name) for one in found]

@@ -4,23 +4,26 @@ import asyncio
 
 import click
 
+from bridge.cli.help import new_command
 from bridge.cli.shared import config_option, settings_path, start_logs
 from bridge.loading import load_settings
 
 
-@click.command(name="run")
+@new_command("run")
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: str | None) -> None:
     """Poll on schedule and deliver, until told to stop.
 
-    SIGTERM lets the deliveries under way end (for at most 20 s), then exits 0. SIGHUP reads
-    the configuration again, all of it or, where it has an error, nothing of it. SIGUSR1
-    asks for a full scan now.
+    A registry or a receiver that is down is waited for. SIGTERM (or Ctrl-C) lets the deliveries under
+    way end (for at most 20 s), then exits 0. SIGHUP reads the configuration again, all of it or, where
+    it has an error, nothing of it. SIGUSR1 asks for a full scan now.
 
     \b
-    Example:
+    Examples:
+      mlflow-bridge run
       mlflow-bridge run --config /etc/mlflow-bridge/config.toml
+      mlflow-bridge --log-format json run
     """
     start_logs(ctx, usual="info")
     from bridge.daemon import serve  # noqa: PLC0415 - brings in the scheduler

@@ -1,26 +1,21 @@
 """``sinks``: which there are, and whether they can be delivered to."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bridge.cli.chosen import no_such_sink
+from bridge.cli.completing import sink_names
 from bridge.cli.exit_codes import ExitCode
+from bridge.cli.help import new_group
 from bridge.cli.params import EventNameParam
-from bridge.cli.shared import (
-    config_option,
-    output_option,
-    print_json,
-    print_table,
-    read_settings,
-    start_logs,
-)
+from bridge.cli.shared import config_option, output_option, print_json, read_settings, start_logs
+from bridge.cli.tables import print_table
 from bridge.cli.trials import print_trial, trial_document
 from bridge.config import Settings, SinkSettings
 from bridge.delivery.condition import RUNNING
 from bridge.delivery.outcome import Verdict
-from bridge.errors import NotFound
 from bridge.events.names import EVENT_NAMES
 from bridge.states import read_state
 from bridge.store.state import State
@@ -30,9 +25,18 @@ if TYPE_CHECKING:
     from bridge.trial import Trial
 
 
-@click.group(name="sinks")
+@new_group("sinks")
 def command() -> None:
-    """Show the sinks, try one out, pause and resume them."""
+    """Show the sinks, try one out, pause and resume them.
+
+    A sink is a receiver as the configuration has it, under its name: who gets which events, in what shape.
+
+    \b
+    Examples:
+      mlflow-bridge sinks list
+      mlflow-bridge sinks test ci --dry-run
+      mlflow-bridge sinks pause ci
+    """
 
 
 @command.command(name="list")
@@ -129,7 +133,7 @@ def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
 @command.command()
 @config_option
 @output_option
-@click.argument("name")
+@click.argument("name", shell_complete=sink_names)
 @click.option(
     "--event",
     type=EventNameParam(),
@@ -172,13 +176,18 @@ def test(
 
 @command.command()
 @config_option
-@click.argument("name")
+@click.argument("name", shell_complete=sink_names)
 @click.pass_context
 def pause(ctx: click.Context, config: str | None, name: str) -> int:
     """Have the sink NAME take nothing until it is resumed.
 
     What is observed meanwhile waits for it, and does not grow older (max_age). An attempt
     under way ends. It stays paused over restarts; a running daemon does it at once.
+
+    \b
+    Examples:
+      mlflow-bridge sinks pause ci
+      mlflow-bridge sinks pause ci -c /etc/mlflow-bridge/config.toml
     """
     from bridge.operating import pause as carry_out  # noqa: PLC0415 - brings in the loops
 
@@ -191,12 +200,17 @@ def pause(ctx: click.Context, config: str | None, name: str) -> int:
 
 @command.command()
 @config_option
-@click.argument("name")
+@click.argument("name", shell_complete=sink_names)
 @click.pass_context
 def resume(ctx: click.Context, config: str | None, name: str) -> int:
     """Have the sink NAME take entries again: after pause, or after its receiver said that it is gone (410).
 
-    Whatever waits for it is tried at once.
+    Whatever waits for it is tried at once, in order; a running daemon does it.
+
+    \b
+    Examples:
+      mlflow-bridge sinks resume ci
+      mlflow-bridge sinks resume ci -c /etc/mlflow-bridge/config.toml
     """
     from bridge.operating import resume as carry_out  # noqa: PLC0415 - brings in the loops
 
@@ -222,9 +236,7 @@ def _sink(settings: Settings, name: str) -> SinkSettings:
     """
     sinks = {sink.name: sink for sink in settings.sinks}
     if name not in sinks:
-        close = get_close_matches(name, sinks, n=1)
-        known = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sinks) or 'none'}"
-        raise NotFound(f"no sink is called {name!r} ({known})")
+        raise no_such_sink(name, sinks)
     return sinks[name]
 
 

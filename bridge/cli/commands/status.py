@@ -6,7 +6,10 @@ from typing import Any
 import click
 
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.shared import config_option, output_option, print_json, print_table, read_settings
+from bridge.cli.help import new_command
+from bridge.cli.shared import config_option, output_option, print_json, read_settings
+from bridge.cli.tables import print_table
+from bridge.cli.terminal import show, status
 from bridge.report import status_document
 from bridge.states import read_state
 from bridge.wording import instant, printable, span
@@ -17,13 +20,14 @@ _LET_THROUGH = "mlflow-bridge diff shows it, mlflow-bridge once --accept-held le
 _CUT = "sinks ask for aliases, tags or descriptions of more models than are read at every poll: full scans find them"
 
 
-@click.command(name="status")
+@new_command("status")
 @config_option
 @output_option
 def command(config: str | None, output: str) -> int:
     """Show the registry, the last poll and the sinks' backlog.
 
-    Works beside a running daemon; asks neither the registry nor a sink.
+    Tells from the state alone when the registry was last read, and how that went; for each sink, what
+    waits, what is dead, and why. Works beside a running daemon; asks neither the registry nor a sink.
 
     \b
     Examples:
@@ -60,7 +64,8 @@ def _print(document: dict[str, Any]) -> None:
     if document["held"]:
         facts.append(("held", f"{document['held']['why']}; {_LET_THROUGH}"))
     for name, value in facts:
-        click.echo(f"{name:<10} {printable(value)}")
+        word, comma, rest = printable(value).partition(",")
+        show(f"{name:<10} {status(word)}{comma}{rest}")
     if document["sinks"]:
         click.echo()
     print_table([_row(sink) for sink in document["sinks"]])

@@ -1,5 +1,7 @@
 """``check``: what is wrong with formats and secrets before anything is sent."""
 
+import json
+
 import pytest
 from support.command import http_sink
 
@@ -58,3 +60,33 @@ def test_with_connect_a_missing_client_secret_is_named_by_its_key(bridge, monkey
 
     assert (plain.code, connected.code) == (0, 78)
     assert "sinks[0].oauth2.client_secret: environment variable CLIENT_SECRET is not set" in connected.err
+
+
+def test_as_json_it_lists_faults_by_their_keys_and_the_code_that_it_exits_with(bridge) -> None:
+    bridge.configure(http_sink("ftp://h", "a b"), 'nonsense = "1"')
+
+    done = bridge.run("check", "--output", "json")
+    document = json.loads(done.out)
+
+    assert (done.code, document["exit_code"], document["ok"], done.err) == (78, 78, False, "")
+    assert [fault["key"] for fault in document["faults"]] == [
+        "sinks[0].name",
+        "sinks[0].url",
+        "sinks[0].nonsense",
+    ]
+    assert document["faults"][0]["message"].startswith("must be 1 to 64 letters")
+    assert (document["configuration"], document["registry"]) == (str(bridge.folder / "config.toml"), None)
+
+
+def test_as_json_warnings_are_no_faults_and_a_silent_registry_is_one(bridge) -> None:
+    bridge.configure(http_sink("http://elsewhere.example"), registry="http://127.0.0.1:1")
+
+    plain = json.loads(bridge.run("check", "--output", "json").out)
+    done = bridge.run("check", "--output", "json", "--connect")
+    connected = json.loads(done.out)
+
+    assert (plain["ok"], plain["faults"], plain["sinks"]) == (True, [], ["ci"])
+    assert [warning["key"] for warning in plain["warnings"]] == ["sinks.ci"]
+    assert (done.code, connected["exit_code"]) == (69, 69)
+    assert [(fault["key"], fault["exit_code"]) for fault in connected["faults"]] == [(None, 69)]
+    assert connected["registry"] == {"uri": "http://127.0.0.1:1", "answer": None}

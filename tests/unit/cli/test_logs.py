@@ -26,6 +26,10 @@ def fail(secret: str) -> None:
     raise ValueError(len(token))
 
 
+def refuse(text: str) -> None:
+    raise ValueError(text)
+
+
 @pytest.mark.parametrize("style", ["console", "json"])
 def test_a_traceback_never_shows_what_variables_hold(capsys, style) -> None:
     configure("info", style)
@@ -38,6 +42,19 @@ def test_a_traceback_never_shows_what_variables_hold(capsys, style) -> None:
     shown = capsys.readouterr().err
     assert shown.count("ValueError") >= 2
     assert SECRET not in shown
+
+
+def test_what_an_exception_says_cannot_steer_the_terminal(capsys) -> None:
+    configure("info", "console")
+    try:
+        refuse("\x1b[2J\x1b]0;owned\x07")
+    except ValueError:
+        logging.getLogger("apscheduler").exception("job \x1b[2J failed")
+        structlog.get_logger().exception("unexpected", model="\x1b[31mred")
+
+    shown = capsys.readouterr().err
+    assert shown.count("ValueError: \N{REPLACEMENT CHARACTER}[2J") == 2
+    assert not {"\x1b", "\x07"} & set(shown)
 
 
 def test_json_is_one_object_a_line_with_a_constant_name(capsys) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.cli.exit_codes import PRECEDENCE, ExitCode, code_of, first_of
-from bridge.cli.shared import print_table
+from bridge.cli.tables import print_table
 from bridge.errors import (
     BridgeError,
     ConfigurationError,

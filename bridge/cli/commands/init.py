@@ -1,0 +1,150 @@
+"""``init``: a first configuration, and whether it works."""
+
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.cli.answers import gathered
+from bridge.cli.checks import connected
+from bridge.cli.completing import config_files
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.files import refuse_existing, write_new
+from bridge.cli.first import KINDS, First, configuration
+from bridge.cli.help import new_command
+from bridge.cli.progress import shown
+from bridge.cli.shared import complain, log_options
+from bridge.config import SEARCHED, Settings
+from bridge.errors import SecretUnavailable
+from bridge.loading import load_settings
+
+_ALIGNED = 60
+_TAKEN = "name another with --output, or replace it with --force"
+_SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105 - a hint
+
+
+@new_command("init")
+@log_options
+@click.option(
+    "--tracking-uri",
+    metavar="URL",
+    help="The MLflow server.  [default: $MLFLOW_TRACKING_URI, or port 5000 here]",
+)
+@click.option("--sink", type=click.Choice(tuple(KINDS)), help="The type of the first sink.  [default: http]")
+@click.option("--name", metavar="NAME", help="Its name.")
+@click.option("--url", metavar="URL", help="Of the receiver, GitLab or Jenkins; or a GitHub Enterprise API.")
+@click.option("--repository", metavar="OWNER/NAME", help="For GitHub.")
+@click.option("--event-type", metavar="TYPE", help="For github_dispatch.  [default: model_promoted]")
+@click.option("--workflow", metavar="FILE", help="For github_workflow.  [default: deploy.yml]")
+@click.option("--ref", metavar="REF", help="For github_workflow and GitLab.  [default: main]")
+@click.option("--project", metavar="PATH", help="For GitLab.")
+@click.option("--job", metavar="JOB", help="For Jenkins, with its folders: ml/deploy.")
+@click.option("--username", metavar="USER", help="For Jenkins.  [default: mlflow-bridge]")
+@click.option("--secret-env", metavar="NAME", help="The environment variable with the secret or token.")
+@click.option("--secret-file", metavar="FILE", shell_complete=config_files, help="Or the file that holds it.")
+@click.option("--no-secret", is_flag=True, help="Or none: deliveries are not signed (http).")
+@click.option(
+    "--generate-secret", is_flag=True, help="Make a new one: into --secret-file, or shown once (http)."
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    default="config.toml",
+    show_default=True,
+    shell_complete=config_files,
+    help="Where to write the configuration.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
+@click.pass_context
+def command(ctx: click.Context, /, output: str, force: bool, yes: bool, **given: Any) -> int:
+    """Write a configuration for a first sink, and try the connection.
+
+    Asks for what the options do not say, where somebody is there to answer. What it writes is valid and
+    explains itself; it holds no secret, only where the secret is. Then the registry is asked, as check
+    --connect does: where it does not answer, the file stays, and the exit code is 69. Nothing is sent.
+
+    \b
+    Examples:
+      mlflow-bridge init
+      mlflow-bridge init --sink http --url https://ci.example.com/hooks/mlflow --generate-secret
+      mlflow-bridge init --sink github_dispatch --repository acme/deploy --yes
+      mlflow-bridge init --tracking-uri http://mlflow:5000 --sink jenkins_job \\
+          --url https://jenkins.example.com --job ml/deploy --output /etc/mlflow-bridge/config.toml
+    """
+    if ctx.find_root().obj["config"]:
+        msg = "init writes a configuration: name it with --output, not with --config"
+        raise click.UsageError(msg)
+    path = Path(output)
+    if not force:
+        refuse_existing(path, _TAKEN)
+    first = gathered(given, path.absolute().parent, asks=sys.stdin.isatty() and not yes)
+    made = _new_secret(first) if given["generate_secret"] else ""
+    write_new(path, configuration(first), 0o644, _TAKEN, replaces=force)
+    click.echo(f"wrote {path}")
+    settings = load_settings(path)
+    code = _try_out(ctx, settings)
+    click.echo("\nNext:" if code is ExitCode.DONE else "\nNext, once that is mended:")
+    _print_steps([*_secret_steps(settings, first, made), *_command_steps(path, first.name)])
+    return code
+
+
+def _new_secret(first: First) -> str:
+    """Return a new secret to be shown, or nothing where it was written to its file."""
+    secret = secrets.token_urlsafe(32)
+    file = first.secret.get("file")
+    if file is None:
+        return secret
+    write_new(Path(file), f"{secret}\n", 0o600, _SECRET_TAKEN)
+    click.echo(f"wrote {file}: a new secret, for you and the receiver alone (mode 0600)")
+    return ""
+
+
+def _try_out(ctx: click.Context, settings: Settings) -> ExitCode:
+    with shown(ctx) as scanned:
+        found = connected(settings, scanned, with_secrets=False)
+    if found.answer is not None:
+        click.echo(f"{settings.registry.uri}: {found.answer}")
+    for warning in found.warnings:
+        complain(f"warning: {warning}")
+    for fault in found.faults:
+        complain(str(fault))
+    return found.code
+
+
+def _print_steps(steps: Sequence[tuple[str, str]]) -> None:
+    width = max((len(step) for step, _ in steps if len(step) <= _ALIGNED), default=0)
+    for step, why in steps:
+        click.echo(f"  {step.ljust(width)}   # {why}")
+
+
+def _secret_steps(settings: Settings, first: First, made: str) -> list[tuple[str, str]]:
+    kind = KINDS[first.kind]
+    if made:
+        return [(f"export {first.secret['env']}={made}", f"shown this once; {kind.remark}")]
+    try:
+        for secret in settings.sinks[0].secrets().values():
+            secret.read()
+    except SecretUnavailable:
+        place = first.secret.get("file")
+        how = (
+            f"install -m 600 /dev/stdin {shlex.quote(place)}"
+            if place
+            else f"export {first.secret['env']}=..."
+        )
+        return [(how, f"the {kind.secret_key}: {kind.remark}")]
+    return []
+
+
+def _command_steps(path: Path, name: str) -> list[tuple[str, str]]:
+    named = "" if str(path) == SEARCHED[0] else f" -c {shlex.quote(str(path))}"
+    return [
+        (f"mlflow-bridge check --connect{named}", "is everything there?"),
+        (f"mlflow-bridge sinks test {name}{named}", "send a synthetic event"),
+        (f"mlflow-bridge once{named}", "the first poll records what is there, and announces nothing"),
+        (f"mlflow-bridge run{named}", "poll every 30 s, and deliver"),
+    ]

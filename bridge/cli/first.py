@@ -1,0 +1,175 @@
+"""A first configuration: what has to be known for each type of sink, and the file that is made of it. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a shell can export."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to be known about a sink.
+
+    Attributes:
+        option: the option that answers it, without its dashes.
+        key: its key in the sink's table.
+        text: how it is asked.
+        default: the answer where nobody gives one; empty: somebody has to.
+        example: an answer that is valid.
+    """
+
+    option: str
+    key: str
+    text: str
+    default: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstKind:
+    """A type of sink: its usual name, its questions, its secret, and what is written beside."""
+
+    name: str
+    questions: tuple[Question, ...]
+    secret_key: str
+    variable: str
+    remark: str
+    more: tuple[str, ...] = ()
+    optional: tuple[Question, ...] = ()
+
+
+_REPOSITORY = Question("repository", "repository", "Repository (owner/name)", example="acme/deploy")
+_API = Question(
+    "url", "api_url", "API of a GitHub Enterprise Server", example="https://github.example.com/api/v3"
+)
+_FILLED = '{{ {} = "${{model_name}}", {} = "${{model_version}}" }}'
+
+KINDS: Mapping[str, FirstKind] = {
+    "http": FirstKind(
+        "ci",
+        (Question("url", "url", "URL of the receiver", example="https://ci.example.com/hooks/mlflow"),),
+        "secret",
+        "CI_WEBHOOK_SECRET",
+        "the receiver checks the signature with it",
+        ('# format = "mlflow"             # the body: or "databricks", "standard", "cloudevents" ...',),
+    ),
+    "github_dispatch": FirstKind(
+        "deploy",
+        (
+            _REPOSITORY,
+            Question("event-type", "event_type", "Event type", "model_promoted", "model_promoted"),
+        ),
+        "token",
+        "GITHUB_TOKEN",
+        "fine-grained, Contents: write",
+        optional=(_API,),
+    ),
+    "github_workflow": FirstKind(
+        "deploy",
+        (
+            _REPOSITORY,
+            Question("workflow", "workflow", "File of the workflow", "deploy.yml", "deploy.yml"),
+            Question("ref", "ref", "Branch or tag", "main", "main"),
+        ),
+        "token",
+        "GITHUB_TOKEN",
+        "fine-grained, Actions: write",
+        (f"inputs = {_FILLED.format('model', 'version')}   # those that the workflow declares",),
+        (_API,),
+    ),
+    "gitlab_pipeline": FirstKind(
+        "pipeline",
+        (
+            Question("url", "url", "URL of GitLab", "https://gitlab.com", "https://gitlab.com"),
+            Question("project", "project", "Project (its path or id)", example="acme/deploy"),
+            Question("ref", "ref", "Branch or tag", "main", "main"),
+        ),
+        "token",
+        "GITLAB_TRIGGER_TOKEN",
+        "a pipeline trigger token",
+        (f"variables = {_FILLED.format('MODEL_NAME', 'MODEL_VERSION')}",),
+    ),
+    "jenkins_job": FirstKind(
+        "build",
+        (
+            Question("url", "url", "URL of Jenkins", example="https://jenkins.example.com"),
+            Question("job", "job", "Job, with its folders", example="ml/deploy"),
+            Question("username", "username", "User", "mlflow-bridge", "mlflow-bridge"),
+        ),
+        "token",
+        "JENKINS_TOKEN",
+        "an API token of that user",
+        (f"parameters = {_FILLED.format('MODEL_NAME', 'MODEL_VERSION')}   # without any: a plain build",),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The answers: ``secret`` is its place, such as ``{"env": "CI_WEBHOOK_SECRET"}``, or empty for none."""
+
+    tracking_uri: str
+    kind: str
+    name: str
+    answers: Mapping[str, str]
+    secret: Mapping[str, str] = field(default_factory=dict)
+
+
+def configuration(first: First) -> str:
+    """Return the file, with comments."""
+    kind = KINDS[first.kind]
+    lines = [f"{key} = {toml(value)}" for key, value in first.answers.items()]
+    if first.secret:
+        lines.append(f"{kind.secret_key} = {toml(first.secret)}   # {kind.remark}")
+    return _FILE.format(
+        uri=toml(first.tracking_uri),
+        name=toml(first.name),
+        type=toml(first.kind),
+        keys="\n".join([*lines, *kind.more]),
+    )
+
+
+def toml(value: str | Mapping[str, str]) -> str:
+    """Return a text, or a table of texts under bare keys, as TOML has it (TOML 1.0, *String*, *Inline Table*)."""
+    if not isinstance(value, str):
+        return "{ " + ", ".join(f"{key} = {toml(text)}" for key, text in value.items()) + " }"
+    return '"' + "".join(map(_escaped, value)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in {'"', "\\"}:
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
+
+
+_FILE = """\
+# A first configuration of mlflow-bridge; its config.example.toml has every setting. Check it with
+#     mlflow-bridge check --connect
+# Secrets are never written here, only where they are: {{ env = "NAME" }}, {{ file = "/path" }} (a Kubernetes
+# mount, say) or {{ credential = "name" }} (systemd). They are read again whenever they are used.
+
+[registry]
+tracking_uri = {uri}
+# username = "bridge"           # basic auth: READ permission is enough
+# password = {{ env = "MLFLOW_PASSWORD" }}
+# token = {{ env = "MLFLOW_TOKEN" }}                # or a bearer token
+
+[poll]
+interval = "30s"                # how soon a change is seen
+
+[state]
+url = "tinydb:./state"          # a folder, beside this file: what was last seen, and what is still to be delivered
+
+# [server]
+# listen = "127.0.0.1:9464"     # /livez, /readyz and /metrics of mlflow-bridge run
+
+[[sinks]]
+name = {name}
+type = {type}
+{keys}
+events = ["MODEL_VERSION_TRANSITIONED_STAGE"]     # the default; or "MODEL_VERSION_ALIAS_SET", ...
+# to_stages = ["Production"]    # these alone; default: all
+# models = ["fraud-*"]          # globs; default: all
+"""

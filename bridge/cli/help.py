@@ -1,0 +1,90 @@
+"""Commands that explain themselves: what they do, examples, and the exit codes they can give."""
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from bridge.cli.exit_codes import GIVEN, MEANINGS
+
+WIDEST = 100
+"""Help is wrapped to the terminal, and to so many columns at most: longer lines are hard to read."""
+
+
+def exit_codes(path: str) -> list[tuple[str, str]]:
+    """Return the exit codes that the command called ``path`` (``"outbox list"``) can give, with their meanings."""
+    return [(str(int(code)), MEANINGS[code]) for code in sorted(GIVEN[path])]
+
+
+def path_of(ctx: click.Context) -> str:
+    """Return how the command is called, without the program's own name."""
+    names: list[str] = []
+    while ctx.parent is not None:
+        names.insert(0, ctx.info_name or "")
+        ctx = ctx.parent
+    return " ".join(names)
+
+
+class Command(click.Command):
+    """A command whose help ends with its exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes."""
+        _write_exit_codes(ctx, formatter)
+
+
+class Group(click.Group):
+    """A group whose commands explain themselves, and that guesses which of them was meant."""
+
+    command_class = Command
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which they were defined."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that ``args`` name, or fail as wrong usage, with what was probably meant."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            ctx.fail(_no_such_command(ctx.command_path, args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with what they do, in full."""
+        summaries = [(name, _summary(self.get_command(ctx, name))) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(summaries)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes."""
+        _write_exit_codes(ctx, formatter)
+
+
+def new_group(name: str) -> Callable[[Callable[..., Any]], Group]:
+    """Return the decorator that makes a `Group` of a function."""
+    return click.group(name=name, cls=Group)
+
+
+def new_command(name: str) -> Callable[[Callable[..., Any]], Command]:
+    """Return the decorator that makes a `Command` of a function."""
+    return click.command(name=name, cls=Command)
+
+
+def _summary(found: click.Command | None) -> str:
+    return found.get_short_help_str(limit=200) if found else ""
+
+
+def _no_such_command(path: str, given: str, known: Iterable[str]) -> str:
+    if given == "help":
+        return f"No such command 'help': write {path} --help, or {path} COMMAND --help"
+    names = list(known)
+    close = get_close_matches(given.lower(), names, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(names)}."
+    return f"No such command {given!r}. {hint}"
+
+
+def _write_exit_codes(ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    with formatter.section("Exit codes"):
+        formatter.write_dl(exit_codes(path_of(ctx)))
