@@ -35,6 +35,14 @@ def moment(at_ms: int | None, now_ms: int) -> Html:
     return element("time", ago, datetime=told.replace(" ", "T"), title=told)
 
 
+def duration(since_ms: int, now_ms: int) -> Html:
+    """Return how long something has lasted."""
+    told = instant(since_ms) or ""
+    return element(
+        "time", f"for {span(now_ms - since_ms)}", datetime=told.replace(" ", "T"), title=f"since {told}"
+    )
+
+
 def code(command: str) -> Html:
     """Return a command to be copied."""
     return element("code", command, class_="command")

@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 from bridge.delivery.outcome import Reason
 from bridge.server.page.markup import Html, element
-from bridge.server.page.parts import MESSAGE, NOTHING, badge, code, facts, foreign, moment, section, table
+from bridge.server.page.parts import (
+    MESSAGE,
+    NOTHING,
+    badge,
+    code,
+    duration,
+    facts,
+    foreign,
+    moment,
+    section,
+    table,
+)
 from bridge.server.page.verdict import Finding, Level
 from bridge.server.page.view import Facts, View
 from bridge.wording import span
@@ -142,7 +153,7 @@ def _sink(sink: Facts, now_ms: int) -> Sequence[str | Html]:
     kind = sink["type"] or "no such sink in the configuration"
     return (
         Html(sink["name"], element("span", kind, class_="beside")),
-        Html(condition, " since ", moment(since, now_ms)) if since else condition,
+        Html(condition, " ", duration(since, now_ms)) if since else condition,
         foreign(sink["to"] or NOTHING),
         _backlog(sink),
         badge("bad", f"{sink['dead']:,}") if sink["dead"] else "0",

@@ -65,13 +65,11 @@ def _of_polls(view: View) -> Iterator[Finding]:
         yield Finding(Level.NOTE, "No poll has ended yet", "", "The first one takes the baseline.")
     elif poll.outcome == "failed":
         last = (
-            f"the last good one was at {instant(poll.succeeded_at)}"
-            if poll.succeeded_at
-            else "none went well yet"
+            f"last read at {instant(poll.succeeded_at)}" if poll.succeeded_at else "no poll has gone well yet"
         )
         yield Finding(
             Level.ACT,
-            f"The registry cannot be read: {last}",
+            f"The registry cannot be read; {last}",
             poll.error,
             "What changes meanwhile is found by the next poll that goes well. To see what is wrong:",
             ("mlflow-bridge check --connect",),
@@ -137,7 +135,7 @@ def _paused(sink: Facts) -> Iterator[Finding]:
         Level.NOTE,
         f"{sink['name']} is paused since {instant(sink['condition_since'])}",
         "",
-        f"{_waiting(sink)}. To go on, in order:",
+        f"{_waiting(sink)}. Resumed, it gets all of it, in order:",
         (f"mlflow-bridge sinks resume {sink['name']}",),
     )
 

@@ -209,3 +209,12 @@ def test_an_age_is_of_the_moment_at_which_the_page_was_made() -> None:
 
     assert (times[0].text, times[0].attributes["datetime"]) == ("34m ago", "2026-11-24T02:28:11Z")
     assert NOW - 34 * MINUTE == 1_795_487_291_000
+
+
+def test_a_sink_that_takes_nothing_says_for_how_long() -> None:
+    story = Story(well=True)
+    story.pause("deploy", 50)
+    shown = page(story.view())
+
+    assert "! paused for 50m" in shown.within("sinks").text
+    assert "deploy is paused since 2026-11-24 02:12:11Z" in shown.within("verdict").text

@@ -49,7 +49,7 @@ def test_a_registry_that_cannot_be_read_is_told_with_its_error() -> None:
     assert (one.level, one.why, one.commands) == (Level.ACT, "refused", ("mlflow-bridge check --connect",))
     assert "2026-11-24 03:01:11Z" in one.what
     (never,) = findings(replace(WELL, sinks=[SINK], poll=replace(failed, succeeded_at=None)))
-    assert "none went well yet" in never.what
+    assert "no poll has gone well yet" in never.what
 
 
 def test_a_hold_is_told_with_the_way_to_accept_it() -> None:
