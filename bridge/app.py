@@ -1,6 +1,7 @@
 """The composition root: settings in, a wired application out."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,8 @@ from bridge.pipeline.relay import Relay
 from bridge.registry.facts import MlflowFacts
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.sinks.access import access_faults
-from bridge.sinks.kinds import KINDS
+from bridge.sinks.guarded import GuardedSink
+from bridge.sinks.kinds import sink_of
 from bridge.sinks.lazy import LazyTransport
 from bridge.states import binding_of, owned_state
 from bridge.store.state import State
@@ -87,7 +89,9 @@ def _endpoint(
 ) -> Endpoint:
     defaults = settings.delivery
     way = transport.through(access_of(sink, defaults))
-    built = KINDS[sink.type].build(sink, way, sink.timeout or defaults.timeout)
+    built = sink_of(sink, way, sink.timeout or defaults.timeout)
+    if isinstance(built, GuardedSink) and built.fault:
+        log.error("sink.unusable", sink=sink.name, error=built.fault)
     policy = RetryPolicy(
         first_ms=sink.first_retry or defaults.first_retry,
         cap_ms=sink.longest_retry or defaults.longest_retry,
@@ -108,6 +112,12 @@ def _terms(sink: SinkSettings, defaults: DeliverySettings) -> Terms:
     return Terms(concurrency, sink.rate or sink.default_rate_ms() or defaults.rate or 0)
 
 
+async def _close(endpoints: Iterable[Endpoint]) -> None:
+    """Have the sinks of packages let go of what they opened; the bridge's own open nothing themselves."""
+    guarded = [one.sink for one in endpoints if isinstance(one.sink, GuardedSink)]
+    await asyncio.gather(*(sink.aclose() for sink in guarded))
+
+
 @asynccontextmanager
 async def wired(
     settings: Settings, state: State, observer: Observer, scanned: Scanned | None = None
@@ -122,7 +132,10 @@ async def wired(
         endpoints = {sink.name: _endpoint(sink, settings, transport, enrichment) for sink in settings.sinks}
         relay = Relay(state, endpoints, clock, trust, observer)
         poll = wire_poll(settings, state, clock, observer, scanned)
-        yield App(settings, state, poll, relay, clock, trust)
+        try:
+            yield App(settings, state, poll, relay, clock, trust)
+        finally:
+            await _close(endpoints.values())
 
 
 @asynccontextmanager

@@ -5,7 +5,8 @@ from pathlib import Path
 from bridge.config import Settings, load
 from bridge.delivery.routing import Route
 from bridge.errors import ConfigurationError
-from bridge.sinks.kinds import SETTINGS
+from bridge.sinks.kinds import Kinds
+from bridge.sinks.vetting import vetted
 
 
 def load_settings(path: Path) -> Settings:
@@ -14,7 +15,12 @@ def load_settings(path: Path) -> Settings:
     Raises:
         ConfigurationError: with every fault.
     """
-    settings = load(path, SETTINGS)
+    settings = load(path, Kinds())
+    faults = [
+        f"sinks[{index}]: {fault}" for index, sink in enumerate(settings.sinks) for fault in vetted(sink)
+    ]
+    if faults:
+        raise ConfigurationError(faults, str(path))
     if settings.poll.cron is not None:
         _check_cron(settings, path)
     return settings

@@ -1,8 +1,8 @@
 """What can be found out about a configuration without changing anything: faults, warnings, the registry."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
@@ -11,6 +11,8 @@ from bridge.config import Settings
 from bridge.delivery.targets import is_plain
 from bridge.errors import BridgeError, ConfigurationError
 from bridge.sinks.access import access_faults
+from bridge.sinks.kinds import Kinds
+from bridge.sinks.vetting import unbuildable
 
 _KEY = re.compile(r"((?:[\w-]+|\"[^\"]*\")(?:\[\d+\]|\.[\w-]+|\.\"[^\"]*\")*): (.*)", re.DOTALL)
 
@@ -23,11 +25,13 @@ class Checked:
         faults: what keeps the configuration from working.
         warnings: what is right but may not be meant, each with its key.
         answer: what the registry shows, in a few words; None where it was not asked, or does not answer.
+        packages: which package types of sinks come from that are not the bridge's own.
     """
 
     faults: Sequence[BridgeError]
     warnings: Sequence[str] = ()
     answer: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def code(self) -> ExitCode:
@@ -44,6 +48,7 @@ class Checked:
             "warnings": [_keyed(warning) for warning in self.warnings],
             "registry": {"uri": settings.registry.uri, "answer": self.answer} if settings else None,
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
+            "packages": dict(self.packages),
         }
 
 
@@ -61,7 +66,9 @@ def _keyed(line: str) -> dict[str, Any]:
 
 def checked(settings: Settings) -> Checked:
     """Return what the configuration tells by itself."""
-    return Checked(_access(settings), [*_plain_http(settings), *_remarks(settings)])
+    faults = [*_unbuildable(settings), *_access(settings)]
+    warnings = [*_plain_http(settings), *_remarks(settings)]
+    return Checked(faults, warnings, packages=_packages(settings))
 
 
 def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
@@ -73,7 +80,7 @@ def connected(settings: Settings, scanned: Scanned | None = None, *, with_secret
         answer, unreachable = None, [error]
     hidden = _secrets(settings) if with_secrets else ()
     faults = [*before.faults, *hidden, *_state(settings), *unreachable]
-    return Checked(faults, before.warnings, answer)
+    return Checked(faults, before.warnings, answer, before.packages)
 
 
 def _ask(settings: Settings, scanned: Scanned | None = None) -> str:
@@ -107,6 +114,19 @@ def _state(settings: Settings) -> Iterator[BridgeError]:
             check_binding(state, settings)
     except BridgeError as error:
         yield error
+
+
+def _unbuildable(settings: Settings) -> Iterator[ConfigurationError]:
+    for index, sink in enumerate(settings.sinks):
+        fault = unbuildable(sink)
+        if fault:
+            yield ConfigurationError([f"sinks[{index}]: {fault}"])
+
+
+def _packages(settings: Settings) -> dict[str, str]:
+    kinds = Kinds()
+    asked = dict.fromkeys(sink.type for sink in settings.sinks)
+    return {kind: package for kind in asked if (package := kinds.package(kind))}
 
 
 def _access(settings: Settings) -> list[BridgeError]:

@@ -18,7 +18,7 @@ def trial_document(trial: "Trial", *, sends: bool) -> dict[str, Any]:
     """Return a trial for programs. ``answer`` is None where there was none."""
     outcome = trial.outcome
     return {
-        "sent": sends and bool(trial.exchanges),
+        "sent": sends and (bool(trial.exchanges) or not trial.is_http),
         "exchanges": [
             {"request": _request(one.request), "answer": _answer(one.answer)} for one in trial.exchanges
         ],
@@ -60,7 +60,7 @@ def print_trial(trial: "Trial", *, sends: bool) -> None:
 def _conclusion(trial: "Trial", *, sends: bool) -> str:
     outcome = trial.outcome
     why = f"{outcome.reason.value}: {printable(outcome.detail)}"
-    if not trial.exchanges:
+    if not trial.exchanges and trial.is_http:
         return f"no request could be made: {why}"
     if not sends:
         return "dry run: nothing was sent"

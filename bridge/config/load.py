@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -14,8 +14,31 @@ from bridge.config.settings import Settings, StateSettings
 from bridge.config.sinks import SinkSettings
 from bridge.errors import ConfigurationError
 
-SinkKinds = Mapping[str, type[SinkSettings]]
-"""The settings class of each ``type`` of sink."""
+
+class SinkKinds(Protocol):
+    """The settings class of each ``type`` of sink; some come from packages, which are loaded when asked for."""
+
+    @property
+    def at_hand(self) -> Mapping[str, type[SinkSettings]]:
+        """Those that are there without loading anything."""
+        ...
+
+    def __contains__(self, name: object, /) -> bool:
+        """Whether there is such a type."""
+        ...
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        ...
+
+    def __getitem__(self, name: str, /) -> type[SinkSettings]:
+        """Return the settings class of a type.
+
+        Raises:
+            ConfigurationError: the package that it comes from cannot be used.
+        """
+        ...
+
 
 SEARCHED = ("config.toml", "/etc/mlflow-bridge/config.toml")
 """Where a configuration is looked for when none is named."""
@@ -137,29 +160,52 @@ def _sinks(raw: Any, kinds: SinkKinds) -> tuple[list[SinkSettings], list[str]]:
         where = f"sinks[{index}]"
         kind = table.get("type") if isinstance(table, dict) else None
         if not isinstance(table, dict) or not isinstance(kind, str) or kind not in kinds:
-            problems += [_unknown_kind(where, table, kind, kinds), *_unknown_keys(where, table, kinds)]
+            problems += [_unknown_kind(where, table, kind, kinds), *_unknown_keys(where, table, kind, kinds)]
             continue
         try:
-            built.append(kinds[kind].model_validate(table))
-        except ValidationError as error:
-            problems += describe(error, kinds[kind], table, where)
+            built.append(_sink(where, table, kinds[kind]))
+        except ConfigurationError as error:
+            problems += error.problems if error.source else [f"{where}.type: {one}" for one in error.problems]
     return built, problems
+
+
+def _sink(where: str, table: Mapping[str, Any], model: type[SinkSettings]) -> SinkSettings:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        problems = describe(error, model, table, where)
+    except Exception as error:  # noqa: BLE001 - the validators of a package may do anything
+        made = f"{model.__module__}.{model.__qualname__}"
+        problems = [f"{where}: {made} fails on this ({type(error).__name__}): a fault in its package"]
+    raise ConfigurationError(problems, where)
 
 
 def _unknown_kind(where: str, table: Any, kind: Any, kinds: SinkKinds) -> str:
     if not isinstance(table, dict):
         return f"{where}: must be a table"
-    known = ", ".join(sorted(kinds))
+    known = f"one of {', '.join(sorted(kinds))}{_OF_PACKAGES}"
     if kind is None:
-        return f"{where}.type: is missing: one of {known}"
-    close = get_close_matches(str(kind), kinds, n=1)
+        return f"{where}.type: is missing: {known}"
+    close = _close(kind, kinds)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{where}.type: {kind!r} is not a type of sink{hint}: one of {known}"
+    return f"{where}.type: {kind!r} is not a type of sink{hint}: {known}"
 
 
-def _unknown_keys(where: str, table: Any, kinds: SinkKinds) -> Iterator[str]:
-    """Yield the keys that no type of sink has: its other faults show once the type is right."""
-    known = sorted({key for kind in kinds.values() for key in kind.model_fields})
+_OF_PACKAGES = ", or one of a package: install it where the bridge is (pip install PACKAGE)"
+
+
+def _close(kind: Any, kinds: SinkKinds) -> list[str]:
+    return get_close_matches(str(kind), list(kinds), n=1)
+
+
+def _unknown_keys(where: str, table: Any, kind: Any, kinds: SinkKinds) -> Iterator[str]:
+    """Yield the keys that no type of sink has: its other faults show once the type is right.
+
+    Where the type is like none of the bridge's own, it may be of a package, with keys of its own.
+    """
+    if isinstance(table, dict) and "type" in table and kinds.at_hand.keys().isdisjoint(_close(kind, kinds)):
+        return
+    known = sorted({key for one in kinds.at_hand.values() for key in one.model_fields})
     for key in table if isinstance(table, dict) else ():
         if key not in known:
             yield f"{where}.{key}: unknown key{did_you_mean(key, known)}"

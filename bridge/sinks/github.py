@@ -148,7 +148,7 @@ def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
     detail = f"HTTP {answer.status}: {said[answer.status]}{_accepted(answer)}"
     if outcome.reason is Reason.REFUSED:
         return rejected(Reason.REFUSED, detail, answer.status)
-    return retryable(Reason.MISCONFIGURED, detail, answer.status)
+    return retryable(Reason.MISCONFIGURED, detail, answer.status, outcome.retry_after_ms)
 
 
 def _accepted(answer: Response) -> str:

@@ -49,6 +49,7 @@ def test_every_file_that_a_page_links_to_exists() -> None:
         "docs/registries.md",
         "docs/trail.md",
         "docs/command-line.md",
+        "docs/writing-a-sink.md",
     ):
         text = (ROOT / page).read_text()
         for target in re.findall(r"\]\(([^)#]+)\)", text):

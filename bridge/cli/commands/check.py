@@ -51,6 +51,8 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
 def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> None:
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")
+    for kind, package in found.packages.items():
+        click.echo(f"{kind}: from {package}")
     for warning in found.warnings:
         complain(f"warning: {warning}")
     for fault in found.faults:

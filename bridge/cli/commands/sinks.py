@@ -17,6 +17,7 @@ from bridge.config import Settings, SinkSettings
 from bridge.delivery.condition import RUNNING
 from bridge.delivery.outcome import Verdict
 from bridge.events.names import EVENT_NAMES
+from bridge.sinks.kinds import Kinds
 from bridge.states import read_state
 from bridge.store.state import State
 from bridge.store.values import SinkSummary
@@ -69,11 +70,13 @@ def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
     """Yield each sink; those that are gone but for their backlog last."""
     summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}
+    kinds = Kinds()
     for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
         sink = configured.get(name)
         yield {
             "name": name,
             "type": sink.type if sink else None,
+            "package": kinds.package(sink.type) if sink else None,
             "to": sink.origin() if sink else None,
             "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
             "events": list(sink.events) if sink else [],
@@ -118,7 +121,7 @@ def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
     every = "all" if document["type"] else None
     return {
         "SINK": document["name"],
-        "TYPE": document["type"],
+        "TYPE": document["type"] and " of ".join(filter(None, (document["type"], document["package"]))),
         "CONDITION": document["condition"],
         "TO": document["to"],
         "EVENTS": ", ".join(document["events"]),

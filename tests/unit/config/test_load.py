@@ -213,7 +213,8 @@ def test_a_wrong_type_hides_no_misspelt_key() -> None:
 
     assert found == [
         "sinks[0].type: 'htpp' is not a type of sink (did you mean 'http'?): one of "
-        + ", ".join(sorted(SETTINGS)),
+        + ", ".join(sorted(SETTINGS))
+        + ", or one of a package: install it where the bridge is (pip install PACKAGE)",
         "sinks[0].ulr: unknown key (did you mean 'url'?)",
     ]
 

@@ -1,0 +1,65 @@
+"""What authors of sinks build on: everything here, and in `bridge.testing`, is public and stable.
+
+A package registers a `Kind` in the group of entry points ``mlflow_bridge.sinks``, under the
+name that a configuration gives as ``type``. `docs/writing-a-sink.md` goes through it, with a
+complete package. No other module of the bridge is public: they change without notice.
+
+What is promised: within one version of `INTERFACE`, names stay, and keep what they mean; classes
+and functions gain at most members and arguments that can be left out. A change that breaks a
+sink raises `INTERFACE`, and is announced in the changelog.
+"""
+
+from bridge.config import Duration, HttpUrl, Model, Secret, SinkSettings, TextOrSecret
+from bridge.delivery.answers import interpret
+from bridge.delivery.masking import mask
+from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
+from bridge.diff.changes import ChangeKind
+from bridge.events.event import Event
+from bridge.events.formats import default_payload, encode, webhook_id
+from bridge.events.signatures import DELIVERY_ID_HEADER, mlflow_signature
+from bridge.pipeline.threads import in_thread
+from bridge.sinks.base import Delivery, Request, Response, Sink, Transport
+from bridge.sinks.fields import Texts
+from bridge.sinks.kind import INTERFACE, Kind
+from bridge.sinks.shared import answered, basic, link_of, origin, with_header_secret, with_secret
+from bridge.sinks.templates import TemplateTable
+
+__all__ = [
+    "DELIVERY_ID_HEADER",
+    "INTERFACE",
+    "ChangeKind",
+    "Delivery",
+    "Duration",
+    "Event",
+    "HttpUrl",
+    "Kind",
+    "Model",
+    "Outcome",
+    "Reason",
+    "Request",
+    "Response",
+    "Secret",
+    "Sink",
+    "SinkSettings",
+    "TemplateTable",
+    "TextOrSecret",
+    "Texts",
+    "Transport",
+    "Verdict",
+    "answered",
+    "basic",
+    "default_payload",
+    "delivered",
+    "encode",
+    "in_thread",
+    "interpret",
+    "link_of",
+    "mask",
+    "mlflow_signature",
+    "origin",
+    "rejected",
+    "retryable",
+    "webhook_id",
+    "with_header_secret",
+    "with_secret",
+]

@@ -1,0 +1,40 @@
+"""The contract of sinks, as tests: what the bridge's own kinds are held to, authors run on theirs.
+
+Needs pytest: ``pip install mlflow-bridge[testing]``. A test class that says how its sink is
+configured, and what arrived, has all the tests::
+
+    class TestJsonlFile(SinkContract):
+        type = "jsonl_file"
+
+        def settings(self, place):
+            return {"file": f"{place}/events.jsonl"}
+
+        def arrived(self, place):
+            return [json.loads(line)["delivery_id"] for line in open(f"{place}/events.jsonl")]
+
+`HttpSinkContract` adds what holds for sinks that send HTTP, against a real receiver on loopback:
+it needs the settings only. `docs/writing-a-sink.md` has a complete package.
+"""
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(f"bridge.testing.{name}" for name in ("contract", "http", "running", "under_test"))
+)
+
+from bridge.testing.contract import SinkContract  # noqa: E402 - its assertions are rewritten
+from bridge.testing.http import HttpSinkContract  # noqa: E402
+from bridge.testing.receiver import Answer, Got, RawReceiver, Receiver, free_port  # noqa: E402
+from bridge.testing.samples import SECRET_PLACE, sample  # noqa: E402
+
+__all__ = [
+    "SECRET_PLACE",
+    "Answer",
+    "Got",
+    "HttpSinkContract",
+    "RawReceiver",
+    "Receiver",
+    "SinkContract",
+    "free_port",
+    "sample",
+]

@@ -1,0 +1,25 @@
+"""What each HTTP status means to every sink: the Contract's table, written out."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.delivery.outcome import Reason, Verdict
+
+_DELIVERED: Final = (Verdict.DELIVERED, Reason.OK)
+_OVERLOADED: Final = (Verdict.RETRYABLE, Reason.RATE_LIMITED)
+_MENDABLE: Final = (Verdict.RETRYABLE, Reason.MISCONFIGURED)
+_GONE: Final = (Verdict.RETRYABLE, Reason.GONE)
+_BROKEN: Final = (Verdict.RETRYABLE, Reason.SERVER_ERROR)
+_REFUSED: Final = (Verdict.REJECTED, Reason.REFUSED)
+
+STATUSES: Final[Mapping[int, tuple[Verdict, Reason]]] = {
+    **dict.fromkeys((200, 201, 202, 203, 204, 205, 206, 207, 226, 299), _DELIVERED),
+    **dict.fromkeys((300, 301, 302, 303, 304, 305, 307, 308, 399), _MENDABLE),
+    **dict.fromkeys((401, 403, 404, 407, 409, 423), _MENDABLE),
+    **dict.fromkeys((408, 425, 429), _OVERLOADED),
+    410: _GONE,
+    **dict.fromkeys((400, 402, 405, 406, 411, 412, 413, 414, 415, 416, 417, 418), _REFUSED),
+    **dict.fromkeys((421, 422, 424, 426, 428, 431, 451, 499), _REFUSED),
+    **dict.fromkeys((500, 501, 502, 503, 504, 505, 507, 508, 511, 529, 599), _BROKEN),
+}
+"""Verdict and reason by status, where no header says more."""

@@ -1,0 +1,67 @@
+"""Every kind of sink is held to the contract that authors of others run on theirs: `bridge.testing`."""
+
+from bridge.sinks.kinds import KINDS
+from bridge.testing import SECRET_PLACE, HttpSinkContract
+
+
+class TestHttp(HttpSinkContract):
+    type = "http"
+
+    def settings(self, place: str) -> dict:
+        return {"url": f"{place}/hook", "secret": SECRET_PLACE}
+
+
+class TestGithubDispatch(HttpSinkContract):
+    type = "github_dispatch"
+
+    def settings(self, place: str) -> dict:
+        return {
+            "repository": "acme/deploy",
+            "event_type": "model_promoted",
+            "token": SECRET_PLACE,
+            "api_url": place,
+        }
+
+
+class TestGithubWorkflow(HttpSinkContract):
+    type = "github_workflow"
+
+    def settings(self, place: str) -> dict:
+        return {
+            "repository": "acme/deploy",
+            "workflow": "deploy.yml",
+            "ref": "main",
+            "inputs": {"model": "${model_name}", "version": "${model_version}"},
+            "token": SECRET_PLACE,
+            "api_url": place,
+        }
+
+
+class TestGitlabPipeline(HttpSinkContract):
+    type = "gitlab_pipeline"
+
+    def settings(self, place: str) -> dict:
+        return {
+            "url": place,
+            "project": "acme/deploy",
+            "ref": "main",
+            "token": SECRET_PLACE,
+            "variables": {"MODEL": "${model_name}", "VERSION": "${model_version}"},
+        }
+
+
+class TestJenkinsJob(HttpSinkContract):
+    type = "jenkins_job"
+
+    def settings(self, place: str) -> dict:
+        return {
+            "url": place,
+            "job": "ml/deploy",
+            "username": "bridge",
+            "token": SECRET_PLACE,
+            "parameters": {"MODEL": "${model_name}", "VERSION": "${model_version}"},
+        }
+
+
+def test_every_kind_is_held_to_the_contract() -> None:
+    assert {one.type for one in HttpSinkContract.__subclasses__() if one.__module__ == __name__} == set(KINDS)
