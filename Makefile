@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) chromium ## Tests that need more: systemd, PostgreSQL, a browser, old MLflow servers
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool chromium ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize, a browser
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -60,6 +60,7 @@ chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: i
 
 golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
+	PYTHONPATH=.:tests $(BIN)/python tests/support/monitoring.py
 
 screenshot: $(VENV)/.test chromium ## Write docs/images anew, with a headless browser
 	PYTHONPATH=.:tests $(BIN)/python tests/support/screenshot.py
@@ -78,6 +79,10 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
 		--output-file deploy/requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-requirements.txt
+	$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-build.txt
 	$(BIN)/uv pip compile --group pyproject.toml:docs --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file docs/requirements.txt
 
@@ -148,3 +153,13 @@ $(VENV)/mlflow-%/.done: tests/support/mlflow-%.txt | $(VENV)/bin/python
 		$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $< || exit 1; \
 		touch $@; exit; \
 	done; echo "MLflow $* needs Python 3.11, and there is none: its tests are skipped"
+
+# Prometheus' own judge of rules, for test-extra: taken out of Debian's package, which is not installed (it would
+# start a server). Needs no root where the package lists are there.
+.PHONY: promtool
+promtool: | $(VENV)/bin/python
+	@command -v promtool >/dev/null || test -x $(VENV)/prometheus/usr/bin/promtool || { \
+		mkdir -p $(VENV)/prometheus && cd $(VENV)/prometheus && \
+		{ apt-get download --quiet prometheus || { apt-get update --quiet && apt-get download --quiet prometheus; }; } && \
+		dpkg -x prometheus_*.deb . && rm prometheus_*.deb; \
+	} >/dev/null 2>&1 || echo "promtool cannot be had here (it is in Debian's package prometheus): its tests are skipped"

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from bridge.app import wired
-from bridge.config import Settings
+from bridge.config import Settings, TlsSettings, access_of
 from bridge.control import listening
 from bridge.daemon.commands import Commands
 from bridge.daemon.life import Life
@@ -38,7 +38,7 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
     configuration = Configuration(settings, reread)
     probes = Probes(SystemClock(), settings.poll.deadline / 1000)
     with owned_state(settings) as state:
-        observer, pages = _observation(settings, state)
+        observer, pages = _observation(configuration, state)
         commands = Commands(state, configuration, signals)
         folder = Path(settings.state.folder)
         pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
@@ -60,12 +60,25 @@ def _probe_pages(probes: Probes) -> dict[str, Page]:
     }
 
 
-def _observation(settings: Settings, state: State) -> tuple[Observer, dict[str, Page]]:
+def _observation(configuration: Configuration, state: State) -> tuple[Observer, dict[str, Page]]:
     """Return who watches the loops, and where that can be seen: metrics, if there is a server."""
-    if settings.server is None:
+    if configuration.settings.server is None:
         return Nobody(), {}
     from bridge.server.metrics import Metrics  # noqa: PLC0415 - importing it takes a while
 
-    named = {sink.name: SinkSummary(sink.name) for sink in settings.sinks}
-    metrics = Metrics(lambda: {**named, **state.summaries()}, state.conditions, SystemClock())
+    def summaries() -> dict[str, SinkSummary]:
+        named = {sink.name: SinkSummary(sink.name) for sink in configuration.settings.sinks}
+        return {**named, **state.summaries()}
+
+    def tls() -> dict[str, TlsSettings]:
+        settings = configuration.settings
+        return {sink.name: access_of(sink, settings.delivery).tls for sink in settings.sinks}
+
+    metrics = Metrics(
+        summaries,
+        state.conditions,
+        SystemClock(),
+        polls=lambda: (state.last_poll, state.last_reconcile),
+        tls=tls,
+    )
     return metrics, {"/metrics": lambda: (HTTPStatus.OK, METRICS_TYPE, metrics.render())}

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from bridge.delivery.outcome import Verdict
+from bridge.delivery.outcome import Outcome
 
 
 class Observer(Protocol):
@@ -16,7 +16,7 @@ class Observer(Protocol):
         """An event was committed."""
         ...
 
-    def delivery_finished(self, sink: str, verdict: Verdict, seconds: float) -> None:
+    def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
         """An attempt was settled."""
         ...
 
@@ -30,5 +30,5 @@ class Nobody:
     def event_observed(self, event_type: str) -> None:
         """Look away."""
 
-    def delivery_finished(self, sink: str, verdict: Verdict, seconds: float) -> None:
+    def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
         """Look away."""

@@ -77,7 +77,7 @@ class Settlement:
         wait_s = remaining_ms(entry, self._trust.now_ms()) / 1000
         due = self._clock.monotonic() + wait_s if entry.status is Status.PENDING else None
         self._lanes.release(entry, due)
-        self._observer.delivery_finished(entry.sink, one.outcome.verdict, entry.duration_ms / 1000)
+        self._observer.delivery_finished(entry.sink, one.outcome, entry.duration_ms / 1000)
         report(one.outcome, entry)
 
     def _become(self, sink: str, condition: Condition) -> None:

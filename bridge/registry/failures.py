@@ -16,6 +16,8 @@ _UNSUPPORTED = re.compile(
 _UNKNOWN_SCHEME = re.compile(
     r"Model [Rr]egistry (functionality is unavailable; got|features are not supported)"
 )
+_FOREIGN_NAME = "Invalid Host header"
+"""MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
 _BUSY = frozenset({408, 425, 429})
 
 
@@ -76,6 +78,10 @@ def _refusal(error: Exception, status: int | None) -> str:
         (
             code in _UNAUTHENTICATED or status == 401,
             "refuses the credentials: check registry.username, registry.password or registry.token",
+        ),
+        (
+            status == 403 and _FOREIGN_NAME in text,
+            "does not answer to this name: start MLflow with --allowed-hosts naming it, port included",
         ),
         (is_refusal(error), "denies access: the bridge's user needs READ permission"),
         (

@@ -3,14 +3,9 @@
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
-
-from bridge.config.load import build
-from bridge.sinks.kinds import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -47,6 +42,8 @@ def test_every_file_that_a_page_links_to_exists() -> None:
         "SECURITY.md",
         "docs/architecture.md",
         "docs/registries.md",
+        "docs/running/kubernetes.md",
+        "docs/running/monitoring.md",
         "docs/trail.md",
         "docs/command-line.md",
         "docs/writing-a-sink.md",
@@ -61,26 +58,6 @@ def test_every_command_of_the_readme_exists() -> None:
 
     for command in re.findall(r"^mlflow-bridge (\w+)", README, re.MULTILINE):
         assert cli.get_command(None, command) is not None
-
-
-def test_the_manifest_holds_a_valid_configuration_and_matching_names() -> None:
-    documents = list(yaml.safe_load_all((ROOT / "deploy/kubernetes/sidecar.yaml").read_text()))
-    kinds = {document["kind"]: document for document in documents}
-    settings = build(tomllib.loads(kinds["ConfigMap"]["data"]["config.toml"]), SETTINGS)
-    pod = kinds["Deployment"]["spec"]["template"]["spec"]
-    (sidecar,) = pod["initContainers"]
-    mounts = {mount["name"]: mount["mountPath"] for mount in sidecar["volumeMounts"]}
-
-    assert (sidecar["restartPolicy"], kinds["Deployment"]["spec"]["strategy"]["type"]) == (
-        "Always",
-        "Recreate",
-    )
-    assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
-    assert settings.state.folder.startswith(mounts["bridge-state"])
-    assert settings.sinks[0].secret.file.startswith(mounts["bridge-secrets"])
-    assert settings.server.address == ("0.0.0.0", sidecar["ports"][0]["containerPort"])  # noqa: S104
-    assert sidecar["securityContext"]["readOnlyRootFilesystem"]
-    assert not pod["automountServiceAccountToken"]
 
 
 def test_the_crontab_line_is_one() -> None:

@@ -223,3 +223,9 @@ def test_an_authority_of_ones_own_is_trusted_when_it_is_named(registry, certific
     with pytest.raises(RegistryUnreachable, match=r"certificate is not trusted: set registry\.ca_file"):
         scan(url)
     scan(url, ca_file=str(certificate))
+
+
+def test_a_server_that_refuses_the_name_it_is_called_by_is_told_from_a_missing_permission(server) -> None:
+    """MLflow's guard takes localhost and private addresses; 127.1 is the same host by another name."""
+    with pytest.raises(RegistryRefused, match="this name: start MLflow with --allowed-hosts"):
+        scan(f"http://127.1:{server.port}")
