@@ -48,7 +48,7 @@ class Terminal:
         """What came so far, with the terminal's line breaks as ours."""
         return self._raw.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 120) -> None:
         """Read until ``text`` has come."""
         end = time.monotonic() + seconds
         while text not in self.text:
@@ -59,7 +59,7 @@ class Terminal:
         """Type ``text``; a line break is the Enter key, \x03 is Ctrl-C."""
         os.write(self._master, text.encode())
 
-    def finish(self, seconds: float = 60) -> int:
+    def finish(self, seconds: float = 120) -> int:
         """Read until the command ends, and return its exit code."""
         end = time.monotonic() + seconds
         try:
