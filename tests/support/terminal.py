@@ -59,6 +59,20 @@ class Terminal:
         """Type ``text``; a line break is the Enter key, \x03 is Ctrl-C."""
         os.write(self._master, text.encode())
 
+    def interrupt(self, until: str, seconds: float = 120) -> int:
+        """Press Ctrl-C until ``until`` has come, and return the exit code.
+
+        Once may not be enough: a signal that comes just before Python waits for a line is noticed after it.
+        """
+        end = time.monotonic() + seconds
+        while until not in self.text:
+            assert time.monotonic() < end, f"no {until!r} in {self.text!r}"
+            self.type("\x03")
+            again = time.monotonic() + 3
+            while until not in self.text and time.monotonic() < again and self._read():
+                pass
+        return self.finish(seconds)
+
     def finish(self, seconds: float = 120) -> int:
         """Read until the command ends, and return its exit code."""
         end = time.monotonic() + seconds
