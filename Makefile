@@ -140,8 +140,9 @@ $(VENV)/docs/.done: docs/requirements.txt | $(VENV)/bin/python
 $(VENV)/.shells: | $(VENV)/bin/python
 	@if command -v zsh >/dev/null && command -v fish >/dev/null; then touch $@; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get install --yes --quiet --no-install-recommends zsh fish && touch $@; \
-	else echo "zsh and fish can be installed by root with apt-get alone: their tests are skipped where they are missing"; fi
+		{ apt-get update -qq && apt-get install --yes -qq --no-install-recommends zsh fish && touch $@; } || \
+		echo "zsh and fish could not be installed: their tests are skipped"; \
+	else echo "zsh and fish are missing, and only root with apt-get installs them here: their tests are skipped"; fi
 
 # Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,
 # nothing is installed for it, and its tests say so.

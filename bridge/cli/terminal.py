@@ -38,17 +38,17 @@ def _columns(char: str) -> int:
     return 2 if east_asian_width(char) in {"W", "F"} else 1
 
 
-def elided(text: str, width: int) -> str:
-    """Return as much of ``text`` as fits into ``width`` columns, its end replaced by an ellipsis."""
+def elided(text: str, width: int, *, keeps_end: bool = False) -> str:
+    """Return as much of ``text`` as fits into ``width`` columns; an ellipsis stands for its end, or its beginning."""
     if columns_of(text) <= width:
         return text
     kept, left = [], width - 1
-    for char in text:
+    for char in reversed(text) if keeps_end else text:
         left -= _columns(char)
         if left < 0:
             break
         kept.append(char)
-    return "".join(kept) + _ELLIPSIS
+    return _ELLIPSIS + "".join(reversed(kept)) if keeps_end else "".join(kept) + _ELLIPSIS
 
 
 def padded(text: str, width: int) -> str:
