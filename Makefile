@@ -15,7 +15,7 @@ NAMED_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON)))
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos golden reference docs lock clean
+.PHONY: help demo test test-extra check unit bench fidelity chaos golden screenshot reference docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool chromium ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize, a browser
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -68,6 +68,9 @@ golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a cha
 	PYTHONPATH=. $(BIN)/python tests/support/golden.py
 	PYTHONPATH=.:tests $(BIN)/python tests/support/monitoring.py
 
+screenshot: $(VENV)/.test chromium ## Write docs/images anew, with a headless browser
+	PYTHONPATH=.:tests $(BIN)/python tests/support/screenshot.py
+
 reference: $(VENV)/.test ## Write docs/configuration.md and docs/cli.md anew, after a change of settings or commands
 	PYTHONPATH=.:tests $(BIN)/python -m support.reference
 
@@ -95,6 +98,18 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-build.txt
 	$(BIN)/uv pip compile --group pyproject.toml:docs --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file docs/requirements.txt
+
+# A browser looks at the status page. It is Debian's: without apt or root, its tests are skipped, and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null && exit; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "Installing chromium ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null \
+			|| echo "chromium cannot be installed: the tests of the status page in a browser are skipped"; \
+	else \
+		echo "chromium is missing, and takes root and apt to install: the tests of the status page in a browser are skipped"; \
+	fi
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -138,8 +153,9 @@ $(VENV)/docs/.done: docs/requirements.txt | $(VENV)/bin/python
 $(VENV)/.shells: | $(VENV)/bin/python
 	@if command -v zsh >/dev/null && command -v fish >/dev/null; then touch $@; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get install --yes --quiet --no-install-recommends zsh fish && touch $@; \
-	else echo "zsh and fish can be installed by root with apt-get alone: their tests are skipped where they are missing"; fi
+		{ apt-get update -qq && apt-get install --yes -qq --no-install-recommends zsh fish && touch $@; } || \
+		echo "zsh and fish could not be installed: their tests are skipped"; \
+	else echo "zsh and fish are missing, and only root with apt-get installs them here: their tests are skipped"; fi
 
 # Old MLflow servers, for test-extra. 2.9.2 fails to start on Python 3.12 and later: without a 3.11,
 # nothing is installed for it, and its tests say so.

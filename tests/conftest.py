@@ -23,6 +23,13 @@ settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+@pytest.fixture(autouse=True)
+def _each_test_logs_its_own_way() -> Iterator[None]:
+    """Undo what a command that ran in this process said about logs."""
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[MlflowServer]:
     """A real MLflow server, shared: every test uses models of its own."""

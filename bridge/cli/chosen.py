@@ -10,14 +10,14 @@ from typing import Any
 import click
 
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.shared import changed, count, instant, print_json
-from bridge.cli.terminal import printable
+from bridge.cli.shared import count, print_json
 from bridge.config import Settings
 from bridge.delivery.again import Resend, overtaken
 from bridge.delivery.entry import Entry, Status
 from bridge.errors import NotFound
 from bridge.events.event import Event
 from bridge.store.state import State
+from bridge.wording import changed, instant, printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,14 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import changed, instant, span
 from bridge.cli.tables import print_table
-from bridge.cli.terminal import printable
 from bridge.delivery.condition import RUNNING
 from bridge.delivery.condition import remaining_ms as rest_of
 from bridge.delivery.entry import Entry, Status, remaining_ms
 from bridge.events.event import Event
 from bridge.store.state import State
 from bridge.store.values import AttemptRecord
+from bridge.wording import changed, instant, printable, span
 
 
 def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import instant
 from bridge.cli.tables import print_table
-from bridge.cli.terminal import printable
 from bridge.delivery.entry import Entry
 from bridge.errors import NotFound
 from bridge.events.details import PARTS
 from bridge.events.event import Event
 from bridge.store.state import State
+from bridge.wording import instant, printable
 
 _MOST_CANDIDATES = 10
 _LONGEST_PART = 200

@@ -54,10 +54,26 @@ def _write(path: Path, text: str, mode: int, *, replaces: bool) -> None:
         if replaces:
             beside.replace(path)
         else:
-            path.hardlink_to(beside)  # unlike a rename, it fails where there is a file
+            _place(beside, path)
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()
+
+
+def _place(beside: Path, path: Path) -> None:
+    """Give the file ``beside`` the name ``path``; unlike a rename, this fails where there is a file.
+
+    Raises:
+        OSError: there is, or it cannot be written.
+    """
+    try:
+        path.hardlink_to(beside)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links (FAT, some mounts): at least nothing is overwritten
+        with path.open("xb") as stream:
+            stream.write(beside.read_bytes())
+        path.chmod(beside.stat().st_mode)
 
 
 def _umask() -> int:

@@ -101,7 +101,7 @@ def cli(ctx: click.Context, /, **given: object) -> None:
     """What happens in an MLflow model registry, as events that arrive.
 
     Logs, errors and progress go to stderr, results to stdout. Colours are for terminals, and honour
-    NO_COLOR. Every option can stand after the command as well.
+    NO_COLOR. Options for logs and the configuration can stand after the command as well.
 
     \b
     Examples:

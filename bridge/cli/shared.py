@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +11,6 @@ import click
 from bridge.cli.completing import config_files
 from bridge.cli.terminal import printable_lines
 from bridge.config import Settings, find
-from bridge.events.event import Event
 from bridge.loading import load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -135,31 +133,3 @@ def count(number: int, noun: str) -> str:
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON."""
     click.echo(json.dumps(value, indent=2))
-
-
-def changed(event: Event) -> str:
-    """Return in a few words what changed."""
-    facts = event.changed
-    if "to_stage" in facts:
-        return f"{facts['from_stage']} → {facts['to_stage']}"
-    return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
-
-
-def instant(milliseconds: int | None) -> str | None:
-    """Return an instant for people: UTC, to the second."""
-    if milliseconds is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # what a registry says of its times is hostile input, too
-        return f"{milliseconds} ms"
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def span(milliseconds: int) -> str:
-    """Return a length of time for people."""
-    seconds = max(0, milliseconds) // 1000
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

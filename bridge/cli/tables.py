@@ -3,9 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.cli.terminal import columns_of, elided, padded, printable, room, show, status
+from bridge.cli.terminal import columns_of, elided, padded, room, show, status
+from bridge.wording import printable
 
 _GAP = "  "
+_TOLD_BY_THEIR_ENDS = frozenset(("EVENT", "EVENTS"))
+"""MODEL_VERSION_TRANSITIONED_STAGE and its like begin alike."""
+
+_SHARES = {"MODEL": 2, "CHANGE": 2, "DETAIL": 4, **dict.fromkeys(("OBSERVED", "TIME", "BEGAN"), 3)}
+"""Columns that people look at first keep so many times as much as the others, where there is too little room."""
+
 _STATUS_COLUMNS = frozenset(("STATUS", "CONDITION", "LAST OUTCOME"))
 
 
@@ -15,9 +22,13 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         return
     names = list(rows[0])
     cells = [names, *([printable(row[name]) for name in names] for row in rows)]
-    widths = fit([max(columns_of(line[index]) for line in cells) for index in range(len(names))], room())
+    wanted = [max(columns_of(line[index]) for line in cells) for index in range(len(names))]
+    widths = fit(wanted, room(), [_SHARES.get(name, 1) for name in names])
     for number, line in enumerate(cells):
-        shown = [padded(elided(cell, width), width) for cell, width in zip(line, widths, strict=True)]
+        shown = [
+            padded(elided(cell, width, keeps_end=number > 0 and name in _TOLD_BY_THEIR_ENDS), width)
+            for name, cell, width in zip(names, line, widths, strict=True)
+        ]
         shown[-1] = shown[-1].rstrip()
         if number:
             shown = [
@@ -27,18 +38,20 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         show(_GAP.join(shown).rstrip())
 
 
-def fit(widths: Sequence[int], within: int | None) -> list[int]:
+def fit(widths: Sequence[int], within: int | None, shares: Sequence[int] = ()) -> list[int]:
     """Return the widths of columns that fit into ``within`` columns of a terminal; None: as they are.
 
-    The widest give way first, and all of them alike: so short columns (numbers, statuses) stay whole.
-    No column vanishes: where even one character each is too much, lines are longer than the terminal.
+    The widest, for their shares, give way first: so short columns (numbers, statuses) stay whole. No
+    column vanishes: where even one character each is too much, lines are longer than the terminal.
     """
     if within is None:
         return list(widths)
-    left = max(len(widths), within - len(_GAP) * (len(widths) - 1))
-    fitted = dict.fromkeys(range(len(widths)), 0)
-    by_width = sorted(fitted, key=lambda index: widths[index])
-    for place, index in enumerate(by_width):
-        fitted[index] = min(widths[index], left // (len(widths) - place))
+    shares = shares or [1] * len(widths)
+    parts = sum(shares)
+    left = max(parts, within - len(_GAP) * (len(widths) - 1))
+    fitted = [0] * len(widths)
+    for index in sorted(range(len(widths)), key=lambda one: widths[one] / shares[one]):
+        fitted[index] = min(widths[index], left * shares[index] // parts)
         left -= fitted[index]
-    return list(fitted.values())
+        parts -= shares[index]
+    return fitted

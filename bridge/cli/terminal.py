@@ -4,10 +4,12 @@ import os
 import shutil
 import sys
 from io import TextIOWrapper
-from typing import Any, TextIO
+from typing import TextIO
 from unicodedata import category, east_asian_width
 
 import click
+
+from bridge.wording import printable
 
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _TAKES_NO_ROOM = frozenset(("Mn", "Me"))
@@ -18,18 +20,6 @@ _STYLES = {
     **dict.fromkeys(("failed", "failing", "dead", "stopped"), "red"),
 }
 """The statuses that are coloured; nothing else is."""
-
-
-def printable(value: Any) -> str:
-    """Return ``value`` for a terminal: what a registry holds is hostile input.
-
-    Escape sequences, line breaks, marks that turn the direction of writing, and characters that show
-    nothing become a replacement character each.
-    """
-    text = "-" if value is None or value == "" else str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def printable_lines(text: str) -> str:
@@ -48,17 +38,17 @@ def _columns(char: str) -> int:
     return 2 if east_asian_width(char) in {"W", "F"} else 1
 
 
-def elided(text: str, width: int) -> str:
-    """Return as much of ``text`` as fits into ``width`` columns, its end replaced by an ellipsis."""
+def elided(text: str, width: int, *, keeps_end: bool = False) -> str:
+    """Return as much of ``text`` as fits into ``width`` columns; an ellipsis stands for its end, or its beginning."""
     if columns_of(text) <= width:
         return text
     kept, left = [], width - 1
-    for char in text:
+    for char in reversed(text) if keeps_end else text:
         left -= _columns(char)
         if left < 0:
             break
         kept.append(char)
-    return "".join(kept) + _ELLIPSIS
+    return _ELLIPSIS + "".join(reversed(kept)) if keeps_end else "".join(kept) + _ELLIPSIS
 
 
 def padded(text: str, width: int) -> str:

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from bridge.cli.shared import complain, instant, print_json
+from bridge.cli.shared import complain, print_json
 from bridge.cli.tables import print_table
 from bridge.errors import NotFound
 from bridge.events.history import ModelThen, VersionThen, models_at
 from bridge.store.recorded import Reach, holds_in, reach_of, recorded_in
 from bridge.store.state import State
+from bridge.wording import instant
 
 
 @dataclass(frozen=True, slots=True)

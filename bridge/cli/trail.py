@@ -7,12 +7,12 @@ from heapq import merge
 from typing import Any
 
 from bridge.cli.params import Instant
-from bridge.cli.shared import changed, instant
 from bridge.delivery.routing import Route, match, selects
 from bridge.diff.changes import ChangeKind
 from bridge.events.event import Event
 from bridge.events.names import EVENT_NAMES
 from bridge.store.values import Note
+from bridge.wording import changed, instant
 
 _SHORT = 8
 """How much of an id a table shows: few events share as much."""

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.terminal import printable
 from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, Verdict
 from bridge.sinks.base import Request, Response
 from bridge.sinks.masking import masked_headers, masked_url
+from bridge.wording import printable
 
 if TYPE_CHECKING:
     from bridge.trial import Trial

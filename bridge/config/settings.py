@@ -1,9 +1,10 @@
 """The configuration as frozen settings; the defaults are those of the contract."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     StrictBool,
     StrictInt,
@@ -175,11 +176,25 @@ class StateSettings(Model):
         return self.url.partition(":")[2]
 
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        msg = 'must be a name without a scheme and a port, such as "bridge.example.com"'
+        raise ValueError(msg)
+    return value.lower()
+
+
 class ServerSettings(Model):
     """Where the bridge answers questions about itself."""
 
     listen: str
-    """The address and port of `/livez`, `/readyz` and `/metrics`. There is no authentication: keep it on loopback or in the cluster."""
+    """The address and port of `/livez`, `/readyz`, `/metrics` and the status page. There is no authentication: keep it on loopback or in the cluster."""
+    page: StrictBool = True
+    """Whether there is a status page for people at `/`. It has no authentication."""
+    hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    """Names under which the page may be asked for, beside addresses and names without a dot: those of a proxy before it."""
 
     @field_validator("listen")
     @classmethod
@@ -195,6 +210,12 @@ class ServerSettings(Model):
         """The host and the port to listen on."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        host, _ = self.address
+        return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 class Settings(Model):

@@ -33,6 +33,10 @@ class Backoff:
         doubled: float = self._interval_s * 2 ** min(self._failures - 1, _TIMES)
         return min(most, doubled) * random.uniform(0.8, 0.95)  # noqa: S311 - spreads instances, guards nothing
 
+    def remaining_s(self) -> float:
+        """Return how long it is still too early to ask again."""
+        return max(0.0, self._until - self._clock.monotonic())
+
     def is_on(self) -> bool:
         """Whether it is too early to ask again."""
         return self._clock.monotonic() < self._until

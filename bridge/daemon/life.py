@@ -63,6 +63,7 @@ class Life:
         app.relay.load()
         self._probes.relay_is_stuck = lambda: app.relay.is_stuck
         self._probes.relay_turned_at = lambda: app.relay.turned_at
+        self._probes.next_poll_in_s = self._next_poll_in_s
         relay = asyncio.create_task(app.relay.run(self._stop_relay), name="relay")
         tasks = (self._watch_clocks, self._feed_watchdog, self._be_ready, self._tell)
         beside = [asyncio.create_task(task()) for task in tasks]
@@ -106,6 +107,13 @@ class Life:
             misfire_grace_time=None,
         )
         self._scheduler.start()
+
+    def _next_poll_in_s(self) -> float | None:
+        job = self._scheduler.get_job(_POLL)
+        if job is None or job.next_run_time is None:
+            return None
+        planned: float = (job.next_run_time - datetime.now(UTC)).total_seconds()
+        return max(planned, self.polling.rests_for_s, 0.0)
 
     async def _be_ready(self) -> None:
         """Report ready once a poll was attempted; one that hangs must not fail the start."""

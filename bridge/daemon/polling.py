@@ -58,6 +58,11 @@ class Polling:
             return
         await asyncio.wait({self._begin(self._poll_once)})
 
+    @property
+    def rests_for_s(self) -> float:
+        """How long the registry is still given a rest, for its failures."""
+        return self._backoff.remaining_s()
+
     def scan_soon(self) -> None:
         """Ask for a full scan; asked again before it has begun, it is still one."""
         log.info("scan.asked")

@@ -11,6 +11,7 @@ from bridge.config import Settings, TlsSettings, access_of
 from bridge.control import listening
 from bridge.daemon.commands import Commands
 from bridge.daemon.life import Life
+from bridge.daemon.page import status_pages
 from bridge.daemon.reload import Configuration
 from bridge.daemon.signals import Signals
 from bridge.pipeline.clock import SystemClock
@@ -39,7 +40,8 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         observer, pages = _observation(configuration, state)
         commands = Commands(state, configuration, signals)
         folder = Path(settings.state.folder)
-        with serving(settings.server, {**_probe_pages(probes), **pages}):
+        pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
+        with serving(settings.server, pages):
             async with listening(folder, commands.by_name()):
                 while not signals.stop.is_set():
                     async with wired(configuration.settings, state, observer) as app:

@@ -22,6 +22,7 @@ class Probes:
     poll_deadline_s: float
     relay_is_stuck: Callable[[], bool] = field(default=lambda: False)
     relay_turned_at: Callable[[], float] | None = None
+    next_poll_in_s: Callable[[], float | None] = field(default=lambda: None)
     first_attempt: asyncio.Event = field(default_factory=asyncio.Event)
     began: float | None = None
 
@@ -44,6 +45,10 @@ class Probes:
         if self.began is not None and now - self.began >= self.poll_deadline_s + _STUCK_BEYOND_S:
             return False
         return self.relay_turned_at is None or now - self.relay_turned_at() < _RELAY_TURNS_WITHIN_S
+
+    def polling_for_s(self) -> float | None:
+        """Return how long the poll under way has been; None where there is none."""
+        return None if self.began is None else self.clock.monotonic() - self.began
 
     def is_ready(self) -> bool:
         """Whether a poll was attempted, and the loops make progress."""

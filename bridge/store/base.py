@@ -25,6 +25,13 @@ class Documents(Protocol):
         """Yield a table's keys and documents, in the order in which the keys were first written."""
         ...
 
+    def newest(self, table: str, count: int) -> list[Document]:
+        """Return the ``count`` documents whose keys were first written last, newest first.
+
+        What that costs does not grow with the table.
+        """
+        ...
+
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""
         ...

@@ -1,10 +1,11 @@
 """The default store: a folder with a TinyDB journal, owned by one process at a time."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -64,11 +65,15 @@ class TinyDocuments:
         """Yield a table's keys and documents."""
         yield from list(self._rows(table).items())
 
+    def newest(self, table: str, count: int) -> list[Document]:
+        """Return a table's last documents, newest first."""
+        return list(islice(reversed(self._rows(table).values()), count))
+
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""
         return len(self._rows(table))
 
-    def _rows(self, table: str) -> Mapping[str, Document]:
+    def _rows(self, table: str) -> dict[str, dict[str, Any]]:
         """Return a table's documents themselves: TinyDB's tables copy each of them when they are asked."""
         return cast("JournalStorage", self._database.storage).read().get(table, {})
 

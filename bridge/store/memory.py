@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 
 from bridge.store.base import Document, Writes
 
@@ -22,6 +23,11 @@ class MemoryDocuments:
         """Yield a table's keys and documents."""
         for key, text in list(self._tables.get(table, {}).items()):
             yield key, json.loads(text)
+
+    def newest(self, table: str, count: int) -> list[Document]:
+        """Return a table's last documents, newest first."""
+        texts = islice(reversed(self._tables.get(table, {}).values()), count)
+        return [json.loads(text) for text in texts]
 
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""

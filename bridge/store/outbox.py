@@ -44,6 +44,23 @@ class Outbox:
         """Yield every outbox entry that is still kept, in no particular order."""
         return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
 
+    def count_entries(self) -> int:
+        """Return how many entries are still kept."""
+        return self._documents.count(OUTBOX)
+
+    def newest_entries(self, count: int) -> Iterable[Entry]:
+        """Return the last ``count`` entries, newest first, as they are now; each is read when it is iterated over.
+
+        What that costs does not grow with the outbox.
+        """
+        return _Unread(self._documents.newest(OUTBOX, count))
+
+    def newest_dead(self, count: int) -> list[Entry]:
+        """Return the ``count`` dead entries that ended last, newest first, without looking at all others."""
+        found = (self.entry(number) for number in self._counted().newest_dead(count))
+        dead = [entry for entry in found if entry is not None]
+        return sorted(dead, key=lambda one: one.last_attempt_at or one.created_at, reverse=True)[:count]
+
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
         pending = (entry for entry in self.entries() if entry.status is Status.PENDING)
@@ -133,9 +150,12 @@ class Outbox:
 
     def summaries(self) -> dict[str, SinkSummary]:
         """Return what the outbox holds for each sink that has entries."""
+        return self._counted().summaries()
+
+    def _counted(self) -> Tally:
         if self._tally is None:
             self._tally = Tally(self.entries())
-        return self._tally.summaries()
+        return self._tally
 
     def _count(self, entries: Sequence[Entry]) -> None:
         if self._tally is not None:
@@ -144,3 +164,13 @@ class Outbox:
     def _discount(self, entries: Iterable[Entry]) -> None:
         if self._tally is not None:
             self._tally.remove(entries)
+
+
+class _Unread:
+    """Entries as documents, which never change: they can be read later, and elsewhere."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = documents
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(Entry.from_document, self._documents)

@@ -149,6 +149,10 @@ class State(Outbox):
         """Yield every event that is still kept, in the order in which they were observed."""
         return (Event.from_document(document) for _, document in self._documents.items(EVENTS))
 
+    def newest_events(self, count: int) -> list[Event]:
+        """Return the last ``count`` events, newest first; what that costs does not grow with the history."""
+        return [Event.from_document(document) for document in self._documents.newest(EVENTS, count)]
+
     @property
     def pruned_at(self) -> int | None:
         """When history was last pruned, ms since the epoch."""

@@ -166,13 +166,14 @@ class AttemptRecord(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class SinkSummary:
-    """What the outbox holds for one sink."""
+    """What the outbox holds for one sink. ``oldest_pending`` is the number of the entry that waits longest."""
 
     sink: str
     pending: int = 0
     dead: int = 0
     delivered: int = 0
     oldest_pending_at: int | None = None
+    oldest_pending: int | None = None
     last_attempt_at: int | None = None
     last_reason: str = ""
     last_status: int | None = None

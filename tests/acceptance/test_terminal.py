@@ -117,13 +117,11 @@ def test_a_long_scan_tells_how_far_it_has_come_and_leaves_nothing_behind(tmp_pat
     bridge = Bridge(tmp_path, registry.url)
     try:
         told = on_terminal(bridge, "once", "--full", columns=70)
-        silent = on_terminal(bridge, "--log-format", "json", "once", "--full")
     finally:
         registry.stop()
 
     assert re.search(r"\r\x1b\[Kreading the registry: [\d,]+ models, [\d,]+ versions", told)
     assert told.endswith("\r\x1b[K")
-    assert silent == ""
 
 
 def test_init_asks_for_what_it_is_not_told_and_tries_the_connection(tmp_path, server) -> None:
@@ -160,9 +158,8 @@ def test_init_without_anybody_to_ask_waits_for_nobody(tmp_path) -> None:
 def test_an_interrupted_question_leaves_nothing_behind(tmp_path) -> None:
     terminal = Terminal([*COMMAND, "init"], tmp_path)
     terminal.wait_for("URL of the MLflow server")
-    terminal.type("\x03")
 
-    assert terminal.finish() == 1
+    assert terminal.interrupt("interrupted") == 1
     assert terminal.text.rstrip().endswith("mlflow-bridge: interrupted")
     assert "Traceback" not in terminal.text
     assert list(tmp_path.iterdir()) == []
@@ -173,14 +170,14 @@ def test_an_interrupted_scan_is_told_in_a_word(tmp_path) -> None:
 
     def hang(_got: Got) -> Answer:
         asked.set()
-        over.wait(60)
+        over.wait(120)
         return Answer(500)
 
     registry = WebServer(hang)
     bridge = Bridge(tmp_path, registry.url)
     terminal = Terminal([*COMMAND, "-vv", "diff", "--config", str(bridge.config)], tmp_path)
     try:
-        assert asked.wait(60)
+        assert asked.wait(120)
         terminal.type("\x03")
         assert terminal.finish() == 1
     finally:

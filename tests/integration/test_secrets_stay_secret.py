@@ -1,4 +1,4 @@
-"""Whatever goes wrong with whichever sink: no secret in logs, state, `status` or metrics.
+"""Whatever goes wrong with whichever sink: no secret in logs, state, `status`, metrics or the status page.
 
 Real sockets, a state on disk, the relay as the application wires it, and the real commands.
 """
@@ -12,6 +12,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
+from html import unescape
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -28,11 +29,14 @@ from bridge.app import wired
 from bridge.cli.logs import configure
 from bridge.cli.main import cli
 from bridge.config import Settings
+from bridge.daemon.page import look
 from bridge.events.formats import Format
 from bridge.events.signatures import SIGNATURES, Scheme
 from bridge.loading import load_settings
 from bridge.pipeline.clock import SystemClock
 from bridge.server.metrics import Metrics
+from bridge.server.page.document import render
+from bridge.server.probes import Probes
 from bridge.sinks.kinds import KINDS
 from bridge.states import owned_state
 
@@ -286,7 +290,8 @@ class World:
             (entry,) = state.entries()
             assert entry.attempts >= 1
             assert entry.status.value != "delivered"
-            return repr(entry), metrics.render()
+            seen = render(look(settings, state, Probes(SystemClock(), 60.0))).decode()
+            return repr(entry), metrics.render() + unescape(seen).encode()
 
     def files(self) -> str:
         found = [path for path in (self.folder / "state").rglob("*") if path.is_file()]

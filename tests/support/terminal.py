@@ -48,7 +48,7 @@ class Terminal:
         """What came so far, with the terminal's line breaks as ours."""
         return self._raw.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 120) -> None:
         """Read until ``text`` has come."""
         end = time.monotonic() + seconds
         while text not in self.text:
@@ -59,7 +59,21 @@ class Terminal:
         """Type ``text``; a line break is the Enter key, \x03 is Ctrl-C."""
         os.write(self._master, text.encode())
 
-    def finish(self, seconds: float = 60) -> int:
+    def interrupt(self, until: str, seconds: float = 120) -> int:
+        """Press Ctrl-C until ``until`` has come, and return the exit code.
+
+        Once may not be enough: a signal that comes just before Python waits for a line is noticed after it.
+        """
+        end = time.monotonic() + seconds
+        while until not in self.text:
+            assert time.monotonic() < end, f"no {until!r} in {self.text!r}"
+            self.type("\x03")
+            again = time.monotonic() + 3
+            while until not in self.text and time.monotonic() < again and self._read():
+                pass
+        return self.finish(seconds)
+
+    def finish(self, seconds: float = 120) -> int:
         """Read until the command ends, and return its exit code."""
         end = time.monotonic() + seconds
         try:

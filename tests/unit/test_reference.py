@@ -49,6 +49,8 @@ def test_the_lines_of_the_example_that_are_shown_can_be_used(section, key) -> No
 _GOES_WITH = {
     "username": {"password": {"env": "X"}},
     "password": {"username": "bridge"},
+    "page": {"listen": "127.0.0.1:9464"},
+    "hosts": {"listen": "127.0.0.1:9464"},
     "body": {"format": "template"},
     "content_type": {"format": "template", "body": {}},
     "format": {"body": {}},

@@ -9,16 +9,7 @@ from bridge.app import wire_poll
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.help import new_command
 from bridge.cli.progress import Scanned, shown
-from bridge.cli.shared import (
-    changed,
-    complain,
-    config_option,
-    instant,
-    output_option,
-    print_json,
-    read_settings,
-    start_logs,
-)
+from bridge.cli.shared import complain, config_option, output_option, print_json, read_settings, start_logs
 from bridge.cli.tables import print_table
 from bridge.config import Settings
 from bridge.events.event import Event
@@ -26,6 +17,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.observation import Observation
 from bridge.pipeline.plan import Plan
 from bridge.states import check_binding, read_state
+from bridge.wording import changed, instant
 
 
 @new_command("diff")

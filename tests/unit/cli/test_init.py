@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import tomllib
+from pathlib import Path
 
 import click
 import pytest
@@ -196,6 +197,20 @@ def test_a_place_that_cannot_be_written_is_one_sentence(here, monkeypatch, capsy
 
     error = capsys.readouterr().err
     assert (why in error, error.count("\n")) == (True, 1)
+
+
+def test_a_file_system_without_links_is_written_to_all_the_same(here, monkeypatch) -> None:
+    from bridge.cli.files import write_new
+
+    def refuse(self, target) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    write_new(here / "config.toml", "text", 0o600, "a hint")
+
+    assert (here / "config.toml").read_text() == "text"
+    assert stat.S_IMODE((here / "config.toml").stat().st_mode) == 0o600
+    assert [path.name for path in here.iterdir()] == ["config.toml"]
 
 
 def test_a_new_secret_is_shown_once_and_not_in_the_file(here, monkeypatch, capsys) -> None:

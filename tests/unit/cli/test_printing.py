@@ -3,9 +3,7 @@
 import pytest
 
 from bridge.cli.exit_codes import PRECEDENCE, ExitCode, code_of, first_of
-from bridge.cli.shared import instant, span
 from bridge.cli.tables import print_table
-from bridge.cli.terminal import printable
 from bridge.errors import (
     BridgeError,
     ConfigurationError,
@@ -19,6 +17,7 @@ from bridge.errors import (
     StateOwned,
     StateUnwritable,
 )
+from bridge.wording import instant, printable, span
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bridge.cli import tables
 from bridge.cli.tables import fit, print_table
-from bridge.cli.terminal import columns_of, elided, padded, printable, printable_lines
+from bridge.cli.terminal import columns_of, elided, padded, printable_lines
+from bridge.wording import printable
 
 HOSTILE = {
     "clears the screen": "\x1b[2J\x1b[H",
@@ -37,6 +38,20 @@ def test_columns_fit_and_the_short_ones_stay_whole(widths, within) -> None:
         assert room - len(widths) < sum(fitted) <= room
         cut = [got for got, wanted in zip(fitted, widths, strict=True) if got < wanted]
         assert max(fitted) - min(cut) <= 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 300)
+)
+def test_columns_with_shares_of_their_own_fit_as_well(columns, within) -> None:
+    widths, shares = [width for width, _ in columns], [share for _, share in columns]
+    room = max(sum(shares), within - 2 * (len(widths) - 1))
+
+    fitted = fit(widths, within, shares)
+
+    assert sum(fitted) <= room
+    assert fitted == widths or sum(fitted) > room - len(widths)
+    assert all(got >= 1 for got, wanted in zip(fitted, widths, strict=True) if wanted)
 
 
 def test_into_a_pipe_columns_are_as_wide_as_they_need_to_be() -> None:
@@ -99,4 +114,15 @@ def test_on_a_narrow_terminal_the_longest_give_way(capsys, monkeypatch) -> None:
     assert capsys.readouterr().out.splitlines() == [
         "ENTRY  SINK  MODEL        HTTP",
         "17     ci    a-very-lon…  503",
+    ]
+
+
+def test_events_are_told_by_their_ends_and_models_get_more_room(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "room", lambda: 42)
+
+    print_table([{"EVENT": "MODEL_VERSION_TRANSITIONED_STAGE", "MODEL": "fraud-detector-of-the-west-coast"}])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "EVENT           MODEL",
+        "…ITIONED_STAGE  fraud-detector-of-the-wes…",
     ]

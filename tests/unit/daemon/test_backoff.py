@@ -34,6 +34,8 @@ def test_a_good_poll_ends_it() -> None:
     for _ in range(5):
         backoff.note(has_failed=True)
     assert backoff.is_on()
+    assert 0 < backoff.remaining_s() <= 10
 
     backoff.note(has_failed=False)
     assert not backoff.is_on()
+    assert backoff.remaining_s() == 0

@@ -64,6 +64,18 @@ async def test_a_scan_that_is_asked_for_is_made_at_once(world) -> None:
     assert not world.signals.scan.is_set()
 
 
+async def test_when_the_next_poll_is_due_can_be_asked(world) -> None:
+    assert world.probes.next_poll_in_s() is None
+    running = asyncio.create_task(world.life().run())
+    await world.polled(1)
+    await eventually(lambda: world.probes.polling_for_s() is None)
+    assert 3_500 < world.probes.next_poll_in_s() <= 3_600
+    world.signals.ask(world.signals.stop)
+    await running
+
+    assert world.probes.next_poll_in_s() is None
+
+
 async def test_it_ends_when_the_settings_in_force_are_others(world) -> None:
     running = asyncio.create_task(world.life().run())
     await world.polled(1)

@@ -173,3 +173,53 @@ def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
         found["ci"].last_detail,
     ) == (1, 1, 1, 2_000, 70, "timeout", "slow")
     assert (found["other"].pending, found["other"].last_attempt_at) == (1, None)
+
+
+def test_the_newest_are_found_without_the_others(kept) -> None:
+    for number in range(1, 6):
+        kept.state.commit_poll(commit(transition(number), sinks=("ci", "deploy"), sequence=2 * (number - 1)))
+    state = kept.reopen()
+
+    assert [event.id for event in state.newest_events(2)] == ["event-5", "event-4"]
+    assert [entry.id for entry in state.newest_entries(3)] == [10, 9, 8]
+    assert (len(state.newest_events(9)), state.count_entries()) == (5, 10)
+
+
+def test_what_died_last_is_found_without_the_others(kept) -> None:
+    entries = kept.state.commit_poll(commit(*map(transition, range(1, 6)), sinks=("ci", "deploy")))
+    assert kept.state.newest_dead(3) == []
+    for at, number in enumerate((9, 2, 5, 4)):
+        died = replace(entries[number], status=Status.DEAD, last_attempt_at=5_000 + at)
+        kept.state.settle([died])
+
+    assert [entry.id for entry in kept.state.newest_dead(3)] == [5, 6, 3]
+    kept.state.settle([replace(entries[5], status=Status.PENDING)])  # redriven
+    kept.state.drop([kept.state.entry(5)])
+    assert [entry.id for entry in kept.state.newest_dead(3)] == [3, 10]
+    assert [entry.id for entry in kept.reopen().newest_dead(3)] == [3, 10]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 8), st.sampled_from(["come", "go", "drop", "look"]), st.integers(1, 5)))
+)
+def test_what_waits_longest_is_always_known(story) -> None:
+    tally, waiting = Tally(), {}
+    for number, what, at in story:
+        one = entry(number, lane=str(number))
+        if what == "come" and number not in waiting:
+            waiting[number] = at
+            tally.update([replace(one, created_at=at)])
+        elif what == "go" and number in waiting:
+            tally.update([replace(one, created_at=waiting.pop(number), status=Status.DELIVERED)])
+        elif what == "drop" and number in waiting:
+            tally.remove([replace(one, created_at=waiting.pop(number))])
+        elif what == "look":
+            _check_oldest(tally, waiting)
+    _check_oldest(tally, waiting)
+
+
+def _check_oldest(tally: Tally, waiting: dict[int, int]) -> None:
+    summary = tally.summaries().get("ci")
+    if summary is not None:
+        assert summary.oldest_pending_at == min(waiting.values(), default=None)
+        assert waiting.get(summary.oldest_pending) == summary.oldest_pending_at

@@ -1,0 +1,49 @@
+"""Values in words for people: on a terminal, and on the status page. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.events.event import Event
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with nothing in it that moves a cursor, hides, or turns text round.
+
+    What a registry holds is hostile input; what no encoding has (lone surrogates) goes, too.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def printable(value: Any) -> str:
+    """Return ``value`` for a terminal; a dash where there is none."""
+    return "-" if value is None or value == "" else visible(str(value))
+
+
+def changed(event: Event) -> str:
+    """Return in a few words what changed."""
+    facts = event.changed
+    if "to_stage" in facts:
+        return f"{facts['from_stage']} → {facts['to_stage']}"
+    return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
+
+
+def instant(milliseconds: int | None) -> str | None:
+    """Return an instant for people: UTC, to the second."""
+    if milliseconds is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # what a registry says of its times is hostile input, too
+        return f"{milliseconds} ms"
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def span(milliseconds: int) -> str:
+    """Return a length of time for people."""
+    seconds = max(0, milliseconds) // 1000
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,138 @@
+"""Headless Chromium, spoken to through its debugging pipe: what does a page look like, and what does it say?"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any
+
+CHROMIUM = shutil.which("chromium")
+MISSING = "needs chromium: make test-extra installs it, as root on a system with apt"
+_QUIET = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *(
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-extensions",
+    ),
+    *("--disable-dev-shm-usage", "--no-proxy-server", "--hide-scrollbars", "--remote-debugging-pipe"),
+)
+_THEN = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+"""Chromium reads from the third file and writes to the fourth."""
+
+_PATIENCE_S = 60.0
+
+
+class Browser:
+    """A browser with one page; what it complains of (``complaints``), and what it asked for (``requests``)."""
+
+    def __init__(self, folder: Path) -> None:
+        asks, self._out = os.pipe()
+        self._in, answers = os.pipe()
+        command = [sys.executable, "-c", _THEN, str(asks), str(answers), CHROMIUM, *_QUIET]
+        self._process = subprocess.Popen(
+            [*command, f"--user-data-dir={folder / 'profile'}", "about:blank"],
+            pass_fds=(asks, answers),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "HOME": str(folder)},
+        )
+        os.close(asks)
+        os.close(answers)
+        self._messages: Queue[dict] = Queue()
+        Thread(target=self._listen, daemon=True).start()
+        self._number = 0
+        self._session: str | None = None
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        target = self._do("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._do("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._do(f"{domain}.enable")
+
+    def show(self, url: str, width: int = 1200, height: int = 900, scheme: str = "light") -> None:
+        """Load ``url`` on a screen of this size (in CSS pixels), light or dark."""
+        mobile = width < 600
+        self._do(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
+        self._do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        failed = self._do("Page.navigate", url=url).get("errorText")
+        assert not failed, failed
+        self._await("Page.loadEventFired")
+
+    def evaluate(self, expression: str) -> Any:
+        """Return what an expression is in the page."""
+        found = self._do("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def accessible(self) -> list[dict]:
+        """Return what a screen reader gets to know."""
+        return self._do("Accessibility.getFullAXTree")["nodes"]
+
+    def picture(self) -> bytes:
+        """Return what the screen shows as PNG."""
+        return base64.b64decode(self._do("Page.captureScreenshot", format="png")["data"])
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._number += 1
+            os.write(self._out, json.dumps({"id": self._number, "method": "Browser.close"}).encode() + b"\0")
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        self._process.kill()
+        self._process.wait()
+        os.close(self._out)
+
+    def _listen(self) -> None:
+        held = b""
+        while more := os.read(self._in, 65_536):
+            *whole, held = (held + more).split(b"\0")
+            for one in whole:
+                self._messages.put(json.loads(one))
+        os.close(self._in)
+
+    def _do(self, method: str, **parameters: Any) -> dict:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, (method, answer["error"])
+                return answer["result"]
+
+    def _await(self, event: str) -> None:
+        while self._next().get("method") != event:
+            pass
+
+    def _next(self) -> dict:
+        try:
+            message = self._messages.get(timeout=_PATIENCE_S)
+        except Empty:
+            raise AssertionError("the browser gives no answer") from None
+        self._note(message)
+        return message
+
+    def _note(self, message: dict) -> None:
+        told = message.get("params", {})
+        if message.get("method") == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        elif message.get("method") == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+        elif message.get("method") in {"Runtime.exceptionThrown", "Runtime.consoleAPICalled"}:
+            self.complaints.append(json.dumps(told))

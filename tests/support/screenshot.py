@@ -1,0 +1,56 @@
+"""Write docs/images anew: the status page of a night when not all is well (`make screenshot`)."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from bridge.config import ServerSettings
+from bridge.server.http import serving
+from bridge.server.page.document import TYPE, render
+from support.browser import CHROMIUM, MISSING, Browser
+from support.page_story import Story
+from support.receiver import free_port
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SHOTS = (
+    ("status-page", "/", 1120, 1420, "light"),
+    ("status-page-well", "/well", 1120, 760, "dark"),
+    ("status-page-phone", "/", 390, 844, "light"),
+)
+
+
+def pages() -> dict:
+    night, well = render(Story().view()), render(Story(well=True).view())
+    return {"/": lambda: (200, TYPE, night), "/well": lambda: (200, TYPE, well)}
+
+
+async def main(folder: Path) -> None:
+    os.environ["GITHUB_TOKEN"] = "x"
+    port = free_port()
+    with serving(ServerSettings(listen=f"127.0.0.1:{port}"), pages()), tempfile.TemporaryDirectory() as home:
+        await asyncio.to_thread(shoot, port, folder, Path(home))
+
+
+def shoot(port: int, folder: Path, home: Path) -> None:
+    browser = Browser(home)
+    for name, path, width, height, scheme in SHOTS:
+        browser.show(f"http://127.0.0.1:{port}{path}", width, height, scheme)
+        _save(browser.picture(), folder / f"{name}.png")
+    browser.close()
+
+
+def _save(picture: bytes, path: Path) -> None:
+    """Save with a palette: a page has few colours, and the picture is a third as large."""
+    image = Image.open(BytesIO(picture)).convert("RGB")
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    if CHROMIUM is None:
+        sys.exit(MISSING)
+    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES))

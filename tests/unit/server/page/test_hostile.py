@@ -1,0 +1,57 @@
+"""What comes from outside changes nothing of the page but texts."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from support.page_reader import Node, read
+from support.page_story import NOW
+
+from bridge.delivery.entry import Entry, Status
+from bridge.diff.changes import ChangeKind
+from bridge.events.event import Event
+from bridge.server.page.document import render
+from bridge.server.page.view import DeadLetter, View
+from bridge.store.values import AttemptRecord, PollRecord
+
+HOSTILE = st.one_of(
+    st.text(max_size=600), st.sampled_from(["<script>", "\ud800", "\u202e", "a\n" * 250, '"><x y="'])
+)
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_whatever_the_registry_and_receivers_say_the_page_stays_what_it_is(name, value, detail) -> None:
+    shown, usual = read(render(_told(name, value, detail))), read(render(_told("m", "v", "d")))
+
+    assert _skeleton(shown) == _skeleton(usual)
+
+
+def _told(name: str, value: str, detail: str) -> View:
+    """Return a view in which the registry and a receiver say such things wherever they can."""
+    tag = {"key": "k", "value": value or "v", "previous_value": name}
+    event = Event("e", ChangeKind.VERSION_TAG_SET, 1, 1, name, name, value, None, tag)
+    dead = Entry(
+        1, "ci", name, "e", "MODEL_VERSION_TAG_SET", 1, Status.DEAD, 1, reason="refused", detail=detail
+    )
+    pending = {"pending": 1, "dead": 0, "delivered": 0, "oldest_age_seconds": 900, "last_attempt_at": 1}
+    stopped = {"condition": "stopped", "condition_since": 1, "condition_why": detail or "d"}
+    sink = {
+        "name": "ci",
+        "type": "http",
+        "to": name or "x",
+        "next_attempt_seconds": None,
+        "last_detail": detail,
+    }
+    return View(
+        NOW,
+        {"uri": name, "workspace": value or "w", "server": detail or "3", "lacks": [], "abilities": {}},
+        PollRecord(1, "failed", 1, error=detail or "d"),
+        held={"why": detail or "d", "digest": "1"},
+        sinks=[{**sink, **pending, **stopped, "last_outcome": "gone"}],
+        events=[event],
+        entries=[dead],
+        dead=[DeadLetter(dead, [AttemptRecord(1, 1, "refused", 400, detail)], event)],
+    )
+
+
+def _skeleton(node: Node) -> list:
+    """Return the elements and which attributes they have; that a long text has its whole beside it is meant."""
+    return [(one.tag, sorted(one.attributes.keys() - {"title"})) for one in node.all()]
