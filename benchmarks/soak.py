@@ -1,6 +1,6 @@
 """The daemon for half an hour under a steady workload: does what it takes stay as it is?
 
-    python benchmarks/soak.py [--minutes 30] [--rate 1.5] [--share 0.05] [--keep FOLDER]
+    python benchmarks/soak.py [--minutes 30] [--rate 1.5] [--share 0.05] [--spare 2] [--keep FOLDER]
 
 A real `mlflow server`, three sinks (one is slow, one fails now and then), a reload every two minutes, metrics
 scraped all the time. Exits 1 if memory, open files or threads grow or shrink after the warm-up, on any warning
@@ -104,8 +104,8 @@ class Soak:
     def ids(self) -> dict[str, set[str]]:
         return {name: {got.delivery_id for got in one.got} for name, one in self.receivers.items()}
 
-    def faults(self, seen: Course, share: float, code: int) -> list[str]:
-        found = growth_faults(seen, share) + log_faults(self.bridge.log)
+    def faults(self, seen: Course, share: float, spare: int, code: int) -> list[str]:
+        found = growth_faults(seen, share, spare) + log_faults(self.bridge.log)
         ids = self.ids()
         if len({len(got) for got in ids.values()}) != 1:
             found.append(f"sinks got different events: { {name: len(got) for name, got in ids.items()} }")
@@ -121,6 +121,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=1.5, help="mutations a second")
     parser.add_argument("--share", type=float, default=0.05, help="how far memory may move")
+    parser.add_argument("--spare", type=int, default=2, help="how far open files and threads may move")
     parser.add_argument("--keep", type=Path, help="a folder for the state and the log")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -138,8 +139,8 @@ def main() -> int:
             code = soak.run(server.url, given.rate)
         finally:
             server.stop()
-    seen = course(soak.samples)
-    faults = soak.faults(seen, given.share, code)
+        seen = course(soak.samples)
+        faults = soak.faults(seen, given.share, given.spare, code)
     report(soak, seen)
     for fault in faults:
         print(f"FAULT: {fault}")
