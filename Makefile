@@ -36,7 +36,7 @@ check: $(VENV)/.test ## Lint, types, import contracts
 
 unit: $(VENV)/.test
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -m "not extra" --numprocesses 4 --dist worksteal --durations=80
+	$(BIN)/coverage run -m pytest -m "not extra" --numprocesses 4 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -10,7 +10,7 @@ from bridge.errors import ConfigurationError
 from bridge.sinks.kinds import Kinds
 from bridge.sinks.recording import NoTransport
 from bridge.sinks.vetting import vetted
-from bridge.testing.running import PROMPTLY_S, NameLookUps, quiet, run, ticks
+from bridge.testing.running import PROMPTLY_S, NameLookUps, everything_closed, quiet, run, ticks
 from bridge.testing.samples import HOSTILE, NOW_MS, PARTS, SECRET_VARIABLE, detailed, sample
 from bridge.testing.under_test import SinkUnderTest
 
@@ -46,6 +46,10 @@ class SinkContract(SinkUnderTest):
 
         assert (outcome.verdict, outcome.reason) == (Verdict.DELIVERED, Reason.OK)
         assert list(self.arrived(place)) == [sample(7).event.id]
+
+    def test_what_an_attempt_opened_is_closed_again(self, place: str) -> None:
+        with everything_closed():
+            assert run(lambda: self.attempt(place)).verdict is Verdict.DELIVERED
 
     def test_each_attempt_carries_the_same_id(self, place: str) -> None:
         async def twice() -> None:
@@ -131,7 +135,8 @@ class SinkContract(SinkUnderTest):
     def test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind(self, place: str) -> None:
         self.hang(place)
 
-        run(lambda: self.cancelled(place, lambda: self.is_reached(place)))
+        with everything_closed():
+            run(lambda: self.cancelled(place, lambda: self.is_reached(place)))
 
     # Secrets
 

@@ -1,8 +1,11 @@
 """Attempts on event loops of their own, and what must be left of them: nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import gc
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from bridge.delivery.outcome import Outcome
@@ -38,6 +41,18 @@ def assert_quiet() -> None:
     """Fail where a task is still going on, other than the test's own."""
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert not left, f"left behind: {left}"
+
+
+@contextmanager
+def everything_closed() -> Iterator[None]:
+    """Fail where a connection or a file was left for the garbage collector to close."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        yield
+        gc.collect()
+    left = [str(one.message) for one in told if issubclass(one.category, ResourceWarning)]
+    assert not left, f"not closed, neither by the attempt nor by aclose: {left}"
 
 
 class NameLookUps(ThreadPoolExecutor):

@@ -133,6 +133,7 @@ def receiver_of_the_readme() -> str:
     return program
 
 
+@pytest.mark.extra
 def test_the_quick_start_delivers_an_event_and_what_was_missed_meanwhile(reader) -> None:
     reader.save("receiver.py", reader.here(receiver_of_the_readme()))
     for block in blocks(QUICK_START):

@@ -360,6 +360,7 @@ def promotes_and_deletes_in(workspace, bridge: Bridge, receiver) -> None:
     }
 
 
+@pytest.mark.extra
 def test_a_databricks_workspace_tells_stages_and_who_moved_them(tmp_path, workspace, receiver) -> None:
     bridge = databricks_bridge(tmp_path, workspace, receiver, "databricks")
     promotes_and_deletes_in(workspace, bridge, receiver)
@@ -367,6 +368,7 @@ def test_a_databricks_workspace_tells_stages_and_who_moved_them(tmp_path, worksp
     assert not [path for path in workspace.api.asked if "alias" in path]
 
 
+@pytest.mark.extra
 def test_a_databricks_workspace_can_be_the_tracking_uri_alone(tmp_path, workspace, receiver) -> None:
     workspace.create("churn")
     bridge = databricks_bridge(tmp_path, workspace, receiver, "databricks")
@@ -379,6 +381,7 @@ def test_a_databricks_workspace_can_be_the_tracking_uri_alone(tmp_path, workspac
     assert told(receiver) == [promoted("churn", "Staging")]
 
 
+@pytest.mark.extra
 def test_databricks_own_sdk_may_sign_in(tmp_path, workspace, receiver) -> None:
     workspace.create("churn")
     bridge = databricks_bridge(tmp_path, workspace, receiver, "databricks")
@@ -390,6 +393,7 @@ def test_databricks_own_sdk_may_sign_in(tmp_path, workspace, receiver) -> None:
     assert told(receiver) == [promoted("churn", "Staging")]
 
 
+@pytest.mark.extra
 def test_a_wrong_databricks_token_ends_with_69(tmp_path, workspace, receiver) -> None:
     bridge = databricks_bridge(tmp_path, workspace, receiver, "databricks")
     bridge.environment["OUR_TOKEN"] = "dapi-wrong"
@@ -399,6 +403,7 @@ def test_a_wrong_databricks_token_ends_with_69(tmp_path, workspace, receiver) ->
     assert "dapi-wrong" not in done.stderr
 
 
+@pytest.mark.extra
 def test_a_databricks_host_that_is_down_is_given_up_soon(tmp_path, workspace, receiver) -> None:
     bridge = databricks_bridge(tmp_path, workspace, receiver, "databricks")
     workspace.api.stop()
@@ -407,6 +412,7 @@ def test_a_databricks_host_that_is_down_is_given_up_soon(tmp_path, workspace, re
     assert (done.returncode, "connection refused" in done.stderr) == (69, True)
 
 
+@pytest.mark.extra
 def test_a_workspace_may_want_a_name_with_every_version_search(tmp_path, strict_workspace, receiver) -> None:
     bridge = databricks_bridge(tmp_path, strict_workspace, receiver, "databricks")
     promotes_and_deletes_in(strict_workspace, bridge, receiver)
@@ -451,11 +457,13 @@ def creates_and_deletes_in(catalog, bridge: Bridge, receiver) -> None:
     ]
 
 
+@pytest.mark.extra
 def test_unity_catalog_tells_versions_and_deletions(tmp_path, catalog, receiver) -> None:
     bridge = databricks_bridge(tmp_path, catalog, receiver, "databricks-uc")
     creates_and_deletes_in(catalog, bridge, receiver)
 
 
+@pytest.mark.extra
 def test_unity_catalog_tells_aliases(tmp_path, catalog, receiver) -> None:
     catalog.create("ml.prod.churn", versions=2)
     catalog.set_alias("ml.prod.churn", "champion", 1)
@@ -472,6 +480,7 @@ def test_unity_catalog_tells_aliases(tmp_path, catalog, receiver) -> None:
     )
 
 
+@pytest.mark.extra
 def test_an_open_source_unity_catalog_tells_versions_and_deletions(
     tmp_path, open_catalog, server, receiver
 ) -> None:
@@ -480,6 +489,7 @@ def test_an_open_source_unity_catalog_tells_versions_and_deletions(
     )
 
 
+@pytest.mark.extra
 def test_a_tracking_server_that_is_down_does_not_matter_beside_unity_catalog(
     tmp_path, open_catalog, receiver
 ) -> None:

@@ -38,7 +38,7 @@ _TOKEN = re.compile(
     r"""|(?P<word>[a-zA-Z_:$][\w:]*)|(?P<sign>=~|!~|!=|==|>=|<=|[-+*/<>=(){},])|(?P<space>\s+)"""
 )
 _AGGREGATIONS = {"sum", "min", "max", "count"}
-_FUNCTIONS = {"absent", "changes", "histogram_quantile", "increase", "rate", "time"}
+_FUNCTIONS = {"absent", "changes", "histogram_quantile", "increase", "min_over_time", "rate", "time"}
 _GROUPINGS = {"by", "without", "on"}
 _KEYWORDS = _AGGREGATIONS | _FUNCTIONS | _GROUPINGS | {"or", "unless", "offset"}
 

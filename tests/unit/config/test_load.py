@@ -1,5 +1,6 @@
 """Reading configurations: the right ones, and all that can be wrong."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,10 @@ def test_a_database_is_allowed_on_demand() -> None:
 def test_a_configuration_is_looked_for_where_it_usually_is(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_BRIDGE_CONFIG", raising=False)
+    # The last place is /etc: where the bridge is installed, there is something.
+    monkeypatch.setattr(
+        sys.modules["bridge.config.load"], "SEARCHED", ("config.toml", str(tmp_path / "etc" / "config.toml"))
+    )
     with pytest.raises(ConfigurationError, match="no configuration file: looked for"):
         find(None)
     Path("config.toml").touch()

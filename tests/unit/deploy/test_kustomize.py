@@ -1,6 +1,7 @@
 """The kustomizations, built with the real tool."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
-from support.manifests import FOLDER, MONITORING, VARIANTS, bridge_of, built, identity, pod, workload
+from support.manifests import FOLDER, MONITORING, ROOT, VARIANTS, bridge_of, built, identity, pod, workload
 
 
 def _tool() -> list[str]:
@@ -90,6 +91,40 @@ def test_components_go_beside_the_sidecar_and_its_configuration_can_be_replaced(
     assert {"PodMonitor", "PrometheusRule"} <= {document["kind"] for document in found}
     assert only(found, "ConfigMap")["data"] == {"config.toml": "# mine\n"}
     assert MONITORING.exists()
+
+
+def shown(page: str, after: str) -> str:
+    """Return the first YAML that a page shows after some words."""
+    text = (ROOT / "docs/running" / page).read_text().partition(after)[2]
+    found = re.search(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert found, after
+    return found[1]
+
+
+def test_the_kustomization_that_the_page_shows_for_a_server_of_ones_own_builds(tmp_path) -> None:
+    shutil.copytree(FOLDER.parent, tmp_path / "mlflow-bridge/deploy")
+    own = tmp_path / "own"
+    shutil.copytree(FOLDER / "sidecar", own)
+    (own / "kustomization.yaml").write_text(
+        "namespace: mlops\nresources: [mlflow.yaml]\n" + shown("kubernetes.md", "as a sidecar")
+    )
+    found = kustomize(own)
+
+    assert only(found, "ConfigMap")["metadata"]["name"] == "mlflow-bridge"
+    assert bridge_of(only(found, "Deployment"))["image"] == "registry.example.com/ml/mlflow-bridge:0.1.0"
+
+
+def test_the_label_that_the_page_adds_for_prometheus_is_on_what_it_selects(tmp_path) -> None:
+    shutil.copytree(FOLDER.parent, tmp_path / "deploy")
+    own = tmp_path / "deploy/kubernetes/own"
+    shutil.copytree(FOLDER / "example", own)
+    with (own / "kustomization.yaml").open("a") as file:
+        file.write(shown("monitoring.md", "With the Prometheus operator"))
+    found = kustomize(own)
+
+    for kind in ("PodMonitor", "PrometheusRule"):
+        assert only(found, kind)["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert "release" not in only(found, "Deployment")["spec"]["selector"]["matchLabels"]
 
 
 def test_a_deployment_of_another_name_is_told_of(tmp_path) -> None:

@@ -128,6 +128,49 @@ def test_every_alert_is_tried() -> None:
 PAGE = (ROOT / "docs/running/monitoring.md").read_text()
 
 
+JOB = 'namespace="mlops",job_name="mlflow-bridge-1"'
+CRON = 'namespace="mlops",cronjob="mlflow-bridge"'
+OF_JOBS = {
+    "rule_files": ["rules.yaml"],
+    "tests": [
+        {
+            "interval": "1m",
+            "input_series": [
+                {"series": f"kube_job_status_failed{{{JOB}}}", "values": "1x60"},
+                {"series": f"kube_job_created{{{JOB}}}", "values": "0x60"},
+                {"series": f"kube_cronjob_created{{{CRON}}}", "values": "0x60"},
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                    "eval_time": at,
+                    "exp_samples": [
+                        {"labels": f'{{alertname="MlflowBridge{name}"}}', "value": 1} for name in firing
+                    ],
+                }
+                for at, firing in (("5m", ["JobFailed"]), ("20m", []), ("40m", ["NoSuccessfulRun"]))
+            ],
+        }
+    ],
+}
+
+
+@pytest.mark.extra
+@pytest.mark.skipif(not PROMTOOL.exists(), reason="needs promtool: Debian's package prometheus")
+def test_an_alert_on_a_failed_job_ends_while_the_job_is_kept(tmp_path) -> None:
+    shown = re.findall(
+        r"^```yaml\n(.*?)^```$", PAGE.partition("## Without a daemon")[2], re.DOTALL | re.MULTILINE
+    )
+    group = {"name": "jobs", "rules": yaml.safe_load(shown[0])}
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [group]}))
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(OF_JOBS))
+    done = subprocess.run(
+        [PROMTOOL, "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def table(heading: str) -> dict[str, str]:
     """Return the rows under a heading of the page: what each begins with, and the rest."""
     section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]

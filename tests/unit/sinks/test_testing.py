@@ -6,6 +6,7 @@ import logging
 import time
 import urllib.request
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 from support.receiver import Receiver
@@ -77,6 +78,17 @@ class SwallowsItsCancellation(Faulty):
 class LeavesATaskBehind(Faulty):
     async def deliver(self, delivery):
         return await asyncio.shield(self.sink.deliver(delivery))
+
+
+class LeavesAConnectionOpen(Faulty):
+    async def deliver(self, delivery):
+        url = urlsplit(self.sink._settings.url)
+        await asyncio.open_connection(url.hostname, url.port)
+        return await self.sink.deliver(delivery)
+
+
+class LeavesOneOpenWhenCancelled(LeavesAConnectionOpen):
+    pass
 
 
 class BlocksTheLoop(Faulty):
@@ -175,6 +187,8 @@ FAULTS = {
     MakesUpIds: "test_each_attempt_carries_the_same_id",
     SwallowsItsCancellation: "test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind",
     LeavesATaskBehind: "test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind",
+    LeavesAConnectionOpen: "test_what_an_attempt_opened_is_closed_again",
+    LeavesOneOpenWhenCancelled: "test_a_cancelled_attempt_ends_at_once_and_leaves_nothing_behind",
     BlocksTheLoop: "test_what_hangs_is_given_up_in_time_while_the_loop_goes_on",
     TakesTheLoopsThreads: "test_what_hangs_is_given_up_in_time_while_the_loop_goes_on",
     GoesItsOwnWay: "test_an_attempt_is_one_request_through_the_transport_with_its_timeout",
