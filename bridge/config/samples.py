@@ -95,7 +95,8 @@ def gaps(shapes: Mapping[str, Any], when: Expression | None, samples: Samples) -
 
 def _open_questions(when: Expression, samples: Samples) -> Iterator[str]:
     for name in sorted(when.members.difference(*samples.full.values())):
-        yield f"when: {name!r} is in no event that it asks for{_meant([name], samples)}"
+        hint = _quoted(when.text, name) or _meant([name], samples)
+        yield f"when: {name!r} is in no event that it asks for{hint}"
     failing = [name for name, context in samples.sparse.items() if _fails(when, context)]
     if failing:
         yield f"when: has no value for {_listed(failing)}: what it cannot decide is delivered"
@@ -114,6 +115,11 @@ def _fails(expression: Expression, context: Mapping[str, Any]) -> bool:
     except EvaluationFailed:
         return True
     return False
+
+
+def _quoted(text: str, name: str) -> str:
+    """Return a hint where a name stands in double quotes, as a text does elsewhere."""
+    return f" (a text stands in single quotes: '{name}')" if f'"{name}"' in text else ""
 
 
 def _meant(names: Iterable[str], samples: Samples) -> str:

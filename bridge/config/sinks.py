@@ -16,6 +16,15 @@ from bridge.events.expressions import Expression, compile_expression
 from bridge.events.names import DEFAULT_EVENTS, EVENT_NAMES, STAGES
 from bridge.events.shapes import ShapeFault
 
+_LIKE_A_PATTERN = re.compile(r"\.[*+]|^!?\^|\$$")
+
+_CONCERNS = {
+    "to_stages": ("TRANSITIONED", "transitions"),
+    "from_stages": ("TRANSITIONED", "transitions"),
+    "aliases": ("ALIAS", "aliases"),
+}
+"""Which events a filter concerns: a part of their names, and what they are called."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -179,6 +188,16 @@ class SinkSettings(Model):
     def remarks(self) -> Iterator[str]:
         """Yield a sentence, key first, for whatever is right but may not be what was meant."""
         yield from gaps(self.shapes(), self.when, self.samples())
+        yield from self._idle_filters()
+
+    def _idle_filters(self) -> Iterator[str]:
+        for index, glob in enumerate(self.models):
+            if _LIKE_A_PATTERN.search(glob):
+                yield f"models[{index}]: {glob!r} is read as a glob, not as a regular expression: write 'fraud-*'"
+        asked = {EVENT_NAMES[name].name for name in self.events}
+        for key, (part, kind) in _CONCERNS.items():
+            if getattr(self, key) and not any(part in name.upper() for name in asked):
+                yield f"{key}: does nothing: it concerns {kind} alone, and events asks for none"
 
     @classmethod
     def default_rate_ms(cls) -> int | None:

@@ -148,7 +148,9 @@ class Secret(Model):
         if self.env is not None:
             value = os.environ.get(self.env)
             if value is None:
-                msg = f"{self} is not set: set it in the bridge's environment"
+                plain = self.env.lstrip("$").strip("{}")
+                mend = "set it in the bridge's environment" if plain == self.env else f'its name is "{plain}"'
+                msg = f"{self} is not set: {mend}"
                 raise SecretUnavailable(msg)
             return value
         try:

@@ -26,6 +26,8 @@ _DEEPEST = 64
 """How deep a value may be nested that an expression yields."""
 
 
+_COMPARING = {"unknown token '='": "unknown token '=' (== compares)"}
+
 _WIDEST = 4_096
 """How many bits a whole number may have."""
 
@@ -91,7 +93,8 @@ def compile_expression(text: str) -> Expression:
     except EmptyExpressionError:
         raise ExpressionFault("the expression is empty", 0) from None
     except LexerError as error:
-        raise ExpressionFault(_lower(error.message), error.lex_position) from None
+        what = _lower(error.message)
+        raise ExpressionFault(_COMPARING.get(what, what), error.lex_position) from None
     except ParseError as error:
         raise ExpressionFault(_unexpected(error, text), min(error.lex_position, len(text))) from None
     except PendingDeprecationWarning:

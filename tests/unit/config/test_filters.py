@@ -65,7 +65,7 @@ def test_the_same_filters_are_equal_and_others_are_not() -> None:
         ({"aliases": [5]}, "aliases[0]: must be a text in quotes"),
         ({"tags": ["team"]}, "tags: must be a table"),
         ({"tags": {"team": 5}}, "tags.team: must be a text in quotes"),
-        ({"when": "to_stage = 'Production'"}, "when: at character 10: unknown token '='"),
+        ({"when": "to_stage = 'Production'"}, "when: at character 10: unknown token '=' (== compares)"),
         (
             {"when": "lenght(model_name) > `3`"},
             "when: at character 1: there is no function lenght() (did you mean length()?)",

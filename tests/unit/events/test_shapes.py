@@ -102,7 +102,7 @@ def test_what_a_shape_renders_to(spec, value) -> None:
         ("a ${'b}", "at character 3: ${ is not closed, or the ' in it (a literal ${ is written $${)"),
         ("x ${}", "at character 5: the expression is empty"),
         ("${a b}", "at character 5: unexpected 'b'"),
-        ("${a = b}", "at character 5: unknown token '='"),
+        ("${a = b}", "at character 5: unknown token '=' (== compares)"),
         ("${uper(a)}", "at character 3: there is no function uper()"),
         ("${a || lenght(a)}", "at character 8: there is no function lenght() (did you mean length()?)"),
         ("${length(a, b)}", "at character 3: length() takes 1 argument, not 2"),

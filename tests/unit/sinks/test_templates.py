@@ -8,8 +8,9 @@ from support.receiver import Receiver
 from support.values import transition
 
 from bridge.config.load import build
+from bridge.config.values import Secret
 from bridge.delivery.outcome import Reason, Verdict
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, SecretUnavailable
 from bridge.sinks.base import Delivery
 from bridge.sinks.kinds import KINDS
 from bridge.sinks.recording import NoTransport, RecordingTransport
@@ -181,6 +182,56 @@ def test_a_condition_on_what_no_event_has_or_without_a_value_is_a_gap() -> None:
         "when: 'model' is in no event that it asks for (did you mean 'model_name'?)",
         "when: has no value for MODEL_VERSION_TRANSITIONED_STAGE: what it cannot decide is delivered",
     ]
+
+
+def test_a_text_in_double_quotes_is_told_of() -> None:
+    settings = sink_of({**HTTP, "format": "mlflow"}, when='to_stage == "Production"')
+
+    assert list(settings.remarks()) == [
+        "when: 'Production' is in no event that it asks for (a text stands in single quotes: 'Production')"
+    ]
+
+
+@pytest.mark.parametrize("glob", ["fraud-.*", "^fraud", "!^fraud", "fraud$"])
+def test_a_regular_expression_where_a_glob_stands_is_told_of(glob) -> None:
+    settings = sink_of({**HTTP, "format": "mlflow"}, models=["fraud-*", "v1.0", glob])
+
+    assert list(settings.remarks()) == [
+        f"models[2]: {glob!r} is read as a glob, not as a regular expression: write 'fraud-*'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "key", "value", "kind"),
+    [
+        ("MODEL_VERSION_CREATED", "to_stages", ["Production"], "transitions"),
+        ("MODEL_VERSION_CREATED", "from_stages", ["Staging"], "transitions"),
+        (NAME, "aliases", ["champion"], "aliases"),
+    ],
+)
+def test_a_filter_that_concerns_no_event_asked_for_is_told_of(event, key, value, kind) -> None:
+    settings = sink_of({**HTTP, "format": "mlflow"}, events=[event], **{key: value})
+
+    assert list(settings.remarks()) == [
+        f"{key}: does nothing: it concerns {kind} alone, and events asks for none"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "key", "value"),
+    [
+        ("MODEL_VERSION_TRANSITIONED_TO_STAGING", "to_stages", ["Staging"]),
+        ("model_version_alias.created", "aliases", ["champion"]),
+    ],
+)
+def test_a_filter_that_concerns_an_event_asked_for_is_not(event, key, value) -> None:
+    assert list(sink_of({**HTTP, "format": "mlflow"}, events=[event], **{key: value}).remarks()) == []
+
+
+@pytest.mark.parametrize("written", ["$HOOK_SECRET", "${HOOK_SECRET}"])
+def test_a_variable_named_as_a_shell_does_is_told_its_name(written) -> None:
+    with pytest.raises(SecretUnavailable, match=r'its name is "HOOK_SECRET"$'):
+        Secret(env=written).read()
 
 
 @pytest.fixture
