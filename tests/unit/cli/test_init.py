@@ -18,6 +18,7 @@ from bridge.cli.first import KINDS, First, configuration, toml
 from bridge.errors import BridgeError
 from bridge.loading import load_settings
 
+ROOT = Path(__file__).parents[3]
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\"'\\\n\r\t\x00\x1b\x7f\u202e#{}="))
 NO_OPTIONS = {
     **dict.fromkeys(("tracking_uri", "sink", "name", "secret_env", "secret_file")),
@@ -28,6 +29,7 @@ NO_OPTIONS = {
     },
     "no_secret": False,
     "generate_secret": False,
+    "systemd": False,
 }
 
 
@@ -49,7 +51,7 @@ def answers(draw) -> First:
     uris = ["http://u:p@h", "h:5000", "/mnt/ml'\"\\runs"] if spoilt == "uri" else ["http://h:5000"]
     name = draw(ODD) if spoilt == "name" else "ci"
     place = {draw(st.sampled_from(["env", "file"])): draw(ODD.filter(bool))}
-    return First(draw(st.sampled_from(uris)), kind, name, odd, place)
+    return First(draw(st.sampled_from(uris)), kind, name, odd, place, draw(st.booleans()))
 
 
 @given(answers())
@@ -114,6 +116,7 @@ WRONG = {
     ),
     "two places": ({"url": "https://h", "secret_env": "A", "secret_file": "f"}, "give one of --secret-env"),
     "no token": ({"sink": "github_dispatch", "repository": "a/b", "no_secret": True}, "go with --sink http"),
+    "a service": ({"url": "https://h", "systemd": True, "secret_env": "A"}, "has the secret as a credential"),
     "no Unicode": ({"url": "https://h", "secret_file": "\udcff"}, "is no Unicode text"),
 }
 
@@ -249,3 +252,46 @@ def test_the_commands_to_go_on_with_can_be_pasted(here, monkeypatch, capsys) -> 
     told = capsys.readouterr().out
     assert "mlflow-bridge check --connect -c 'a b.toml'" in told
     assert "mlflow-bridge sinks test eu -c 'a b.toml'" in told
+
+
+@pytest.fixture
+def service(here, monkeypatch) -> Path:
+    """Return the folder of the service, as make install leaves it."""
+    folder = here / "etc"
+    (folder / "secrets").mkdir(parents=True)
+    (folder / "config.toml").write_bytes((ROOT / "systemd/config.toml").read_bytes())
+    monkeypatch.setattr("bridge.cli.commands.init._SERVICE_FOLDER", str(folder))
+    return folder
+
+
+def test_the_service_s_configuration_takes_the_place_of_the_installed_one_alone(
+    service, monkeypatch, capsys
+) -> None:
+    assert init(monkeypatch, "--systemd", "--url", "https://h/x") == 69
+    settings = load_settings(service / "config.toml")
+    told = capsys.readouterr().out
+
+    assert settings.state.folder == "/var/lib/mlflow-bridge"
+    assert settings.server.listen == "127.0.0.1:9464"
+    assert settings.sinks[0].secret.credential == "ci-webhook-secret"
+    assert f"install -m 600 /dev/stdin {service}/secrets/ci-webhook-secret" in told
+    assert f"LoadCredential=ci-webhook-secret:{service}/secrets/ci-webhook-secret" in told
+    assert f"CREDENTIALS_DIRECTORY={service}/secrets mlflow-bridge check --connect" in told
+    assert "mlflow-bridge run" not in told
+    assert init(monkeypatch, "--systemd", "--url", "https://h/y") == 1
+    assert load_settings(service / "config.toml") == settings
+
+
+def test_the_service_can_read_its_configuration_whatever_the_umask_and_root_alone_the_new_secret(
+    service, monkeypatch, capsys
+) -> None:
+    before = os.umask(0o077)
+    try:
+        init(monkeypatch, "--systemd", "--url", "https://h/x", "--generate-secret")
+    finally:
+        os.umask(before)
+    secret = service / "secrets/ci-webhook-secret"
+
+    assert stat.S_IMODE((service / "config.toml").stat().st_mode) == 0o644
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert "install -m 600" not in capsys.readouterr().out

@@ -306,6 +306,7 @@ def test_a_database_is_allowed_on_demand() -> None:
 def test_a_configuration_is_looked_for_where_it_usually_is(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_BRIDGE_CONFIG", raising=False)
+    monkeypatch.setitem(find.__globals__, "SEARCHED", ("config.toml", str(tmp_path / "etc/config.toml")))
     with pytest.raises(ConfigurationError, match="no configuration file: looked for"):
         find(None)
     Path("config.toml").touch()
