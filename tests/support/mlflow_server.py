@@ -14,6 +14,9 @@ from support.receiver import free_port, is_listening
 START_S = 90
 STOP_S = 10
 
+_LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Without the seven processes of MLflow's job runner, which have nothing to do with its registry."""
+
 
 class MlflowServer:
     """Starts, stops and restarts one server process over one database.
@@ -71,7 +74,7 @@ class MlflowServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.inherited, "MLFLOW_DISABLE_TELEMETRY": "true", **self._environment}
+        return {**self.inherited, "MLFLOW_DISABLE_TELEMETRY": "true", **_LEAN, **self._environment}
 
     def upgrade(self) -> None:
         """Bring the database to this MLflow's schema, as its operators do."""

@@ -16,6 +16,12 @@ from pathlib import Path
 _UNWANTED = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES")
 
 
+def _sit_down() -> None:
+    """Take the terminal, and Ctrl-C as it is in a shell: what runs in the background inherits that it is ignored."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A command on a terminal; ``text`` is everything that it wrote, escape sequences included."""
 
@@ -38,7 +44,7 @@ class Terminal:
             cwd=folder,
             env={**inherited, "TERM": "xterm-256color", **(environment or {})},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+            preexec_fn=_sit_down,  # noqa: PLW1509 - no threads here
         )
         os.close(slave)
         self._raw = b""

@@ -74,7 +74,7 @@ def fault_of(call: str) -> str:
     """Return what is no command, or no option of it, in a call; nothing where all is well."""
     command: click.Command = cli
     known = {"--help": False, **options_of(cli)}
-    words = iter(call.split())
+    words = iter(re.split(r"\s(?:\|\|?|&&|;|>)\s", call)[0].split())  # what comes after it is the shell's
     for word in words:
         name, equals, _ = word.partition("=")
         if word.startswith("-") and name not in known:

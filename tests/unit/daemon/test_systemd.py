@@ -89,8 +89,8 @@ async def test_a_first_poll_that_hangs_does_not_keep_it_from_being_ready(world, 
     monkeypatch.setattr(world.registry, "scan", lambda *_, **__: release.wait(20))
     running = asyncio.create_task(world.life().run())
     await manager.hears("READY=1")
-    await stopped(world, running)
     release.set()
+    await stopped(world, running)
 
 
 async def test_a_poll_that_never_ends_starves_the_watchdog(world, manager, monkeypatch) -> None:
