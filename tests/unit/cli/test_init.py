@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.cli import first as first_module
 from bridge.cli import main
 from bridge.cli.answers import faults_of, gathered
 from bridge.cli.first import KINDS, First, configuration, toml
@@ -254,6 +255,13 @@ def test_the_commands_to_go_on_with_can_be_pasted(here, monkeypatch, capsys) -> 
     assert "mlflow-bridge sinks test eu -c 'a b.toml'" in told
 
 
+def test_the_service_s_state_is_where_make_install_has_it(tmp_path) -> None:
+    first = First("http://h", "http", "ci", {"url": "https://h"}, {"credential": "x"}, is_service=True)
+    (tmp_path / "config.toml").write_text(configuration(first))
+
+    assert load_settings(tmp_path / "config.toml").state.folder == "/var/lib/mlflow-bridge"
+
+
 @pytest.fixture
 def service(here, monkeypatch) -> Path:
     """Return the folder of the service, as make install leaves it."""
@@ -261,6 +269,10 @@ def service(here, monkeypatch) -> Path:
     (folder / "secrets").mkdir(parents=True)
     (folder / "config.toml").write_bytes((ROOT / "systemd/config.toml").read_bytes())
     monkeypatch.setattr("bridge.cli.commands.init._SERVICE_FOLDER", str(folder))
+    places = first_module._SERVICE.replace(
+        "/var/lib/mlflow-bridge", str(here / "state")
+    )  # this machine may have one
+    monkeypatch.setattr(first_module, "_SERVICE", places)
     return folder
 
 
@@ -271,7 +283,7 @@ def test_the_service_s_configuration_takes_the_place_of_the_installed_one_alone(
     settings = load_settings(service / "config.toml")
     told = capsys.readouterr().out
 
-    assert settings.state.folder == "/var/lib/mlflow-bridge"
+    assert settings.state.folder == str(service.parent / "state")
     assert settings.server.listen == "127.0.0.1:9464"
     assert settings.sinks[0].secret.credential == "ci-webhook-secret"
     assert f"install -m 600 /dev/stdin {service}/secrets/ci-webhook-secret" in told
