@@ -136,7 +136,7 @@ say_what_next() {
 	if [ "$SYSTEMD" != no ] && systemctl --quiet is-active mlflow-bridge.service; then
 		echo "Installed. The running service is still the one before: systemctl restart mlflow-bridge"
 	elif [ "$SYSTEMD" != no ]; then
-		echo "Installed. Next: edit /etc/mlflow-bridge/config.toml; mlflow-bridge check --connect; systemctl enable --now mlflow-bridge"
+		echo "Installed. Next: mlflow-bridge init --systemd, which says how to go on; or edit /etc/mlflow-bridge/config.toml (docs/running/systemd.md)"
 	else
 		echo "Installed. Next: edit /etc/mlflow-bridge/config.toml; mlflow-bridge check --connect; docs/running/cron.md has the crontab"
 	fi

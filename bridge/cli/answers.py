@@ -31,7 +31,8 @@ def gathered(given: Mapping[str, Any], folder: Path, *, asks: bool) -> First:
     kind = KINDS[type_]
     _refuse_strange(given, type_, kind)
     answers = dict(_answers(given, type_, kind, asks=asks))
-    first = First(uri, type_, given["name"] or kind.name, answers, _place(given, kind, asks=asks))
+    place, name = _place(given, kind, asks=asks), given["name"] or kind.name
+    first = First(uri, type_, name, answers, place, given["systemd"])
     faults = list(faults_of(first, folder))
     if faults:
         raise click.UsageError("\n  ".join(["the configuration would not be valid:", *faults]))
@@ -133,12 +134,17 @@ def _place(given: Mapping[str, Any], kind: FirstKind, *, asks: bool) -> dict[str
     if len(chosen) > 1 or (given["no_secret"] and given["generate_secret"]):
         msg = "give one of --secret-env, --secret-file and --no-secret; --generate-secret needs a place"
         raise click.UsageError(msg)
+    if given["systemd"] and (given["secret_env"] or given["secret_file"]):
+        msg = "--systemd has the secret as a credential: leave --secret-env and --secret-file out"
+        raise click.UsageError(msg)
     if given["no_secret"]:
         return {}
     if given["secret_file"] is not None:
         return {"file": str(Path(given["secret_file"]).absolute())}
     if given["secret_env"] is not None:
         return {"env": _variable(given["secret_env"])}
+    if given["systemd"]:
+        return {"credential": kind.variable.lower().replace("_", "-")}
     if not asks:
         return {"env": kind.variable}
     text = f"Environment variable with the {kind.secret_key} ({kind.remark})"

@@ -108,13 +108,17 @@ KINDS: Mapping[str, FirstKind] = {
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """The answers: ``secret`` is its place, such as ``{"env": "CI_WEBHOOK_SECRET"}``, or empty for none."""
+    """The answers: ``secret`` is its place, such as ``{"env": "CI_WEBHOOK_SECRET"}``, or empty for none.
+
+    ``is_service``: for the systemd service of make install, which can write to one place alone.
+    """
 
     tracking_uri: str
     kind: str
     name: str
     answers: Mapping[str, str]
     secret: Mapping[str, str] = field(default_factory=dict)
+    is_service: bool = False
 
 
 def configuration(first: First) -> str:
@@ -128,6 +132,7 @@ def configuration(first: First) -> str:
         name=toml(first.name),
         type=toml(first.kind),
         keys="\n".join([*lines, *kind.more]),
+        places=_SERVICE if first.is_service else _HERE,
     )
 
 
@@ -144,6 +149,20 @@ def _escaped(char: str) -> str:
     return char if char.isprintable() else f"\\U{ord(char):08x}"
 
 
+_HERE = """\
+[state]
+url = "tinydb:./state"          # a folder, beside this file: what was last seen, and what is still to be delivered
+
+# [server]
+# listen = "127.0.0.1:9464"     # /livez, /readyz and /metrics of mlflow-bridge run"""
+
+_SERVICE = """\
+[state]
+url = "tinydb:/var/lib/mlflow-bridge"   # the one place that the service can write to
+
+[server]
+listen = "127.0.0.1:9464"       # the status page, /livez, /readyz and /metrics"""
+
 _FILE = """\
 # A first configuration of mlflow-bridge; its config.example.toml has every setting. Check it with
 #     mlflow-bridge check --connect
@@ -159,11 +178,7 @@ tracking_uri = {uri}
 [poll]
 interval = "30s"                # how soon a change is seen
 
-[state]
-url = "tinydb:./state"          # a folder, beside this file: what was last seen, and what is still to be delivered
-
-# [server]
-# listen = "127.0.0.1:9464"     # /livez, /readyz and /metrics of mlflow-bridge run
+{places}
 
 [[sinks]]
 name = {name}

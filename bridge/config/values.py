@@ -166,7 +166,10 @@ class Secret(Model):
             return Path(self.file)
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
-            msg = f"{self}: there is no $CREDENTIALS_DIRECTORY: use LoadCredential= in the systemd unit"
+            msg = (
+                f"{self}: there is no $CREDENTIALS_DIRECTORY: a service has it by LoadCredential= in its systemd unit; "
+                "a shell has to set it, to the folder that holds the file"
+            )
             raise SecretUnavailable(msg)
         return Path(folder) / str(self.credential)
 

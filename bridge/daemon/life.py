@@ -14,6 +14,7 @@ from bridge.daemon.notify import notify, notify_ready, notify_status, watchdog_i
 from bridge.daemon.polling import Polling
 from bridge.daemon.signals import Signals
 from bridge.daemon.standing import standing
+from bridge.delivery.condition import RUNNING
 from bridge.errors import StateUnwritable
 from bridge.schedule import trigger_of
 from bridge.server.probes import Probes
@@ -122,16 +123,23 @@ class Life:
         notify_ready(self._standing())
 
     async def _tell(self) -> None:
-        """Have ``systemctl status`` show how it stands, whenever that changes."""
-        told = ""
+        """Have ``systemctl status`` show how it stands; also where a reload that was refused spoke meanwhile."""
         while True:
             await asyncio.sleep(_TELL_EVERY_S)
-            if (now := self._standing()) != told:
-                notify_status(now)
-                told = now
+            notify_status(self._standing())
 
     def _standing(self) -> str:
-        return standing(self._app.settings, self._app.relay.waiting, self.polling.trouble, self._refusal())
+        app = self._app
+        poll, conditions = app.state.last_poll, app.state.conditions()
+        waits = app.state.summaries() if app.relay.waiting else {}  # counts the outbox, the first time
+        return standing(
+            app.settings,
+            app.relay.waiting,
+            self.polling.trouble,
+            self._refusal(),
+            is_held=bool(poll and poll.held_digest),
+            summaries=[one for name, one in waits.items() if conditions.get(name, RUNNING).word != "paused"],
+        )
 
     async def _watch_clocks(self) -> None:
         """After a jump of the wall clock, poll at once: the schedule reckons by that clock.

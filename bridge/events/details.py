@@ -126,7 +126,7 @@ def model_part(model: RegisteredModel) -> dict[str, Any]:
     return bounded(
         {
             "name": model.name,
-            "description": model.description,
+            "description": model.description or None,
             "created": model.created,
             "versions": len(newest),
             "latest_version": newest[0].version if newest else None,

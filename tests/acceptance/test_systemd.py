@@ -183,6 +183,9 @@ def test_a_reload_ends_when_it_is_in_force_and_fails_where_it_is_refused(
     for receiver in receivers:
         receiver.wait_for(1)
     codes = []
+    machine.write(CONFIG, "[registry\n")
+    codes.append(machine.run("systemctl", "reload", SERVICE).returncode)
+    wait_until(lambda: "is not valid TOML" in machine.show(SERVICE, "StatusText"))
     for wrong in (
         configuration(server.url, '[[sinks]]\nname = "x"\n'),
         configuration(f"http://127.0.0.1:{free_port()}"),

@@ -3,6 +3,7 @@
 import secrets
 import shlex
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ from bridge.errors import SecretUnavailable
 from bridge.loading import load_settings
 
 _ALIGNED = 60
+_SERVICE_FOLDER = "/etc/mlflow-bridge"
+_OUTPUT = "config.toml"
+_AS_INSTALLED = {
+    "registry": {"tracking_uri": "http://127.0.0.1:5000"},
+    "state": {"url": "tinydb:/var/lib/mlflow-bridge"},
+    "server": {"listen": "127.0.0.1:9464"},
+}
+"""What ``make install`` puts there: nobody's work is lost with it."""
 _TAKEN = "name another with --output, or replace it with --force"
 _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105 - a hint
 
@@ -51,17 +60,21 @@ _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105
     "--generate-secret", is_flag=True, help="Make a new one: into --secret-file, or shown once (http)."
 )
 @click.option(
+    "--systemd",
+    is_flag=True,
+    help=f"For the service of make install: into {_SERVICE_FOLDER}, with its state folder, and the secret as a "
+    "credential.",
+)
+@click.option(
     "--output",
     metavar="FILE",
-    default="config.toml",
-    show_default=True,
     shell_complete=config_files,
-    help="Where to write the configuration.",
+    help=f"Where to write the configuration.  [default: {_OUTPUT}]",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
 @click.pass_context
-def command(ctx: click.Context, /, output: str, force: bool, yes: bool, **given: Any) -> int:
+def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, **given: Any) -> int:
     """Write a configuration for a first sink, and try the connection.
 
     Asks for what the options do not say, where somebody is there to answer. What it writes is valid and
@@ -72,36 +85,54 @@ def command(ctx: click.Context, /, output: str, force: bool, yes: bool, **given:
     Examples:
       mlflow-bridge init
       mlflow-bridge init --sink http --url https://ci.example.com/hooks/mlflow --generate-secret
-      mlflow-bridge init --sink github_dispatch --repository acme/deploy --yes
+      mlflow-bridge init --systemd --sink github_dispatch --repository acme/deploy
       mlflow-bridge init --tracking-uri http://mlflow:5000 --sink jenkins_job \\
-          --url https://jenkins.example.com --job ml/deploy --output /etc/mlflow-bridge/config.toml
+          --url https://jenkins.example.com --job ml/deploy --output jenkins.toml
     """
     if ctx.find_root().obj["config"]:
         msg = "init writes a configuration: name it with --output, not with --config"
         raise click.UsageError(msg)
-    path = Path(output)
+    systemd = given["systemd"]
+    path = Path(output or (f"{_SERVICE_FOLDER}/{_OUTPUT}" if systemd else _OUTPUT))
+    force = force or (systemd and _is_as_installed(path))
     if not force:
         refuse_existing(path, _TAKEN)
     first = gathered(given, path.absolute().parent, asks=sys.stdin.isatty() and not yes)
     made = _new_secret(first) if given["generate_secret"] else ""
     write_new(path, configuration(first), 0o644, _TAKEN, replaces=force)
+    if systemd:
+        path.chmod(0o644)  # whatever the umask: the service is not root
     click.echo(f"wrote {path}")
     settings = load_settings(path)
     code = _try_out(ctx, settings)
     click.echo("\nNext:" if code is ExitCode.DONE else "\nNext, once that is mended:")
-    _print_steps([*_secret_steps(settings, first, made), *_command_steps(path, first.name)])
+    steps = _service_steps(path, first) if systemd else _command_steps(path, first.name)
+    _print_steps([*_secret_steps(settings, first, made), *steps])
     return code
+
+
+def _is_as_installed(path: Path) -> bool:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) == _AS_INSTALLED
+    except (OSError, ValueError):
+        return False
 
 
 def _new_secret(first: First) -> str:
     """Return a new secret to be shown, or nothing where it was written to its file."""
     secret = secrets.token_urlsafe(32)
-    file = first.secret.get("file")
+    file = _file_of(first)
     if file is None:
         return secret
     write_new(Path(file), f"{secret}\n", 0o600, _SECRET_TAKEN)
     click.echo(f"wrote {file}: a new secret, for you and the receiver alone (mode 0600)")
     return ""
+
+
+def _file_of(first: First) -> str | None:
+    """Return the file that holds the secret: a credential's is where LoadCredential= will have it from."""
+    credential = first.secret.get("credential")
+    return f"{_SERVICE_FOLDER}/secrets/{credential}" if credential else first.secret.get("file")
 
 
 def _try_out(ctx: click.Context, settings: Settings) -> ExitCode:
@@ -126,11 +157,13 @@ def _secret_steps(settings: Settings, first: First, made: str) -> list[tuple[str
     kind = KINDS[first.kind]
     if made:
         return [(f"export {first.secret['env']}={made}", f"shown this once; {kind.remark}")]
+    place = _file_of(first)
+    if "credential" in first.secret and Path(str(place)).is_file():
+        return []
     try:
         for secret in settings.sinks[0].secrets().values():
             secret.read()
     except SecretUnavailable:
-        place = first.secret.get("file")
         how = (
             f"install -m 600 /dev/stdin {shlex.quote(place)}"
             if place
@@ -147,4 +180,17 @@ def _command_steps(path: Path, name: str) -> list[tuple[str, str]]:
         (f"mlflow-bridge sinks test {name}{named}", "send a synthetic event"),
         (f"mlflow-bridge once{named}", "the first poll records what is there, and announces nothing"),
         (f"mlflow-bridge run{named}", "poll every 30 s, and deliver"),
+    ]
+
+
+def _service_steps(path: Path, first: First) -> list[tuple[str, str]]:
+    folder, credential = f"{_SERVICE_FOLDER}/secrets", first.secret.get("credential")
+    usual = f"{_SERVICE_FOLDER}/{_OUTPUT}"
+    named = "" if str(path) == usual else f" -c {shlex.quote(str(path))}"
+    loads = f"add [Service] and, below it, LoadCredential={credential}:{folder}/{credential}"
+    return [
+        *([("systemctl edit mlflow-bridge", loads)] if credential else []),
+        (f"CREDENTIALS_DIRECTORY={folder} mlflow-bridge check --connect{named}", "is everything there?"),
+        ("systemctl enable --now mlflow-bridge", f"it reads {usual}"),
+        ("systemctl status mlflow-bridge", "its Status: line says how it stands"),
     ]

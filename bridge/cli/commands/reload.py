@@ -1,11 +1,17 @@
 """``reload``: have the running daemon take up its configuration."""
 
+import os
+import signal
+from contextlib import suppress
+
 import click
 
 from bridge.asking import ask_to_reload
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.help import new_command
 from bridge.cli.shared import config_option, read_settings, settings_path
+from bridge.config import Settings
+from bridge.errors import ConfigurationError
 
 
 @new_command("reload")
@@ -23,8 +29,24 @@ def command(config: str | None) -> int:
       mlflow-bridge reload
       mlflow-bridge check && mlflow-bridge reload
     """
-    answer = ask_to_reload(read_settings(config))
+    answer = ask_to_reload(_read(config))
     sinks = ", ".join(answer["sinks"]) or "none"
     what = "in force" if answer["changed"] else "unchanged"
     click.echo(f"{settings_path(config)}: {what}; sinks: {sinks}")
     return ExitCode.DONE
+
+
+def _read(config: str | None) -> Settings:
+    """Return the settings; under systemd, have the daemon say in its status that it refuses those with faults.
+
+    Raises:
+        ConfigurationError: with every fault.
+    """
+    try:
+        return read_settings(config)
+    except ConfigurationError:
+        daemon = os.environ.get("MAINPID", "")  # which systemd tells an ExecReload= alone
+        if daemon.isdecimal() and int(daemon) > 1:
+            with suppress(OSError):
+                os.kill(int(daemon), signal.SIGHUP)
+        raise

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.cli import first as first_module
 from bridge.cli import main
 from bridge.cli.answers import faults_of, gathered
 from bridge.cli.first import KINDS, First, configuration, toml
 from bridge.errors import BridgeError
 from bridge.loading import load_settings
 
+ROOT = Path(__file__).parents[3]
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\"'\\\n\r\t\x00\x1b\x7f\u202e#{}="))
 NO_OPTIONS = {
     **dict.fromkeys(("tracking_uri", "sink", "name", "secret_env", "secret_file")),
@@ -28,6 +30,7 @@ NO_OPTIONS = {
     },
     "no_secret": False,
     "generate_secret": False,
+    "systemd": False,
 }
 
 
@@ -49,7 +52,7 @@ def answers(draw) -> First:
     uris = ["http://u:p@h", "h:5000", "/mnt/ml'\"\\runs"] if spoilt == "uri" else ["http://h:5000"]
     name = draw(ODD) if spoilt == "name" else "ci"
     place = {draw(st.sampled_from(["env", "file"])): draw(ODD.filter(bool))}
-    return First(draw(st.sampled_from(uris)), kind, name, odd, place)
+    return First(draw(st.sampled_from(uris)), kind, name, odd, place, draw(st.booleans()))
 
 
 @given(answers())
@@ -114,6 +117,7 @@ WRONG = {
     ),
     "two places": ({"url": "https://h", "secret_env": "A", "secret_file": "f"}, "give one of --secret-env"),
     "no token": ({"sink": "github_dispatch", "repository": "a/b", "no_secret": True}, "go with --sink http"),
+    "a service": ({"url": "https://h", "systemd": True, "secret_env": "A"}, "has the secret as a credential"),
     "no Unicode": ({"url": "https://h", "secret_file": "\udcff"}, "is no Unicode text"),
 }
 
@@ -249,3 +253,57 @@ def test_the_commands_to_go_on_with_can_be_pasted(here, monkeypatch, capsys) -> 
     told = capsys.readouterr().out
     assert "mlflow-bridge check --connect -c 'a b.toml'" in told
     assert "mlflow-bridge sinks test eu -c 'a b.toml'" in told
+
+
+def test_the_service_s_state_is_where_make_install_has_it(tmp_path) -> None:
+    first = First("http://h", "http", "ci", {"url": "https://h"}, {"credential": "x"}, is_service=True)
+    (tmp_path / "config.toml").write_text(configuration(first))
+
+    assert load_settings(tmp_path / "config.toml").state.folder == "/var/lib/mlflow-bridge"
+
+
+@pytest.fixture
+def service(here, monkeypatch) -> Path:
+    """Return the folder of the service, as make install leaves it."""
+    folder = here / "etc"
+    (folder / "secrets").mkdir(parents=True)
+    (folder / "config.toml").write_bytes((ROOT / "systemd/config.toml").read_bytes())
+    monkeypatch.setattr("bridge.cli.commands.init._SERVICE_FOLDER", str(folder))
+    places = first_module._SERVICE.replace(
+        "/var/lib/mlflow-bridge", str(here / "state")
+    )  # this machine may have one
+    monkeypatch.setattr(first_module, "_SERVICE", places)
+    return folder
+
+
+def test_the_service_s_configuration_takes_the_place_of_the_installed_one_alone(
+    service, monkeypatch, capsys
+) -> None:
+    assert init(monkeypatch, "--systemd", "--url", "https://h/x") == 69
+    settings = load_settings(service / "config.toml")
+    told = capsys.readouterr().out
+
+    assert settings.state.folder == str(service.parent / "state")
+    assert settings.server.listen == "127.0.0.1:9464"
+    assert settings.sinks[0].secret.credential == "ci-webhook-secret"
+    assert f"install -m 600 /dev/stdin {service}/secrets/ci-webhook-secret" in told
+    assert f"LoadCredential=ci-webhook-secret:{service}/secrets/ci-webhook-secret" in told
+    assert f"CREDENTIALS_DIRECTORY={service}/secrets mlflow-bridge check --connect" in told
+    assert "mlflow-bridge run" not in told
+    assert init(monkeypatch, "--systemd", "--url", "https://h/y") == 1
+    assert load_settings(service / "config.toml") == settings
+
+
+def test_the_service_can_read_its_configuration_whatever_the_umask_and_root_alone_the_new_secret(
+    service, monkeypatch, capsys
+) -> None:
+    before = os.umask(0o077)
+    try:
+        init(monkeypatch, "--systemd", "--url", "https://h/x", "--generate-secret")
+    finally:
+        os.umask(before)
+    secret = service / "secrets/ci-webhook-secret"
+
+    assert stat.S_IMODE((service / "config.toml").stat().st_mode) == 0o644
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert "install -m 600" not in capsys.readouterr().out

@@ -1,17 +1,23 @@
 """What systemd hears of a life of the daemon, at a real socket."""
 
 import asyncio
+import os
+import signal
+import sys
 import threading
 
 import pytest
 from support.manager import managed
 from support.world import World
 
+from bridge.cli import main
 from bridge.config.load import build
 from bridge.daemon import life as module
+from bridge.daemon.notify import notify_status
 from bridge.daemon.standing import standing
 from bridge.errors import RegistryUnreachable
 from bridge.sinks.kinds import SETTINGS
+from bridge.store.values import SinkSummary
 
 LONG_S = 3_600
 POLL_LIMIT_S = 65
@@ -44,6 +50,16 @@ async def test_it_is_ready_alive_and_stopping(world, manager) -> None:
 
     assert set(manager.said) == {"READY=1", "STATUS=polls http://h for 0 sinks; 0 waiting", "STOPPING=1"}
     assert manager.said[-1] == "STOPPING=1"
+
+
+async def test_what_a_refused_reload_said_does_not_outlast_it(world, manager) -> None:
+    running = asyncio.create_task(world.life().run())
+    usual = "STATUS=polls http://h for 0 sinks; 0 waiting"
+    await manager.hears(usual, 2)
+    notify_status("configuration refused")  # and taken up, mended, before the next look
+    await manager.hears("STATUS=configuration refused")
+    await manager.hears(usual, manager.said.count(usual) + 2)
+    await stopped(world, running)
 
 
 async def test_it_is_ready_only_once_a_poll_was_attempted(world, manager, monkeypatch) -> None:
@@ -135,3 +151,48 @@ def test_how_it_stands_begins_with_what_is_wrong(sinks, waiting, trouble, refusa
     settings = build({"registry": {"tracking_uri": "http://h"}, "sinks": rows}, SETTINGS)
 
     assert standing(settings, waiting, trouble, refusal) == expected
+
+
+def test_how_it_stands_names_a_hold_and_the_sinks_that_take_nothing() -> None:
+    settings = build(
+        {
+            "registry": {"tracking_uri": "http://h"},
+            "sinks": [{"name": name, "type": "http", "url": "http://h"} for name in ("ci", "well", "idle")],
+        },
+        SETTINGS,
+    )
+    summaries = [
+        SinkSummary("ci", pending=2, last_reason="secret"),
+        SinkSummary("well", pending=1, last_reason="ok"),
+        SinkSummary("idle", last_reason="connect"),
+        SinkSummary("gone", pending=1, last_reason="connect"),
+    ]
+
+    assert standing(settings, 4, "", "", is_held=True, summaries=summaries) == (
+        "changes are held: see mlflow-bridge diff; deliveries fail: ci (secret); "
+        "polls http://h for 3 sinks; 4 waiting"
+    )
+
+
+@pytest.mark.parametrize("main_pid", ["", "0", "1", "x"])
+def test_a_reload_of_a_broken_file_signals_nobody_but_the_service_of_systemd(
+    main_pid, tmp_path, monkeypatch
+) -> None:
+    signalled = reload_of_a_broken_file(tmp_path, monkeypatch, main_pid)
+
+    assert signalled == []
+
+
+def test_a_reload_of_a_broken_file_has_the_service_say_that_it_refuses_it(tmp_path, monkeypatch) -> None:
+    assert reload_of_a_broken_file(tmp_path, monkeypatch, "4711") == [(4711, signal.SIGHUP)]
+
+
+def reload_of_a_broken_file(folder, monkeypatch, main_pid: str) -> list[tuple[int, int]]:
+    signalled: list[tuple[int, int]] = []
+    (folder / "config.toml").write_text("[registry\n")
+    monkeypatch.setenv("MAINPID", main_pid)
+    monkeypatch.setattr(os, "kill", lambda *args: signalled.append(args))
+    monkeypatch.setattr(sys, "argv", ["mlflow-bridge", "reload", "-c", str(folder / "config.toml")])
+    with pytest.raises(SystemExit, match="78"):
+        main()
+    return signalled
