@@ -46,7 +46,13 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
         return {}
     if not server.is_loopback and "page" not in server.model_fields_set:
         log.warning("server.page_unprotected", address=server.listen, mend=_MEND)
-    return {"/": _StatusPage(server, probes.clock, lambda: look(configuration.settings, state, probes))}
+    return {
+        "/": _StatusPage(
+            server,
+            probes.clock,
+            lambda: look(configuration.settings, state, probes, configuration.refusal),
+        )
+    }
 
 
 class _StatusPage:
@@ -89,7 +95,7 @@ class Rendering:
             return self._pages[refresh_s]
 
 
-def look(settings: Settings, state: State, probes: Probes) -> View:
+def look(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
     """Return what the page shows. What that costs grows neither with the registry nor with the history."""
     now_ms = probes.clock.now_ms()
     poll, events = state.last_poll, state.newest_events(MOST_EVENTS)
@@ -106,6 +112,7 @@ def look(settings: Settings, state: State, probes: Probes) -> View:
         has_all_entries=state.count_entries() <= MOST_ENTRIES,
         dead=_dead_letters(state),
         is_full=len(events) == MOST_EVENTS,
+        refusal=refusal,
     )
 
 

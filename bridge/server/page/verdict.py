@@ -38,7 +38,13 @@ class Finding:
 
 def findings(view: View) -> list[Finding]:
     """Return what is not as usual, what has to be done first."""
-    found = [*_of_state(view), *_of_polls(view), *_of_hold(view), *_of_sinks(view.sinks)]
+    found = [
+        *_of_state(view),
+        *_of_configuration(view),
+        *_of_polls(view),
+        *_of_hold(view),
+        *_of_sinks(view.sinks),
+    ]
     return sorted(found, key=lambda one: one.level is Level.NOTE)
 
 
@@ -49,6 +55,17 @@ def _of_state(view: View) -> Iterator[Finding]:
             "The state cannot be written: nothing is delivered",
             "",
             "Free space on its disk, or mend its permissions. It goes on by itself, and nothing is lost.",
+        )
+
+
+def _of_configuration(view: View) -> Iterator[Finding]:
+    if view.refusal:
+        yield Finding(
+            Level.ACT,
+            "The configuration was changed, and refused",
+            view.refusal,
+            "It goes on with the one before, and would not start with this one. Mend the file, then:",
+            ("mlflow-bridge check", "mlflow-bridge reload"),
         )
 
 

@@ -51,6 +51,7 @@ class View:
             says that there are no older ones.
         dead: the entries that died last, newest first.
         is_full: whether there may be older events than those.
+        refusal: why the configuration file as it is now was refused, if it was.
     """
 
     now_ms: int
@@ -65,3 +66,4 @@ class View:
     has_all_entries: bool = True
     dead: Sequence[DeadLetter] = ()
     is_full: bool = False
+    refusal: str = ""

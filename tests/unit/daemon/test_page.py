@@ -53,6 +53,22 @@ def test_it_is_shown_unless_it_is_switched_off() -> None:
     assert pages(build({"registry": {"tracking_uri": "http://h"}}, SETTINGS)) == {}
 
 
+def test_a_configuration_that_was_refused_shows() -> None:
+    story = Story()
+    configuration = Configuration(settings(), _refuse)
+    ((_, page),) = status_pages(configuration, story.state, story.probes).items()
+    assert configuration.reload() is False
+
+    body = page()(Asked())[2]
+
+    assert b"The configuration was changed, and refused" in body
+    assert b"sinks[0].url: is missing" in body
+
+
+def _refuse() -> Settings:
+    raise ConfigurationError(["sinks[0].url: is missing"])
+
+
 def test_a_name_that_a_stranger_may_own_gets_nothing() -> None:
     (page,) = pages(settings(hosts=["Bridge.example.com"])).values()
     refused = page()(Asked("evil.example:9464"))

@@ -52,6 +52,13 @@ def test_a_registry_that_cannot_be_read_is_told_with_its_error() -> None:
     assert "no poll has gone well yet" in never.what
 
 
+def test_a_configuration_that_was_refused_is_told_with_its_errors() -> None:
+    (one,) = findings(replace(WELL, sinks=[SINK], refusal="sinks[0].url: is missing"))
+
+    assert (one.level, one.why) == (Level.ACT, "sinks[0].url: is missing")
+    assert one.commands == ("mlflow-bridge check", "mlflow-bridge reload")
+
+
 def test_a_hold_is_told_with_the_way_to_accept_it() -> None:
     (one,) = findings(replace(WELL, sinks=[SINK], held={"why": "2,000 events", "digest": "d"}))
 
