@@ -92,9 +92,8 @@ def _scalar(value: Any, longest: int, is_cut: list[bool]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else _unusual(value)
     if isinstance(value, int):
-        return f"{value:#x}"[
-            :longest
-        ]  # decimal digits of a huge number take time that grows with their square
+        # Decimal digits of a huge number take time that grows with their square.
+        return _cut(f"{value:#x}", longest, is_cut)
     return _cut(str(value), longest, is_cut)
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.diff.doubts import Absence
-from bridge.errors import BridgeError, StateUnwritable
+from bridge.errors import BridgeError, RegistryUnreachable, StateUnwritable
 from bridge.events.details import MISSING, Include, Why, assembled, bounded, gone, model_part
 from bridge.events.event import Event
 from bridge.pipeline.clock import Clock
@@ -125,8 +125,10 @@ class Enrichment:
             try:
                 if self._clock.monotonic() >= self._down_until:
                     await self._within_patience(found, name, version, asked)
-            except (BridgeError, TimeoutError) as error:
-                self._note_trouble(str(error) or "it did not answer in time")
+            except (RegistryUnreachable, TimeoutError) as error:
+                self._note_trouble(str(error) or "it did not answer in time", respite_s=_RESPITE_S)
+            except BridgeError as error:  # an answer, if none that helps: it may concern this event alone
+                self._note_trouble(str(error))
             except Exception as error:  # noqa: BLE001 - MLflow's client, or what it made of an odd answer
                 self._note_trouble(f"a fault in the bridge or in MLflow's client: {type(error).__name__}")
         for part in asked:
@@ -140,10 +142,11 @@ class Enrichment:
         call = ThreadedCall(lambda: _read(self._facts, found, name, version, asked, deadline))
         await call.within(deadline.remaining() + _GRACE_S)
 
-    def _note_trouble(self, trouble: str) -> None:
+    def _note_trouble(self, trouble: str, respite_s: float = 0.0) -> None:
         self._trouble = trouble
-        self._down_until = self._clock.monotonic() + _RESPITE_S
-        log.warning("enrichment.failed", error=trouble, respite_s=_RESPITE_S)
+        if respite_s:
+            self._down_until = self._clock.monotonic() + respite_s
+        log.warning("enrichment.failed", error=trouble, respite_s=respite_s)
 
 
 def _read(

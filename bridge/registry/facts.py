@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge.config import RegistrySettings
 from bridge.diff.doubts import Absence
-from bridge.errors import RegistryLacks, RegistryRefused
+from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
 from bridge.registry.signature import read_signature
@@ -32,15 +32,11 @@ class MlflowFacts:
         Raises:
             RegistryError: it got no usable answer.
         """
-        found = self._connection.point_read(deadline, lambda client: client.get_model_version(name, version))
+        found = self._asked(deadline, lambda client: client.get_model_version(name, version))
         return found if isinstance(found, Absence) else _version(found)
 
     def files(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any]:
-        """Return ``artifact_location`` and ``signature``; each is None where the registry does not tell it.
-
-        Raises:
-            RegistryUnreachable: it got no answer.
-        """
+        """Return ``artifact_location`` and ``signature``; each is None where the registry does not tell it in time."""
         location = self._told(deadline, lambda client: client.get_model_version_download_uri(name, version))
         uri = self._settings.uri
         signature = self._told(deadline, lambda _client: read_signature(uri, name, version))
@@ -52,14 +48,21 @@ class MlflowFacts:
         Raises:
             RegistryError: it got no usable answer.
         """
-        found = self._connection.point_read(deadline, lambda client: client.get_run(run_id))
+        found = self._asked(deadline, lambda client: client.get_run(run_id))
         return found if isinstance(found, Absence) else _run(found)
+
+    def _asked(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
+        """Return one object; a registry that takes no such question (a malformed run id) has no such thing."""
+        try:
+            return self._connection.point_read(deadline, request)
+        except RegistryLacks:
+            return Absence.GONE
 
     def _told(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
         """Return what is good to know, or None: a registry without it is no fault."""
         try:
             found = self._connection.point_read(deadline, request)
-        except (RegistryLacks, RegistryRefused):
+        except RegistryError:
             return None
         return None if isinstance(found, Absence) else found
 

@@ -15,6 +15,8 @@ import yaml
 _MEMBERS = ("inputs", "outputs", "params")
 _OK = 200
 _MOST_BYTES = 1 << 20
+_PATIENCE_S = 3
+"""A server whose storage hangs must not cost the version what else is known of it."""
 
 
 def read_signature(uri: str, name: str, version: str) -> dict[str, Any] | None:
@@ -32,6 +34,7 @@ def read_signature(uri: str, name: str, version: str) -> dict[str, Any] | None:
         "/model-versions/get-artifact",
         "GET",
         raise_on_status=False,
+        timeout=_PATIENCE_S,
         max_retries=0,  # a server that cannot read the file answers with 500, again and again
         params={"name": name, "version": version, "path": "MLmodel"},
         stream=True,

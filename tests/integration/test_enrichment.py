@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.command import Bridge, http_sink, only
 from support.proxy import Proxy
-from support.receiver import Answer, WebServer, free_port
+from support.receiver import Answer, RawReceiver, WebServer, free_port
 
 from bridge.config import RegistrySettings
 from bridge.diff.doubts import Absence
@@ -86,6 +86,15 @@ def test_what_is_not_there_is_gone(server, model) -> None:
     assert (
         registry.files(model, "1", soon())["signature"] is None
     )  # its files are in a bucket that is not there
+
+
+def test_a_storage_that_hangs_costs_the_signature_alone() -> None:
+    hanging = RawReceiver(b"", hang=60)
+
+    files = facts(hanging.url.rstrip("/"), timeout="1s").files("m", "1", soon())
+
+    hanging.stop()
+    assert files == {"artifact_location": None, "signature": None}
 
 
 def test_a_registry_that_cannot_be_reached_or_is_none_is_told_apart() -> None:

@@ -16,7 +16,7 @@ from bridge.delivery.condition import RUNNING
 from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, retryable
 from bridge.delivery.routing import Route
 from bridge.diff.doubts import Absence
-from bridge.errors import RegistryUnreachable, StateUnwritable
+from bridge.errors import RegistryRefused, RegistryUnreachable, StateUnwritable
 from bridge.events.details import Include
 from bridge.events.synthesis import Identity
 from bridge.pipeline import enrichment
@@ -117,9 +117,21 @@ async def test_two_sinks_that_ask_at_once_ask_the_registry_once() -> None:
     assert world.facts.asked == [("version", "m", "1"), ("run", "r1")]
 
 
-@pytest.mark.parametrize("trouble", [DOWN, ValueError("odd"), KeyError("run_id")])
-async def test_a_registry_that_fails_leaves_best_effort_without_and_is_asked_again_later(trouble) -> None:
+@pytest.mark.parametrize(
+    "trouble", [RegistryRefused("refuses the credentials"), ValueError("odd"), KeyError("x")]
+)
+async def test_what_is_wrong_with_one_event_s_details_is_no_matter_to_the_next(trouble) -> None:
     world = World(of_version=trouble)
+
+    without = await world.enrich()
+    world.facts.of_version = {"version": "1", "run_id": "r1"}
+
+    assert without.details == {"run": None, "missing": {"run": "failed"}}
+    assert (await world.enrich()).details == {"run": {"run_id": "r1", "metrics": {"auc": 0.9}}}
+
+
+async def test_a_registry_that_is_down_leaves_best_effort_without_and_is_asked_again_later() -> None:
+    world = World(of_version=DOWN)
 
     without = await world.enrich()
     world.facts.of_version = {"version": "1", "run_id": "r1"}
