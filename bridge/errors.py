@@ -9,6 +9,7 @@
     │   ├── StateNewer          a newer version of the bridge wrote it
     │   ├── StateDamaged        it is damaged before its end
     │   ├── StateUnwritable     it cannot be written (full or read-only disk)
+    │   ├── StateChanged        it is no longer what a commit was made from
     │   └── StateOwned          another instance owns it
     │       └── OwnerUnavailable  and does not do what it was asked to
     ├── RegistryError           the registry did not give what was asked
@@ -62,6 +63,10 @@ class StateDamaged(StateError):
 
 class StateUnwritable(StateError):
     """The state could not be made durable: nothing of the attempted commit took effect."""
+
+
+class StateChanged(StateError):
+    """The state is no longer what a commit was made from: nothing of that commit took effect."""
 
 
 class StateOwned(StateError):

@@ -147,6 +147,12 @@ def gone(part: str) -> dict[str, Any]:
     return {part: None, MISSING: {part: Why.GONE.value}}
 
 
+def merged(stored: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts that are ``stored`` with those that were ``found``, and why parts of either are missing."""
+    why = {**stored.get(MISSING, {}), **found.get(MISSING, {})}
+    return {**stored, **found, **({MISSING: why} if why else {})}
+
+
 def assembled(
     parts: Iterable[str], stored: Mapping[str, Any], missing: Mapping[str, str] | None = None
 ) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import structlog
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.diff.doubts import Absence
 from bridge.errors import BridgeError, RegistryUnreachable, StateUnwritable
-from bridge.events.details import MISSING, Include, Why, assembled, bounded, gone, model_part
+from bridge.events.details import Include, Why, assembled, bounded, gone, merged, model_part
 from bridge.events.event import Event
 from bridge.pipeline.clock import Clock
 from bridge.pipeline.threads import ThreadedCall, in_thread
@@ -53,9 +53,7 @@ class _Found:
 
     def keep_all(self, details: Mapping[str, Any]) -> None:
         """Take parts that are known, with what they say of those that are gone."""
-        why = {**self.kept.get(MISSING, {}), **details.get(MISSING, {})}
-        self.kept |= details
-        self.kept |= {MISSING: why} if why else {}
+        self.kept = merged(self.kept, details)
 
 
 class Enrichment:
@@ -79,9 +77,8 @@ class Enrichment:
             wanted = [part for part in include.parts if part not in stored]
             found = await self._find(event, wanted) if wanted else _Found()
             if found.kept:
-                stored = _merged(stored, found.kept)
                 try:
-                    self._state.keep_details(event.id, stored)
+                    stored = self._state.keep_details(event.id, found.kept)
                 except StateUnwritable as error:
                     return retryable(Reason.ENRICHMENT, f"what the registry told could not be kept: {error}")
         if found.missing and include.is_required:
@@ -163,8 +160,3 @@ def _read(
         found.keep("run", facts.run(run_id, deadline) if run_id else None)
     if "version" in asked:
         found.keep("version", {**told, **facts.files(name, version, deadline)})
-
-
-def _merged(stored: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
-    why = {**stored.get(MISSING, {}), **kept.get(MISSING, {})}
-    return {**stored, **kept, **({MISSING: why} if why else {})}

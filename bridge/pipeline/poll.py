@@ -181,6 +181,7 @@ class Poll:
         if within_ms is not None:
             allowed = min(max(0, within_ms - int((self._clock.monotonic() - began) * 1000)), allowed)
         deadline = Deadline.after(allowed)
+        self._state.known()  # counts, the first time, what is unsettled: not in a thread that may be left behind
         reading = ThreadedCall(lambda: self._look.take(order, self._overlooked, deadline))
         self._left_over = reading
         try:

@@ -10,6 +10,7 @@ from bridge.delivery.routing import Routed
 from bridge.diff.abilities import Abilities
 from bridge.diff.packing import pack_model
 from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.synthesis import Identity
 from bridge.store.base import Document, Documents, Writes
@@ -29,7 +30,7 @@ class PollCommit:
     """What one poll makes durable, all at once.
 
     Attributes:
-        head: the state's facts afterwards, but for the numbers given here.
+        head: the state's facts afterwards; its ``revision`` is the one that the poll began from.
         record: how the poll went.
         removed: names under which no model is known any more.
         models: models that read differently, with their identities, by name.
@@ -59,38 +60,63 @@ class PollCommit:
     details: Mapping[str, Document] = field(default_factory=dict)
 
 
-def new_entries(commit: PollCommit) -> list[Entry]:
+def head_in(documents: Documents) -> Head | None:
+    """Return the state's facts, or None before the baseline."""
+    document = documents.get(META, HEAD)
+    return Head.from_document(document) if document else None
+
+
+def check_basis(head: Head, present: Head | None) -> None:
+    """Check that facts were made from the ``present`` ones, which a commit of them replaces.
+
+    Raises:
+        StateChanged: they were not.
+    """
+    revision = present.revision if present else 0
+    if revision != head.revision:
+        msg = f"the state changed meanwhile (revision {head.revision}, now {revision}): nothing was changed, try again"
+        raise StateChanged(msg)
+
+
+def numbered_head(head: Head, present: Head | None, entries: int = 0, notes: int = 0) -> Head:
+    """Return ``head`` with the last numbers given, when so many entries and notes are given the next ones."""
+    last = present or head
+    return replace(head, sequence=last.sequence + entries, noted=last.noted + notes)
+
+
+def new_entries(commit: PollCommit, present: Head | None) -> list[Entry]:
     """Return the outbox entries that a poll gives rise to, numbered on from the last."""
-    return [
-        _entry(routed, commit.head.sequence + number, commit.at)
-        for number, routed in enumerate(commit.routed, start=1)
-    ]
+    last = (present or commit.head).sequence
+    return [_entry(routed, last + n, commit.at) for n, routed in enumerate(commit.routed, start=1)]
 
 
-def writes_of(commit: PollCommit, entries: Sequence[Entry], documents: Documents) -> Writes:
+def writes_of(
+    commit: PollCommit, entries: Sequence[Entry], present: Head | None, documents: Documents
+) -> Writes:
     """Return a poll as documents."""
-    head = replace(
-        commit.head,
-        sequence=commit.head.sequence + len(entries),
-        noted=commit.head.noted + len(commit.notes),
-    )
+    tables: Writes = {
+        MODELS: _models(commit, documents),
+        EVENTS: {event.id: event.to_document() for event in commit.events},
+        DETAILS: commit.details,
+        AUDIT: trail_writes(commit.notes, present or commit.head),
+        **outbox_writes(entries),
+    }
+    head = numbered_head(commit.head, present, len(entries), len(commit.notes))
+    if head != present or any(tables.values()):
+        head = replace(head, revision=head.revision + 1)
     facts: dict[str, Document] = {HEAD: head.to_document(), POLL: commit.record.to_document()}
     if commit.reconciled is not None:
         facts[RECONCILE] = commit.reconciled.to_document()
     if commit.abilities is not None:
         facts[ABILITIES] = asdict(commit.abilities)
-    writes: Writes = {
-        META: {key: fact for key, fact in facts.items() if fact != documents.get(META, key)},
-        MODELS: _models(commit, documents),
-        EVENTS: {event.id: event.to_document() for event in commit.events},
-        DETAILS: commit.details,
-        AUDIT: {
-            str(commit.head.noted + number): note.to_document()
-            for number, note in enumerate(commit.notes, start=1)
-        },
-        **outbox_writes(entries),
-    }
-    return {table: documents for table, documents in writes.items() if documents}
+    changed = {key: fact for key, fact in facts.items() if fact != documents.get(META, key)}
+    writes: Writes = {META: changed, **tables}
+    return {table: rows for table, rows in writes.items() if rows}
+
+
+def trail_writes(notes: Sequence[Note], head: Head) -> Mapping[str, Document]:
+    """Return notes as documents of the audit trail, numbered on from the last that ``head`` tells of."""
+    return {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
 
 
 def outbox_writes(entries: Sequence[Entry]) -> Writes:
@@ -104,11 +130,14 @@ def settle_writes(
     """Return what became of some attempts as documents.
 
     An entry tells of its last attempt itself; the one before is put on record beside it.
+
+    Raises:
+        StateChanged: one of the entries is not in the outbox, or another has its number.
     """
     records: dict[str, Document | None] = {}
     for entry in entries:
-        before = documents.get(OUTBOX, str(entry.id))
-        if before is not None and entry.attempts > before.get("attempts", 0) > 0:
+        before = _present(entry, documents)
+        if entry.attempts > before.get("attempts", 0) > 0:
             number = before["attempts"]
             records[attempt_key(entry.id, number)] = attempt_of(Entry.from_document(before)).to_document()
             if number > MOST_ATTEMPTS:
@@ -119,6 +148,14 @@ def settle_writes(
         SINKS: {sink: condition.to_document() for sink, condition in conditions.items()},
     }
     return {table: rows for table, rows in writes.items() if rows}
+
+
+def _present(entry: Entry, documents: Documents) -> Document:
+    document = documents.get(OUTBOX, str(entry.id))
+    if document is None or (document["event_id"], document["sink"]) != (entry.event_id, entry.sink):
+        msg = f"entry {entry.id} is no longer in the outbox as it was: what became of it cannot be noted"
+        raise StateChanged(msg)
+    return document
 
 
 def attempt_key(entry: int, number: int) -> str:

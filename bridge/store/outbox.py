@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from bridge.delivery.condition import Condition
 from bridge.delivery.entry import Entry, Status
+from bridge.events.details import merged
 from bridge.store.base import Document, Documents, Writes
 from bridge.store.commits import (
     ATTEMPTS,
     AUDIT,
     CLOCK,
     DETAILS,
+    EVENTS,
     HEAD,
     META,
     OUTBOX,
@@ -18,9 +20,12 @@ from bridge.store.commits import (
     attempt_key,
     attempt_of,
     attempts_kept,
+    head_in,
+    numbered_head,
     outbox_writes,
     removal,
     settle_writes,
+    trail_writes,
 )
 from bridge.store.summary import Tally
 from bridge.store.values import AttemptRecord, ClockRecord, Head, Note, SinkSummary
@@ -37,8 +42,7 @@ class Outbox:
     @property
     def head(self) -> Head | None:
         """The state's facts, or None before the baseline."""
-        document = self._documents.get(META, HEAD)
-        return Head.from_document(document) if document else None
+        return head_in(self._documents)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every outbox entry that is still kept, in no particular order."""
@@ -82,13 +86,18 @@ class Outbox:
         """Return what is kept beside an event of what the registry tells of it, by part."""
         return self._documents.get(DETAILS, event_id) or {}
 
-    def keep_details(self, event_id: str, details: Document) -> None:
-        """Keep what the registry tells of an event.
+    def keep_details(self, event_id: str, details: Document) -> Document:
+        """Keep what the registry tells of an event beside what is kept already; return all of it.
+
+        Of an event that has been pruned meanwhile, nothing is kept.
 
         Raises:
             StateUnwritable: it was not kept.
         """
-        self._documents.commit({DETAILS: {event_id: details}})
+        kept = merged(self.details(event_id), details)
+        if self._documents.get(EVENTS, event_id) is not None:
+            self._documents.commit({DETAILS: {event_id: kept}})
+        return kept
 
     def settle(
         self,
@@ -103,21 +112,23 @@ class Outbox:
 
         Raises:
             StateUnwritable: the entries stand as before.
+            StateChanged: an entry is not what it was when it was attempted; nothing was noted.
         """
         writes = settle_writes(entries, conditions or {}, self._documents)
-        noted = self._noted(self.head, notes)
+        noted = self._numbered((), notes)
         if clock is not None:
             noted = {**noted, META: {**noted.get(META, {}), CLOCK: clock.to_document()}}
         self._documents.commit({**writes, **noted})
         self._count(entries)
 
-    @staticmethod
-    def _noted(head: Head | None, notes: Sequence[Note]) -> Writes:
-        """Return what it takes to add to the audit trail; it begins with the baseline."""
-        if head is None or not notes:
+    def _numbered(self, entries: Sequence[Entry], notes: Sequence[Note]) -> Writes:
+        """Return what it takes to add entries that have their numbers, and notes; both begin with the baseline."""
+        head = self.head
+        if head is None or not (entries or notes):
             return {}
-        trail = {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
-        return {META: {HEAD: replace(head, noted=head.noted + len(notes)).to_document()}, AUDIT: trail}
+        after = numbered_head(head, head, len(entries), len(notes))
+        trail = {AUDIT: trail_writes(notes, head)} if notes else {}
+        return {META: {HEAD: after.to_document()}, **trail, **(outbox_writes(entries) if entries else {})}
 
     def conditions(self) -> dict[str, Condition]:
         """Return how the sinks stand of which there is anything to say."""
@@ -133,9 +144,7 @@ class Outbox:
         if head is None:
             return []
         numbered = [replace(entry, id=head.sequence + n) for n, entry in enumerate(entries, start=1)]
-        after = replace(head, sequence=head.sequence + len(numbered))
-        head_writes = {META: {HEAD: after.to_document()}}
-        self._documents.commit({**head_writes, **outbox_writes(numbered), **self._noted(after, notes)})
+        self._documents.commit(self._numbered(numbered, notes))
         self._count(numbered)
         return numbered
 
@@ -145,7 +154,7 @@ class Outbox:
         Raises:
             StateUnwritable: none was forgotten.
         """
-        self._documents.commit({**removal(entries), **self._noted(self.head, notes)})
+        self._documents.commit({**removal(entries), **self._numbered((), notes)})
         self._discount(entries)
 
     def summaries(self) -> dict[str, SinkSummary]:

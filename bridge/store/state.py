@@ -1,6 +1,7 @@
 """The state in the words of the domain: known models, events, outbox; over any `Documents`."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from bridge.delivery.entry import Entry, Status
 from bridge.diff.abilities import Abilities
@@ -20,7 +21,9 @@ from bridge.store.commits import (
     POLL,
     RECONCILE,
     PollCommit,
+    check_basis,
     new_entries,
+    numbered_head,
     removal,
     writes_of,
 )
@@ -74,9 +77,12 @@ class State(Outbox):
 
         Raises:
             StateUnwritable: nothing of it took effect.
+            StateChanged: the state is no longer what the poll began from; nothing of it took effect.
         """
-        entries = new_entries(commit)
-        self._documents.commit(writes_of(commit, entries, self._documents))
+        present = self.head
+        check_basis(commit.head, present)
+        entries = new_entries(commit, present)
+        self._documents.commit(writes_of(commit, entries, present, self._documents))
         self._count(entries)
         self._note_settled(commit)
         return entries
@@ -137,8 +143,12 @@ class State(Outbox):
 
         Raises:
             StateUnwritable: they stay as they were.
+            StateChanged: likewise; ``head`` was made from others.
         """
-        self._documents.commit({META: {HEAD: head.to_document()}})
+        present = self.head
+        check_basis(head, present)
+        after = replace(numbered_head(head, present), revision=head.revision + 1)
+        self._documents.commit({META: {HEAD: after.to_document()}})
 
     def event(self, event_id: str) -> Event | None:
         """Return a recorded event."""

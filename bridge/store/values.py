@@ -11,8 +11,9 @@ class _Documented:
     __slots__ = ()
 
     def to_document(self) -> dict[str, Any]:
-        """Return the value as plain JSON."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        """Return the value as plain JSON: as it is read again, so that the two can be compared."""
+        members = asdict(self)  # type: ignore[call-overload]
+        return {name: list(one) if isinstance(one, tuple) else one for name, one in members.items()}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
@@ -36,7 +37,7 @@ class Binding(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class Head(_Documented):
-    """The state's own facts, which change only together with a poll's commit.
+    """The state's own facts, which change together with a poll's commit, or when the registry has moved.
 
     Attributes:
         state_id: a random UUID, made with the baseline; every event id derives from it.
@@ -53,6 +54,11 @@ class Head(_Documented):
         skew: how far the registry's clock was ahead of ours then, ms.
         noted: how many notes the audit trail was given so far.
         accepted: digests of holds that an operator accepted; the same is not held again.
+        revision: rises whenever these facts, the snapshot or the outbox change by a poll. What was made
+            from another revision than the present one is not committed.
+
+    The store gives ``sequence``, ``noted`` and ``revision`` at the commit, whatever a commit says of them:
+    between a look and its commit, an operator may have been given the next numbers.
     """
 
     state_id: str
@@ -69,6 +75,7 @@ class Head(_Documented):
     skew: int = 0
     noted: int = 0
     accepted: tuple[str, ...] = ()
+    revision: int = 0
 
     def __post_init__(self) -> None:
         """Take the list that JSON makes of a tuple."""

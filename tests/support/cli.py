@@ -11,6 +11,7 @@ from bridge.cli import main
 from bridge.store.commits import PollCommit
 from bridge.store.database import TinyDocuments
 from bridge.store.state import State
+from support.values import onto
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class CommandLine:
 
     def commit(self, *commits: PollCommit) -> list:
         state = State(TinyDocuments.open(self.folder / "state"))
-        entries = [entry for one in commits for entry in state.commit_poll(one)]
+        entries = [entry for one in commits for entry in state.commit_poll(onto(state, one))]
         state.close()
         return entries
 

@@ -17,7 +17,7 @@ from bridge.store.memory import MemoryDocuments
 from bridge.store.state import State
 from bridge.store.values import PollRecord, ReconcileRecord
 from support.clock import HandClock
-from support.values import head
+from support.values import head, onto
 
 NOW = 1_795_489_331_000  # 2026-11-24 03:02:11Z
 MINUTE = 60_000
@@ -61,10 +61,8 @@ class Story:
         at = NOW - minutes_ago * MINUTE
         lane = changed.pop("lane", model)
         event = Event(f"event-{self._number}", kind, at, at, lane, model, version, None, changed)
-        before = self.state.head
-        facts = {} if before is None else {"sequence": before.sequence, "noted": before.noted}
         commit = PollCommit(
-            head=head(uri="https://mlflow.acme.internal", **facts),
+            head=head(uri="https://mlflow.acme.internal"),
             record=PollRecord(at, "ok", at, 41, 214, 1893, 1, kind="fast"),
             removed=(),
             models={},
@@ -74,7 +72,7 @@ class Story:
             reconciled=ReconcileRecord(NOW - 6 * MINUTE, 3_140, went_well=True),
             abilities=Abilities("3.17.2"),
         )
-        return self.state.commit_poll(commit)
+        return self.state.commit_poll(onto(self.state, commit))
 
     def moved(self, minutes_ago: int, model: str, version: str, before: str, after: str) -> list[Entry]:
         return self.happen(

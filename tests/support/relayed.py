@@ -12,7 +12,7 @@ from bridge.pipeline.observer import Nobody
 from bridge.pipeline.relay import Relay
 from bridge.store.state import State
 from support.until import eventually
-from support.values import commit, transition
+from support.values import commit, onto, transition
 
 FOREVER = float("inf")
 POLICY = RetryPolicy(first_ms=20, cap_ms=40)
@@ -59,9 +59,9 @@ def relay_of(
 
 
 def fill(state: State, *lanes: str, sinks=("ci",)) -> None:
-    sequence = state.head.sequence if state.head else 0
-    events = [transition(number, lane) for number, lane in enumerate(lanes, start=sequence + 1)]
-    state.commit_poll(commit(*events, sinks=sinks, sequence=sequence))
+    first = state.head.sequence + 1 if state.head else 1
+    events = [transition(number, lane) for number, lane in enumerate(lanes, start=first)]
+    state.commit_poll(onto(state, commit(*events, sinks=sinks)))
 
 
 async def run_until(relay: Relay, holds) -> None:

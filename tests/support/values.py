@@ -1,5 +1,7 @@
 """Values that many tests need."""
 
+from dataclasses import replace
+
 from bridge.delivery.entry import Entry
 from bridge.delivery.routing import Routed
 from bridge.diff.changes import ChangeKind
@@ -7,6 +9,7 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.events.event import Event
 from bridge.events.synthesis import Identity
 from bridge.store.commits import PollCommit
+from bridge.store.state import State
 from bridge.store.values import Head, PollRecord
 
 STATE_ID = "00000000-0000-0000-0000-000000000001"
@@ -38,6 +41,12 @@ def model(name: str = "m", stage: str = "None", versions: int = 1, **fields) -> 
 
 def head(**fields) -> Head:
     return Head(**{"state_id": STATE_ID, "baseline_at": 1, "uri": "http://registry", **fields})
+
+
+def onto(state: State, made: PollCommit) -> PollCommit:
+    """Return ``made`` as a poll would make it that began from what ``state`` is now."""
+    revision = state.head.revision if state.head else 0
+    return replace(made, head=replace(made.head, revision=revision))
 
 
 def commit(*events: Event, sinks=("ci",), models=(), removed=(), at: int = 2_000, **fields) -> PollCommit:

@@ -47,18 +47,11 @@ def trail(bridge):
         polled(models=[model("m", "Staging"), model("o")]),
         polled(promotion(1, 1), hours=1, models=[model("m", "Production")]),
         replace(
-            polled(rename, hours=2, removed=["m"], sequence=1),
+            polled(rename, hours=2, removed=["m"]),
             models={"n": (model("n", "Production"), Identity("m", 1))},
         ),
-        polled(hours=3, notes=[note(3, "held", detail="\x1b[2Jtoo many")], sequence=2),
-        polled(
-            staged,
-            hours=4,
-            notes=[note(4, "missed", "o", version="1")],
-            models=[model("o", "Staging")],
-            sequence=2,
-            noted=1,
-        ),
+        polled(hours=3, notes=[note(3, "held", detail="\x1b[2Jtoo many")]),
+        polled(staged, hours=4, notes=[note(4, "missed", "o", version="1")], models=[model("o", "Staging")]),
     )
     return bridge
 
@@ -295,7 +288,7 @@ def test_before_the_baseline_it_is_not_known(trail) -> None:
 
 
 def test_before_a_rebaseline_it_is_not_known_either(trail) -> None:
-    trail.commit(polled(hours=5, notes=[note(5, "rebaselined")], sequence=3, noted=2))
+    trail.commit(polled(hours=5, notes=[note(5, "rebaselined")]))
 
     done = trail.run("events", "list", "--at", at(4.5))
 
@@ -307,7 +300,7 @@ def test_what_limits_an_answer_is_said(trail) -> None:
     """Held since 15:00, and read last at 16:00."""
     held = trail.run("events", "list", "--at", at(3.5))
     later = then(trail, at(6))["cautions"]
-    trail.commit(polled(hours=7, notes=[note(7, "accepted")], sequence=3, noted=2))
+    trail.commit(polled(hours=7, notes=[note(7, "accepted")]))
     accepted = then(trail, at(3.5))["cautions"]
 
     assert held.err == (
@@ -325,13 +318,7 @@ def test_a_model_deleted_since_or_in_view_later_is_marked(trail) -> None:
     gone = promotion(5, 5, "o", type=K.MODEL_DELETED, model_version=None, changed={})
     trail.commit(
         polled(
-            gone,
-            hours=5,
-            removed=["o"],
-            models=[model("p", versions=0)],
-            notes=[note(5, "appeared", "p")],
-            sequence=3,
-            noted=2,
+            gone, hours=5, removed=["o"], models=[model("p", versions=0)], notes=[note(5, "appeared", "p")]
         )
     )
 
@@ -351,7 +338,7 @@ def test_nothing_that_fits_then_is_an_answer(trail) -> None:
 
 
 def test_long_answers_are_cut_at_the_end(trail) -> None:
-    trail.commit(polled(models=[model("p", versions=60)], hours=5, sequence=3, noted=2))
+    trail.commit(polled(models=[model("p", versions=60)], hours=5))
 
     done = trail.run("events", "list", "--model", "p", "--at", at(5))
 

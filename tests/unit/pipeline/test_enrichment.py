@@ -209,7 +209,7 @@ async def test_an_event_of_a_model_has_no_version_to_tell_of() -> None:
 
 async def test_a_model_is_followed_through_a_rename() -> None:
     world = World()
-    renamed = replace(commit(removed=["m"], sequence=1), models={"n": (model("n"), Identity("m", 1))})
+    renamed = replace(commit(removed=["m"], revision=1), models={"n": (model("n"), Identity("m", 1))})
     world.state.commit_poll(renamed)
 
     event = await world.enrich(ALL)
@@ -220,7 +220,7 @@ async def test_a_model_is_followed_through_a_rename() -> None:
 
 async def test_another_model_of_the_same_name_is_never_asked() -> None:
     world = World()
-    world.state.commit_poll(replace(commit(sequence=1), models={"m": (model(), Identity("another", 1))}))
+    world.state.commit_poll(replace(commit(revision=1), models={"m": (model(), Identity("another", 1))}))
 
     event = await world.enrich(ALL)
 

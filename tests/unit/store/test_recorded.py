@@ -68,7 +68,7 @@ def test_what_came_into_view_is_recorded_as_far_as_it_reaches(state) -> None:
 
 def test_events_come_in_the_order_in_which_they_were_observed(state) -> None:
     state.commit_poll(commit(transition(2, observed_at=9), transition(1, observed_at=9)))
-    state.commit_poll(commit(transition(3, observed_at=5)))  # the clock was set back
+    state.commit_poll(commit(transition(3, observed_at=5), revision=1))  # the clock was set back
 
     assert [event.id for event in state.events()] == ["event-2", "event-1", "event-3"]
 

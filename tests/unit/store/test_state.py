@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.strategies import snapshots
-from support.values import commit, entry, head, model, transition
+from support.values import commit, entry, head, model, onto, transition
 
 from bridge.delivery.entry import Status
 from bridge.diff.packing import count_versions, pack_model, unpack_model
@@ -57,27 +57,29 @@ def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
     assert [made] == state.pending()
     assert event == state.event(made.event_id)
     assert Identity("m", 0) == state.identities().by_name["m"]
-    assert (replace(head(), sequence=1), "ok") == (state.head, state.last_poll.outcome)
+    assert (head(sequence=1, revision=1), "ok") == (state.head, state.last_poll.outcome)
 
 
 def test_entry_ids_rise_over_polls_and_restarts(kept) -> None:
     kept.state.commit_poll(commit(transition(1), sinks=("a", "b")))
     state = kept.reopen()
-    state.commit_poll(commit(transition(2), sequence=state.head.sequence))
+    state.commit_poll(commit(transition(2), revision=1))
 
     assert [(one.id, one.sink) for one in state.pending()] == [(1, "a"), (2, "b"), (3, "ci")]
 
 
 def test_a_rename_replaces_a_model_and_a_swap_keeps_both(kept) -> None:
     kept.state.commit_poll(commit(models=[model("a"), model("b", versions=2)]))
-    kept.state.commit_poll(commit(models=[model("b"), model("a", versions=2)], removed=["a", "b"]))
+    kept.state.commit_poll(
+        commit(models=[model("b"), model("a", versions=2)], removed=["a", "b"], revision=1)
+    )
 
     assert {"a": model("a", versions=2), "b": model("b")} == dict(kept.state.known())
 
 
 def test_a_removed_model_is_not_known_any_more(kept) -> None:
     kept.state.commit_poll(commit(models=[model("a"), model("b")]))
-    kept.state.commit_poll(commit(removed=["a"]))
+    kept.state.commit_poll(commit(removed=["a"], revision=1))
 
     known = kept.reopen().known()
 
@@ -145,7 +147,8 @@ def test_whatever_is_committed_is_known_afterwards(tmp_path_factory, history, re
     kept = Kept("tinydb", tmp_path_factory.mktemp("state"))
     before = {}
     for after in history:
-        kept.state.commit_poll(commit(removed=list(before), models=list(after.values())))
+        made = commit(removed=list(before), models=list(after.values()))
+        kept.state.commit_poll(onto(kept.state, made))
         before = after
         if reopen:
             kept.reopen()
@@ -177,7 +180,7 @@ def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
 
 def test_the_newest_are_found_without_the_others(kept) -> None:
     for number in range(1, 6):
-        kept.state.commit_poll(commit(transition(number), sinks=("ci", "deploy"), sequence=2 * (number - 1)))
+        kept.state.commit_poll(onto(kept.state, commit(transition(number), sinks=("ci", "deploy"))))
     state = kept.reopen()
 
     assert [event.id for event in state.newest_events(2)] == ["event-5", "event-4"]

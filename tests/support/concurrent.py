@@ -1,0 +1,217 @@
+"""A poll and a relay that stop where a test wants them to, with an operator at work meanwhile."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from threading import Event as Flag
+
+from bridge.config import PollSettings
+from bridge.delivery.again import Resend
+from bridge.delivery.condition import Standing
+from bridge.delivery.entry import Status
+from bridge.delivery.outcome import Outcome, Verdict
+from bridge.delivery.routing import Route
+from bridge.diff.changes import ChangeKind
+from bridge.pipeline.observer import Nobody
+from bridge.pipeline.operations import Operations
+from bridge.pipeline.poll import Poll
+from bridge.store.memory import MemoryDocuments
+from bridge.store.state import State
+from bridge.store.summary import Tally
+from bridge.store.values import Binding
+from support.clock import HandClock
+from support.registry import FakeRegistry
+from support.relayed import relay_of
+from support.until import eventually
+from support.values import model
+
+SINKS = ("ci", "deploy")
+
+
+class PausedRegistry(FakeRegistry):
+    """A registry whose scans begin, and end when they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = Flag(), Flag()
+        self.go.set()
+
+    def scan(self, known, deadline, *, with_facts):
+        self.begun.set()
+        assert self.go.wait(30)
+        return super().scan(known, deadline, with_facts=with_facts)
+
+
+class AnsweredSink:
+    """A sink whose attempts wait for the answer that a test gives."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str, asyncio.Future[Outcome]]] = []
+        self.delivered: Counter[str] = Counter()
+
+    async def deliver(self, delivery) -> Outcome:
+        answer = asyncio.get_running_loop().create_future()
+        self.waiting.append((delivery.event.id, answer))
+        return await answer
+
+    def answer(self, outcome: Outcome) -> None:
+        event, waiting = self.waiting.pop(0)
+        self.delivered[event] += outcome.verdict is Verdict.DELIVERED
+        waiting.set_result(outcome)
+
+
+class Interleaved:
+    """A bridge of two models and two sinks, of which one can stop a scan, an attempt or a rebind in its midst."""
+
+    def __init__(self) -> None:
+        self.clock, self.registry, self.state = HandClock(), PausedRegistry(), State(MemoryDocuments())
+        every = tuple(kind.value for kind in ChangeKind)
+        self.poll = Poll(
+            self.registry,
+            self.state,
+            [Route(sink, every) for sink in SINKS],
+            PollSettings(),
+            Binding("http://registry"),
+            self.clock,
+            Nobody(),
+        )
+        self.sinks = {name: AnsweredSink() for name in SINKS}
+        self.entries: dict[int, tuple[str, str]] = {}
+        self.notes: list[tuple[str, str]] = []
+        self.paused: set[str] = set()
+        self.details: dict[str, dict] = {}
+        self.polling: asyncio.Task | None = None
+        self._runner = asyncio.Runner()
+        self._runner.run(self._begin())
+
+    async def _begin(self) -> None:
+        self.registry.put(model("a"), model("b"))
+        await self.poll.run()
+        self.relay = relay_of(self.state, self.clock, concurrency=8, **self.sinks)
+        self.operations = Operations(self.state, self.clock, self.relay)
+        self._stop = asyncio.Event()
+        self._relaying = asyncio.create_task(self.relay.run(self._stop))
+
+    def close(self) -> None:
+        self.registry.go.set()
+        self._runner.run(self._end())
+        self._runner.close()
+
+    async def _end(self) -> None:
+        if self.polling is not None:
+            await self.polling
+        self._stop.set()
+        await self._relaying
+        await self.relay.drain(0)
+
+    def promote(self, name: str, stage: str) -> None:
+        """Have something happen in the registry that the next scan tells."""
+        self.clock.sleep(1)
+        self.registry.move(name, "1", stage, self.registry.models[name].updated + 1)
+
+    def begin_poll(self) -> None:
+        self._runner.run(self._begin_poll())
+
+    async def _begin_poll(self) -> None:
+        self.registry.begun.clear()
+        self.registry.go.clear()
+        self.polling = asyncio.create_task(self.poll.run())
+        await eventually(self.registry.begun.is_set)
+
+    def end_poll(self) -> None:
+        self._runner.run(self._end_poll())
+
+    async def _end_poll(self) -> None:
+        self.registry.go.set()
+        polled = await self.polling
+        self.polling = None
+        self._acknowledge([entry.id for entry in polled.entries], polled.entries)
+        self.relay.offer(polled.entries)
+        await self._attempts()
+
+    def _acknowledge(self, numbers, entries) -> None:
+        assert not set(numbers) & set(self.entries), "a number was given twice"
+        self.entries |= {entry.id: (entry.event_id, entry.sink) for entry in entries}
+
+    def replay(self, event_id: str, sink: str) -> None:
+        resend = Resend(event_id, sink, "MODEL_VERSION_TRANSITIONED_STAGE")
+        numbers = self._operate(lambda: self.operations.replay([resend], new_ids=False))
+        self._acknowledge(numbers, [self.state.entry(number) for number in numbers])
+        self.notes.append(("replayed", f"1 entry of {sink}"))
+
+    def redrive(self, number: int) -> None:
+        if self._operate(lambda: self.operations.redrive([number])):
+            self.notes.append(("redriven", f"1 entry of {self.entries[number][1]}"))
+
+    def drop(self, number: int) -> None:
+        for gone in self._operate(lambda: self.operations.drop([number])):
+            _, sink = self.entries.pop(gone)
+            self.notes.append(("dropped", f"1 entry of {sink}"))
+
+    def pause(self, sink: str) -> None:
+        if sink not in self.paused:
+            self.notes.append(("paused", sink))
+        self.paused.add(sink)
+        self._operate(lambda: self.operations.pause(sink))
+
+    def resume(self, sink: str) -> None:
+        if sink in self.paused:
+            self.notes.append(("resumed", sink))
+            self.paused.discard(sink)
+            self._operate(lambda: self.operations.resume(sink))
+
+    def answer(self, sink: str, outcome: Outcome) -> None:
+        self._operate(lambda: self.sinks[sink].answer(outcome))
+
+    def tell(self, event_id: str, part: str) -> None:
+        """Have a part of an event's details kept, as enrichment does after it has asked the registry."""
+        told = self.state.keep_details(event_id, {part: {"told": True}})
+        self.details.setdefault(event_id, {})[part] = {"told": True}
+        assert told == self.state.details(event_id)
+
+    def write_head(self, head) -> None:
+        """Bind anew, from facts that were read some time ago, as `state rebind` does."""
+        self.state.write_head(replace(head, uri=f"{head.uri}+"))
+
+    def _operate(self, change):
+        async def done():
+            result = change()
+            await self._attempts()
+            return result
+
+        return self._runner.run(done())
+
+    async def _attempts(self) -> None:
+        """Let the relay settle what was answered, and begin what it can."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await eventually(lambda: len(self.relay._claims) == self._open())
+
+    def _open(self) -> int:
+        return sum(len(sink.waiting) for sink in self.sinks.values())
+
+    def check(self) -> None:
+        """Check that everything that was acknowledged is there, and nothing else."""
+        entries = {entry.id: entry for entry in self.state.entries()}
+        assert {number: (one.event_id, one.sink) for number, one in entries.items()} == self.entries
+        notes = list(self.state.notes())
+        assert [(note.kind, note.detail) for note in notes if note.kind != "missed"] == self.notes
+        assert self.state.head.noted == len(notes)
+        conditions = self.state.conditions()
+        assert {sink for sink, one in conditions.items() if one.standing is Standing.PAUSED} == self.paused
+        assert _counted(self.state.summaries()) == _counted(Tally(entries.values()).summaries())
+        for event_id, parts in self.details.items():
+            assert self.state.details(event_id) == parts
+        self._check_deliveries(entries.values())
+
+    def _check_deliveries(self, entries) -> None:
+        """What counts as delivered was delivered, and as often."""
+        for name, sink in self.sinks.items():
+            ours = (one for one in entries if one.sink == name and one.status is Status.DELIVERED)
+            assert Counter(one.event_id for one in ours) == +sink.delivered
+
+
+def _counted(summaries) -> dict[str, tuple[int, ...]]:
+    """Return what is counted of each sink that has entries; of what was dropped, the last outcome is still told."""
+    counts = {name: (one.pending, one.dead, one.delivered) for name, one in summaries.items()}
+    return {name: found for name, found in counts.items() if any(found)}
