@@ -18,10 +18,10 @@ MOST_KEPT = 256
 class Connections(Generic[C]):
     """Idle connections: the one that was used last is used next, and the ones unused longest are closed."""
 
-    def __init__(self, make: Callable[[], C], close: Callable[[C], Awaitable[None]]) -> None:
-        """Keep what ``make`` makes, and ``close`` it in the end."""
-        self._make = make
+    def __init__(self, close: Callable[[C], Awaitable[None]], most: int = MOST_KEPT) -> None:
+        """Keep ``most`` at most, and ``close`` each in the end."""
         self._close = close
+        self._most = most
         self._idle: dict[str, deque[tuple[float, C]]] = {}
         self._count = 0
         self._swept_at = 0.0
@@ -30,11 +30,11 @@ class Connections(Generic[C]):
         """Return how many connections are kept and not in use."""
         return self._count
 
-    def take(self, place: str) -> C:
-        """Return the connection to ``place`` that was used last, else a new one."""
+    def take(self, place: str) -> C | None:
+        """Return the connection to ``place`` that was used last; None where there is none."""
         idle = self._idle.get(place)
         if not idle:
-            return self._make()
+            return None
         self._count -= 1
         return idle.pop()[1]
 
@@ -46,7 +46,7 @@ class Connections(Generic[C]):
         if now - self._swept_at > KEPT_S / 10:
             self._swept_at = now
             await self._close_unused(now - KEPT_S)
-        if self._count > MOST_KEPT:
+        if self._count > self._most:
             await self._close_oldest()
 
     async def aclose(self) -> None:

@@ -18,11 +18,14 @@ class Made:
     def __init__(self) -> None:
         self.count = 0
         self.closed: list[int] = []
-        self.kept = Connections(self.make, self.close)
+        self.kept = Connections(self.close)
 
-    def make(self) -> int:
-        self.count += 1
-        return self.count
+    def taken(self, place: str) -> int:
+        """Take one that is kept, or make one."""
+        kept = self.kept.take(place)
+        if kept is None:
+            self.count += 1
+        return kept or self.count
 
     async def close(self, one: int) -> None:
         self.closed.append(one)
@@ -37,11 +40,11 @@ def now(monkeypatch) -> list[float]:
 
 async def test_the_connection_that_was_used_last_is_used_next() -> None:
     made = Made()
-    first, second = made.kept.take("a"), made.kept.take("a")
+    first, second = made.taken("a"), made.taken("a")
     await made.kept.keep("a", first)
     await made.kept.keep("a", second)
 
-    assert (made.kept.take("a"), made.kept.take("a"), made.kept.take("a")) == (second, first, 3)
+    assert (made.taken("a"), made.taken("a"), made.taken("a")) == (second, first, 3)
 
 
 async def test_one_that_cannot_be_closed_fails_nobody_and_keeps_no_other_open(now) -> None:
@@ -52,36 +55,36 @@ async def test_one_that_cannot_be_closed_fails_nobody_and_keeps_no_other_open(no
         msg = "reset"
         raise OSError(msg)
 
-    kept = Connections(made.make, close)
-    for one in (kept.take("a"), kept.take("a")):
+    kept = Connections(close)
+    for one in (1, 2):
         await kept.keep("a", one)
     now[0] += connections.KEPT_S + 1
-    await kept.keep("b", kept.take("b"))
+    await kept.keep("b", 3)
 
     assert (made.closed, len(kept)) == ([1, 2], 1)
 
 
 async def test_each_place_has_its_own() -> None:
     made = Made()
-    await made.kept.keep("a", made.kept.take("a"))
+    await made.kept.keep("a", made.taken("a"))
 
-    assert made.kept.take("b") == 2
+    assert made.taken("b") == 2
 
 
 async def test_what_nobody_used_for_a_while_is_closed(now) -> None:
     made = Made()
-    await made.kept.keep("a", made.kept.take("a"))
+    await made.kept.keep("a", made.taken("a"))
     now[0] += connections.KEPT_S + 1
-    await made.kept.keep("b", made.kept.take("b"))
+    await made.kept.keep("b", made.taken("b"))
 
     assert (made.closed, len(made.kept)) == ([1], 1)
-    assert made.kept.take("a") == 3
+    assert made.taken("a") == 3
 
 
 async def test_no_more_are_kept_than_are_allowed_and_the_oldest_go_first() -> None:
     made = Made()
     for number in range(MOST_KEPT + 3):
-        await made.kept.keep(f"place-{number}", made.kept.take(f"place-{number}"))
+        await made.kept.keep(f"place-{number}", made.taken(f"place-{number}"))
 
     assert (made.closed, len(made.kept)) == ([1, 2, 3], MOST_KEPT)
     await made.kept.aclose()

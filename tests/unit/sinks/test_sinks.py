@@ -16,7 +16,7 @@ SECRET = "s3cret-Token/+="
 
 async def test_at_least_tls_1_2_is_asked_for() -> None:
     async with Client() as client:
-        context = client._connection()._transport._pool._ssl_context
+        context = client._connection("https://ci.example.com")._pool._ssl_context
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert context.verify_mode == ssl.CERT_REQUIRED
 
@@ -28,7 +28,8 @@ async def test_connections_are_kept_for_the_next_delivery(receiver) -> None:
             request = Request(f"{receiver.url}/", {}, b"{}", 1_000)
             assert isinstance(await client.post(request), Response)
         (http,) = [client._connections.take(receiver.url) for _ in range(len(client._connections))]
-        assert len(http._transport._pool.connections) == 1
+        assert http is not None
+        assert len(http._pool.connections) == 1
         await http.aclose()
 
 
