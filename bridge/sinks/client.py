@@ -11,6 +11,8 @@ import ssl
 import urllib.request
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
@@ -54,10 +56,23 @@ class Connection:
         self.reader.reset()
         return await self._pool.handle_async_request(request)
 
+    def is_reusable(self) -> bool:
+        """Whether another request may be sent on it: not after an answer that was cut off, or odd."""
+        return self.reader.is_reusable
+
     async def aclose(self) -> None:
         """Close it."""
-        with suppress(Exception):  # it is gone all the same
-            await self._pool.aclose()
+        await self._pool.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What clients share: look-ups of names, and the connections that are open."""
+
+    names: NameResolution = field(default_factory=NameResolution)
+    connections: Connections[Connection] = field(
+        default_factory=lambda: Connections(Connection.aclose, Connection.is_reusable)
+    )
 
 
 class Client:
@@ -72,7 +87,7 @@ class Client:
         self,
         access: Access | None = None,
         context: ssl.SSLContext | None = None,
-        names: NameResolution | None = None,
+        network: Network | None = None,
     ) -> None:
         """Open nothing yet; TLS 1.2 or later, verified; by default against the system's authorities.
 
@@ -84,8 +99,7 @@ class Client:
         """
         self._access = access or Access()
         self._context = context or context_of(self._access.tls, self._access.tls_key)
-        self._names = names or NameResolution()
-        self._connections = Connections(Connection.aclose)
+        self._network = network or Network()
 
     def _connection(self, url: str) -> Connection:
         """Return a connection to where ``url`` is, directly or by a proxy; nothing is connected yet."""
@@ -97,7 +111,7 @@ class Client:
                 max_connections=1,
                 max_keepalive_connections=1,
                 keepalive_expiry=KEPT_S,
-                network_backend=Backend(self._names, reader, self._access.targets),
+                network_backend=Backend(self._network.names, reader, self._access.targets),
             )
         )
 
@@ -116,22 +130,14 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._connections.aclose()
+        await self._network.connections.aclose(self)
 
     async def post(self, request: Request) -> Response | Outcome:
         """Make ``request`` once; return the answer, or the outcome of not getting one."""
-        place = "/".join(request.url.split("/", 3)[:3])
-        connection = self._connections.take(place) or self._connection(request.url)
-        is_reusable = False
-        try:
-            outcome = await self._exchange(connection, request)
-            is_reusable = connection.reader.is_reusable
-        finally:  # one that was cut off in the midst of something, or had an odd answer, is not used again
-            if not is_reusable:
-                await connection.aclose()
-        if is_reusable:
-            await self._connections.keep(place, connection)
-        return outcome
+        place = _place(request)
+        make = partial(self._connection, request.url)
+        async with self._network.connections.lent(self, place, make) as connection:
+            return await self._exchange(connection, request)
 
     async def _exchange(self, connection: Connection, request: Request) -> Response | Outcome:
         end = asyncio.get_running_loop().time() + request.timeout_ms / 1000
@@ -157,6 +163,16 @@ _FAILURES = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+
+
+def _place(request: Request) -> str:
+    """Return what has to be the same for a connection to be used again.
+
+    The credential is part of it: there are servers that take whoever signed in on a connection for the
+    sender of all that follows (RFC 4559, 6).
+    """
+    named = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")
+    return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
 
 
 def _proxy_of_environment(url: str) -> httpcore.Proxy | None:

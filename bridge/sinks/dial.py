@@ -6,6 +6,7 @@ httpcore's, and still asks for the certificate of the name.
 """
 
 import asyncio
+import os
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ import httpcore
 
 from bridge.delivery.targets import Targets
 from bridge.sinks.name_resolution import NameResolution
+from bridge.sinks.open_file_limit import MEND, is_exhausted
 from bridge.sinks.response_stream import ResponseReader, ResponseStream
 
 _HEAD_START_S = 0.25
@@ -132,7 +134,8 @@ def _why(error: BaseException) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    return cause.strerror or str(cause) if isinstance(cause, OSError) else str(cause)
+    why = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(cause)
+    return f"{why} ({MEND})" if is_exhausted(cause) else why
 
 
 def _bracketed(host: str) -> str:

@@ -14,13 +14,12 @@ from bridge.config import Access
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
 from bridge.sinks.base import Request, Response, Transport
-from bridge.sinks.name_resolution import NameResolution
 from bridge.sinks.shared_calls import SharedCalls
 
 if TYPE_CHECKING:
     import ssl
 
-    from bridge.sinks.client import Client
+    from bridge.sinks.client import Client, Network
     from bridge.sinks.tls import Stamp
 
 
@@ -38,7 +37,7 @@ class LazyTransport:
 
     def __init__(self) -> None:
         """Open nothing yet."""
-        self._names = NameResolution()
+        self._network: Network | None = None
         self._files: SharedCalls[Access, tuple[Stamp, ssl.SSLContext | None]] = SharedCalls("tls files")
         self._opened: dict[Access, _Opened] = {}
         self._outdated: set[_Opened] = set()
@@ -109,10 +108,11 @@ class LazyTransport:
         return stamp, context_of(access.tls, access.tls_key) if is_new else None
 
     def _open(self, access: Access, stamp: "Stamp", context: "ssl.SSLContext") -> _Opened:
-        from bridge.sinks.client import Client  # noqa: PLC0415 - importing httpcore takes a while
+        from bridge.sinks.client import Client, Network  # noqa: PLC0415 - importing httpcore takes a while
 
+        self._network = self._network or Network()
         before = self._opened.get(access)
-        opened = self._opened[access] = _Opened(Client(access, context, self._names), stamp)
+        opened = self._opened[access] = _Opened(Client(access, context, self._network), stamp)
         if before is not None:
             self._outdated.add(before)
         return opened
