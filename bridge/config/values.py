@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.secret_readings import known_reading
 from bridge.errors import SecretUnavailable
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -135,9 +136,18 @@ class Secret(Model):
     def read(self) -> str:
         """Return the secret as it is now, without the line break that files end with.
 
+        Where it was read for the attempt under way, it is what was read then (`bridge.config.secret_readings`).
+
         Raises:
             SecretUnavailable: it isn't there, or is empty; the message names the place.
         """
+        known = known_reading(self)
+        if isinstance(known, SecretUnavailable):
+            raise SecretUnavailable(str(known))
+        return self.read_anew() if known is None else known
+
+    def read_anew(self) -> str:
+        """Return the secret as it is now; raises as `read` does. A file on a mount that hangs blocks the thread."""
         text = self._text().rstrip("\r\n")
         if not text:
             msg = f"{self}: the secret is empty"

@@ -50,6 +50,17 @@ def answered(answer: Response | Outcome, judge: Callable[[Response], Outcome]) -
     return replace(outcome, detail=f"{outcome.detail}: {answer.excerpt}")
 
 
+def unusable(answer: Response, why: str, mend: str) -> Outcome:
+    """Return the outcome of a success whose body is of no use, ``why`` and how to ``mend`` it where it came as it was meant."""
+    status = answer.status
+    if answer.coding:
+        detail = f"HTTP {status}: the answer is compressed ({answer.coding}), which was not asked for and is not known"
+        return retryable(Reason.MISCONFIGURED, detail, status)
+    if not answer.is_whole:
+        return retryable(Reason.PROTOCOL, f"HTTP {status}: the answer broke off, or is too long", status)
+    return retryable(Reason.MISCONFIGURED, f"HTTP {status}: {why}: {mend}", status)
+
+
 def text_in(body: bytes, member: str) -> str:
     """Return a text at the top level of the JSON in ``body``, or nothing."""
     try:
