@@ -4,10 +4,8 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,14 +15,32 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.http_urls import BaseUrl, HttpUrl, http_url
+from bridge.config.secret_texts import LONGEST, bare, decoded
 from bridge.errors import SecretUnavailable
+
+__all__ = [
+    "BaseUrl",
+    "Duration",
+    "HttpUrl",
+    "Model",
+    "OneOrMoreSecrets",
+    "Rate",
+    "Secret",
+    "TextOrNumber",
+    "TextOrSecret",
+    "by_key",
+    "http_url",
+    "parse_duration",
+    "parse_rate",
+    "reveal",
+]
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+)(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(s|m|h|d)")
 _LONGEST_MS = 3_650 * _UNITS["d"]
-_SECRET_LIMIT = 64 * 1024
 
 
 class Model(BaseModel):
@@ -71,34 +87,6 @@ Rate = Annotated[int, BeforeValidator(parse_rate)]
 """A pace, written like ``"60/m"``, as the least distance between two attempts in milliseconds."""
 
 
-def http_url(url: str) -> str:
-    """Return ``url`` where it is an http or https URL without credentials.
-
-    Raises:
-        ValueError: it is none; the message says why.
-    """
-    if not url.isascii() or not url.isprintable() or " " in url:
-        msg = "holds a blank, a line break or another character that no URL has: escape it as %XX"
-        raise ValueError(msg)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = 'must be an http:// or https:// URL such as "https://ci.example.com/hooks/mlflow"'
-        raise ValueError(msg)
-    if parts.username or parts.password:
-        msg = "must hold no user name or password: they would show in logs"
-        raise ValueError(msg)
-    try:
-        _ = parts.port
-    except ValueError:
-        msg = "has a port that is no number between 0 and 65535"
-        raise ValueError(msg) from None
-    return url
-
-
-HttpUrl = Annotated[str, AfterValidator(http_url)]
-"""An http or https URL without credentials."""
-
-
 class Secret(Model):
     """Where a secret is: an environment variable, a file, or a systemd credential.
 
@@ -109,7 +97,7 @@ class Secret(Model):
     env: str | None = None
     """The environment variable that holds the secret."""
     file: str | None = None
-    """The file that holds it, relative to the configuration; line breaks at its end don't count."""
+    """The file that holds it, relative to the configuration; a byte order mark, and line breaks at its end, don't count."""
     credential: str | None = None
     """The systemd credential (`LoadCredential=`) that holds it."""
 
@@ -133,16 +121,17 @@ class Secret(Model):
         return self
 
     def read(self) -> str:
-        """Return the secret as it is now, without the line break that files end with.
+        """Return the secret as it is now, without what files have around it: line breaks, a byte order mark.
 
         Raises:
             SecretUnavailable: it isn't there, or is empty; the message names the place.
         """
-        text = self._text().rstrip("\r\n")
-        if not text:
-            msg = f"{self}: the secret is empty"
-            raise SecretUnavailable(msg)
-        return text
+        text = self._text()
+        try:
+            return bare(text)
+        except SecretUnavailable as error:
+            msg = f"{self}: {error}"
+            raise SecretUnavailable(msg) from None
 
     def _text(self) -> str:
         if self.env is not None:
@@ -154,10 +143,10 @@ class Secret(Model):
                 raise SecretUnavailable(msg)
             return value
         try:
-            with self._path().open(encoding="utf-8") as stream:
-                return stream.read(_SECRET_LIMIT)
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            with self._path().open("rb") as stream:
+                return decoded(stream.read(LONGEST + 1))
+        except (OSError, SecretUnavailable) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             msg = f"{self} cannot be read: {why}"
             raise SecretUnavailable(msg) from None
 

@@ -7,6 +7,9 @@ from typing import Protocol
 from bridge.delivery.outcome import Outcome
 from bridge.events.event import Event
 
+BEGINNING_BYTES = 2_048
+"""How much of an answer is read where nothing in it is looked for but words for a person."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -52,7 +55,7 @@ class Request:
     secrets: tuple[str, ...] = ()
     method: str = "POST"
     is_confidential: bool = False
-    reads: int = 2_048
+    reads: int = BEGINNING_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,14 @@ class Response:
     Attributes:
         excerpt: the beginning of the body for a person: short, and with secrets masked.
         body: as much of the body as the request asked for, as it came: never shown or stored.
+        is_cut: whether there is more of the body: it is longer, or broke off.
     """
 
     status: int
     headers: Mapping[str, str]
     excerpt: str
     body: bytes = field(default=b"", repr=False)
+    is_cut: bool = False
 
 
 class Transport(Protocol):

@@ -21,13 +21,18 @@ from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.delivery.targets import Targets
 from bridge.sinks.base import Request, Response
+from bridge.sinks.connect_failures import connect_failure, connect_timeout
 from bridge.sinks.connections import KEPT_S, Connections
 from bridge.sinks.dial import AllowedBackend, TargetRefused
+from bridge.sinks.host_names import host_header, server_name
 from bridge.sinks.tls import context_of
 
 _EXCERPT_BYTES = 2_048
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
+_CONNECT_SHARE = 0.9
+"""How much of its time an attempt has for the connection: what runs out then tells that it was that."""
+
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_S)
 
 
@@ -85,6 +90,8 @@ class Client:
         try:
             async with asyncio.timeout(seconds):
                 return await self._exchange(request, seconds)
+        except httpx.ConnectTimeout:
+            return retryable(Reason.TIMEOUT, connect_timeout(request.url, seconds * _CONNECT_SHARE))
         except (TimeoutError, httpx.TimeoutException):
             return retryable(Reason.TIMEOUT, f"no complete answer within {seconds:g} s")
         except TargetRefused as refused:
@@ -100,10 +107,11 @@ class Client:
                 request.method,
                 request.url,
                 content=request.body,
-                headers={"accept-encoding": "identity", **request.headers},
-                timeout=seconds,
+                headers={"accept-encoding": "identity", **host_header(request.url), **request.headers},
+                timeout=httpx.Timeout(seconds, connect=seconds * _CONNECT_SHARE),
+                extensions=server_name(request.url),
             ) as answer:
-                head, is_cut = await _beginning(answer, request.reads)
+                head, has_more = await _beginning(answer, request.reads)
         except BaseException:  # cut off in the midst of something, it could stay busy for ever
             with suppress(httpx.HTTPError, OSError):
                 await http.aclose()
@@ -114,9 +122,9 @@ class Client:
             for name, value in answer.headers.items()
         }
         is_hidden = request.is_confidential and answer.is_success
-        first, is_cut = head[:_EXCERPT_BYTES], is_cut or len(head) > _EXCERPT_BYTES
+        first, is_cut = head[:_EXCERPT_BYTES], has_more or len(head) > _EXCERPT_BYTES
         excerpt = "" if is_hidden else _shown(_printable(first), request, is_cut=is_cut)
-        return Response(answer.status_code, headers, excerpt, head)
+        return Response(answer.status_code, headers, excerpt, head, has_more)
 
 
 async def _beginning(answer: httpx.Response, limit: int) -> tuple[bytes, bool]:
@@ -159,7 +167,7 @@ def _failure(error: Exception, request: Request) -> Outcome:
             return retryable(Reason.TLS, f"no secure connection: {text}")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return retryable(Reason.CONNECT, f"no connection: {text}")
+        return retryable(Reason.CONNECT, connect_failure(error, request.url, text))
     return retryable(Reason.PROTOCOL, f"the connection broke: {text}")
 
 
