@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress import Scanned
 from bridge.config import Settings
+from bridge.config.secret_texts import is_quoted
 from bridge.delivery.targets import is_plain
-from bridge.errors import BridgeError, ConfigurationError
+from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
 from bridge.sinks.access import access_faults
 from bridge.sinks.kinds import Kinds
 from bridge.sinks.vetting import unbuildable
@@ -80,7 +82,8 @@ def connected(settings: Settings, scanned: Scanned | None = None, *, with_secret
         answer, unreachable = None, [error]
     hidden = _secrets(settings) if with_secrets else ()
     faults = [*before.faults, *hidden, *_state(settings), *unreachable]
-    return Checked(faults, before.warnings, answer, before.packages)
+    warnings = [*before.warnings, *(_quoted(settings) if with_secrets else ())]
+    return Checked(faults, warnings, answer, before.packages)
 
 
 def _ask(settings: Settings, scanned: Scanned | None = None) -> str:
@@ -103,6 +106,18 @@ def _secrets(settings: Settings) -> Iterator[ConfigurationError]:
             fault = sink.secret_fault(key, secret)
             if fault:
                 yield ConfigurationError([f"sinks[{index}].{key}: {fault}"])
+
+
+def _quoted(settings: Settings) -> Iterator[str]:
+    """Yield which secrets are in quotation marks, which count as part of them."""
+    for sink in settings.sinks:
+        for key, secret in sink.secrets().items():
+            with suppress(SecretUnavailable):
+                if is_quoted(secret.read()):
+                    yield (
+                        f"sinks.{sink.name}.{key}: {secret}: is in quotation marks, which are part of it "
+                        "(docker --env-file leaves them): remove them, unless they are meant"
+                    )
 
 
 def _state(settings: Settings) -> Iterator[BridgeError]:

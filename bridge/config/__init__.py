@@ -13,6 +13,7 @@ from bridge.config.sinks import DeliverySettings, SinkSettings
 from bridge.config.tls import Access, TlsSettings, access_of
 from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
 from bridge.config.values import (
+    BaseUrl,
     Duration,
     HttpUrl,
     Model,
@@ -28,6 +29,7 @@ from bridge.config.values import (
 __all__ = [
     "SEARCHED",
     "Access",
+    "BaseUrl",
     "DeliverySettings",
     "Duration",
     "HttpUrl",

@@ -83,7 +83,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 text (byte {error.start})"
+        problem = f"is not UTF-8 text (byte {error.start}): save it as UTF-8 (Windows' PowerShell makes UTF-16 with >)"
     except tomllib.TOMLDecodeError as error:
         problem = f"is not valid TOML: {error}"
     except RecursionError:

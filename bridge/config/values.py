@@ -4,10 +4,8 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,15 +15,33 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.http_urls import BaseUrl, HttpUrl, http_url
 from bridge.config.secret_readings import known_reading
+from bridge.config.secret_texts import LONGEST, bare, decoded
 from bridge.errors import SecretUnavailable
+
+__all__ = [
+    "BaseUrl",
+    "Duration",
+    "HttpUrl",
+    "Model",
+    "OneOrMoreSecrets",
+    "Rate",
+    "Secret",
+    "TextOrNumber",
+    "TextOrSecret",
+    "by_key",
+    "http_url",
+    "parse_duration",
+    "parse_rate",
+    "reveal",
+]
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+)(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(s|m|h|d)")
 _LONGEST_MS = 3_650 * _UNITS["d"]
-_SECRET_LIMIT = 64 * 1024
 
 
 class Model(BaseModel):
@@ -72,34 +88,6 @@ Rate = Annotated[int, BeforeValidator(parse_rate)]
 """A pace, written like ``"60/m"``, as the least distance between two attempts in milliseconds."""
 
 
-def http_url(url: str) -> str:
-    """Return ``url`` where it is an http or https URL without credentials.
-
-    Raises:
-        ValueError: it is none; the message says why.
-    """
-    if not url.isascii() or not url.isprintable() or " " in url:
-        msg = "holds a blank, a line break or another character that no URL has: escape it as %XX"
-        raise ValueError(msg)
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = 'must be an http:// or https:// URL such as "https://ci.example.com/hooks/mlflow"'
-        raise ValueError(msg)
-    if parts.username or parts.password:
-        msg = "must hold no user name or password: they would show in logs"
-        raise ValueError(msg)
-    try:
-        _ = parts.port
-    except ValueError:
-        msg = "has a port that is no number between 0 and 65535"
-        raise ValueError(msg) from None
-    return url
-
-
-HttpUrl = Annotated[str, AfterValidator(http_url)]
-"""An http or https URL without credentials."""
-
-
 class Secret(Model):
     """Where a secret is: an environment variable, a file, or a systemd credential.
 
@@ -110,7 +98,7 @@ class Secret(Model):
     env: str | None = None
     """The environment variable that holds the secret."""
     file: str | None = None
-    """The file that holds it, relative to the configuration; line breaks at its end don't count."""
+    """The file that holds it, relative to the configuration; a byte order mark, and line breaks at its end, don't count."""
     credential: str | None = None
     """The systemd credential (`LoadCredential=`) that holds it."""
 
@@ -134,7 +122,7 @@ class Secret(Model):
         return self
 
     def read(self) -> str:
-        """Return the secret as it is now, without the line break that files end with.
+        """Return the secret as it is now, without what files have around it: line breaks, a byte order mark.
 
         Where it was read for the attempt under way, it is what was read then (`bridge.config.secret_readings`).
 
@@ -148,11 +136,12 @@ class Secret(Model):
 
     def read_anew(self) -> str:
         """Return the secret as it is now; raises as `read` does. A file on a mount that hangs blocks the thread."""
-        text = self._text().rstrip("\r\n")
-        if not text:
-            msg = f"{self}: the secret is empty"
-            raise SecretUnavailable(msg)
-        return text
+        text = self._text()
+        try:
+            return bare(text)
+        except SecretUnavailable as error:
+            msg = f"{self}: {error}"
+            raise SecretUnavailable(msg) from None
 
     def _text(self) -> str:
         if self.env is not None:
@@ -164,10 +153,10 @@ class Secret(Model):
                 raise SecretUnavailable(msg)
             return value
         try:
-            with self._path().open(encoding="utf-8") as stream:
-                return stream.read(_SECRET_LIMIT)
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            with self._path().open("rb") as stream:
+                return decoded(stream.read(LONGEST + 1))
+        except (OSError, SecretUnavailable) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             msg = f"{self} cannot be read: {why}"
             raise SecretUnavailable(msg) from None
 

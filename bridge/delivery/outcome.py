@@ -29,6 +29,8 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate_limited"
     MISCONFIGURED = "misconfigured"
     """An answer that an operator has to mend: a moved URL, a refused credential."""
+    UNSUCCESSFUL = "unsuccessful"
+    """A 2xx that does not say what the sink takes for success (`success`)."""
     SECRET = "secret"  # noqa: S105 - the name of a reason, not a secret
     """A secret is not where the configuration says."""
     ENRICHMENT = "enrichment"
@@ -51,7 +53,7 @@ class Outcome:
     """The outcome of one attempt.
 
     ``retry_after_ms`` is how long the receiver asked to be left alone. ``detail`` is for a
-    person: short, and with every secret masked. ``link`` is where the receiver shows what it
+    person: short, and with every secret masked; of a delivery, it is the beginning of the answer. ``link`` is where the receiver shows what it
     made of the event (a run, a pipeline), likewise masked; empty where it says nothing.
     """
 
@@ -63,9 +65,9 @@ class Outcome:
     link: str = ""
 
 
-def delivered(status: int | None = None, link: str = "") -> Outcome:
+def delivered(status: int | None = None, link: str = "", detail: str = "") -> Outcome:
     """Return the outcome of an attempt that arrived."""
-    return Outcome(Verdict.DELIVERED, Reason.OK, status, link=link)
+    return Outcome(Verdict.DELIVERED, Reason.OK, status, detail, link=link)
 
 
 def retryable(

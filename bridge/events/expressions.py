@@ -127,7 +127,8 @@ def _members(tree: Mapping[str, Any]) -> Iterator[str]:
 def _unexpected(error: ParseError, text: str) -> str:
     if error.lex_position >= len(text) or error.token_value in (None, ""):
         return "the expression ends too early"
-    return f"unexpected {str(error.token_value)!r}"
+    meant = f" (a number is written `{error.token_value}`)" if isinstance(error.token_value, int) else ""
+    return f"unexpected {str(error.token_value)!r}{meant}"
 
 
 def _misused(tree: Mapping[str, Any], tokens: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:

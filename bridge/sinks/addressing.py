@@ -12,7 +12,7 @@ from bridge.config import HttpUrl, Model, Secret, SinkSettings, TextOrSecret
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.sinks.base import Request, Transport
 from bridge.sinks.oauth2 import AccessTokens, OAuth2
-from bridge.sinks.shared import basic, origin, with_secret
+from bridge.sinks.shared import basic, origin, with_header_secret, with_secret
 from bridge.sinks.tokens import Tokens
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -126,12 +126,11 @@ def addressed(settings: AddressedSettings, request: Request) -> Request | Outcom
         return credential
     authorization, secrets = credential
     own = {**headers, **({"Authorization": authorization} if authorization else {})}
-    for name, value in own.items():
+    for name, value in headers.items():
         if not _is_header_value(value):
-            key = "Authorization" if name == "Authorization" and authorization else f"headers.{name}"
-            return retryable(
-                Reason.SECRET, f"sinks.{settings.name}.{key}: holds a character that no header takes"
-            )
+            key = f"sinks.{settings.name}.headers.{name}"
+            detail = f"{key}: holds a character that no header takes, or begins or ends with a blank"
+            return retryable(Reason.SECRET, detail)
     taken = {name.lower() for name in request.headers}
     return replace(
         request,
@@ -163,7 +162,7 @@ def _credential(settings: AddressedSettings) -> tuple[str, tuple[str, ...]] | Ou
     """Return what ``Authorization`` says (perhaps nothing), and what of it must not show."""
     where = f"sinks.{settings.name}"
     if settings.bearer is not None:
-        token = with_secret(f"{where}.bearer", settings.bearer)
+        token = with_header_secret(f"{where}.bearer", settings.bearer)
         return token if isinstance(token, Outcome) else (f"Bearer {token}", (token,))
     if settings.basic_auth is None:
         return "", ()

@@ -35,6 +35,10 @@ from bridge.sinks.tls import context_of
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
 _COMPRESSION_OVERHEAD = 1_024
+_CONNECT_SHARE = 0.9
+"""How much of its time an attempt has for the connection: where that runs out, it is known that it was that."""
+
+_UNHEARD = "a firewall drops its packets, or the machine or its name server does not answer"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"#<>`{}')
 """What stays as it is in a path and a query; the rest is percent-encoded (WHATWG URL, *path percent-encode set*)."""
@@ -187,6 +191,14 @@ def _proxy_of_environment(url: str) -> httpcore.Proxy | None:
     return httpcore.Proxy(f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}", auth)
 
 
+def _authority(url: str) -> str:
+    """Return host and port of ``url`` as its server knows them: without a final dot, a zone (RFC 6874, 4) or a usual port."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").partition("%")[0].removesuffix(".")
+    shown = f"[{host}]" if ":" in host else host
+    return shown if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{shown}:{parts.port}"
+
+
 def _as_sent(request: Request) -> httpcore.Request:
     """Return ``request`` as it goes over the wire.
 
@@ -194,14 +206,9 @@ def _as_sent(request: Request) -> httpcore.Request:
         ValueError: its URL is none.
     """
     parts = urlsplit(request.url)
-    host, port = parts.hostname or "", parts.port
-    shown = host.rstrip(".")
-    authority = f"[{shown}]" if ":" in shown else shown
-    if port not in {None, _DEFAULT_PORTS.get(parts.scheme)}:
-        authority += f":{port}"
     query = f"?{parts.query}" if parts.query else ""
     own = {
-        "host": authority,
+        "host": _authority(request.url),
         "accept": "*/*",
         "accept-encoding": "identity",
         "user-agent": f"mlflow-bridge/{__version__}",
@@ -213,12 +220,13 @@ def _as_sent(request: Request) -> httpcore.Request:
         request.method,
         httpcore.URL(
             scheme=parts.scheme,
-            host=host,
-            port=port,
+            host=parts.hostname or "",
+            port=parts.port,
             target=quote(f"{parts.path or '/'}{query}", safe=_SAFE),
         ),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         content=request.body,
+        extensions={"timeout": {"connect": request.timeout_ms / 1000 * _CONNECT_SHARE}},
     )
 
 
@@ -286,6 +294,8 @@ def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
 
 def _failure(error: Exception, request: Request) -> Outcome:
     """Return the outcome of a request that got no answer."""
+    if isinstance(error, httpcore.ConnectTimeout):
+        return retryable(Reason.TIMEOUT, f"no connection to {_authority(request.url)} in time: {_UNHEARD}")
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         return retryable(Reason.TIMEOUT, f"no complete answer within {request.timeout_ms / 1000:g} s")
     if isinstance(error, httpcore.LocalProtocolError):  # its text quotes the header that is at fault

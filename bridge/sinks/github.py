@@ -12,19 +12,27 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_validator
 
 from bridge import __version__
-from bridge.config import HttpUrl, Model, Secret, SinkSettings
-from bridge.delivery.answers import interpret, retry_after_ms
-from bridge.delivery.outcome import Outcome, Reason, rejected, retryable
+from bridge.config import BaseUrl, Model, Secret, SinkSettings
+from bridge.delivery.answers import Advice, answered_at, interpret, retry_after_ms
+from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.redirects import leads_to_sign_in
 from bridge.sinks.base import Response
 from bridge.sinks.github_jwt import app_jwt
-from bridge.sinks.shared import origin
+from bridge.sinks.github_refusals import forbidden_because
+from bridge.sinks.shared import OF_THE_APPLICATION, answered_elsewhere, is_page, origin, said_in
 
 NO_KEY = "holds no usable RSA private key in PEM, without a password"
 _SECONDARY_WAIT_MS = 60_000
+_LIMITS = ("secondary rate limit", "abuse detection")
+"""What GitHub says of a limit without a header; the second is of older servers."""
+
 _PERMISSIONS = re.compile(r"[a-z_]{1,40}=[a-z]{1,10}([,;] ?[a-z_]{1,40}=[a-z]{1,10}){0,5}")
 """What ``X-Accepted-GitHub-Permissions`` holds: one or more that do together, or instead of each other."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+
+_FOR_PEOPLE = re.compile(r"https?://(www\.)?github\.com\.?(:\d+)?(/.*)?", re.IGNORECASE)
+_RENAMED = re.compile(r"/repositories/\d+(/|$)")
 
 
 def _repository(name: str) -> str:
@@ -32,6 +40,13 @@ def _repository(name: str) -> str:
         msg = 'must be an owner and a repository, such as "acme/deploy"'
         raise ValueError(msg)
     return name
+
+
+def _api(url: str) -> str:
+    if _FOR_PEOPLE.fullmatch(url):
+        msg = 'is for people: GitHub\'s API is at "https://api.github.com", which is the default'
+        raise ValueError(msg)
+    return url
 
 
 class GithubApp(Model):
@@ -50,7 +65,7 @@ class GithubSettings(SinkSettings):
 
     repository: Annotated[str, AfterValidator(_repository)]
     """Owner and name of the repository."""
-    api_url: HttpUrl = "https://api.github.com"
+    api_url: Annotated[BaseUrl, AfterValidator(_api)] = "https://api.github.com"
     """GitHub's API; of GitHub Enterprise Server, it ends with `/api/v3`."""
     app: GithubApp | None = None
     """The GitHub App to sign in as; in place of `token`."""
@@ -135,20 +150,38 @@ def mends(permission: str, nowhere: str, *, by_app: bool) -> Mapping[int, str]:
 def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
     """Return what GitHub's answer means, in the words that ``said`` has for its status.
 
-    GitHub's rate limits come as 403 as well as 429.
+    GitHub's rate limits come as 403 as well as 429. A page is none of its answers.
     """
-    if answer.status in {403, 429}:
-        wait = rate_limit_ms(answer, now_ms)
-        if wait is not None:
-            detail = f"HTTP {answer.status}: GitHub's rate limit"
-            return retryable(Reason.RATE_LIMITED, detail, answer.status, wait)
-    outcome = interpret(answer.status, answer.headers, now_ms)
-    if answer.status not in said:
-        return outcome
-    detail = f"HTTP {answer.status}: {said[answer.status]}{_accepted(answer)}"
-    if outcome.reason is Reason.REFUSED:
-        return rejected(Reason.REFUSED, detail, answer.status)
-    return retryable(Reason.MISCONFIGURED, detail, answer.status, outcome.retry_after_ms)
+    wait = rate_limit_ms(answer, now_ms) if answer.status in {403, 429} else None
+    if wait is not None:
+        detail = f"HTTP {answer.status}: GitHub's rate limit"
+        return retryable(Reason.RATE_LIMITED, detail, answer.status, wait)
+    words = {status: f"{sentence}{_accepted(answer)}" for status, sentence in said.items()}
+    if answer.status == 403:
+        words[403] = forbidden_because(answer, words[403])
+    advice = Advice("api_url", statuses={**_MORE, **words}, moved=_moved, is_timed=False)
+    outcome = interpret(answer.status, answer.headers, now_ms, said_in(answer), advice)
+    is_foreign = 400 <= answer.status < 500 and outcome.reason in OF_THE_APPLICATION and is_page(answer)
+    if is_foreign:
+        return answered_elsewhere(answer, now_ms, "GitHub", "in JSON", "api_url")
+    return outcome
+
+
+_MORE: Mapping[int, str] = {
+    409: "GitHub reports a conflict (a repository without a commit, say)",
+    451: "GitHub has blocked the repository for legal reasons: its owner has to clear that with GitHub",
+}
+
+
+def _moved(target: str) -> str:
+    if _RENAMED.search(target):
+        return "the repository was renamed or handed over: set repository to its new name"
+    if leads_to_sign_in(target):
+        return (
+            "it leads to a page for signing in: check api_url (of GitHub Enterprise Server, it ends with /api/v3), "
+            "and whether a gateway before it wants a credential"
+        )
+    return ""
 
 
 def _accepted(answer: Response) -> str:
@@ -166,7 +199,9 @@ def rate_limit_ms(answer: Response, now_ms: int) -> int | None:
     if answer.headers.get("x-ratelimit-remaining") == "0":
         reset = answer.headers.get("x-ratelimit-reset", "")
         if reset.isascii() and reset.isdigit():
-            return min(max(int(reset[:12]) * 1000 - now_ms, 1_000), 3_600_000)
+            since = answered_at(answer.headers, now_ms)
+            return min(max(int(reset[:12]) * 1000 - since, 1_000), 3_600_000)
         return _SECONDARY_WAIT_MS
-    limited = answer.status == 429 or "secondary rate limit" in answer.excerpt.lower()
+    said = answer.excerpt.lower()
+    limited = answer.status == 429 or any(one in said for one in _LIMITS)
     return _SECONDARY_WAIT_MS if limited else None

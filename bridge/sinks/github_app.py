@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bridge.config import reveal
+from bridge.delivery.clock_difference import clock_fault
 from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Request, Response, Transport
 from bridge.sinks.github import GithubApp, GithubSettings, headers, judge
 from bridge.sinks.github_jwt import app_jwt
+from bridge.sinks.github_refusals import is_about_the_clock
 from bridge.sinks.shared import answered, unusable
 from bridge.sinks.tokens import Kept
 
@@ -23,6 +25,12 @@ _EARLY_MS = 300_000
 
 _LONGEST_MS = 3_600_000
 _ANSWER_BYTES = 262_144
+_LEEWAY_MS = 60_000
+"""GitHub takes no token of an App whose time is further off."""
+
+_CLOCK = (
+    "this machine's clock is more than a minute off, so that GitHub refuses the App's tokens: set the clock"
+)
 _IN_A_DRY_RUN = "installation-token"
 
 
@@ -82,12 +90,15 @@ class InstallationTokens:
 
     def _refusal(self, answer: Response, now_ms: int) -> Outcome:
         """Say why there is no token. None of it is the event's fault, so that it is never rejected."""
-        outcome = judge(answer, now_ms, self._mends())
+        said = self._mends()
+        clock = clock_fault(answer.headers, now_ms, _LEEWAY_MS)
+        if answer.status == 401 and (clock or is_about_the_clock(answer)):
+            said = {**said, 401: clock or _CLOCK}
+        outcome = judge(answer, now_ms, said)
         if outcome.verdict is not Verdict.REJECTED:
             return outcome
-        why = self._mends().get(422) if answer.status == 422 else None
-        detail = f"HTTP {answer.status}: {why or 'the GitHub App gets no installation token'}"
-        return retryable(Reason.MISCONFIGURED, detail, answer.status)
+        why = said.get(answer.status) or "the GitHub App gets no installation token"
+        return retryable(Reason.MISCONFIGURED, f"HTTP {answer.status}: {why}", answer.status)
 
     def _mends(self) -> Mapping[int, str]:
         app, wanted = self._app, f"{self._permission.capitalize()}: write"

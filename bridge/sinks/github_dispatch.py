@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bridge.delivery.outcome import Outcome, Reason, rejected
+from bridge.delivery.outcome import Outcome, Reason, Verdict, rejected
 from bridge.events.details import too_large
 from bridge.events.formats import default_payload, encode
 from bridge.events.shapes import ShapeFault, compile_shape
 from bridge.sinks.base import Delivery, Response, Transport
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
+from bridge.sinks.shared import answered_elsewhere
 from bridge.sinks.templates import TemplateTable, rendered
 
 MAX_PAYLOAD_KEYS = 10
@@ -98,7 +99,10 @@ class GithubDispatchSink:
         return payload
 
     def _judge(self, answer: Response, _token: str, now_ms: int) -> Outcome:
-        return judge(answer, now_ms, self._mends)
+        outcome = judge(answer, now_ms, self._mends)
+        if outcome.verdict is Verdict.DELIVERED and answer.status != 204:
+            return answered_elsewhere(answer, now_ms, "GitHub", "204", "api_url")
+        return outcome
 
 
 def _fitting(payload: dict[str, Any]) -> dict[str, Any]:

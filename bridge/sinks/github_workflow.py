@@ -19,7 +19,7 @@ from bridge.sinks.base import Delivery, Response, Transport
 from bridge.sinks.fields import Texts
 from bridge.sinks.github import GithubSettings, judge, mends
 from bridge.sinks.github_api import GithubApi
-from bridge.sinks.shared import link_of, text_in
+from bridge.sinks.shared import answered_elsewhere, link_of, members_of, text_in
 from bridge.sinks.templates import TemplateTable
 
 MAX_INPUTS = 25
@@ -29,6 +29,7 @@ SERVERS_MAX_INPUTS = 10
 MAX_INPUT_CHARACTERS = 65_535
 _WORKFLOW = re.compile(r"[0-9]+|[\w.-]+\.ya?ml", re.ASCII)
 _DETAILS = "return_run_details"
+_RUN = frozenset(("workflow_run_id", "run_url", "html_url", "id"))
 _UNPROCESSABLE = (
     "the workflow does not take this: it has no workflow_dispatch trigger, does not declare an input or requires "
     "another one, or there is no such ref; mend the workflow or the sink, then run 'mlflow-bridge outbox redrive'"
@@ -116,4 +117,15 @@ class GithubWorkflowSink:
         outcome = judge(answer, now_ms, self._mends)
         if outcome.verdict is not Verdict.DELIVERED:
             return outcome
+        if answer.status != 204 and not _is_run(answer):
+            return answered_elsewhere(answer, now_ms, "GitHub", "204, or 200 with the run", "api_url")
         return delivered(answer.status, link_of(text_in(answer.body, "html_url"), (token,)))
+
+
+def _is_run(answer: Response) -> bool:
+    """Whether an answer tells of a run, in the members of GitHub, or of Forgejo (which answers 201).
+
+    JSON that breaks off is one as well: the run was started, and must not be started again.
+    """
+    found = members_of(answer.body)
+    return not _RUN.isdisjoint(found) or (not found and "json" in answer.headers.get("content-type", ""))

@@ -11,13 +11,25 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
-from bridge.config import HttpUrl, Secret, SinkSettings, TextOrNumber
-from bridge.delivery.answers import interpret
-from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
+from bridge.config import BaseUrl, Secret, SinkSettings, TextOrNumber
+from bridge.delivery.answers import Advice, interpret
+from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, retryable
+from bridge.delivery.redirects import leads_to_sign_in
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.fields import Texts
-from bridge.sinks.shared import answered, form, link_of, origin, text_in, with_secret
+from bridge.sinks.shared import (
+    OF_THE_APPLICATION,
+    answered,
+    answered_elsewhere,
+    form,
+    is_page,
+    link_of,
+    origin,
+    said_in,
+    text_in,
+    with_secret,
+)
 from bridge.sinks.templates import TemplateTable
 
 _PROJECT = re.compile(r"[0-9]+|[\w.-]+(/[\w.-]+)+", re.ASCII)
@@ -46,6 +58,11 @@ def _project(name: str) -> str:
     return name
 
 
+def _without_api(url: str) -> str:
+    """Return where GitLab is, also where the URL of its API was given."""
+    return url.removesuffix("/api/v4")
+
+
 def _named(variables: dict[str, object]) -> dict[str, object]:
     for name in variables:
         if not _VARIABLE.fullmatch(name):
@@ -67,7 +84,7 @@ class GitlabPipelineSettings(SinkSettings):
     """A pipeline trigger token of the project; an access token will not do."""
     variables: Annotated[TemplateTable, AfterValidator(_named)] = Field(default_factory=dict)
     """The pipeline's variables, with `${…}` in their texts."""
-    url: HttpUrl = "https://gitlab.com"
+    url: Annotated[BaseUrl, AfterValidator(_without_api)] = "https://gitlab.com"
     """Where GitLab is."""
 
     def shapes(self) -> dict[str, Any]:
@@ -127,16 +144,24 @@ class GitlabPipelineSink:
 
 
 def judge(answer: Response, now_ms: int, token: str) -> Outcome:
-    """Return what GitLab's answer means; its limit on pipelines can come as a 400."""
-    outcome = interpret(answer.status, answer.headers, now_ms)
+    """Return what GitLab's answer means; its limit on pipelines can come as a 400. A page is none of its answers."""
+    if answer.status == 400 and _THROTTLED in answer.excerpt.lower():
+        detail = "HTTP 400: GitLab's limit on pipelines a minute"
+        return retryable(Reason.RATE_LIMITED, detail, answer.status, _THROTTLED_MS)
+    outcome = interpret(answer.status, answer.headers, now_ms, said_in(answer), _ADVICE)
     if outcome.verdict is Verdict.DELIVERED:
+        if answer.status != 201 or is_page(answer):
+            return answered_elsewhere(answer, now_ms, "GitLab", "201 with the pipeline", "url")
         return delivered(answer.status, link_of(text_in(answer.body, "web_url"), (token,)))
-    if answer.status == 400:
-        if _THROTTLED in answer.excerpt.lower():
-            detail = "HTTP 400: GitLab's limit on pipelines a minute"
-            return retryable(Reason.RATE_LIMITED, detail, answer.status, _THROTTLED_MS)
-        return rejected(Reason.REFUSED, f"HTTP 400: {_BAD_REQUEST}", answer.status)
-    if answer.status in _MENDS:
-        detail = f"HTTP {answer.status}: {_MENDS[answer.status]}"
-        return retryable(Reason.MISCONFIGURED, detail, answer.status, outcome.retry_after_ms)
+    if 400 <= answer.status < 500 and outcome.reason in OF_THE_APPLICATION and is_page(answer):
+        return answered_elsewhere(answer, now_ms, "GitLab", "in JSON", "url")
     return outcome
+
+
+def _moved(target: str) -> str:
+    if leads_to_sign_in(target):
+        return "it leads to a page for signing in: check url, and whether a gateway before GitLab wants a credential"
+    return ""
+
+
+_ADVICE = Advice("url", statuses={**_MENDS, 400: _BAD_REQUEST}, moved=_moved, is_timed=False)

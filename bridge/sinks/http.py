@@ -2,29 +2,29 @@
 
 import re
 from collections.abc import Awaitable, Iterator, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from bridge.config import OneOrMoreSecrets, Secret, by_key
-from bridge.delivery.answers import interpret
-from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.answers import Advice, interpret
+from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
 from bridge.events.formats import FORMATS, Body, encode, takes_details, telling, tells, untold
 from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
 from bridge.sinks.addressing import AddressedSettings, access_tokens, addressed
-from bridge.sinks.base import Delivery, Request, Response, Transport
+from bridge.sinks.base import EXCERPT_BYTES, Delivery, Request, Response, Transport
 from bridge.sinks.oauth2 import with_bearer
-from bridge.sinks.shared import answered, origin, with_secret
+from bridge.sinks.shared import answered, origin, said_in, with_secret
+from bridge.sinks.success_condition import JUDGED_BYTES, SuccessCondition, outcome_of_success
 from bridge.sinks.templates import rendered
 from bridge.sinks.tokens import sent_with_token
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
 _UNAUTHORIZED = (
-    "HTTP 401: the receiver refuses the access token, a fresh one too: check oauth2 (its scope, its audience), and "
+    "the receiver refuses the access token, a fresh one too: check oauth2 (its scope, its audience), and "
     "whether the receiver trusts the server at token_url"
 )
 _TEMPLATE_ONLY = 'is used by format = "template" only'
@@ -54,6 +54,8 @@ class HttpSettings(AddressedSettings):
     """How requests are signed. Left out: the format's own way, else `mlflow`, where there is a `secret`; `none` where there is not."""
     secret: OneOrMoreSecrets | None = Field(default=None, validate_default=True)
     """What requests are signed with; several while one is replaced by another."""
+    success: SuccessCondition | None = None
+    """A JMESPath expression over a 2xx answer (`status`, `headers`, `body`, `text`) that has to be true for it to count as delivered; left out: every 2xx does."""
 
     @field_validator("format")
     @classmethod
@@ -147,6 +149,8 @@ class HttpSink:
         self._timeout_ms = timeout_ms
         self._tokens = access_tokens(settings, transport, timeout_ms)
         self._shape = compile_shape(settings.body) if settings.format == "template" else None
+        statuses = {} if self._tokens is None else {int(HTTPStatus.UNAUTHORIZED): _UNAUTHORIZED}
+        self._advice = Advice(url=settings.url, statuses=statuses)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Render, sign and send the event once."""
@@ -176,10 +180,11 @@ class HttpSink:
         return answer
 
     def _judge(self, answer: Response, now_ms: int) -> Outcome:
-        outcome = interpret(answer.status, answer.headers, now_ms)
-        if self._tokens is not None and answer.status == HTTPStatus.UNAUTHORIZED:
-            return replace(outcome, detail=_UNAUTHORIZED)
-        return outcome
+        outcome = interpret(answer.status, answer.headers, now_ms, said_in(answer), self._advice)
+        condition = self._settings.success
+        if outcome.verdict is not Verdict.DELIVERED or condition is None:
+            return outcome
+        return outcome_of_success(condition, answer, now_ms)
 
     def _secrets(self) -> tuple[str, ...] | Outcome:
         """Return the secrets to sign with as they are now, or why one cannot be used."""
@@ -217,6 +222,8 @@ class HttpSink:
             body=body.content,
             timeout_ms=self._timeout_ms,
             secrets=tuple(spelled for secret in secrets for spelled in spellings_of(secret)),
+            reads=EXCERPT_BYTES if self._settings.success is None else JUDGED_BYTES,
+            needs_body=self._settings.success is not None,
         )
         return addressed(self._settings, signed)
 

@@ -6,21 +6,36 @@ Jenkins, *Remote Access API* and *Parameterized Build*: ``POST
 API token by basic authentication, which needs no crumb.
 """
 
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urljoin
 
 from pydantic import AfterValidator, Field
 
-from bridge.config import HttpUrl, Secret, SinkSettings, TextOrSecret
-from bridge.delivery.answers import interpret
-from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
+from bridge.config import BaseUrl, Secret, SinkSettings, TextOrSecret
+from bridge.delivery.answers import Advice, interpret
+from bridge.delivery.outcome import Outcome, Verdict, delivered
+from bridge.delivery.redirects import leads_to_sign_in
 from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.fields import Texts
-from bridge.sinks.shared import answered, basic, form, link_of, origin, with_secret
+from bridge.sinks.shared import (
+    answered,
+    answered_elsewhere,
+    basic,
+    form,
+    link_of,
+    origin,
+    said_in,
+    with_secret,
+)
 from bridge.sinks.templates import TemplateTable
 
 _MENDS = {
+    400: (
+        "the job does not take this: it has no parameters, or has some and was given none; mend the job or the "
+        "sink's parameters, then run 'mlflow-bridge outbox redrive'"
+    ),
     401: "Jenkins refuses the user or the token: it must be an API token of that user",
     403: (
         "the user may not build this job: it needs the permission Job/Build (and a password in place of an "
@@ -29,10 +44,6 @@ _MENDS = {
     404: "no such job, or the user may not see it (Job/Read): check url, job and its folders",
     409: "the job is disabled",
 }
-_PARAMETERS = (
-    "the job does not take this: it has no parameters, or has some and was given none; mend the job or the "
-    "sink's parameters, then run 'mlflow-bridge outbox redrive'"
-)
 
 
 def _job(name: str) -> str:
@@ -48,7 +59,7 @@ class JenkinsJobSettings(SinkSettings):
 
     type: Literal["jenkins_job"]
     """`jenkins_job`: starts a build of a job."""
-    url: HttpUrl
+    url: BaseUrl
     """Where Jenkins is."""
     job: Annotated[str, AfterValidator(_job)]
     """The job's name, with its folders."""
@@ -119,15 +130,25 @@ class JenkinsJobSink:
 
 def judge(answer: Response, now_ms: int, request: Request) -> Outcome:
     """Return what Jenkins' answer means."""
-    outcome = interpret(answer.status, answer.headers, now_ms)
-    if outcome.verdict is Verdict.DELIVERED:
-        return delivered(answer.status, _queued(answer, request))
-    if answer.status == 400:
-        return rejected(Reason.REFUSED, f"HTTP 400: {_PARAMETERS}", answer.status)
-    if answer.status in _MENDS:
-        detail = f"HTTP {answer.status}: {_MENDS[answer.status]}"
-        return retryable(Reason.MISCONFIGURED, detail, answer.status, outcome.retry_after_ms)
-    return outcome
+    advice = Advice("url", request.url, _MENDS, partial(_moved, request.url), is_timed=False)
+    outcome = interpret(answer.status, answer.headers, now_ms, said_in(answer), advice)
+    if outcome.verdict is not Verdict.DELIVERED:
+        return outcome
+    if answer.status != 201:
+        return answered_elsewhere(answer, now_ms, "Jenkins", "201 with the place in its queue", "url")
+    return delivered(answer.status, _queued(answer, request))
+
+
+def _moved(url: str, target: str) -> str:
+    if leads_to_sign_in(target):
+        return (
+            "Jenkins (or a gateway before it) wants the user to sign in: check username and token, which must be an "
+            "API token of that user"
+        )
+    here = url.rpartition("/")[0]
+    if target.rstrip("/") == here:
+        return "Jenkins put nothing into its queue (it shuts down, or a plugin keeps the job from being queued): see its log"
+    return ""
 
 
 def _queued(answer: Response, request: Request) -> str:

@@ -29,7 +29,14 @@ class NameResolution:
 
 
 def _look_up(host: str) -> list[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    """Look a name up; one with a final dot, which keeps search lists out, may be in /etc/hosts without it."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        bare = host.removesuffix(".")
+        if bare == host or not bare:
+            raise
+        found = socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(_numeric(place) for *_, place in found))
 
 

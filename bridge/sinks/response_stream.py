@@ -236,8 +236,8 @@ class ResponseStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> httpcore.AsyncNetworkStream:
-        """Return the connection, made secure. No certificate has the final dot of an absolute name."""
-        name = server_hostname and server_hostname.rstrip(".")
+        """Return the connection, made secure. No certificate has the final dot of an absolute name, or a zone."""
+        name = server_hostname and server_hostname.partition("%")[0].removesuffix(".")
         return ResponseStream(await self._inner.start_tls(ssl_context, name, timeout), self._reader)
 
     def get_extra_info(self, info: str) -> Any:

@@ -4,11 +4,13 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from bridge.config import Secret, TextOrSecret, reveal
+from bridge.delivery.answers import retry_after_ms
 from bridge.delivery.masking import mask
-from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
+from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Response
 
@@ -35,19 +37,72 @@ def with_secret(key: str, secret: TextOrSecret | None) -> str | Outcome:
 def with_header_secret(key: str, secret: Secret) -> str | Outcome:
     """Return a secret that goes into a header as it is now, or why there is none that can."""
     value = with_secret(key, secret)
-    if isinstance(value, str) and not all("!" <= char <= "~" for char in value):
-        return retryable(Reason.SECRET, f"{key}: {secret}: holds a character that no header takes")
+    odd = next((char for char in value if not "!" <= char <= "~"), "") if isinstance(value, str) else ""
+    if odd:
+        detail = f"{key}: {secret}: holds a character that no header takes: {kind_of(odd)}"
+        return retryable(Reason.SECRET, detail)
     return value
 
 
+def kind_of(char: str) -> str:
+    """Return what kind of character one is that a header does not take, without showing it."""
+    if char in "\r\n":
+        return "a line break (there should be one line, with nothing else in it)"
+    if char.isspace():
+        return "a blank"
+    return "one that does not show" if not char.isprintable() else "one beyond ASCII"
+
+
 def answered(answer: Response | Outcome, judge: Callable[[Response], Outcome]) -> Outcome:
-    """Return what came of a request; where it failed, with the beginning of the answer."""
+    """Return what came of a request, with the beginning of the answer."""
     if isinstance(answer, Outcome):
         return answer
     outcome = judge(answer)
-    if outcome.verdict is Verdict.DELIVERED or not answer.excerpt:
-        return outcome
-    return replace(outcome, detail=f"{outcome.detail}: {answer.excerpt}")
+    told = (outcome.detail, answer.excerpt)
+    return replace(outcome, detail=": ".join(filter(None, told)))
+
+
+def said_in(answer: Response) -> str:
+    """Return the beginning of an answer's body as a text to look into: it may hold secrets."""
+    return answer.body.decode("utf-8", "replace") or answer.excerpt
+
+
+OF_THE_APPLICATION = frozenset({Reason.MISCONFIGURED, Reason.REFUSED})
+"""Reasons whose sentences are about what an application says of the request."""
+
+
+def is_page(answer: Response) -> bool:
+    """Whether an answer is a page for people, which no API gives."""
+    kind = answer.headers.get("content-type", "").lower()
+    return "html" in kind or said_in(answer).lstrip("\ufeff \t\r\n")[:1] == "<"
+
+
+def answered_elsewhere(answer: Response, now_ms: int, api: str, expected: str, address: str) -> Outcome:
+    """Return the outcome of an answer that is not the API's: nothing was started, and nothing is known of the event.
+
+    Args:
+        answer: what came.
+        now_ms: when the attempt was made, in ms since the epoch.
+        api: whose answer was expected.
+        expected: what that would have been.
+        address: the setting that says where the API is.
+    """
+    what = "a page of something else" if is_page(answer) else "the answer of something else"
+    detail = (
+        f"HTTP {answer.status}: {api} answers {expected}, and this is {what} (a sign-in or a maintenance, say): "
+        f"check {address}, and what is before {api}"
+    )
+    wait = retry_after_ms(answer.headers, now_ms)
+    return retryable(Reason.MISCONFIGURED, detail, answer.status, wait)
+
+
+def members_of(body: bytes) -> Mapping[str, Any]:
+    """Return the members of the JSON object that ``body`` is; none where it is no such thing."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def unusable(answer: Response, why: str, mend: str) -> Outcome:
@@ -63,11 +118,7 @@ def unusable(answer: Response, why: str, mend: str) -> Outcome:
 
 def text_in(body: bytes, member: str) -> str:
     """Return a text at the top level of the JSON in ``body``, or nothing."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    value = found.get(member) if isinstance(found, dict) else None
+    value = members_of(body).get(member)
     return value if isinstance(value, str) else ""
 
 

@@ -32,8 +32,10 @@ class HttpSinkContract(SinkContract):
 
     Attributes:
         answers: statuses that its receiver documents to mean something else than to all others.
+        success: what its receiver answers to what it takes.
     """
 
+    success: ClassVar[Answer] = Answer(204)
     answers: ClassVar[Mapping[int, tuple[Verdict, Reason]]] = {}
     receiver: Receiver
 
@@ -60,7 +62,7 @@ class HttpSinkContract(SinkContract):
     @pytest.fixture
     def place(self) -> Iterator[str]:
         """The URL of a real receiver on loopback, which is ``self.receiver``."""
-        self.receiver = Receiver()
+        self.receiver = Receiver(self.success)
         yield self.receiver.url
         self.receiver.stop()
 
@@ -134,7 +136,7 @@ class HttpSinkContract(SinkContract):
         return run(each)
 
     def test_after_a_failure_it_delivers_again(self, place: str) -> None:
-        found = self._outcomes(place, [Answer(500), Answer(302, {"Location": "/"}), Answer(204)])
+        found = self._outcomes(place, [Answer(500), Answer(302, {"Location": "/"}), self.success])
 
         assert [one.verdict for one in found] == [Verdict.RETRYABLE, Verdict.RETRYABLE, Verdict.DELIVERED]
 
@@ -178,7 +180,7 @@ class HttpSinkContract(SinkContract):
         "rest", [b"Content-Length: 99\r\n\r\nshort", b"Transfer-Encoding: chunked\r\n\r\nzz"]
     )
     def test_a_success_whose_body_breaks_off_is_a_success(self, rest: bytes) -> None:
-        receiver = RawReceiver(b"HTTP/1.1 200 OK\r\n" + rest)
+        receiver = RawReceiver(f"HTTP/1.1 {self.success.status} OK\r\n".encode() + rest)
 
         outcome = run(lambda: self.attempt(receiver.url.rstrip("/")))
 
@@ -221,7 +223,7 @@ class HttpSinkContract(SinkContract):
                     await asyncio.wait({given_up}, timeout=0.01)
                 given_up.cancel()
                 await asyncio.wait({given_up})
-                self.receiver.answer = Answer(204)
+                self.receiver.answer = self.success
                 return await sink.deliver(sample(2))
 
         assert run(cancelled_then_again).verdict is Verdict.DELIVERED

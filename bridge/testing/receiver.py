@@ -108,7 +108,7 @@ class Receiver:
                 answer = receiver.answer(got) if callable(receiver.answer) else receiver.answer
                 receiver._stopping.wait(answer.delay)
                 receiver.got.append(got)
-                self.send_response(answer.status)
+                self.send_response_only(answer.status)  # without a Date: a test's time is its own
                 for key, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                     self.send_header(key, value)
                 self.end_headers()

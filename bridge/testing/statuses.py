@@ -18,8 +18,9 @@ STATUSES: Final[Mapping[int, tuple[Verdict, Reason]]] = {
     **dict.fromkeys((401, 403, 404, 407, 409, 423), _MENDABLE),
     **dict.fromkeys((408, 425, 429), _OVERLOADED),
     410: _GONE,
-    **dict.fromkeys((400, 402, 405, 406, 411, 412, 413, 414, 415, 416, 417, 418), _REFUSED),
-    **dict.fromkeys((421, 422, 424, 426, 428, 431, 451, 499), _REFUSED),
+    **dict.fromkeys((402, 405, 406, 411, 414, 419, 421, 424, 426, 431, 440, 444, 451), _MENDABLE),
+    **dict.fromkeys((460, 463, 464, 494, 495, 496, 497, 498, 499), _MENDABLE),
+    **dict.fromkeys((400, 412, 413, 415, 416, 417, 418, 422, 428), _REFUSED),
     **dict.fromkeys((500, 501, 502, 503, 504, 505, 507, 508, 511, 529, 599), _BROKEN),
 }
 """Verdict and reason by status, where no header says more."""

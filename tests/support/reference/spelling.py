@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from bridge.config.sinks import Condition, Stage
 from bridge.config.values import Duration, HttpUrl, OneOrMoreSecrets, Rate, Secret, TextOrNumber, TextOrSecret
 from bridge.events.names import STAGES
+from bridge.sinks.success_condition import SuccessCondition
 from bridge.sinks.templates import TemplateTable
 
 _NAMED = (
@@ -23,6 +24,7 @@ _NAMED = (
     (TextOrNumber, "text or whole number"),
     (TextOrSecret, "text or [secret](#secrets)"),
     (Condition, "JMESPath expression"),
+    (SuccessCondition, "JMESPath expression"),
     (Stage, "stage"),
     (TemplateTable, "table of [templates](templates.md)"),
 )

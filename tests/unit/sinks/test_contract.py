@@ -1,7 +1,15 @@
 """Every kind of sink is held to the contract that authors of others run on theirs: `bridge.testing`."""
 
+from bridge.delivery.outcome import Reason, Verdict
 from bridge.sinks.kinds import KINDS
-from bridge.testing import SECRET_PLACE, HttpSinkContract
+from bridge.testing import SECRET_PLACE, Answer, HttpSinkContract
+from bridge.testing.statuses import STATUSES
+
+
+def only(success: int) -> dict[int, tuple[Verdict, Reason]]:
+    """Return what each 2xx but one means to a kind whose API documents just that one."""
+    others = [status for status in STATUSES if 200 <= status < 300 and status != success]
+    return dict.fromkeys(others, (Verdict.RETRYABLE, Reason.MISCONFIGURED))
 
 
 class TestHttp(HttpSinkContract):
@@ -13,6 +21,7 @@ class TestHttp(HttpSinkContract):
 
 class TestGithubDispatch(HttpSinkContract):
     type = "github_dispatch"
+    answers = only(204)
 
     def settings(self, place: str) -> dict:
         return {
@@ -25,6 +34,7 @@ class TestGithubDispatch(HttpSinkContract):
 
 class TestGithubWorkflow(HttpSinkContract):
     type = "github_workflow"
+    answers = only(204)
 
     def settings(self, place: str) -> dict:
         return {
@@ -39,6 +49,8 @@ class TestGithubWorkflow(HttpSinkContract):
 
 class TestGitlabPipeline(HttpSinkContract):
     type = "gitlab_pipeline"
+    answers = only(201)
+    success = Answer(201, body=b'{"web_url": "https://gitlab.example.com/acme/deploy/-/pipelines/1"}')
 
     def settings(self, place: str) -> dict:
         return {
@@ -52,6 +64,8 @@ class TestGitlabPipeline(HttpSinkContract):
 
 class TestJenkinsJob(HttpSinkContract):
     type = "jenkins_job"
+    answers = only(201)
+    success = Answer(201, {"Location": "/queue/item/7/"})
 
     def settings(self, place: str) -> dict:
         return {
