@@ -16,7 +16,9 @@ from bridge.config import (
     is_unity_catalog,
     reveal,
 )
+from bridge.config.key_log import warn_of_unusable_key_log
 from bridge.errors import ConfigurationError, RegistryUnreachable
+from bridge.registry.proxy_variables import proxy_variables
 
 _RETRIES = "1"
 """Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
@@ -27,10 +29,11 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
 
     Raises:
         SecretUnavailable: a secret is not where the configuration says.
-        ConfigurationError: ``ca_file`` cannot be read.
+        ConfigurationError: ``ca_file`` cannot be read, or a proxy of the environment cannot be used.
         RegistryUnreachable: a file store's folder is not there.
     """
     _check_files(settings)
+    warn_of_unusable_key_log()
     variables = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(settings.timeout / 1000))),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
@@ -48,6 +51,7 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     }
     variables.update({name: reveal(*keyed) for name, keyed in secrets.items() if keyed[1] is not None})
     variables.update({name: value for name, value in plain.items() if value is not None})
+    variables.update(proxy_variables((settings.uri, settings.tracking_uri), os.environ))
     variables.update(_of_this_kind(settings, {**os.environ, **variables}))
     return variables
 

@@ -120,3 +120,8 @@ def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
             return RegistryUnreachable(f"{uri} cannot be reached: {meaning}")
     kind = _code(error) or type(error).__name__
     return RegistryUnreachable(f"{uri} gives no answer that MLflow's client can read ({kind})")
+
+
+def foreign_status(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that is no MLflow document, or None where none such came."""
+    return 200 if str(error).startswith(_NO_JSON) else _status(error)

@@ -19,11 +19,14 @@ from bridge import __version__
 from bridge.config import Access
 from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.proxy_routes import Proxy, ProxyRoute
 from bridge.delivery.targets import Targets
+from bridge.sinks.access import route_of
 from bridge.sinks.base import Request, Response
 from bridge.sinks.connections import KEPT_S, Connections
 from bridge.sinks.dial import AllowedBackend, TargetRefused
-from bridge.sinks.tls import context_of
+from bridge.sinks.proxy_outcomes import TunnelRefused, sent_by
+from bridge.sinks.tls import context_of, proxy_context_of
 
 _EXCERPT_BYTES = 2_048
 _BODY_S = 5.0
@@ -52,10 +55,12 @@ class Client:
         self._context = context_of(self._access.tls, self._access.tls_key)
         self._connections = Connections(self._connection, httpx.AsyncClient.aclose)
 
-    def _connection(self) -> httpx.AsyncClient:
+    def _connection(self, place: str) -> httpx.AsyncClient:
         targets = self._access.targets
         return httpx.AsyncClient(
             verify=self._context,
+            trust_env=False,  # the environment is read in one place: bridge.delivery.proxy_routes
+            proxy=_proxy(route_of(place, self._access), self._context),
             transport=_AllowedTransport(self._context, targets) if targets else None,
             follow_redirects=False,
             limits=_LIMITS,
@@ -81,6 +86,9 @@ class Client:
 
     async def post(self, request: Request) -> Response | Outcome:
         """Make ``request`` once; return the answer, or the outcome of not getting one."""
+        return await sent_by(route_of(request.url, self._access), request, self._attempt)
+
+    async def _attempt(self, request: Request) -> Response | Outcome:
         seconds = request.timeout_ms / 1000
         try:
             async with asyncio.timeout(seconds):
@@ -89,6 +97,8 @@ class Client:
             return retryable(Reason.TIMEOUT, f"no complete answer within {seconds:g} s")
         except TargetRefused as refused:
             return _refused(refused, self._access.hosts_key)
+        except httpx.ProxyError as refused:
+            raise TunnelRefused(str(refused)) from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
             return _failure(error, request)
 
@@ -117,6 +127,13 @@ class Client:
         first, is_cut = head[:_EXCERPT_BYTES], is_cut or len(head) > _EXCERPT_BYTES
         excerpt = "" if is_hidden else _shown(_printable(first), request, is_cut=is_cut)
         return Response(answer.status_code, headers, excerpt, head)
+
+
+def _proxy(route: ProxyRoute, context: ssl.SSLContext) -> httpx.Proxy | None:
+    if not isinstance(route, Proxy):
+        return None
+    own = proxy_context_of(context) if route.scheme == "https" else None
+    return httpx.Proxy(route.origin, ssl_context=own, auth=route.credentials)
 
 
 async def _beginning(answer: httpx.Response, limit: int) -> tuple[bytes, bool]:

@@ -18,8 +18,8 @@ MOST_KEPT = 256
 class Connections(Generic[C]):
     """Idle connections: the one that was used last is used next, and the ones unused longest are closed."""
 
-    def __init__(self, make: Callable[[], C], close: Callable[[C], Awaitable[None]]) -> None:
-        """Keep what ``make`` makes, and ``close`` it in the end."""
+    def __init__(self, make: Callable[[str], C], close: Callable[[C], Awaitable[None]]) -> None:
+        """Keep what ``make`` makes for a place, and ``close`` it in the end."""
         self._make = make
         self._close = close
         self._idle: dict[str, deque[tuple[float, C]]] = {}
@@ -34,7 +34,7 @@ class Connections(Generic[C]):
         """Return the connection to ``place`` that was used last, else a new one."""
         idle = self._idle.get(place)
         if not idle:
-            return self._make()
+            return self._make(place)
         self._count -= 1
         return idle.pop()[1]
 

@@ -16,7 +16,7 @@ SECRET = "s3cret-Token/+="
 
 async def test_at_least_tls_1_2_is_asked_for() -> None:
     async with Client() as client:
-        context = client._connection()._transport._pool._ssl_context
+        context = client._connection("https://h")._transport._pool._ssl_context
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert context.verify_mode == ssl.CERT_REQUIRED
 
