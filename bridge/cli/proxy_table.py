@@ -1,11 +1,11 @@
 """By which way the registry and the sinks are reached, for who checks a configuration."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from bridge.cli.tables import print_table
 from bridge.config import Settings, web_address
+from bridge.config.proxy_environment import operators_environment
 from bridge.delivery.no_proxy import unread_entries
 from bridge.delivery.proxy_routes import (
     Direct,
@@ -24,9 +24,10 @@ Way: TypeAlias = tuple[str, str, ProxyRoute]
 
 def ways_of(settings: Settings) -> Iterator[Way]:
     """Yield by which way each place in the web is reached that the configuration names."""
-    url = web_address(settings.registry.uri, os.environ)
+    environment = operators_environment()
+    url = web_address(settings.registry.uri, environment)
     if url:
-        yield "registry", url, proxy_route(url, os.environ)
+        yield "registry", url, proxy_route(url, environment)
     for sink in settings.sinks:
         for origin, route in sink_routes(sink, settings.delivery):
             yield f"sinks.{sink.name}", origin, route
@@ -46,7 +47,7 @@ def way_document(way: Way) -> dict[str, Any]:
 
 def print_ways(ways: Sequence[Way]) -> None:
     """Print the ways, where the environment names a proxy at all."""
-    if names_proxies(os.environ):
+    if names_proxies(operators_environment()):
         print_table([{"WHO": key, "TO": to, "BY": _way(route)} for key, to, route in ways])
 
 
@@ -56,6 +57,7 @@ def _way(route: ProxyRoute) -> str:
 
 def exemption_warnings() -> Iterator[str]:
     """Yield a sentence, variable first, for each entry of ``NO_PROXY`` that exempts nothing."""
-    variable = no_proxy_variable(os.environ)
-    for entry in unread_entries(os.environ.get(variable, "")) if names_proxies(os.environ) else ():
+    environment = operators_environment()
+    variable = no_proxy_variable(environment)
+    for entry in unread_entries(environment.get(variable, "")) if names_proxies(environment) else ():
         yield f"{variable}: {entry!r} is neither a host nor a network, and exempts nothing"

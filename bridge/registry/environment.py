@@ -17,6 +17,7 @@ from bridge.config import (
     reveal,
 )
 from bridge.config.key_log import warn_of_unusable_key_log
+from bridge.config.proxy_environment import operators_environment, remember_given
 from bridge.errors import ConfigurationError, RegistryUnreachable
 from bridge.registry.proxy_variables import proxy_variables
 
@@ -51,7 +52,7 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     }
     variables.update({name: reveal(*keyed) for name, keyed in secrets.items() if keyed[1] is not None})
     variables.update({name: value for name, value in plain.items() if value is not None})
-    variables.update(proxy_variables((settings.uri, settings.tracking_uri), os.environ))
+    variables.update(_proxies(settings))
     variables.update(_of_this_kind(settings, {**os.environ, **variables}))
     return variables
 
@@ -74,6 +75,12 @@ def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[
         # token needs no SDK; its other ways to sign in do, and so may the operator.
         return {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
     return {}
+
+
+def _proxies(settings: RegistrySettings) -> dict[str, str]:
+    variables = proxy_variables((settings.uri, settings.tracking_uri), operators_environment())
+    remember_given(variables)
+    return variables
 
 
 def _check_files(settings: RegistrySettings) -> None:

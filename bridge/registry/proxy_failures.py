@@ -3,10 +3,10 @@
 What requests and urllib3 say of proxies is in the texts of their errors.
 """
 
-import os
 import re
 
 from bridge.config import web_address
+from bridge.config.proxy_environment import operators_environment
 from bridge.delivery.proxy_refusals import WANTS_LOGIN, login_refused, mend, tunnel_refused
 from bridge.delivery.proxy_routes import Proxy, proxy_route
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable
@@ -29,8 +29,9 @@ _WHYS = (
 
 def with_proxy(failure: RegistryError, error: Exception, uri: str) -> RegistryError:
     """Return ``failure``, which was made of ``error``, with the proxy named by which ``uri`` was asked, if there is one."""
-    url = web_address(uri, os.environ)
-    proxy = proxy_route(url, os.environ)
+    environment = operators_environment()
+    url = web_address(uri, environment)
+    proxy = proxy_route(url, environment)
     if not isinstance(proxy, Proxy) or hasattr(error, "json"):  # MLflow's own words came through
         return failure
     text = str(error)

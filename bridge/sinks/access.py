@@ -1,9 +1,9 @@
 """What can be known about reaching sinks before anything is sent."""
 
-import os
 from collections.abc import Iterator
 
 from bridge.config import Access, DeliverySettings, SinkSettings, access_of
+from bridge.config.proxy_environment import operators_environment
 from bridge.delivery.proxy_routes import Direct, ProxyFault, ProxyRoute, proxy_route
 from bridge.delivery.targets import host_of
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
@@ -25,7 +25,7 @@ def route_of(url: str, access: Access) -> ProxyRoute:
 
     A proxy would connect to addresses that nobody here sees.
     """
-    return Direct(access.hosts_key) if access.targets else proxy_route(url, os.environ)
+    return Direct(access.hosts_key) if access.targets else proxy_route(url, operators_environment())
 
 
 def sink_routes(sink: SinkSettings, delivery: DeliverySettings) -> Iterator[tuple[str, ProxyRoute]]:

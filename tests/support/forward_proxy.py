@@ -46,14 +46,19 @@ class ForwardProxy:
         self.asked: list[str] = []
         self.certificates: list[dict | None] = []  # of clients, where it speaks TLS
         self._context, self._hosts = context, hosts or {}
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self.port = self._socket.getsockname()[1]
+        self.port = port
         self._open: list[socket.socket] = []
-        Thread(target=self._serve, daemon=True).start()
+        self.start()
 
     @property
     def url(self) -> str:
         return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen (again, on the same port)."""
+        self._socket = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._socket.getsockname()[1]
+        Thread(target=self._serve, args=(self._socket,), daemon=True).start()
 
     def stop(self) -> None:
         """Refuse connections, and cut those that are open."""
@@ -61,11 +66,12 @@ class ForwardProxy:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
+        self._open.clear()
 
-    def _serve(self) -> None:
+    def _serve(self, listening: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._socket.accept()
+                client, _ = listening.accept()
                 Thread(target=self._answer, args=(client,), daemon=True).start()
 
     def _answer(self, client: socket.socket) -> None:

@@ -6,10 +6,11 @@ import pytest
 from support.forward_proxy import ForwardProxy, Refusal
 from support.receiver import Answer, RawReceiver, WebServer, free_port
 
-from bridge.config import RegistrySettings, web_address
+from bridge.config import Access, RegistrySettings, web_address
 from bridge.errors import ConfigurationError, RegistryError
 from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
+from bridge.sinks.access import route_of
 
 SECRET = "pr0xy-Pa:ss/+="
 ESCAPED = "pr0xy-Pa%3Ass%2F%2B%3D"
@@ -102,6 +103,23 @@ def test_a_proxy_is_read_as_for_receivers(registry, proxies, environment, writte
 
     assert ask(f"http://mlflow.example:{registry.port}") == []
     assert len(proxy.asked) == 1
+
+
+def test_what_it_is_given_for_itself_changes_nothing_for_sinks_at_its_host(
+    registry, proxies, environment
+) -> None:
+    proxy = proxies()
+    environment("HTTP_PROXY", f'"{proxy.url}"')
+    environment("NO_PROXY", f"127.0.0.1:{registry.port}")
+    ask(registry.url)
+    ask(f"http://mlflow.example:{registry.port}")
+    ask(registry.url)
+
+    assert os.environ["NO_PROXY"] == f"127.0.0.1:{registry.port},127.0.0.1"
+    assert str(route_of(f"http://127.0.0.1:{registry.port}", Access())) == "direct (NO_PROXY)"
+    assert str(route_of(f"http://127.0.0.1:{free_port()}", Access())) == f"HTTP_PROXY={proxy.url}"
+    environment("NO_PROXY", "")  # what is set later counts
+    assert str(route_of(registry.url, Access())) == f"HTTP_PROXY={proxy.url}"
 
 
 def test_a_variable_with_nothing_but_quotes_is_no_proxy(registry, environment) -> None:
