@@ -9,7 +9,7 @@ from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress import Scanned
 from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
 from bridge.config import Settings
-from bridge.config.key_log import drop_unusable_key_log
+from bridge.config.tls_environment import authority_warnings, drop_unusable_key_log
 from bridge.delivery.proxy_routes import ProxyFault
 from bridge.delivery.targets import is_plain
 from bridge.errors import BridgeError, ConfigurationError
@@ -72,10 +72,11 @@ def _keyed(line: str) -> dict[str, Any]:
 
 def checked(settings: Settings) -> Checked:
     """Return what the configuration tells by itself."""
-    key_log = drop_unusable_key_log()
+    key_log = drop_unusable_key_log()  # before TLS is looked at, which would log it
     ways = list(ways_of(settings))
     faults = [*_unbuildable(settings), *_access(settings, ways)]
-    warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *filter(None, (key_log,))]
+    warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *authority_warnings()]
+    warnings += [key_log] if key_log else []
     return Checked(faults, warnings, packages=_packages(settings), ways=ways)
 
 

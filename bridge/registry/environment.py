@@ -16,8 +16,8 @@ from bridge.config import (
     is_unity_catalog,
     reveal,
 )
-from bridge.config.key_log import warn_of_unusable_key_log
 from bridge.config.proxy_environment import operators_environment, remember_given
+from bridge.config.tls_environment import warn_of_unusable_key_log
 from bridge.errors import ConfigurationError, RegistryUnreachable
 from bridge.registry.proxy_variables import proxy_variables
 

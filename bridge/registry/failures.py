@@ -113,6 +113,10 @@ def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
         ("Name or service not known", "no such host: check the name in registry.tracking_uri"),
         ("Temporary failure in name resolution", "its name cannot be resolved"),
         ("No address associated", "no such host: check the name in registry.tracking_uri"),
+        (
+            "Could not find a suitable TLS CA certificate bundle",
+            "REQUESTS_CA_BUNDLE names no file that is there",
+        ),
         ("imed out", "no answer within registry.timeout"),
         ("RemoteDisconnected", "the connection was closed without an answer"),
     ):

@@ -160,6 +160,27 @@ def test_a_key_log_that_cannot_be_written_is_a_warning(bridge, environment) -> N
     ]
 
 
+def test_authorities_of_the_environment_that_are_not_there_are_warned_of(
+    bridge, environment, tmp_path
+) -> None:
+    bridge.configure(http_sink("https://ci.example"))
+    environment("SSL_CERT_FILE", str(bridge.folder / "config.toml"))
+    environment("SSL_CERT_DIR", f"/none:{tmp_path}")
+    there = bridge.run("check")
+    environment("SSL_CERT_FILE", "/none.pem")
+    environment("SSL_CERT_DIR", "/none:/no")
+    gone = bridge.run("check")
+
+    assert (there.code, there.err, gone.code) == (0, "", 0)
+    assert gone.err.splitlines() == [
+        (
+            "mlflow-bridge: warning: SSL_CERT_FILE: /none.pem cannot be read (No such file or directory): "
+            "no sink trusts what should be in it"
+        ),
+        "mlflow-bridge: warning: SSL_CERT_DIR: /none:/no is no folder: no sink trusts what should be in it",
+    ]
+
+
 def connect(bridge, registry, *sinks: str) -> tuple[int, list[str]]:
     bridge.configure(*sinks, registry=registry.url)
     done = bridge.run("check", "--connect")

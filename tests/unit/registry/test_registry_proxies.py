@@ -262,6 +262,12 @@ def test_a_key_log_that_cannot_be_written_is_no_matter_to_the_registry(registry,
     assert "SSLKEYLOGFILE: /no/such/folder/keys cannot be written" in capsys.readouterr().out
 
 
+def test_authorities_of_the_environment_that_are_not_there_are_named(environment) -> None:
+    environment("REQUESTS_CA_BUNDLE", "/none.pem")
+
+    assert "REQUESTS_CA_BUNDLE names no file that is there" in failure(f"https://127.0.0.1:{free_port()}")
+
+
 @pytest.mark.parametrize(
     ("uri", "address"),
     [
