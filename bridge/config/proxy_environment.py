@@ -5,6 +5,7 @@ other place. Decisions rest on the operator's.
 """
 
 import os
+from collections import ChainMap
 from collections.abc import Mapping
 
 _given: dict[str, tuple[str, str]] = {}
@@ -14,7 +15,7 @@ _given: dict[str, tuple[str, str]] = {}
 def operators_environment() -> Mapping[str, str]:
     """Return the environment as the operator set it."""
     own = {name: before for name, (given, before) in _given.items() if os.environ.get(name) == given}
-    return {**os.environ, **own} if own else os.environ
+    return ChainMap(own, os.environ) if own else os.environ
 
 
 def remember_given(variables: Mapping[str, str]) -> None:
