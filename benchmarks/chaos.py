@@ -1,4 +1,4 @@
-"""A storm of kills, full disks, outages and misbehaving receivers: was anything lost?
+"""A storm of kills, full disks, outages, proxies that come and go, misbehaving receivers: was anything lost?
 
     python benchmarks/chaos.py [--kills 300] [--events 20000] [--minutes 20] [--seed 1] [--keep FOLDER]
 
@@ -67,6 +67,7 @@ def report(verdict: Verdict) -> None:
         ("events", f"{len(verdict.evidence.events):,}"),
         ("requests", f"{len(requests):,}"),
         *((f"  {name}", f"{count:,}") for name, count in sorted(verdict.answers.items())),
+        ("  asked of the proxy, which comes and goes", f"{len(storm.proxy.asked):,}"),
         ("deliveries", f"{sum(one.taken for one in requests):,}"),
         ("  repeated, with the same id", f"{repeats(requests):,}"),
         ("slowest recovery: state open, outbox taken up", f"{max(storm.recoveries, default=0):.1f} s"),

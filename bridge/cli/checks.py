@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress import Scanned
+from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
 from bridge.config import Settings
 from bridge.config.secret_texts import is_quoted
+from bridge.config.tls_environment import authority_warnings, drop_unusable_key_log
+from bridge.delivery.proxy_routes import ProxyFault
 from bridge.delivery.targets import is_plain
 from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
 from bridge.sinks.access import access_faults
@@ -28,12 +31,14 @@ class Checked:
         warnings: what is right but may not be meant, each with its key.
         answer: what the registry shows, in a few words; None where it was not asked, or does not answer.
         packages: which package types of sinks come from that are not the bridge's own.
+        ways: by which way the registry and each sink are reached.
     """
 
     faults: Sequence[BridgeError]
     warnings: Sequence[str] = ()
     answer: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
+    ways: Sequence[Way] = ()
 
     @property
     def code(self) -> ExitCode:
@@ -51,6 +56,7 @@ class Checked:
             "registry": {"uri": settings.registry.uri, "answer": self.answer} if settings else None,
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),
+            "proxies": [way_document(way) for way in self.ways],
         }
 
 
@@ -68,9 +74,12 @@ def _keyed(line: str) -> dict[str, Any]:
 
 def checked(settings: Settings) -> Checked:
     """Return what the configuration tells by itself."""
-    faults = [*_unbuildable(settings), *_access(settings)]
-    warnings = [*_plain_http(settings), *_remarks(settings)]
-    return Checked(faults, warnings, packages=_packages(settings))
+    key_log = drop_unusable_key_log()  # before TLS is looked at, which would log it
+    ways = list(ways_of(settings))
+    faults = [*_unbuildable(settings), *_access(settings, ways)]
+    warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *authority_warnings()]
+    warnings += [key_log] if key_log else []
+    return Checked(faults, warnings, packages=_packages(settings), ways=ways)
 
 
 def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
@@ -81,9 +90,10 @@ def connected(settings: Settings, scanned: Scanned | None = None, *, with_secret
     except BridgeError as error:
         answer, unreachable = None, [error]
     hidden = _secrets(settings) if with_secrets else ()
-    faults = [*before.faults, *hidden, *_state(settings), *unreachable]
+    found = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
+    faults = list({str(fault): fault for fault in found}.values())  # a proxy can be at fault twice
     warnings = [*before.warnings, *(_quoted(settings) if with_secrets else ())]
-    return Checked(faults, warnings, answer, before.packages)
+    return replace(before, faults=faults, warnings=warnings, answer=answer)
 
 
 def _ask(settings: Settings, scanned: Scanned | None = None) -> str:
@@ -118,6 +128,11 @@ def _quoted(settings: Settings) -> Iterator[str]:
                         f"sinks.{sink.name}.{key}: {secret}: is in quotation marks, which are part of it "
                         "(docker --env-file leaves them): remove them, unless they are meant"
                     )
+def _proxies(settings: Settings) -> Iterator[ConfigurationError]:
+    from bridge.sinks.proxy_trial import proxy_problems  # noqa: PLC0415 - as above
+
+    for problem in proxy_problems(settings.sinks, settings.delivery):
+        yield ConfigurationError([problem])
 
 
 def _state(settings: Settings) -> Iterator[BridgeError]:
@@ -144,9 +159,10 @@ def _packages(settings: Settings) -> dict[str, str]:
     return {kind: package for kind in asked if (package := kinds.package(kind))}
 
 
-def _access(settings: Settings) -> list[BridgeError]:
-    """Return what will keep sinks from being reached, each fault once: a default's concerns many sinks."""
-    faults = [fault for sink in settings.sinks for fault in access_faults(sink, settings.delivery)]
+def _access(settings: Settings, ways: Sequence[Way]) -> list[BridgeError]:
+    """Return what will keep the registry or sinks from being reached, each fault once: many can share one."""
+    faults = [str(route) for key, _, route in ways if key == "registry" and isinstance(route, ProxyFault)]
+    faults += [fault for sink in settings.sinks for fault in access_faults(sink, settings.delivery)]
     return [ConfigurationError([fault]) for fault in dict.fromkeys(faults)]
 
 

@@ -1,5 +1,6 @@
 """Which kind of registry a URI means. MLflow decides by the scheme (mlflow.tracking.registry)."""
 
+from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 
@@ -18,3 +19,15 @@ def folder_of(uri: str) -> str | None:
     if uri.startswith("file:"):
         return unquote(urlsplit(uri).path)
     return uri if "://" not in uri and uri.startswith("/") else None
+
+
+def web_address(uri: str, environment: Mapping[str, str]) -> str:
+    """Return the URL to which requests for the registry at ``uri`` go, or nothing where that cannot be told.
+
+    A Databricks workspace is named by ``DATABRICKS_HOST``, unless a profile does it in a file of Databricks' own.
+    """
+    if is_databricks(uri):
+        host = environment.get("DATABRICKS_HOST", "") if uri.count("://") == 0 else ""
+        return host if "://" in host or not host else f"https://{host}"
+    plain = uri.removeprefix("uc:")
+    return plain if plain.startswith(("http://", "https://")) else ""

@@ -13,6 +13,7 @@ from bridge.errors import BridgeError, RegistryError, RegistryRefused
 from bridge.registry.base import Deadline
 from bridge.registry.environment import environment
 from bridge.registry.failures import is_absence, is_refusal, translate
+from bridge.registry.proxy_failures import with_proxy
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class Connection:
         except BridgeError:
             raise
         except Exception as error:
-            raise translate(error, self.settings.uri) from error
+            raise with_proxy(translate(error, self.settings.uri), error, self.settings.uri) from error
 
     def point_read(self, deadline: Deadline, request: Callable[[Any], T]) -> T | Absence:
         """Make a request for one object; tell whether it is gone, or hidden.

@@ -16,7 +16,10 @@ from bridge.config import (
     is_unity_catalog,
     reveal,
 )
+from bridge.config.proxy_environment import operators_environment, remember_given
+from bridge.config.tls_environment import warn_of_unusable_key_log
 from bridge.errors import ConfigurationError, RegistryUnreachable
+from bridge.registry.proxy_variables import proxy_variables
 
 _RETRIES = "1"
 """Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
@@ -27,10 +30,11 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
 
     Raises:
         SecretUnavailable: a secret is not where the configuration says.
-        ConfigurationError: ``ca_file`` cannot be read.
+        ConfigurationError: ``ca_file`` cannot be read, or a proxy of the environment cannot be used.
         RegistryUnreachable: a file store's folder is not there.
     """
     _check_files(settings)
+    warn_of_unusable_key_log()
     variables = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(settings.timeout / 1000))),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
@@ -48,6 +52,7 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     }
     variables.update({name: reveal(*keyed) for name, keyed in secrets.items() if keyed[1] is not None})
     variables.update({name: value for name, value in plain.items() if value is not None})
+    variables.update(_proxies(settings))
     variables.update(_of_this_kind(settings, {**os.environ, **variables}))
     return variables
 
@@ -70,6 +75,12 @@ def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[
         # token needs no SDK; its other ways to sign in do, and so may the operator.
         return {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
     return {}
+
+
+def _proxies(settings: RegistrySettings) -> dict[str, str]:
+    variables = proxy_variables((settings.uri, settings.tracking_uri), operators_environment())
+    remember_given(variables)
+    return variables
 
 
 def _check_files(settings: RegistrySettings) -> None:

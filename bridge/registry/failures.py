@@ -113,6 +113,10 @@ def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
         ("Name or service not known", "no such host: check the name in registry.tracking_uri"),
         ("Temporary failure in name resolution", "its name cannot be resolved"),
         ("No address associated", "no such host: check the name in registry.tracking_uri"),
+        (
+            "Could not find a suitable TLS CA certificate bundle",
+            "REQUESTS_CA_BUNDLE names no file that is there",
+        ),
         ("imed out", "no answer within registry.timeout"),
         ("RemoteDisconnected", "the connection was closed without an answer"),
     ):
@@ -120,3 +124,8 @@ def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
             return RegistryUnreachable(f"{uri} cannot be reached: {meaning}")
     kind = _code(error) or type(error).__name__
     return RegistryUnreachable(f"{uri} gives no answer that MLflow's client can read ({kind})")
+
+
+def foreign_status(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that is no MLflow document, or None where none such came."""
+    return 200 if str(error).startswith(_NO_JSON) else _status(error)

@@ -1,36 +1,39 @@
 """The only way out to the network: every outbound request of every sink goes through here.
 
-It is built on httpcore, which keeps nothing of one request for another: no cookies, no credentials
+It is built on httpx's own core, which keeps nothing of one request for another: no cookies, no credentials
 of ``~/.netrc``, no authentication, no redirects (they would carry credentials to another place,
-and turn a POST into a GET without a body). The timeout bounds the whole exchange, a trickling
+and turn a POST into a GET without a body). httpx itself reads the URLs. The timeout bounds the whole exchange, a trickling
 answer included, and only the beginning of an answer is read.
 """
 
 import asyncio
 import ssl
-import urllib.request
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import httpcore
+import httpx
 
 from bridge import __version__
 from bridge.config import Access
 from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.proxy_routes import Proxy, ProxyRoute
+from bridge.sinks.access import route_of
 from bridge.sinks.base import EXCERPT_BYTES, Request, Response
 from bridge.sinks.connections import KEPT_S, Connections
 from bridge.sinks.dial import Backend, TargetRefused
 from bridge.sinks.name_resolution import NameResolution
+from bridge.sinks.proxy_outcomes import TunnelRefused, sent_by
 from bridge.sinks.response_bodies import as_text, decoded
 from bridge.sinks.response_heads import Field
 from bridge.sinks.response_stream import ResponseReader
-from bridge.sinks.tls import context_of
+from bridge.sinks.tls import context_of, proxy_context_of
 
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
@@ -40,8 +43,6 @@ _CONNECT_SHARE = 0.9
 
 _UNHEARD = "a firewall drops its packets, or the machine or its name server does not answer"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"#<>`{}')
-"""What stays as it is in a path and a query; the rest is percent-encoded (WHATWG URL, *path percent-encode set*)."""
 
 _SINGLE = frozenset({b"retry-after", b"location", b"date", b"content-type"})
 """Headers that have one value: the first counts where there are more."""
@@ -107,7 +108,7 @@ class Client:
 
     def _connection(self, url: str) -> Connection:
         """Return a connection to where ``url`` is, directly or by a proxy; nothing is connected yet."""
-        proxy = None if self._access.targets else _proxy_of_environment(url)
+        proxy = _proxy(route_of(url, self._access), self._context)
         return Connection(
             lambda reader: httpcore.AsyncConnectionPool(
                 ssl_context=self._context,
@@ -138,6 +139,9 @@ class Client:
 
     async def post(self, request: Request) -> Response | Outcome:
         """Make ``request`` once; return the answer, or the outcome of not getting one."""
+        return await sent_by(route_of(request.url, self._access), request, self._attempt)
+
+    async def _attempt(self, request: Request) -> Response | Outcome:
         place = _place(request)
         make = partial(self._connection, request.url)
         async with self._network.connections.lent(self, place, make) as connection:
@@ -150,7 +154,9 @@ class Client:
                 answer = await connection.send(_as_sent(request))
         except TargetRefused as refused:
             return _refused(refused, self._access.hosts_key)
-        except (*_FAILURES, OSError, ValueError) as error:
+        except httpcore.ProxyError as refused:
+            raise TunnelRefused(str(refused).strip()) from None
+        except (*_FAILURES, OSError, ValueError, httpx.InvalidURL) as error:
             head = connection.reader.answer()
             return (
                 _failure(error, request) if head is None else _answer(head.status, head.fields, b"", request)
@@ -164,7 +170,6 @@ _FAILURES = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
-    httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
 
@@ -179,16 +184,11 @@ def _place(request: Request) -> str:
     return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
 
 
-def _proxy_of_environment(url: str) -> httpcore.Proxy | None:
-    """Return the proxy that the environment names for ``url``."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    named = proxies.get(parts.scheme) or proxies.get("all")
-    if not named or urllib.request.proxy_bypass(parts.netloc):
+def _proxy(route: ProxyRoute, context: ssl.SSLContext) -> httpcore.Proxy | None:
+    if not isinstance(route, Proxy):
         return None
-    proxy = urlsplit(named if "://" in named else f"http://{named}")
-    auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
-    return httpcore.Proxy(f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}", auth)
+    own = proxy_context_of(context) if route.scheme == "https" else None
+    return httpcore.Proxy(route.origin, auth=route.credentials, ssl_context=own)
 
 
 def _authority(url: str) -> str:
@@ -203,10 +203,9 @@ def _as_sent(request: Request) -> httpcore.Request:
     """Return ``request`` as it goes over the wire.
 
     Raises:
-        ValueError: its URL is none.
+        ValueError, httpx.InvalidURL: its URL is none.
     """
-    parts = urlsplit(request.url)
-    query = f"?{parts.query}" if parts.query else ""
+    url = httpx.URL(request.url)
     own = {
         "host": _authority(request.url),
         "accept": "*/*",
@@ -218,12 +217,7 @@ def _as_sent(request: Request) -> httpcore.Request:
     headers = {**{name: value for name, value in own.items() if name not in asked}, **request.headers}
     return httpcore.Request(
         request.method,
-        httpcore.URL(
-            scheme=parts.scheme,
-            host=parts.hostname or "",
-            port=parts.port,
-            target=quote(f"{parts.path or '/'}{query}", safe=_SAFE),
-        ),
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         content=request.body,
         extensions={"timeout": {"connect": request.timeout_ms / 1000 * _CONNECT_SHARE}},
@@ -308,7 +302,7 @@ def _failure(error: Exception, request: Request) -> Outcome:
         if isinstance(cause, ssl.SSLError):
             return retryable(Reason.TLS, f"no secure connection: {text}")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError):
+    if isinstance(error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError | httpx.InvalidURL):
         return retryable(Reason.CONNECT, f"no connection: {text}")
     return retryable(Reason.PROTOCOL, f"the connection broke: {text}")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 _STATUS = re.compile(
-    rb".{0,4}?(?:HTTP|ICY)(?:/\d+(?:\.\d+)?)?[ \t]+([1-9]\d\d)(?!\d)", re.IGNORECASE | re.DOTALL
+    rb".{0,4}?(?:HTTP|ICY)(?:/\d+(?:\.\d+)?)?[ \t]+([1-9]\d\d)(?!\d)[ \t]*(.*)", re.IGNORECASE | re.DOTALL
 )
 """A status line. Up to four bytes before it are borne, such as a byte order mark (as Chromium does)."""
 
@@ -21,6 +21,7 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _END = re.compile(rb"\n\r?\n")
 _LONGEST_VALUE = 4_096
+_LONGEST_WORDS = 100
 _MOST_BYTES = 65_536
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 _BODILESS = frozenset({204, 304})
@@ -46,6 +47,7 @@ class Head:
     Attributes:
         length: of the body in bytes, where ``framing`` is by its length.
         is_perfect: whether nothing of it is odd and the connection may stay: only then is another request sent on it.
+        words: what the status line says beside the status, bounded.
     """
 
     status: int
@@ -53,10 +55,11 @@ class Head:
     framing: Framing
     length: int = 0
     is_perfect: bool = False
+    words: bytes = b""
 
     def rewritten(self) -> bytes:
         """Return the head as RFC 9112 wants it, bounded: what a strict parser takes."""
-        lines = [b"HTTP/1.1 %d " % self.status]
+        lines = [b"HTTP/1.1 %d %b" % (self.status, self.words)]
         left = _MOST_BYTES
         for name, value in self.fields:
             left -= len(name) + len(value)
@@ -91,13 +94,14 @@ def read_head(head: bytes, *, is_tunnel: bool = False) -> Head | None:
         is_tunnel: whether it answers a CONNECT, whose success has no body.
     """
     first, *rest = head.split(b"\n")
-    status = status_in(first)
-    if status is None:
+    found = _STATUS.match(first)
+    if found is None:
         return None
+    status, words = int(found[1]), _CONTROL.sub(b" ", found[2]).strip()[:_LONGEST_WORDS]
     fields = tuple(_fields(rest))
     framing, length = _framing(status, fields, is_tunnel=is_tunnel)
     is_perfect = framing is not Framing.CLOSE and _stays(fields) and _is_perfect(head)
-    return Head(status, fields, framing, length, is_perfect)
+    return Head(status, fields, framing, length, is_perfect, words)
 
 
 def _is_perfect(head: bytes) -> bool:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from bridge.config import TlsSettings
+from bridge.config.tls_environment import warn_of_unusable_key_log
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
 
 Stamp = tuple[object, ...]
@@ -38,6 +39,7 @@ def context_of(tls: TlsSettings, key: str) -> ssl.SSLContext:
         AuthorityUnavailable: ``ca_file`` cannot be used.
         SecretUnavailable: the client's certificate or key cannot be used.
     """
+    warn_of_unusable_key_log()
     context = _trusting(tls.ca_file, key)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.client_cert is not None:
@@ -45,11 +47,25 @@ def context_of(tls: TlsSettings, key: str) -> ssl.SSLContext:
     return context
 
 
+def proxy_context_of(receivers: ssl.SSLContext) -> ssl.SSLContext:
+    """Return the context for a proxy that speaks TLS itself.
+
+    It trusts the system's authorities, and those that ``receivers`` trusts. The client's certificate is
+    for receivers alone.
+    """
+    context = context_of(TlsSettings(), "")
+    authorities = receivers.get_ca_certs(binary_form=True)
+    if authorities:
+        context.load_verify_locations(cadata=b"".join(authorities))
+    return context
+
+
 def _trusting(ca_file: str | None, key: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
-        raise AuthorityUnavailable(f"{key}.ca_file: {ca_file} {_why(error)}") from None
+        place = f"{key}.ca_file: {ca_file}" if ca_file else "the system's certificates:"
+        raise AuthorityUnavailable(f"{place} {_why(error)}") from None
 
 
 def _identify(context: ssl.SSLContext, cert: str, private: str | None, key: str) -> None:

@@ -20,6 +20,7 @@ def test_a_storm_costs_nothing_and_what_it_could_have_cost_would_be_found(tmp_pa
     verdict = trial(tmp_path / "bridge", server, SEED, churn, MEASURE)
     assert "\n".join(verdict.all_faults) == ""
     assert verdict.storm.kills >= 1
+    assert verdict.storm.proxy.asked
     assert len(verdict.evidence.events) > 5
 
     evidence, some = verdict.evidence, verdict.evidence.requests[0].id

@@ -8,6 +8,7 @@ from bridge.cli.checks import Checked, checked, connected
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.help import new_command
 from bridge.cli.progress import shown
+from bridge.cli.proxy_table import print_ways
 from bridge.cli.shared import complain, config_option, output_option, print_json, settings_path
 from bridge.config import Settings
 from bridge.errors import ConfigurationError
@@ -22,8 +23,9 @@ from bridge.loading import load_settings
 def command(ctx: click.Context, config: str | None, output: str, connect: bool) -> int:
     """Validate the configuration: every error at once, each with its key.
 
-    Nothing is changed or sent. With --connect, the registry is asked as it is in a full scan, and the
-    state folder and every secret have to be there; sinks are not contacted (sinks test does that).
+    Nothing is changed or sent. Where the environment names proxies, it shows who is reached by which. With
+    --connect, the registry is asked as it is in a full scan, proxies have to let connections to the sinks
+    through, and the state folder and every secret have to be there; sinks get no request (sinks test does that).
 
     \b
     Examples:
@@ -53,6 +55,7 @@ def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> No
         click.echo(f"{settings.registry.uri}: {found.answer}")
     for kind, package in found.packages.items():
         click.echo(f"{kind}: from {package}")
+    print_ways(found.ways)
     for warning in found.warnings:
         complain(f"warning: {warning}")
     for fault in found.faults:

@@ -27,8 +27,11 @@ KINDS = {RANDOM: 35, COMMIT: 45, DISK: 12, STOP: 8}
 _LONGEST_S = {COMMIT: 5.0, DISK: 7.0}
 """A commit point has to be reached, and a full disk to be found full."""
 
-REGISTRY, SERVER = "registry", "server"
-"""What can fail beside the sinks: the wire to the registry, and the registry itself."""
+REGISTRY, SERVER, PROXY = "registry", "server", "proxy"
+"""What can fail beside the sinks: the wire to the registry, the registry itself, and the proxy before one sink."""
+
+PROXY_WAYS = ("down", "forbids", "wants a password")
+"""How the proxy fails."""
 
 
 @dataclass(frozen=True)
@@ -112,5 +115,8 @@ def _outages(chance: random.Random, sinks: Sequence[str], *, restarts: bool) -> 
     if chance.random() < 0.2:
         lasts = chance.uniform(0.3, 2.5)
         yield Outage(REGISTRY, chance.uniform(0.0, 4.0), lasts, chance.choice(WAYS))
+    if chance.random() < 0.3:
+        lasts = chance.uniform(0.3, 3.0)
+        yield Outage(PROXY, chance.uniform(0.0, 3.0), lasts, chance.choice(PROXY_WAYS))
     if restarts and chance.random() < 0.03:
         yield Outage(SERVER, chance.uniform(0.0, 2.0), chance.uniform(0.2, 1.0))

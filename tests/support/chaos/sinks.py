@@ -76,6 +76,9 @@ SINKS = (
 )
 """The first gets everything, so that what it took can be applied to the baseline. Names are the launcher's to resolve."""
 
+BY_PROXY = "torn"
+"""The sink that is reached by a proxy, which comes and goes."""
+
 
 class Receivers:
     """One process for each sink, that can be killed, started again, and cured."""
@@ -91,6 +94,10 @@ class Receivers:
 
     def sections(self) -> list[str]:
         return [sink.section(f"http://{sink.host}:{self._ports[sink.name]}") for sink in SINKS]
+
+    def places(self) -> dict[str, str]:
+        """Return host and port of each sink."""
+        return {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
 
     def start(self, name: str) -> None:
         """Start a sink's receiver, where it does not run, and wait for its port."""

@@ -14,10 +14,12 @@ from support.chaos import schedule
 from support.chaos.churn import Churn
 from support.chaos.daemon import Daemon, log_lines
 from support.chaos.schedule import Life, Outage
-from support.chaos.sinks import SECRET, SINKS, Receivers
+from support.chaos.sinks import BY_PROXY, SECRET, SINKS, Receivers
 from support.chaos.wire import Wire
 from support.command import Bridge
+from support.forward_proxy import ForwardProxy, Refusal
 from support.mlflow_server import MlflowServer
+from support.receiver import lasting_port
 
 _POLL = """
 interval = "300ms"
@@ -61,6 +63,10 @@ class Storm:
         self.bridge = Bridge(folder, self._wire.url)
         self.bridge.write(self._wire.url, *self.receivers.sections(), poll=_POLL, more=_DELIVERY)
         self.bridge.environment["STORM_SECRET"] = SECRET
+        self.proxy = ForwardProxy(port=lasting_port())
+        direct = [place for name, place in self.receivers.places().items() if name != BY_PROXY]
+        exempt = ",".join([f"127.0.0.1:{self._wire.port}", *direct])
+        self.bridge.environment |= {"http_proxy": self.proxy.url, "no_proxy": exempt}
         self._lives = schedule.lives(seed, [sink.name for sink in SINKS], restarts=restarts)
         self._orders = count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -99,6 +105,7 @@ class Storm:
         if self._restart is not None:
             self._restart.join()
         self._wire.mend()
+        self._mend_proxy()
         self.receivers.cure()
         began = time.monotonic()
         daemon = self._launch(Life(0, schedule.STOP, 0.0))
@@ -120,6 +127,7 @@ class Storm:
         if self._restart is not None:
             self._restart.join()
         self.receivers.stop()
+        self.proxy.stop()
         self._wire.stop()
 
     def _is_empty(self) -> bool:
@@ -181,10 +189,27 @@ class Storm:
             return lambda: self._wire.fail(outage.way), self._wire.mend
         if outage.what == schedule.SERVER:
             return self._restart_server, lambda: None
+        if outage.what == schedule.PROXY:
+            return lambda: self._fail_proxy(outage.way), self._mend_proxy
         return (
             lambda: self.receivers.crash(outage.what),
             lambda: self.receivers.start(outage.what),
         )
+
+    def _fail_proxy(self, way: str) -> None:
+        self._mend_proxy()
+        if way == "down":
+            self.proxy.stop()
+        elif way == "forbids":
+            self.proxy.refusal = Refusal("400 Bad Request", {"X-Squid-Error": "ERR_ACCESS_DENIED 0"})
+        else:
+            self.proxy.login = "user:password"
+
+    def _mend_proxy(self) -> None:
+        """Have the proxy let everything through; those that fail at the same time are mended by the first."""
+        self.proxy.stop()
+        self.proxy.refusal, self.proxy.login = None, ""
+        self.proxy.start()
 
     def _restart_server(self) -> None:
         """End the registry's server and start it again, which takes a while."""

@@ -21,6 +21,7 @@ file to start from: [config.example.toml](../config.example.toml).
 
 The configuration is one TOML file: the one that `--config` names, else `$MLFLOW_BRIDGE_CONFIG`, `./config.toml` or
 `/etc/mlflow-bridge/config.toml`. A key that is not known is an error, and `mlflow-bridge check` tells all errors at once.
+Proxies are no part of it: they come from [variables of the environment](proxies.md).
 
 | what | is written |
 |---|---|

@@ -1,0 +1,63 @@
+"""By which way the registry and the sinks are reached, for who checks a configuration."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from bridge.cli.tables import print_table
+from bridge.config import Settings, web_address
+from bridge.config.proxy_environment import operators_environment
+from bridge.delivery.no_proxy import unread_entries
+from bridge.delivery.proxy_routes import (
+    Direct,
+    Proxy,
+    ProxyFault,
+    ProxyRoute,
+    names_proxies,
+    no_proxy_variable,
+    proxy_route,
+)
+from bridge.sinks.access import sink_routes
+
+Way: TypeAlias = tuple[str, str, ProxyRoute]
+"""Who asks (``registry``, ``sinks.NAME``), where, and by which way."""
+
+
+def ways_of(settings: Settings) -> Iterator[Way]:
+    """Yield by which way each place in the web is reached that the configuration names."""
+    environment = operators_environment()
+    url = web_address(settings.registry.uri, environment)
+    if url:
+        yield "registry", url, proxy_route(url, environment)
+    for sink in settings.sinks:
+        for origin, route in sink_routes(sink, settings.delivery):
+            yield f"sinks.{sink.name}", origin, route
+
+
+def way_document(way: Way) -> dict[str, Any]:
+    """Return a way for programs: ``variable`` is what decides it, and ``proxy`` is null for a direct one."""
+    key, to, route = way
+    return {
+        "key": key,
+        "to": to,
+        "proxy": route.shown if isinstance(route, Proxy) else None,
+        "variable": (route.because if isinstance(route, Direct) else route.variable) or None,
+        "problem": route.problem if isinstance(route, ProxyFault) else None,
+    }
+
+
+def print_ways(ways: Sequence[Way]) -> None:
+    """Print the ways, where the environment names a proxy at all."""
+    if names_proxies(operators_environment()):
+        print_table([{"WHO": key, "TO": to, "BY": _way(route)} for key, to, route in ways])
+
+
+def _way(route: ProxyRoute) -> str:
+    return f"no way ({route.variable})" if isinstance(route, ProxyFault) else str(route)
+
+
+def exemption_warnings() -> Iterator[str]:
+    """Yield a sentence, variable first, for each entry of ``NO_PROXY`` that exempts nothing."""
+    environment = operators_environment()
+    variable = no_proxy_variable(environment)
+    for entry in unread_entries(environment.get(variable, "")) if names_proxies(environment) else ():
+        yield f"{variable}: {entry!r} is neither a host nor a network, and exempts nothing"

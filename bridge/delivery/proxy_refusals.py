@@ -1,0 +1,38 @@
+"""What a proxy says for itself when it lets a request not through, as outcomes that name it and the mend."""
+
+from urllib.parse import urlsplit
+
+from bridge.delivery.masking import mask
+from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.proxy_routes import Proxy
+
+WANTS_LOGIN = 407
+_LONGEST = 100
+"""Characters that are kept of what a proxy says."""
+
+
+def tunnel_refused(proxy: Proxy, url: str, answer: str) -> Outcome:
+    """Return the outcome of a ``CONNECT`` to the host of ``url`` that ``proxy`` answered with ``403 Forbidden``, say."""
+    said = mask(answer, proxy.secrets)[:_LONGEST]
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    if answer.startswith(str(WANTS_LOGIN)):
+        return login_refused(proxy)
+    if answer.startswith("5"):
+        return retryable(Reason.CONNECT, f"{proxy} did not get through to {host}: {said}")
+    return retryable(Reason.MISCONFIGURED, f"{proxy} refused CONNECT to {host}: {said}: {mend(url)}")
+
+
+def login_refused(proxy: Proxy) -> Outcome:
+    """Return the outcome of a request for which ``proxy`` wants somebody to sign in (HTTP 407)."""
+    if proxy.credentials is None:
+        needs = "wants a user name and a password (HTTP 407): write them into the variable"
+        detail = f"{proxy} {needs}, as {proxy.origin.replace('://', '://USER:PASSWORD@', 1)}"
+    else:
+        detail = f"{proxy} refuses its user name and password (HTTP 407): correct them in {proxy.variable}"
+    return retryable(Reason.MISCONFIGURED, detail, WANTS_LOGIN)
+
+
+def mend(url: str) -> str:
+    """Return what helps where a proxy does not let requests to ``url`` through."""
+    host = urlsplit(url).hostname
+    return f"have the proxy let it through, or name {host} in NO_PROXY"
