@@ -89,9 +89,7 @@ async def test_a_url_goes_out_as_it_is_written(asked, sent, receiver) -> None:
     assert receiver.got[0].headers["content-length"] == "2"
 
 
-@pytest.mark.parametrize(
-    "url", ["http://[::1", "http://h:x/", "http://h:99999/", "ftp://h/", "//h/", "http:///x"]
-)
+@pytest.mark.parametrize("url", ["http://h:x/", "http://h:99999/", "ftp://h/", "//h/", "http:///x"])
 async def test_what_is_no_url_is_no_connection(url) -> None:
     async with Client() as client:
         got = await client.post(Request(url, {}, b"{}", 9_000))
