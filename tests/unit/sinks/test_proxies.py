@@ -15,8 +15,8 @@ from bridge.sinks.base import Request, Response
 from bridge.sinks.lazy import LazyTransport
 from bridge.sinks.tls import proxy_context_of
 
-SECRET = "pr0xy-Pa:ss/+="
-ESCAPED = "pr0xy-Pa%3Ass%2F%2B%3D"
+SECRET = "pr0xy-P\u00e4:ss/+="
+ESCAPED = "pr0xy-P%C3%A4%3Ass%2F%2B%3D"
 
 
 @pytest.fixture(autouse=True)
