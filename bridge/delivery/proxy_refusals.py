@@ -1,5 +1,6 @@
 """What a proxy says for itself when it lets a request not through, as outcomes that name it and the mend."""
 
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from bridge.delivery.masking import mask
@@ -7,13 +8,14 @@ from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.delivery.proxy_routes import Proxy
 
 WANTS_LOGIN = 407
+_PHRASES = {str(status.value): status.phrase for status in HTTPStatus}
 _LONGEST = 100
 """Characters that are kept of what a proxy says."""
 
 
 def tunnel_refused(proxy: Proxy, url: str, answer: str) -> Outcome:
     """Return the outcome of a ``CONNECT`` to the host of ``url`` that ``proxy`` answered with ``403 Forbidden``, say."""
-    said = mask(answer, proxy.secrets)[:_LONGEST]
+    said = mask(_in_words(answer), proxy.secrets)[:_LONGEST]
     host = urlsplit(url).netloc.rpartition("@")[2]
     if answer.startswith(str(WANTS_LOGIN)):
         return login_refused(proxy)
@@ -36,3 +38,9 @@ def mend(url: str) -> str:
     """Return what helps where a proxy does not let requests to ``url`` through."""
     host = urlsplit(url).hostname
     return f"have the proxy let it through, or name {host} in NO_PROXY"
+
+
+def _in_words(answer: str) -> str:
+    """Return a status with a phrase: the usual one, where a proxy gave none."""
+    status = answer.strip()
+    return f"{status} {_PHRASES[status]}" if status in _PHRASES else status

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from bridge.delivery.no_proxy import exempts
+from bridge.delivery.no_proxy import exempts, plain_name
 from bridge.delivery.targets import plain_address
 
 _PORTS = {"http": 80, "https": 443}
 _QUOTES = "\"'"
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
 _MALFORMED = (
     "is no URL of a proxy such as http://proxy.example.com:3128: correct it, or unset it (in a user name or "
@@ -172,16 +172,21 @@ def _proxy(variable: str, text: str, host: str) -> Proxy | ProxyFault:
         return ProxyFault(variable, _MALFORMED)
     port = parts.port or _PORTS[parts.scheme]
     login = (unquote(parts.username or ""), unquote(parts.password or ""))
-    return Proxy(variable, parts.scheme, str(parts.hostname), port, *login)
+    return Proxy(variable, parts.scheme, _proxy_host(parts), port, *login)
 
 
 def _is_proxy(parts: SplitResult, text: str) -> bool:
     """Whether these are the parts of a proxy's URL; an ``@`` behind them shows that a password was cut."""
-    host = parts.hostname or ""
+    host = _proxy_host(parts)
     is_host = _HOST.fullmatch(host) is not None or _is_address(host)
     rest = f"{parts.path}{parts.query}{parts.fragment}"
     is_clean = text.isprintable() and " " not in text and "@" not in rest
     return parts.scheme in _PORTS and parts.port != 0 and is_host and is_clean
+
+
+def _proxy_host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    return host if host.isascii() else plain_name(host)
 
 
 def _is_address(host: str) -> bool:

@@ -32,7 +32,7 @@ def with_proxy(failure: RegistryError, error: Exception, uri: str) -> RegistryEr
     environment = operators_environment()
     url = web_address(uri, environment)
     proxy = proxy_route(url, environment)
-    if not isinstance(proxy, Proxy) or hasattr(error, "json"):  # MLflow's own words came through
+    if not isinstance(proxy, Proxy) or _is_mlflows(error):
         return failure
     text = str(error)
     tunnel = _TUNNEL.search(text)
@@ -47,3 +47,9 @@ def with_proxy(failure: RegistryError, error: Exception, uri: str) -> RegistryEr
     is_doubtful = status not in {None, _UNAUTHORIZED}
     perhaps = f"; the answer may be the proxy's: {mend(url)}" if is_doubtful else ""
     return type(failure)(f"{failure} (by way of {proxy}{perhaps})")
+
+
+def _is_mlflows(error: Exception) -> bool:
+    """Whether an error document of MLflow's own came through; proxies, too, answer in JSON."""
+    document = getattr(error, "json", None)
+    return isinstance(document, dict) and "error_code" in document

@@ -8,7 +8,7 @@ import ssl
 import pytest
 from support.command import http_sink
 from support.forward_proxy import ForwardProxy, Refusal
-from support.receiver import Answer, RawReceiver, WebServer, free_port
+from support.receiver import Answer, Got, RawReceiver, WebServer, free_port
 from support.tls import Authority
 
 from bridge.sinks import proxy_trial
@@ -31,9 +31,17 @@ def environment(monkeypatch):
     os.environ.update(before)
 
 
+def without_models(got: Got) -> Answer:
+    """Answer as a registry does that holds nothing."""
+    kind = {"Content-Type": "application/json"}
+    if "search" in got.path:
+        return Answer(200, kind, b"{}")
+    return Answer(404, kind, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "there is none"}')
+
+
 @pytest.fixture
 def registry():
-    server = WebServer(Answer(200, {"Content-Type": "application/json"}, b"{}"))
+    server = WebServer(without_models)
     yield server
     server.stop()
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from requests.utils import get_environ_proxies, select_proxy
 
 from bridge.delivery.no_proxy import unread_entries
@@ -218,12 +220,13 @@ def way_of_curl(one: Row) -> str:
         ("http://my_proxy:1", "http://my_proxy:1"),
         ("http://[::1]:3128", "http://[::1]:3128"),
         ("[fd00::1]", "http://[fd00::1]:80"),
-        ("http://b\u00fccher.example:1", "http://b\u00fccher.example:1"),
+        ("http://b\u00fccher.example:1", "http://xn--bcher-kva.example:1"),
         ("user:pass@proxy:3128", "http://user:pass@proxy:3128"),
         ("http://user@proxy:1", "http://user:@proxy:1"),
         ("http://:pass@proxy:1", "http://:pass@proxy:1"),
         ("http://d%5Cuser:p%40%3A%2F%25@proxy:1", "http://d%5Cuser:p%40%3A%2F%25@proxy:1"),
         ("http://user:p@ss@proxy:1", "http://user:p%40ss@proxy:1"),
+        ("http://user:p\u00e4ss@proxy:1", "http://user:p%C3%A4ss@proxy:1"),
     ],
 )
 def test_proxies_are_read_as_people_write_them(value, url) -> None:
@@ -252,6 +255,7 @@ def test_proxies_are_read_as_people_write_them(value, url) -> None:
         "http://[::1:3128",
         "http://[zz]:3128",
         "http://a..b:1",
+        "http://" + 64 * "\u00e4" + ".example:1",
         "http://-.:1;x",
         "http://user:s3cret/x@proxy:3128",  # the @ shows that a password was cut off
         "http://user:1234/s3cret@proxy:3128",
@@ -308,3 +312,19 @@ def test_entries_that_exempt_nothing_are_found_and_nothing_secret_in_them_shows(
     text = "localhost, 10.*, 10.0.0.0/33, a;b, <local>, ., 10/8, http://user:s3cret@pro_xy!:1, [::1], *.x, fd00::/8, *"
 
     assert list(unread_entries(text)) == ["10.*", "10.0.0.0/33", "a;b", "<local>", ".", "10/8", "pro_xy!:1"]
+
+
+_TEXTS = st.text(st.sampled_from("ab.:/@[]%*,\"' 019#?-\u00e4\u3002\ud800\n"), max_size=24)
+_VALUES = st.one_of(_TEXTS, _TEXTS.map("http://{}".format), _TEXTS.map("http://user:s3cret{}@proxy:1".format))
+
+
+@given(url=_TEXTS.map("https://{}".format), value=_VALUES, no_proxy=_TEXTS)
+def test_no_text_makes_the_decision_fail_or_shows_a_password(url, value, no_proxy) -> None:
+    environment = {"HTTPS_PROXY": value, "NO_PROXY": no_proxy}
+
+    for route in (proxy_route(url, environment), proxy_route("https://h.example", environment)):
+        assert "s3cret" not in f"{route}{route!r}"
+        if isinstance(route, Proxy):
+            assert route.origin.isascii()
+            assert proxy_route("https://other.example", {"HTTPS_PROXY": route.url}) == route
+    list(unread_entries(no_proxy))

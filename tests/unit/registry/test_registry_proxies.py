@@ -217,6 +217,14 @@ def test_a_page_in_place_of_an_answer_may_be_the_proxys(proxies, environment, st
     assert said.endswith(f"(by way of HTTP_PROXY={proxy.url}; the answer may be the proxy's: {MEND})")
 
 
+def test_json_without_mlflows_error_code_is_not_taken_for_its_words(proxies, environment) -> None:
+    blocked = Refusal("403 Forbidden", {"Content-Type": "application/json"}, b'{"error": "blocked"}')
+    proxy = proxies(refusal=blocked)
+    environment("HTTP_PROXY", proxy.url)
+
+    assert f"(by way of HTTP_PROXY={proxy.url}" in failure("http://mlflow.example")
+
+
 def test_mlflows_own_words_are_not_laid_to_the_proxy(registry, proxies, environment) -> None:
     environment("HTTP_PROXY", proxies().url)
     own = b'{"error_code": "PERMISSION_DENIED", "message": "no"}'

@@ -15,8 +15,8 @@ from bridge.sinks.base import Request, Response
 from bridge.sinks.lazy import LazyTransport
 from bridge.sinks.tls import proxy_context_of
 
-SECRET = "pr0xy-Pa:ss/+="
-ESCAPED = "pr0xy-Pa%3Ass%2F%2B%3D"
+SECRET = "pr0xy-P\u00e4:ss/+="
+ESCAPED = "pr0xy-P%C3%A4%3Ass%2F%2B%3D"
 
 
 @pytest.fixture(autouse=True)
@@ -171,8 +171,8 @@ async def test_a_proxy_that_wants_a_password_says_so_in_the_variables_name(
         ("502 Bad Gateway", Reason.CONNECT, "did not get through to ci.example:8443: 502 Bad Gateway"),
         ("503 Service Unavailable", Reason.CONNECT, "503 Service Unavailable"),
         ("504 Gateway Timeout", Reason.CONNECT, "504 Gateway Timeout"),
-        (f"403 No {SECRET}", Reason.MISCONFIGURED, "403 No ***"),
-        ("403", Reason.MISCONFIGURED, "refused CONNECT to ci.example:8443: 403"),
+        ("403", Reason.MISCONFIGURED, "refused CONNECT to ci.example:8443: 403 Forbidden"),
+        ("499", Reason.MISCONFIGURED, "refused CONNECT to ci.example:8443: 499"),
     ],
 )
 async def test_a_refused_tunnel_is_the_proxys_with_its_words(
