@@ -80,7 +80,7 @@ def connected(settings: Settings, scanned: Scanned | None = None, *, with_secret
         answer, unreachable = None, [error]
     hidden = _secrets(settings) if with_secrets else ()
     faults = [*before.faults, *hidden, *_state(settings), *unreachable]
-    return Checked(faults, before.warnings, answer, before.packages)
+    return Checked(faults, [*before.warnings, *_readers(settings)], answer, before.packages)
 
 
 def _ask(settings: Settings, scanned: Scanned | None = None) -> str:
@@ -114,6 +114,13 @@ def _state(settings: Settings) -> Iterator[BridgeError]:
             check_binding(state, settings)
     except BridgeError as error:
         yield error
+
+
+def _readers(settings: Settings) -> Iterator[str]:
+    from bridge.states import has_readers  # noqa: PLC0415
+
+    if has_readers(settings):
+        yield f"state.url: others on this machine can read the state in {settings.state.folder}: its file system keeps no permissions"
 
 
 def _unbuildable(settings: Settings) -> Iterator[ConfigurationError]:

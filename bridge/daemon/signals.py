@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Signals:
@@ -17,14 +19,28 @@ class Signals:
         self.scan = asyncio.Event()
         self.renew = asyncio.Event()
         self._any = asyncio.Event()
+        self._events = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: self.reload,
+            signal.SIGUSR1: self.scan,
+        }
 
-    def install(self) -> None:
-        """Begin to listen."""
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Listen, for as long as the context lasts; what came before, and waits, is heard now.
+
+        Afterwards signals wait again: the loop lets go of them before the process ends, and none may end it otherwise.
+        SIGHUP is listened to also where nohup had it ignored: who sends it means a reload.
+        """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.ask, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self.ask, self.reload)
-        loop.add_signal_handler(signal.SIGUSR1, self.ask, self.scan)
+        for number, event in self._events.items():
+            loop.add_signal_handler(number, self.ask, event)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._events)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, self._events)
 
     def ask(self, event: asyncio.Event) -> None:
         """Set one of the events."""
