@@ -25,12 +25,5 @@ def stop_at_once() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
 
-def end_in_peace() -> None:
-    """Have no signal change how a daemon ends that has done all."""
-    for number in _HELD - _STOPPING:
-        signal.signal(number, signal.SIG_IGN)
-    stop_at_once()
-
-
 def _stop(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)

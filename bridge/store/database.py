@@ -115,5 +115,5 @@ def _make(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         keep_folder_private(folder)
     except OSError as error:
-        msg = f"the state folder {folder} cannot be made: {word_of(error)}: {mend_of(error)}"
+        msg = f"the state folder {folder} cannot be made: {word_of(error)}: {mend_of(error)}, or choose another in state.url"
         raise StateUnwritable(msg) from error

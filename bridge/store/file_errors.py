@@ -20,19 +20,18 @@ _MENDS: Mapping[int, str] = {
     errno.EPERM: "mend the permissions: its owner, its attributes (lsattr) or a security module do not allow it to "
     "this user",
     errno.ENOENT: "a folder of its path is gone: put it back, or mount its file system",
-    errno.ENOTDIR: "a part of its path is a file: name another folder in state.url",
-    errno.EEXIST: "a file, or a link that leads nowhere, has the name of the folder: name another in state.url, or "
-    "mount what the link leads to",
+    errno.ENOTDIR: "a part of its path is a file: choose another place for it",
+    errno.EEXIST: "a file, or a link that leads nowhere, has its name: move that away, or mount what the link leads to",
     errno.EISDIR: "a folder has the name of the file: move it away",
     errno.ELOOP: "a symbolic link is where none may be, or leads in a circle: put the file or folder itself there",
-    errno.ENAMETOOLONG: "its path is too long: name a shorter one in state.url",
+    errno.ENAMETOOLONG: "its path is too long: choose a shorter one",
     errno.EBUSY: "it is a mount of its own, which nothing can replace: mount its folder in place of the file",
     errno.EXDEV: "it is a mount of its own, which nothing can replace: mount its folder in place of the file",
     errno.EMFILE: "raise the limit of open files (ulimit -n, LimitNOFILE=)",
     errno.ENFILE: "raise the machine's limit of open files (fs.file-max)",
 }
 
-_OTHERWISE = "its file system does not do what a state needs: name a folder on a local disk in state.url"
+_OTHERWISE = "its file system does not do what is needed: choose a place on a local disk"
 
 UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY})
 """What file systems answer to a call that they do not have."""

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from bridge.cli.early_signals import end_in_peace, stop_at_once
+from bridge.cli.early_signals import stop_at_once
 from bridge.cli.help import new_command
 from bridge.cli.shared import config_option, settings_path, start_logs
 from bridge.loading import load_settings
@@ -32,4 +32,3 @@ def command(ctx: click.Context, config: str | None) -> None:
 
     path = settings_path(config)
     asyncio.run(serve(load_settings(path), lambda: load_settings(path)))
-    end_in_peace()
