@@ -89,10 +89,9 @@ def check_writable(settings: Settings) -> None:
         raise StateUnwritable(msg)
     for path in (place, folder / LOCK, folder / JOURNAL):
         if os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
-            msg = (
-                f"the state folder {folder} cannot be written by this user: choose another in state.url, "
-                f"or mend the permissions of {path}"
-            )
+            is_fixed = os.statvfs(path).f_flag & os.ST_RDONLY
+            mend = f"mount {path} for writing" if is_fixed else f"mend the permissions of {path}"
+            msg = f"the state folder {folder} cannot be written by this user: choose another in state.url, or {mend}"
             raise StateUnwritable(msg)
 
 

@@ -90,9 +90,10 @@ def keep_folder_private(folder: Path) -> None:
     A mounted volume may belong to somebody else; a folder such as /tmp belongs to all.
     """
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & _OTHERS and not mode & stat.S_ISVTX:
+    wanted = (mode & ~_OTHERS) | stat.S_IRWXU
+    if mode != wanted and not mode & stat.S_ISVTX:
         with suppress(OSError):
-            folder.chmod(mode & ~_OTHERS)
+            folder.chmod(wanted)
 
 
 def give_to_owner(descriptor: int, folder: Path, before: Path | None = None) -> None:

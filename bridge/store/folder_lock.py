@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from bridge.errors import StateOwned, StateUnwritable
-from bridge.store.file_calls import give_to_owner
+from bridge.store.file_calls import give_to_owner, keep_private
 from bridge.store.file_errors import UNSUPPORTED, mend_of, word_of
 
 LOCK = "lock"
@@ -53,7 +53,7 @@ class FolderLock:
         try:
             return cls(folder, _locked(folder))
         except OSError as error:
-            msg = f"the state folder {folder} cannot be written: {word_of(error)}: {mend_of(error)}"
+            msg = f"the state folder {folder} cannot be written: {LOCK}: {word_of(error)}: {mend_of(error)}"
             raise StateUnwritable(msg) from error
 
     def check(self) -> None:
@@ -115,6 +115,7 @@ def _locked(folder: Path) -> int:
         try:
             is_ours = _lock(descriptor, folder, fcntl.LOCK_EX)
             if is_ours and _is_at(descriptor, path):
+                keep_private(descriptor)
                 give_to_owner(descriptor, folder)
                 return descriptor
         except BaseException:
