@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -18,11 +20,20 @@ def release_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
-def stop_at_once() -> None:
-    """Have SIGTERM and SIGINT end a daemon with 0 that has begun nothing yet; the others go on waiting."""
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Have SIGTERM and SIGINT end a daemon with 0 that has begun nothing yet.
+
+    The others go on waiting until it hears them, and are passed over if it ends before.
+    """
     for number in _STOPPING:
         signal.signal(number, _stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        yield
+    finally:
+        for number in _HELD - _STOPPING:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

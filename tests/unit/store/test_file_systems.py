@@ -95,7 +95,7 @@ def test_a_journal_that_cannot_be_replaced_is_appended_to_as_before(folder, monk
     commit(documents, a=1)
     with monkeypatch.context() as patched:
         refuse(patched, "rename", number)
-        with pytest.raises(StateUnwritable, match="cannot be replaced: .*; nothing was changed: "):
+        with pytest.raises(StateUnwritable, match=r"cannot be replaced: .*; nothing was changed: "):
             documents._database.storage.compact()
         commit(documents, b=2)
     documents.close()
@@ -339,7 +339,7 @@ def test_that_it_cannot_be_told_whether_a_folder_is_owned_is_no_no(folder) -> No
     folder.mkdir()
     (folder / "lock").symlink_to(folder)
 
-    with pytest.raises(StateUnwritable, match="cannot be told: .*symbolic link"):
+    with pytest.raises(StateUnwritable, match=r"cannot be told: .*symbolic link"):
         has_owner(folder)
 
 
@@ -405,7 +405,7 @@ def test_a_journal_that_is_removed_is_missed_and_not_written_to_where_nobody_fin
     commit(documents, a=1)
     (folder / "journal").unlink()
 
-    with pytest.raises(StateUnwritable, match="journal was moved, removed .*No such file"):
+    with pytest.raises(StateUnwritable, match=r"journal was moved, removed .*No such file"):
         commit(documents, b=2)
     documents.close()
 
