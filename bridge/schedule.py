@@ -6,6 +6,7 @@ there is never more than one. A clock set back would leave it waiting for the ol
 come round; the daemon's clock guard then asks for a run at once.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.triggers.base import BaseTrigger
@@ -34,15 +35,24 @@ class CrontabTrigger(BaseTrigger):
         """Fire by ``expression``.
 
         Raises:
-            ConfigurationError: it is not a crontab expression.
+            ConfigurationError: it is not a crontab expression, or the machine's time zone is not known.
         """
         try:
             minute, hour, day, month, weekday = expression.split()
-            self._cron = CronTrigger(
-                minute=minute, hour=hour, day=day, month=month, day_of_week=weekdays(weekday)
-            )
+            fields = {
+                "minute": minute,
+                "hour": hour,
+                "day": day,
+                "month": month,
+                "day_of_week": weekdays(weekday),
+            }
+            CronTrigger(**fields, timezone=UTC)
         except ValueError as error:
             raise ConfigurationError([f"poll.cron: {error}"]) from None
+        try:
+            self._cron = CronTrigger(**fields)
+        except (ValueError, LookupError, OSError) as error:
+            raise ConfigurationError([f"poll.cron: {_no_zone(error)}"]) from None
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
         """Return the next matching minute after ``now``; the first run is at once."""
@@ -50,6 +60,14 @@ class CrontabTrigger(BaseTrigger):
             return now
         following: datetime | None = self._cron.get_next_fire_time(None, now + timedelta(seconds=1))
         return following
+
+
+def _no_zone(error: Exception) -> str:
+    zone = f"TZ is {os.environ['TZ']!r}" if os.environ.get("TZ") else str(error)
+    return (
+        f"the time zone of this machine is not known ({zone}): set TZ to a name such as Europe/Berlin or UTC, and "
+        "install the time zone data (tzdata)"
+    )
 
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

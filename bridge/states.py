@@ -1,16 +1,20 @@
 """The state that the settings name: owned, or read beside its owner."""
 
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bridge.config import Settings
 from bridge.errors import StateForeign, StateUnwritable
 from bridge.registry.environment import workspace
-from bridge.store.database import TinyDocuments, has_owner
+from bridge.store.database import JOURNAL, TinyDocuments
+from bridge.store.folder_lock import LOCK, has_owner
 from bridge.store.state import State
 from bridge.store.values import Binding
+
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def binding_of(settings: Settings) -> Binding:
@@ -79,13 +83,24 @@ def check_writable(settings: Settings) -> None:
         StateUnwritable: it cannot.
     """
     folder = Path(settings.state.folder)
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(place, os.W_OK | os.X_OK):
-        msg = (
-            f"the state folder {folder} cannot be written by this user: choose another in state.url, "
-            f"or mend the permissions of {place}"
-        )
+    place = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        msg = f"the state folder {folder} cannot be made: {place} is no folder: choose another in state.url, or mend it"
         raise StateUnwritable(msg)
+    for path in (place, folder / LOCK, folder / JOURNAL):
+        if os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
+            is_fixed = os.statvfs(path).f_flag & os.ST_RDONLY
+            mend = f"mount {path} for writing" if is_fixed else f"mend the permissions of {path}"
+            msg = f"the state folder {folder} cannot be written by this user: choose another in state.url, or {mend}"
+            raise StateUnwritable(msg)
+
+
+def has_readers(settings: Settings) -> bool:
+    """Whether others can read the state: on file systems without permissions, for one."""
+    folder = Path(settings.state.folder)
+    with suppress(OSError):
+        return all(path.stat().st_mode & _OTHERS for path in (folder, folder / JOURNAL))
+    return False
 
 
 def check_binding(state: State, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bridge.cli.files import absolute
 from bridge.cli.first import ENVIRONMENT, KINDS, First, FirstKind, Question, configuration
 from bridge.config.load import anchored, build
 from bridge.errors import ConfigurationError
@@ -140,7 +141,7 @@ def _place(given: Mapping[str, Any], kind: FirstKind, *, asks: bool) -> dict[str
     if given["no_secret"]:
         return {}
     if given["secret_file"] is not None:
-        return {"file": str(Path(given["secret_file"]).absolute())}
+        return {"file": str(absolute(Path(given["secret_file"])))}
     if given["secret_env"] is not None:
         return {"env": _variable(given["secret_env"])}
     if given["systemd"]:

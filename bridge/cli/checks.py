@@ -92,7 +92,7 @@ def connected(settings: Settings, scanned: Scanned | None = None, *, with_secret
     hidden = _secrets(settings) if with_secrets else ()
     found = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
     faults = list({str(fault): fault for fault in found}.values())  # a proxy can be at fault twice
-    warnings = [*before.warnings, *(_quoted(settings) if with_secrets else ())]
+    warnings = [*before.warnings, *_readers(settings), *(_quoted(settings) if with_secrets else ())]
     return replace(before, faults=faults, warnings=warnings, answer=answer)
 
 
@@ -128,6 +128,8 @@ def _quoted(settings: Settings) -> Iterator[str]:
                         f"sinks.{sink.name}.{key}: {secret}: is in quotation marks, which are part of it "
                         "(docker --env-file leaves them): remove them, unless they are meant"
                     )
+
+
 def _proxies(settings: Settings) -> Iterator[ConfigurationError]:
     from bridge.sinks.proxy_trial import proxy_problems  # noqa: PLC0415 - as above
 
@@ -144,6 +146,13 @@ def _state(settings: Settings) -> Iterator[BridgeError]:
             check_binding(state, settings)
     except BridgeError as error:
         yield error
+
+
+def _readers(settings: Settings) -> Iterator[str]:
+    from bridge.states import has_readers  # noqa: PLC0415
+
+    if has_readers(settings):
+        yield f"state.url: others on this machine can read the state in {settings.state.folder}: its file system keeps no permissions"
 
 
 def _unbuildable(settings: Settings) -> Iterator[ConfigurationError]:

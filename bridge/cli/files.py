@@ -1,11 +1,14 @@
 """Files that a command writes: whole or not at all, and never over another unless that is asked for."""
 
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from bridge.errors import BridgeError
+from bridge.store.file_calls import flush
+from bridge.store.file_errors import UNSUPPORTED, mend_of, word_of
 
 
 def refuse_existing(path: Path, hint: str) -> None:
@@ -14,7 +17,7 @@ def refuse_existing(path: Path, hint: str) -> None:
     Raises:
         BridgeError: there is; the message ends with ``hint``.
     """
-    if path.is_symlink() or path.exists():
+    if os.path.lexists(path):
         raise BridgeError(f"{path} is there already: {hint}")
 
 
@@ -39,7 +42,21 @@ def write_new(path: Path, text: str, mode: int, hint: str, *, replaces: bool = F
     except FileExistsError:
         raise BridgeError(f"{path} is there already: {hint}") from None
     except OSError as error:
-        raise BridgeError(f"{path} cannot be written: {error.strerror}") from None
+        raise BridgeError(f"{path} cannot be written: {word_of(error)}: {mend_of(error)}") from None
+
+
+def absolute(path: Path) -> Path:
+    """Return the whole path of a file.
+
+    Raises:
+        BridgeError: it begins at the working directory, which is gone.
+    """
+    try:
+        return path.absolute()
+    except OSError as error:
+        raise BridgeError(
+            f"{path}: the working directory cannot be told ({word_of(error)}): name a whole path"
+        ) from None
 
 
 def _write(path: Path, text: str, mode: int, *, replaces: bool) -> None:
@@ -49,8 +66,8 @@ def _write(path: Path, text: str, mode: int, *, replaces: bool) -> None:
         with os.fdopen(number, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
-            os.fchmod(stream.fileno(), mode & ~_umask())
-            os.fsync(stream.fileno())
+            _set_mode(stream.fileno(), mode & ~_umask())
+            _flush(stream.fileno())
         if replaces:
             beside.replace(path)
         else:
@@ -73,7 +90,21 @@ def _place(beside: Path, path: Path) -> None:
     except OSError:  # a file system without links (FAT, some mounts): at least nothing is overwritten
         with path.open("xb") as stream:
             stream.write(beside.read_bytes())
-        path.chmod(beside.stat().st_mode)
+        _set_mode(path, stat.S_IMODE(beside.stat().st_mode))
+
+
+def _flush(descriptor: int) -> None:
+    try:
+        flush(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+
+
+def _set_mode(file: int | Path, mode: int) -> None:
+    """Give a file its mode, where its file system keeps modes: what is made here is private at first."""
+    with suppress(OSError):
+        os.chmod(file, mode)  # noqa: PTH101 - of a descriptor as well
 
 
 def _umask() -> int:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from io import TextIOWrapper
 from typing import TextIO
 from unicodedata import category, east_asian_width
 
@@ -86,10 +85,3 @@ def status(word: str, text: str | None = None) -> str:
     shown = word if text is None else text
     colour = _STYLES.get(word)
     return click.style(shown, fg=colour) if colour else shown
-
-
-def write_anything() -> None:
-    """Have what a terminal's encoding lacks replaced, not fail: names hold any character."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")

@@ -54,7 +54,7 @@ def find(named: str | None) -> Path:
     if chosen:
         return Path(chosen)
     for place in SEARCHED:
-        if Path(place).is_file():
+        if os.path.isfile(place):  # noqa: PTH113 - Path.is_file() raises where the working directory is closed to us
             return Path(place)
     msg = (
         f"no configuration file: looked for {' and '.join(SEARCHED)}; name one with --config FILE "

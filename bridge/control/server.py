@@ -7,8 +7,9 @@ begun goes on when the one who asked goes away.
 import asyncio
 import os
 import socket
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -34,6 +35,12 @@ Command = Callable[[Document], Awaitable[Document]]
 PATIENCE_S = 5.0
 """How long a peer may take to say what it wants, and again to take the answer."""
 
+_PRIVATE = 0o600
+_MEND = (
+    "all else runs; commands that change something need the bridge stopped, and a reload needs SIGHUP, until state.url "
+    "names a folder on a file system that holds sockets"
+)
+
 
 @asynccontextmanager
 async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
@@ -58,36 +65,61 @@ async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncItera
 @contextmanager
 def _socket(folder: Path) -> Iterator[socket.socket | None]:
     """Yield a bound socket that only this user can connect to, or None; remove it afterwards."""
-    with address(folder) as path:
-        channel = _bound(path, folder)
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(address(folder))
+            channel = _bound(path, folder)
+        except OSError as error:
+            log.warning(
+                "control.unavailable", folder=str(folder), error=error.strerror or str(error), mend=_MEND
+            )
+            yield None
+            return
         try:
             yield channel
         finally:
-            if channel is not None:
-                channel.close()
-                with suppress(OSError):  # the next owner removes it
-                    Path(path).unlink()
+            channel.close()
+            _remove(path)
 
 
-def _bound(path: str, folder: Path) -> socket.socket | None:
+def _bound(path: str, folder: Path) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         Path(path).unlink(missing_ok=True)
+        with suppress(
+            OSError
+        ):  # Linux takes the mode over to the name; elsewhere, and here, it is looked at below
+            os.fchmod(channel.fileno(), _PRIVATE)
         channel.bind(path)
-        _keep_private(path, folder)
-    except OSError as error:
+    except OSError:
         channel.close()
-        log.warning("control.unavailable", folder=str(folder), error=error.strerror or str(error))
-        return None
+        raise
+    try:
+        _keep_private(path, folder)
+        channel.listen()
+    except OSError:
+        channel.close()
+        _remove(path)
+        raise
     return channel
 
 
 def _keep_private(path: str, folder: Path) -> None:
-    """Close the socket to others. Nobody can have connected yet: it does not listen before."""
-    Path(path).chmod(0o600)
-    owner = folder.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:  # root works on a service's folder
-        os.chown(path, owner.st_uid, owner.st_gid)
+    """Close the socket to others. Nobody can have connected yet: it does not listen before.
+
+    What is so already is not asked for: there are file systems that refuse it.
+    """
+    mine, owner = Path(path).stat(), folder.stat()
+    if stat.S_IMODE(mine.st_mode) != _PRIVATE:
+        Path(path).chmod(_PRIVATE)
+    if os.geteuid() == 0 and owner.st_uid != mine.st_uid:  # root works on a service's folder
+        with suppress(OSError):  # root alone can ask then
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):  # the next owner removes it
+        Path(path).unlink()
 
 
 class _Desk:

@@ -18,11 +18,13 @@ from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.observer import Nobody, Observer
 from bridge.server.http import METRICS_TYPE, Page, said, serving
 from bridge.server.probes import Probes
-from bridge.states import owned_state
+from bridge.states import has_readers, owned_state
 from bridge.store.state import State
 from bridge.store.values import SinkSummary
 
 log = structlog.get_logger(__name__)
+
+_PRIVATE = "mount its file system so that this user alone can read it (uid=, umask=0077), or name another in state.url"
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -33,10 +35,11 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         ConfigurationError: the server's address cannot be listened on.
     """
     signals = Signals()
-    signals.install()
     configuration = Configuration(settings, reread)
     probes = Probes(SystemClock(), settings.poll.deadline / 1000)
-    with owned_state(settings) as state:
+    with signals.caught(), owned_state(settings) as state:
+        if has_readers(settings):
+            log.warning("state.has_readers", folder=settings.state.folder, mend=_PRIVATE)
         observer, pages = _observation(configuration, state)
         commands = Commands(state, configuration, signals)
         folder = Path(settings.state.folder)

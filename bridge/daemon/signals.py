@@ -2,6 +2,12 @@
 
 import asyncio
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_MANY = 4096
 
 
 class Signals:
@@ -17,14 +23,45 @@ class Signals:
         self.scan = asyncio.Event()
         self.renew = asyncio.Event()
         self._any = asyncio.Event()
+        self._events: dict[int, asyncio.Event] = {
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGHUP: self.reload,
+            signal.SIGUSR1: self.scan,
+        }
 
-    def install(self) -> None:
-        """Begin to listen."""
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Listen, for as long as the context lasts; what came before, and waits, is heard now.
+
+        Afterwards the signals are ignored: the process is about to end, and none may change how. (The handlers of
+        asyncio would leave them to kill it.) SIGHUP is listened to also where nohup had it ignored: who sends it means
+        a reload.
+        """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.ask, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self.ask, self.reload)
-        loop.add_signal_handler(signal.SIGUSR1, self.ask, self.scan)
+        hears, tells = socket.socketpair()
+        with hears, tells:
+            hears.settimeout(0)
+            tells.settimeout(0)
+            loop.add_reader(hears, self._hear, hears)
+            signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+            for number in self._events:
+                signal.signal(number, _heard_later)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._events)
+            try:
+                yield
+            finally:
+                for number in self._events:
+                    signal.signal(number, signal.SIG_IGN)
+                signal.set_wakeup_fd(-1)
+                loop.remove_reader(hears)
+
+    def _hear(self, hears: socket.socket) -> None:
+        """Take up the signals that came: each is a byte (`signal.set_wakeup_fd`)."""
+        for number in hears.recv(_MANY):
+            event = self._events.get(number)
+            if event is not None:
+                self.ask(event)
 
     def ask(self, event: asyncio.Event) -> None:
         """Set one of the events."""
@@ -35,3 +72,7 @@ class Signals:
         """Wait until anything is asked."""
         await self._any.wait()
         self._any.clear()
+
+
+def _heard_later(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing here, in the midst of anything: the loop hears of it."""

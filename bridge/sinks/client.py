@@ -307,7 +307,9 @@ def _failure(error: Exception, request: Request) -> Outcome:
         if isinstance(cause, ssl.SSLError):
             return retryable(Reason.TLS, f"no secure connection: {text}")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError | httpx.InvalidURL):
+    if isinstance(
+        error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError | httpx.InvalidURL
+    ):
         return retryable(Reason.CONNECT, f"no connection: {text}")
     return retryable(Reason.PROTOCOL, f"the connection broke: {text}")
 

@@ -1,28 +1,26 @@
 """The default store: a folder with a TinyDB journal, owned by one process at a time."""
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
-if TYPE_CHECKING:
-    from filelock import FileLock
-
-from bridge.errors import StateOwned, StateUnwritable
+from bridge.errors import StateUnwritable
 from bridge.store.base import Document, Writes
-from bridge.store.journal import Journal, give_to_owner
+from bridge.store.file_calls import keep_folder_private
+from bridge.store.file_errors import mend_of, word_of
+from bridge.store.folder_lock import FolderLock
+from bridge.store.journal import Journal
 from bridge.store.table import JournalDB, JournalStorage
 
 JOURNAL = "journal"
-LOCK = "lock"
 
 
 class TinyDocuments:
     """`bridge.store.base.Documents` in a folder."""
 
-    def __init__(self, database: JournalDB, lock: "FileLock | None") -> None:
+    def __init__(self, database: JournalDB, lock: FolderLock | None) -> None:
         """Wrap an open database; use `open` or `read` to get one."""
         self._database = database
         self._lock = lock
@@ -37,13 +35,11 @@ class TinyDocuments:
             StateError: what it holds cannot be used.
         """
         _make(folder)
-        lock = _own(folder)
+        lock = FolderLock(folder)
         try:
-            (folder / f"{JOURNAL}.new").unlink(missing_ok=True)
+            with suppress(OSError):  # what a killed process left; the next rewrite replaces it
+                (folder / f"{JOURNAL}.new").unlink(missing_ok=True)
             return cls(_database(folder, read_only=False), lock)
-        except OSError as error:
-            lock.release()
-            raise StateUnwritable(f"{folder} cannot be written: {error.strerror}") from error
         except BaseException:
             lock.release()
             raise
@@ -83,6 +79,8 @@ class TinyDocuments:
         Raises:
             StateUnwritable: none of them took effect.
         """
+        if self._lock is not None:
+            self._lock.check()
         self._database.commit(writes)
 
     def size(self) -> int:
@@ -108,17 +106,6 @@ def exists(folder: Path) -> bool:
     return False
 
 
-def has_owner(folder: Path) -> bool:
-    """Whether a process owns ``folder``; asking takes the lock for an instant."""
-    if not (folder / LOCK).exists():
-        return False
-    try:
-        _own(folder).release()
-    except StateOwned:
-        return True
-    return False
-
-
 def _database(folder: Path, *, read_only: bool) -> JournalDB:
     return JournalDB(Journal(folder / JOURNAL), read_only=read_only, storage=JournalStorage)
 
@@ -126,27 +113,7 @@ def _database(folder: Path, *, read_only: bool) -> JournalDB:
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(PermissionError):  # a mounted volume may belong to somebody else
-            folder.chmod(0o700)
+        keep_folder_private(folder)
     except OSError as error:
-        msg = f"the state folder {folder} cannot be made: {error.strerror}: choose another in state.url, or mend its permissions"
+        msg = f"the state folder {folder} cannot be made: {word_of(error)}: {mend_of(error)}, or choose another in state.url"
         raise StateUnwritable(msg) from error
-
-
-def _own(folder: Path) -> "FileLock":
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - brings in asyncio; readers need no lock
-
-    lock = FileLock(folder / LOCK, mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-        give_to_owner(folder / LOCK, folder)
-    except Timeout:
-        msg = (
-            f"another mlflow-bridge owns the state folder {folder}: stop it first, or wait until it has ended"
-        )
-        raise StateOwned(msg) from None
-    except OSError as error:
-        why = error.strerror or os.strerror(error.errno or 0)
-        msg = f"the state folder {folder} cannot be written: {why}: mend its permissions or free space"
-        raise StateUnwritable(msg) from error
-    return lock

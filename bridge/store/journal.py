@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bridge.errors import StateDamaged, StateNewer, StateUnwritable
+from bridge.store.file_calls import close, flush, flush_folder, give_to_owner, keep_private, write_all
+from bridge.store.file_errors import mend_of, word_of
 from bridge.store.records import FORMAT, RECORD_START, Record, decode, encode
 
-_flush = getattr(os, "fdatasync", os.fsync)
+_UNCHANGED = "nothing was changed"
+_IN_DOUBT = "whether the change is kept is not known, and the file is written anew before the next one"
 
 
 class Journal:
@@ -46,12 +49,12 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StateUnwritable(_why(self.path, "cannot be read", error)) from error
+            raise StateUnwritable(_told(self.path, "cannot be read", error)) from error
         try:
             with stream:
                 yield from self._read(stream)
         except OSError as error:
-            raise StateUnwritable(_why(self.path, "cannot be read", error)) from error
+            raise StateUnwritable(_told(self.path, "cannot be read", error)) from error
 
     def _read(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
         """Read up to the length that the file has now: its owner may be appending to it."""
@@ -114,7 +117,7 @@ class Journal:
         except FileNotFoundError:
             self.rewrite(())
         except OSError as error:
-            raise StateUnwritable(_why(self.path, "cannot be opened for writing", error)) from error
+            raise StateUnwritable(_told(self.path, "cannot be opened for writing", error)) from error
         if self.length == 0:
             self.rewrite(())
 
@@ -128,17 +131,20 @@ class Journal:
         if self._descriptor is None or self._must_rewrite:
             msg = f"{self.path} cannot be appended to before it is rewritten"
             raise StateUnwritable(msg)
+        self._check_place(self._descriptor)
         try:
-            _write_all(self._descriptor, line, self.length)
+            write_all(self._descriptor, line, self.length)
         except OSError as error:
-            self._cut_back()
-            raise StateUnwritable(_why(self.path, "cannot be written", error)) from error
+            left = self._cut_back(self._descriptor)
+            raise StateUnwritable(_told(self.path, "cannot be written", error, left)) from error
         try:
-            _flush(self._descriptor)
+            flush(self._descriptor)
         except OSError as error:
-            self._cut_back()  # or the next process would build on pages that may never get there
+            left = self._cut_back(
+                self._descriptor
+            )  # or the next process would build on pages that may get lost
             self._must_rewrite = True
-            raise StateUnwritable(_why(self.path, "cannot be flushed", error)) from error
+            raise StateUnwritable(_told(self.path, "cannot be flushed", error, left)) from error
         self._sequence += 1
         self.length += len(line)
 
@@ -147,11 +153,27 @@ class Journal:
         """Whether a failure left the file in doubt, so that it has to be written anew."""
         return self._must_rewrite
 
-    def _cut_back(self) -> None:
+    def _check_place(self, descriptor: int) -> None:
+        """Refuse to write to a file that nobody will find again, or that somebody else wrote to.
+
+        Raises:
+            StateUnwritable: what is at the path is not what was written last.
+        """
         try:
-            os.ftruncate(self._descriptor or -1, self.length)
+            there, ours = self.path.stat(), os.fstat(descriptor)
+        except OSError as error:
+            raise StateUnwritable(_moved(self.path, word_of(error))) from error
+        if (there.st_ino, there.st_size) != (ours.st_ino, self.length):
+            raise StateUnwritable(_moved(self.path, "another file is there, or other content"))
+
+    def _cut_back(self, descriptor: int) -> str:
+        """Cut off what a failed append may have left; return what is known then, in words."""
+        try:
+            os.ftruncate(descriptor, self.length)
         except OSError:
             self._must_rewrite = True
+            return _IN_DOUBT
+        return _UNCHANGED
 
     def rewrite(self, contents: Iterable[dict[str, Any]]) -> None:
         """Replace the whole journal by these records, atomically.
@@ -164,18 +186,22 @@ class Journal:
             raise StateUnwritable(msg)
         beside = self.path.with_name(self.path.name + ".new")
         try:
-            descriptor, length, sequence = _write_new(beside, contents)
+            descriptor, length, sequence = _write_new(beside, self.path, contents)
         except OSError as error:
-            with suppress(OSError):
-                beside.unlink()
-            raise StateUnwritable(_why(beside, "cannot be written", error)) from error
+            _remove(beside)
+            raise StateUnwritable(_told(beside, "cannot be written", error)) from error
         try:
             beside.rename(self.path)
-            _flush_folder(self.path.parent)
         except OSError as error:
-            os.close(descriptor)
+            close(descriptor)
+            _remove(beside)
+            raise StateUnwritable(_told(self.path, "cannot be replaced", error)) from error
+        try:
+            flush_folder(self.path.parent)
+        except OSError as error:
+            close(descriptor)
             self._must_rewrite = True
-            raise StateUnwritable(_why(self.path, "cannot be replaced", error)) from error
+            raise StateUnwritable(_told(self.path, "cannot be replaced", error, _IN_DOUBT)) from error
         self._release()
         self._descriptor, self.length, self._sequence = descriptor, length, sequence
         self._must_rewrite = False
@@ -187,53 +213,40 @@ class Journal:
 
     def _release(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            close(self._descriptor)
             self._descriptor = None
 
 
-def _write_new(path: Path, contents: Iterable[dict[str, Any]]) -> tuple[int, int, int]:
-    """Write and flush a new journal; return its descriptor, length and last sequence number."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> tuple[int, int, int]:
+    """Write and flush a new journal, to come in the place of ``before``; return its descriptor, length and last sequence number."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)
-        give_to_owner(descriptor, path.parent)
-        length = _write_all(descriptor, encode(Record(0, {"format": FORMAT})), 0)
+        keep_private(descriptor)
+        give_to_owner(descriptor, path.parent, before)
+        length = write_all(descriptor, encode(Record(0, {"format": FORMAT})), 0)
         sequence = 0
         for content in contents:
             sequence += 1
-            length += _write_all(descriptor, encode(Record(sequence, content)), length)
+            length += write_all(descriptor, encode(Record(sequence, content)), length)
         os.fsync(descriptor)
     except BaseException:
-        os.close(descriptor)
+        close(descriptor)
         raise
     return descriptor, length, sequence
 
 
-def give_to_owner(file: int | Path, folder: Path) -> None:
-    """Where root works on a service's folder, leave files that the service can use."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(file, owner.st_uid, owner.st_gid)
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> int:
-    """Write all of ``data`` at ``offset``; return how much that was."""
-    view = memoryview(data)
-    written = 0
-    while written < len(data):
-        written += os.pwrite(descriptor, view[written:], offset + written)
-    return written
+def _told(path: Path, what: str, error: OSError, left: str = _UNCHANGED) -> str:
+    return f"{path} {what}: {word_of(error)}; {left}: {mend_of(error)}"
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _why(path: Path, what: str, error: OSError) -> str:
+def _moved(path: Path, why: str) -> str:
     return (
-        f"{path} {what}: {error.strerror or error}; nothing was changed: free space or mend the permissions"
+        f"{path} was moved, removed or written to under the running bridge ({why}); {_UNCHANGED}: put it back, or "
+        "restart the bridge to go on with what is there now"
     )

@@ -56,7 +56,7 @@ def test_every_file_that_a_page_links_to_exists() -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    from bridge.cli.main import cli
+    from bridge.cli.command_group import cli
 
     for command in re.findall(r"^mlflow-bridge (\w+)", README, re.MULTILINE):
         assert cli.get_command(None, command) is not None

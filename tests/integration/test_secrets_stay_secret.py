@@ -26,8 +26,8 @@ from support.tls import Authority, TlsReceiver
 from support.values import commit, transition
 
 from bridge.app import wired
+from bridge.cli.command_group import cli
 from bridge.cli.logs import configure
-from bridge.cli.main import cli
 from bridge.config import Settings
 from bridge.daemon.page import look
 from bridge.events.formats import Format

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
+from bridge.cli.command_group import cli
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.main import cli
 from bridge.cli.params import NOTE_KINDS
 from bridge.delivery.condition import WORDS
 from bridge.delivery.outcome import Reason

@@ -14,7 +14,7 @@ from bridge.cli.answers import gathered
 from bridge.cli.checks import connected
 from bridge.cli.completing import config_files
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.files import refuse_existing, write_new
+from bridge.cli.files import absolute, refuse_existing, write_new
 from bridge.cli.first import KINDS, First, configuration
 from bridge.cli.help import new_command
 from bridge.cli.progress import shown
@@ -97,7 +97,7 @@ def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, *
     force = force or (systemd and _is_as_installed(path))
     if not force:
         refuse_existing(path, _TAKEN)
-    first = gathered(given, path.absolute().parent, asks=sys.stdin.isatty() and not yes)
+    first = gathered(given, absolute(path).parent, asks=sys.stdin.isatty() and not yes)
     made = _new_secret(first) if given["generate_secret"] else ""
     write_new(path, configuration(first), 0o644, _TAKEN, replaces=force)
     if systemd:

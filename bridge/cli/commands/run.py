@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from bridge.cli.early_signals import stopped_at_once
 from bridge.cli.help import new_command
 from bridge.cli.shared import config_option, settings_path, start_logs
 from bridge.loading import load_settings
@@ -25,8 +26,9 @@ def command(ctx: click.Context, config: str | None) -> None:
       mlflow-bridge run --config /etc/mlflow-bridge/config.toml
       mlflow-bridge --log-format json run
     """
-    start_logs(ctx, usual="info")
-    from bridge.daemon import serve  # noqa: PLC0415 - brings in the scheduler
+    with stopped_at_once():
+        start_logs(ctx, usual="info")
+        from bridge.daemon import serve  # noqa: PLC0415 - brings in the scheduler
 
-    path = settings_path(config)
-    asyncio.run(serve(load_settings(path), lambda: load_settings(path)))
+        path = settings_path(config)
+        asyncio.run(serve(load_settings(path), lambda: load_settings(path)))

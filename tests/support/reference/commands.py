@@ -7,7 +7,7 @@ from textwrap import dedent
 import click
 
 from bridge.cli import exit_codes
-from bridge.cli.main import cli
+from bridge.cli.command_group import cli
 
 PROGRAM = "mlflow-bridge"
 

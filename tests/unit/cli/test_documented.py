@@ -50,7 +50,7 @@ def test_one_event_and_one_entry_have_the_keys_that_the_page_names(observed) -> 
 def test_every_command_that_takes_output_json_is_on_the_page() -> None:
     import click
 
-    from bridge.cli.main import cli
+    from bridge.cli.command_group import cli
 
     def walk(command, path=()):
         takes = any(getattr(param.type, "choices", ()) == ("table", "json") for param in command.params)

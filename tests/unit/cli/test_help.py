@@ -8,8 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from bridge.cli.command_group import SECTIONS, cli
 from bridge.cli.exit_codes import GIVEN, MEANINGS, ExitCode
-from bridge.cli.main import SECTIONS, cli
 
 _CONTRACT = {0, 1, 2, 65, 69, 73, 74, 75, 78}
 

@@ -106,7 +106,7 @@ def test_options_stand_before_the_command_or_after_it(here, monkeypatch, capsys)
 
 
 def test_what_a_server_says_cannot_steer_the_terminal(monkeypatch, capsys) -> None:
-    from bridge.cli.main import cli
+    from bridge.cli.command_group import cli
     from bridge.errors import RegistryRefused
 
     def refuse(*args, **kwargs):

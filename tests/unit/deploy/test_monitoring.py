@@ -45,7 +45,7 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
 
 
 def test_the_commands_that_alerts_advise_exist() -> None:
-    from bridge.cli.main import cli
+    from bridge.cli.command_group import cli
 
     for rule in rules():
         for command in re.findall(

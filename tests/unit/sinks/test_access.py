@@ -8,7 +8,7 @@ from support.tls import Authority, TlsReceiver
 from support.values import commit, transition
 
 from bridge.app import wired
-from bridge.cli.main import cli
+from bridge.cli.command_group import cli
 from bridge.config import TlsSettings, access_of
 from bridge.config.load import build
 from bridge.delivery.targets import Targets

@@ -216,7 +216,7 @@ def test_validators_that_fail_are_an_error_and_not_a_crash(packages, configured)
 
 
 def test_check_finds_a_sink_that_cannot_be_made_and_others_go_on(packages, tmp_path, capsys) -> None:
-    from bridge.cli.main import cli
+    from bridge.cli.command_group import cli
 
     packages.install(QUIET.replace("pass\n\n    async", "raise OSError('hunter2')\n\n    async"))
     path = tmp_path / "config.toml"

@@ -138,7 +138,7 @@ def test_a_damaged_line_break_before_the_last_record_is_no_torn_end(folder) -> N
 def test_what_failed_to_be_flushed_is_not_there_for_the_next_process(folder, monkeypatch) -> None:
     documents = TinyDocuments.open(folder)
     documents.commit({"t": {"a": {"value": 1}}})
-    monkeypatch.setattr(module, "_flush", broken)
+    monkeypatch.setattr(module, "flush", broken)
     with pytest.raises(StateUnwritable):
         documents.commit({"t": {"a": {"value": 2}}})
 
@@ -149,7 +149,7 @@ def test_what_failed_to_be_flushed_is_not_there_for_the_next_process(folder, mon
 def test_a_closed_state_never_touches_the_file_of_its_next_owner(folder, monkeypatch) -> None:
     first = TinyDocuments.open(folder)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_flush", broken)
+        patched.setattr(module, "flush", broken)
         with pytest.raises(StateUnwritable):
             first.commit({"t": {"a": {"value": 1}}})
     first.close()
@@ -207,7 +207,7 @@ def test_a_failed_flush_is_reported_and_the_file_is_written_anew(folder, monkeyp
     documents.commit({"t": {"a": {"value": 1}}})
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_flush", broken)
+        patched.setattr(module, "flush", broken)
         with pytest.raises(StateUnwritable, match="cannot be flushed"):
             documents.commit({"t": {"b": {"value": 2}}})
     assert documents.get("t", "b") is None
@@ -222,7 +222,7 @@ def test_when_even_the_rewrite_fails_nothing_is_lost(folder, monkeypatch) -> Non
     documents.commit({"t": {"a": {"value": 1}}})
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_flush", broken)
+        patched.setattr(module, "flush", broken)
         patched.setattr(os, "fsync", broken)
         for _ in range(2):
             with pytest.raises(StateUnwritable):
@@ -237,7 +237,7 @@ def test_a_rewrite_that_cannot_replace_the_file_is_made_good_later(folder, monke
     documents.commit({"t": {"a": {"value": 1}}})
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_flush_folder", broken)
+        patched.setattr(module, "flush_folder", broken)
         with pytest.raises(StateUnwritable, match="cannot be replaced"):
             documents._database.storage.compact()
     documents.commit({"t": {"b": {"value": 2}}})

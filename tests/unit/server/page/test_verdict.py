@@ -149,7 +149,7 @@ def own_logs() -> Iterator[None]:
 def test_every_command_that_is_advised_exists(monkeypatch, own_logs) -> None:
     from click.testing import CliRunner
 
-    from bridge.cli.main import cli
+    from bridge.cli.command_group import cli
 
     monkeypatch.setenv("GITHUB_TOKEN", "x")
     held = {"why": "w", "digest": "d"}

@@ -9,9 +9,12 @@ from click.shell_completion import CompletionItem
 
 from bridge import __version__
 from bridge.cli.completing import config_files
+from bridge.cli.early_signals import release_signals
 from bridge.cli.exit_codes import ExitCode, code_of
 from bridge.cli.help import WIDEST, Group
-from bridge.cli.terminal import printable_lines, write_anything
+from bridge.cli.home_folder import provide_home
+from bridge.cli.standard_streams import prepare_streams
+from bridge.cli.terminal import printable_lines
 from bridge.errors import BridgeError
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -111,11 +114,14 @@ def cli(ctx: click.Context, /, **given: object) -> None:
       mlflow-bridge COMMAND --help
     """
     ctx.obj = given
+    if ctx.invoked_subcommand != "run":
+        release_signals()
 
 
 def main() -> None:
     """Run the command line, and turn errors into one clear message and an exit code."""
-    write_anything()
+    prepare_streams()
+    provide_home()
     try:
         code = cli.main(prog_name="mlflow-bridge", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -128,7 +134,6 @@ def main() -> None:
         _complain(str(error))
         sys.exit(code_of(error))
     except BrokenPipeError:
-        sys.stderr.close()
         sys.exit(ExitCode.FAILED)
     except Exception as error:
         if {"debug", "--log-level=debug", "-vv"} & set(sys.argv):
