@@ -1,18 +1,23 @@
 """What can be found out about a configuration without changing anything: faults, warnings, the registry."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress import Scanned
 from bridge.config import Settings
 from bridge.delivery.targets import is_plain
+from bridge.delivery.unmatched_globs import unmatched
 from bridge.errors import BridgeError, ConfigurationError
+from bridge.registry.setting_sources import Sourced, registry_sources
 from bridge.sinks.access import access_faults
 from bridge.sinks.kinds import Kinds
 from bridge.sinks.vetting import unbuildable
+
+if TYPE_CHECKING:
+    from bridge.connect import RegistryAnswer
 
 _KEY = re.compile(r"((?:[\w-]+|\"[^\"]*\")(?:\[\d+\]|\.[\w-]+|\.\"[^\"]*\")*): (.*)", re.DOTALL)
 
@@ -25,6 +30,7 @@ class Checked:
         faults: what keeps the configuration from working.
         warnings: what is right but may not be meant, each with its key.
         answer: what the registry shows, in a few words; None where it was not asked, or does not answer.
+        sources: how the registry is reached, and where each part of that comes from.
         packages: which package types of sinks come from that are not the bridge's own.
     """
 
@@ -32,6 +38,7 @@ class Checked:
     warnings: Sequence[str] = ()
     answer: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
+    sources: Sequence[Sourced] = ()
 
     @property
     def code(self) -> ExitCode:
@@ -46,10 +53,17 @@ class Checked:
             "exit_code": int(self.code),
             "faults": [one for fault in self.faults for one in _documents(fault)],
             "warnings": [_keyed(warning) for warning in self.warnings],
-            "registry": {"uri": settings.registry.uri, "answer": self.answer} if settings else None,
+            "registry": self._registry(settings) if settings else None,
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),
         }
+
+    def _registry(self, settings: Settings) -> dict[str, Any]:
+        access = {
+            part.what: {"value": part.value, "from": part.source, "not_from": list(part.not_used)}
+            for part in self.sources
+        }
+        return {"uri": settings.registry.uri, "answer": self.answer, "access": access}
 
 
 def _documents(fault: BridgeError) -> Iterator[dict[str, Any]]:
@@ -68,23 +82,34 @@ def checked(settings: Settings) -> Checked:
     """Return what the configuration tells by itself."""
     faults = [*_unbuildable(settings), *_access(settings)]
     warnings = [*_plain_http(settings), *_remarks(settings)]
-    return Checked(faults, warnings, packages=_packages(settings))
+    sources = registry_sources(settings.registry, settings.from_environment)
+    return Checked(faults, warnings, packages=_packages(settings), sources=sources)
 
 
 def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
     """Return what `checked` does, and what the registry, the state and the places of secrets tell."""
     before = checked(settings)
+    answer, warnings, unreachable = None, list(before.warnings), []
     try:
-        answer, unreachable = _ask(settings, scanned), []
+        found = _ask(settings, scanned)
+        answer = found.told
+        warnings += _unmatched(settings, found.names)
     except BridgeError as error:
-        answer, unreachable = None, [error]
+        unreachable = [error]
     hidden = _secrets(settings) if with_secrets else ()
     faults = [*before.faults, *hidden, *_state(settings), *unreachable]
-    return Checked(faults, before.warnings, answer, before.packages)
+    return Checked(faults, warnings, answer, before.packages, before.sources)
 
 
-def _ask(settings: Settings, scanned: Scanned | None = None) -> str:
-    """Return what the registry shows, in a few words.
+def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
+    """Yield what is to be said of filters that match no model that is there; an empty registry says nothing."""
+    for sink in settings.sinks if names else ():
+        for place, told in unmatched(sink.models, names):
+            yield f"sinks.{sink.name}.models[{place}]: {told}"
+
+
+def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer":
+    """Return what the registry shows.
 
     Raises:
         BridgeError: it gives no usable answer, or cannot be asked.

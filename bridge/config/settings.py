@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     StrictBool,
     StrictInt,
     ValidationInfo,
@@ -21,7 +22,8 @@ _PORTS = 65_536
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
 
 
-_HOST_AND_PORT = re.compile(r"[\w.-]+(:\d+)?(/.*)?")
+_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?(/.*)?")
+_QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019")
 
 
 def _tracking_scheme(uri: str) -> str:
@@ -41,7 +43,7 @@ class RegistrySettings(Model):
     tracking_uri: str = Field(min_length=1)
     """The MLflow server, a file store's whole path, or `databricks`; where it is left out, `$MLFLOW_TRACKING_URI` is taken."""
     registry_uri: str | None = None
-    """The registry, where it is not at the tracking server."""
+    """The registry, where it is not at the tracking server; where it is left out, `$MLFLOW_REGISTRY_URI` is taken."""
     workspace: str | None = None
     """The MLflow workspace; where it is left out, `$MLFLOW_WORKSPACE` is taken. Another workspace is another registry."""
     username: TextOrSecret | None = None
@@ -61,6 +63,20 @@ class RegistrySettings(Model):
     def uri(self) -> str:
         """The URI of the registry itself."""
         return self.registry_uri or self.tracking_uri
+
+    @field_validator("tracking_uri", "registry_uri")
+    @classmethod
+    def _is_bare(cls, value: str | None) -> str | None:
+        """Refuse what MLflow's client would take for the name of a folder."""
+        if value and value[0] in _QUOTES:
+            msg = "stands in quotes, which are part of it: leave them out (docker --env-file keeps those of its file)"
+            raise ValueError(msg)
+        if value and (value != value.strip() or not value.isprintable()):
+            msg = (
+                "begins or ends with a blank or a line break, or holds a character that is none: leave it out"
+            )
+            raise ValueError(msg)
+        return value
 
     @field_validator("tracking_uri", "registry_uri")
     @classmethod
@@ -221,6 +237,8 @@ class ServerSettings(Model):
 class Settings(Model):
     """The whole configuration."""
 
+    _from_environment: frozenset[str] = PrivateAttr(default=frozenset())
+
     registry: RegistrySettings
     """Which registry is read, and how it is reached."""
     poll: PollSettings = PollSettings()
@@ -233,3 +251,8 @@ class Settings(Model):
     """Where the bridge answers questions about itself; without this section it does not."""
     sinks: tuple[SinkSettings, ...] = ()
     """Who gets which events, and how."""
+
+    @property
+    def from_environment(self) -> frozenset[str]:
+        """The keys of ``registry`` that the configuration leaves out and the environment gives."""
+        return self._from_environment

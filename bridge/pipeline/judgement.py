@@ -74,9 +74,15 @@ def report_note(note: Note) -> None:
     log.log(level, name, **{key: value for key, value in known.items() if value})
 
 
-def another_database(head: Head) -> str:
-    """Return what to say where the registry has another database than the state knows."""
+def another_database(head: Head, likeness: str = "") -> str:
+    """Return what to say where the registry has another database than the state knows.
+
+    ``likeness`` says how far its models are the known ones.
+    """
+    told = f"; {likeness}" if likeness else ""
     return (
-        f"the registry at {head.uri} is not the one that this state was taken from (its database has "
-        "another fingerprint): bring the old one back, or choose a new folder in state.url"
+        f"the registry at {head.uri} may not be the one that this state was taken from (its database has "
+        f"another fingerprint: that of the Default experiment{told}): if it is the same registry, "
+        "'mlflow-bridge state rebind --accept' binds the state to it; if it is another one, bring the old one "
+        "back, or choose a new folder in state.url"
     )

@@ -76,7 +76,10 @@ def _poll(settings: Settings, order: PollOrder, scanned: Scanned | None) -> Once
 def _told(error: BridgeError) -> str:
     if code_of(error) is not ExitCode.HELD:
         return str(error)
-    return f"the poll is held: {error}; mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
+    return (
+        f"the poll is held: {error}; mlflow-bridge diff shows it; where it is the truth, "
+        "mlflow-bridge once --accept-held lets it through"
+    )
 
 
 def _code(result: OnceResult) -> ExitCode:
