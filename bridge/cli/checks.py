@@ -53,17 +53,17 @@ class Checked:
             "exit_code": int(self.code),
             "faults": [one for fault in self.faults for one in _documents(fault)],
             "warnings": [_keyed(warning) for warning in self.warnings],
-            "registry": self._registry(settings) if settings else None,
+            "registry": {"uri": settings.registry.uri, "answer": self.answer} if settings else None,
+            "access": {part.what: part.to_document() for part in self.sources},
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),
         }
 
-    def _registry(self, settings: Settings) -> dict[str, Any]:
-        access = {
-            part.what: {"value": part.value, "from": part.source, "not_from": list(part.not_used)}
-            for part in self.sources
-        }
-        return {"uri": settings.registry.uri, "answer": self.answer, "access": access}
+    @property
+    def told_sources(self) -> Sequence[Sourced]:
+        """Return the sources that a person has to know of: all, unless there is nothing but the configured address."""
+        plain = all(part.source == "registry.tracking_uri" or part.value == "none" for part in self.sources)
+        return () if plain and self.answer is None else self.sources
 
 
 def _documents(fault: BridgeError) -> Iterator[dict[str, Any]]:

@@ -101,6 +101,9 @@ class RegistrySettings(Model):
         if value and value.startswith((".", "~")):
             msg = "must be the whole path of the folder, from / on"
             raise ValueError(msg)
+        if value and value.startswith("//"):
+            msg = f'must begin with http:// or https:// (did you mean "http:{value}"?)'
+            raise ValueError(msg)
         named = value and (is_databricks(value) or folder_of(value) is not None)
         if value and "://" not in value and _HOST_AND_PORT.fullmatch(value) and not named:
             msg = f'must begin with http:// or https:// (did you mean "http://{value}"?)'

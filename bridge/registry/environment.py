@@ -86,7 +86,13 @@ def _signing(settings: RegistrySettings) -> dict[str, str]:
 
 def signs_otherwise() -> bool:
     """Whether the operator's environment names a plug-in, or AWS' signature, for the signing of requests."""
-    return bool(given("MLFLOW_TRACKING_AUTH")) or signs_for_aws()
+    return bool(signing_plugin()) or signs_for_aws()
+
+
+def signing_plugin() -> str:
+    """Return the plug-in that the operator's environment names; a process that started this one may name ours."""
+    named = given("MLFLOW_TRACKING_AUTH") or ""
+    return "" if named in {TOKEN, USER, UNCONFIGURED} else named
 
 
 def signs_for_aws() -> bool:

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from netrc import NetrcParseError, netrc
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.config import RegistrySettings, folder_of, is_database, is_databricks, is_unity_catalog
 from bridge.config.process_environment import given
-from bridge.registry.environment import signs_for_aws, workspace
+from bridge.registry.environment import signing_plugin, signs_for_aws, workspace
 
 _CREDENTIALS = "~/.mlflow/credentials"
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
@@ -32,6 +33,10 @@ class Sourced:
     value: str
     source: str
     not_used: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the part as plain JSON values."""
+        return {"value": self.value, "from": self.source, "not_from": list(self.not_used)}
 
     def __str__(self) -> str:
         """Return it in words."""
@@ -94,7 +99,8 @@ def _of_environment(settings: RegistrySettings) -> Iterator[tuple[str, str]]:
         yield "bearer token", _set("MLFLOW_UC_OSS_TOKEN")
         return
     yield "AWS signature version 4", _set("MLFLOW_TRACKING_AWS_SIGV4") if signs_for_aws() else ""
-    yield f"plug-in {given('MLFLOW_TRACKING_AUTH')}", _set("MLFLOW_TRACKING_AUTH")
+    plugin = signing_plugin()
+    yield f"plug-in {plugin}", _set("MLFLOW_TRACKING_AUTH") if plugin else ""
     yield "user name and password", _netrc(urlsplit(settings.uri).hostname or "")
     yield "user name and password", _user()
     yield "bearer token", _set("MLFLOW_TRACKING_TOKEN")

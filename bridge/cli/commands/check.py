@@ -50,7 +50,7 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
 
 
 def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> None:
-    for part in found.sources:
+    for part in found.told_sources:
         click.echo(str(part))
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")
