@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from bridge.config.sinks import DeliverySettings, SinkSettings
-from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
+from bridge.config.uris import bare_uri, folder_of, is_databricks, is_unity_catalog
 from bridge.config.values import Duration, Model, Secret, TextOrSecret, http_url
 
 _PORTS = 65_536
@@ -23,7 +23,6 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
 
 
 _HOST_AND_PORT = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?(/.*)?")
-_QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019")
 
 
 def _tracking_scheme(uri: str) -> str:
@@ -67,16 +66,7 @@ class RegistrySettings(Model):
     @field_validator("tracking_uri", "registry_uri")
     @classmethod
     def _is_bare(cls, value: str | None) -> str | None:
-        """Refuse what MLflow's client would take for the name of a folder."""
-        if value and value[0] in _QUOTES:
-            msg = "stands in quotes, which are part of it: leave them out (docker --env-file keeps those of its file)"
-            raise ValueError(msg)
-        if value and (value != value.strip() or not value.isprintable()):
-            msg = (
-                "begins or ends with a blank or a line break, or holds a character that is none: leave it out"
-            )
-            raise ValueError(msg)
-        return value
+        return bare_uri(value) if value else value
 
     @field_validator("tracking_uri", "registry_uri")
     @classmethod
@@ -100,9 +90,6 @@ class RegistrySettings(Model):
             return f"{scheme.lower()}:{rest.rstrip('/')}"
         if value and value.startswith((".", "~")):
             msg = "must be the whole path of the folder, from / on"
-            raise ValueError(msg)
-        if value and value.startswith("//"):
-            msg = f'must begin with http:// or https:// (did you mean "http:{value}"?)'
             raise ValueError(msg)
         named = value and (is_databricks(value) or folder_of(value) is not None)
         if value and "://" not in value and _HOST_AND_PORT.fullmatch(value) and not named:

@@ -12,10 +12,7 @@ _FEW = 5
 """This many models may vanish at once whatever their share: small registries change wholly."""
 
 _NAMED = 3
-_MEND = (
-    "if the registry is at fault (another database, lost permissions, a proxy), mend it, and the hold lifts by itself; "
-    "once it is accepted, receivers are told that these models were deleted"
-)
+_CONSEQUENCE = "accepting it tells receivers that these models were deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | N
         return None
     message = (
         f"{len(vanished)} of {known} known models are gone from the registry's listing "
-        f"({_some(vanished)}), more than poll.max_vanished allows: {_MEND}"
+        f"({_some(vanished)}), more than poll.max_vanished allows: {_CONSEQUENCE}"
     )
     return Hold(message, _digest("vanished", vanished))
 
@@ -45,7 +42,7 @@ def hold_replacement(vanished: Sequence[str], older: Sequence[str]) -> Hold:
     """Hold a poll in which all known models are gone, and others are there that are ``older`` than the last scan."""
     message = (
         f"all {len(vanished)} known models are gone ({_some(vanished)}), and others are there that are older than the "
-        f"last full scan ({_some(sorted(older))}), as in another registry: {_MEND}"
+        f"last full scan ({_some(sorted(older))}), as in another registry: {_CONSEQUENCE}"
     )
     return Hold(message, _digest("replaced", [*vanished, *sorted(older)]))
 

@@ -22,7 +22,7 @@ from bridge.pipeline.judgement import Judgement, another_database
 from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
 from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
-from bridge.pipeline.registry_identity import are_back, likeness_told
+from bridge.pipeline.registry_identity import are_back, likeness_if_told
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
 from bridge.store.values import Binding, Head
@@ -193,7 +193,7 @@ class Look:
         """
         fingerprint, head = self._registry.fingerprint(deadline), known.head
         if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:
-            likeness = likeness_told(self._registry, known.models, deadline)
+            likeness = likeness_if_told(self._registry, known.models, deadline)
             raise StateForeign(another_database(head, likeness))
         return replace(known, head=replace(head, fingerprint=head.fingerprint or fingerprint))
 

@@ -82,12 +82,12 @@ def compare_versions(registry: Registry, known: KnownModels, deadline: Deadline)
     return Likeness(found.asked, found.same, found.replaced, versions, here)
 
 
-def likeness_told(registry: Registry, known: KnownModels, deadline: Deadline) -> str:
-    """Return what `compare_models` finds, in words; nothing where the registry does not tell it."""
+def likeness_if_told(registry: Registry, known: KnownModels, deadline: Deadline) -> Likeness | None:
+    """Return what `compare_models` finds, or None where the registry does not tell it."""
     try:
-        return compare_models(registry, known, deadline).models_told()
+        return compare_models(registry, known, deadline)
     except RegistryError:
-        return ""
+        return None
 
 
 def are_back(registry: Registry, known: KnownModels, turn: int, deadline: Deadline) -> bool:

@@ -4,6 +4,7 @@ import re
 
 from bridge.errors import RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
 from bridge.registry.http_exchange import last_exchange
+from bridge.registry.transport_faults import transport_fault
 
 _GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
@@ -20,8 +21,6 @@ _UNKNOWN_SCHEME = re.compile(
 _FOREIGN_NAME = "Invalid Host header"
 """MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
 _BUSY = frozenset({408, 425, 429})
-_CAUSE = "(Caused by "
-"""Before it, texts of requests hold the URL, with names of models in its query."""
 _VARIABLE = re.compile(r"(MLFLOW_\w+) value must be one of (\[.*?\])")
 _OWN_PAGES = (
     "You are not authenticated. Please see https://www.mlflow.org",
@@ -134,6 +133,13 @@ def _of_client(error: Exception, uri: str) -> RegistryError | None:
             f"{uri} cannot be asked: MLflow's client needs the package {package.replace('_', '-')}{by}, which is "
             f"not installed where the bridge is: install it there{', or unset the variable' if by else ''}"
         )
+    if str(error).startswith("Invalid url"):
+        return RegistryRefused(f"{uri} is no URL that can be asked: check registry.tracking_uri")
+    if "'ignore_tls_verification'" in str(error):
+        return RegistryRefused(
+            f"{uri} cannot be asked: MLFLOW_TRACKING_INSECURE_TLS and MLFLOW_TRACKING_SERVER_CERT_PATH are both set "
+            "in the environment, and MLflow's client takes one of them: unset the other"
+        )
     variable = _VARIABLE.match(str(error))
     if variable:
         return RegistryRefused(
@@ -188,59 +194,12 @@ def _detail(error: Exception) -> str:
     return "" if is_answer(error) or any(own in str(error) for own in _OWN_PAGES) else _asked()
 
 
-_TRANSPORT = (
-    (
-        "WRONG_VERSION_NUMBER",
-        "this port speaks plain HTTP: write http:// in registry.tracking_uri, or the port of TLS",
-    ),
-    (
-        "certificate has expired",
-        "its certificate has expired, or this machine's clock is wrong: have it renewed",
-    ),
-    ("certificate is not yet valid", "its certificate is not valid yet: is this machine's clock right?"),
-    ("Hostname mismatch", "its certificate is for another name: use that one in registry.tracking_uri"),
-    (
-        "IP address mismatch",
-        "its certificate is not for this address: use the name that it is for in registry.tracking_uri",
-    ),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: set registry.ca_file"),
-    ("CERTIFICATE_REQUIRED", "it wants a client certificate: set MLFLOW_TRACKING_CLIENT_CERT_PATH"),
-    ("SSLError", "the connection cannot be made secure: check http or https in the URL"),
-    (r"BadStatusLine('\x15", "this port wants TLS: write https:// in registry.tracking_uri"),
-    (
-        "BadStatusLine",
-        "what answers there speaks another protocol than HTTP: check the port in registry.tracking_uri",
-    ),
-    ("Connection refused", "connection refused: is the server running, and the port right?"),
-    ("No route to host", "no route to its host: check the network, and the address in registry.tracking_uri"),
-    ("Network is unreachable", "its network cannot be reached from here"),
-    ("Name or service not known", "no such host: check the name in registry.tracking_uri"),
-    ("No address associated", "no such host: check the name in registry.tracking_uri"),
-    ("Temporary failure in name resolution", "its name cannot be resolved now: check the name server"),
-    ("Failed to resolve", "its name cannot be resolved: check the name in registry.tracking_uri"),
-    ("connect timeout=", "no connection within registry.timeout: does a firewall drop what is sent there?"),
-    ("imed out", "no answer within registry.timeout"),
-    ("RemoteDisconnected", "the connection was closed without an answer"),
-    (
-        "Connection reset",
-        "the connection was reset: if the port wants TLS, write https:// in registry.tracking_uri",
-    ),
-    ("IncompleteRead", "its answer broke off"),
-    ("Connection broken", "its answer broke off"),
-    ("failed to decode it", "its answer is not in the encoding that it names (Content-Encoding)"),
-    ("Exceeded 30 redirects", "it redirects in a circle"),
-)
-"""Signs in the texts of requests and urllib3, and what they mean; the first that is found counts."""
-
-
 def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
     if status is not None:
         return RegistryUnreachable(
             f"{uri} answers with errors (HTTP {status}): is it an MLflow server? its log says more{_asked()}"
         )
-    text = str(error)
-    cause = text[max(0, text.find(_CAUSE)) :]
-    meaning = next((meaning for sign, meaning in _TRANSPORT if sign in cause), "")
+    meaning = transport_fault(str(error))
     exchange = last_exchange()
     if meaning and exchange is not None and exchange.redirected_to:
         return RegistryUnreachable(f"{uri} cannot be used ({exchange}): {meaning}")

@@ -79,9 +79,7 @@ def note_request(method: str, url: str, secrets: Collection[str]) -> None:
 
 def note_answer(response: Any, **sent: Any) -> None:
     """Take note of an answer; a hook of requests (*Event Hooks*), which is called for redirects, too."""
-    exchange = _thread.exchange
-    if exchange is None:
-        return
+    exchange = _thread.exchange or HttpExchange(response.request.method, "/")
     exchange = replace(exchange, proxy=_proxy(response.url, sent.get("proxies") or {}))
     if response.is_redirect:
         _thread.exchange = replace(exchange, redirected_to=_target(response))

@@ -370,7 +370,15 @@ def test_what_does_not_poll_does_not_import_mlflow(tmp_path) -> None:
 
 def test_the_demo_shows_the_main_job_end_to_end() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bridge", "demo"], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "bridge", "demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={
+            **os.environ,
+            "MLFLOW_REGISTRY_URI": f"http://127.0.0.1:{free_port()}",
+        },  # not the demo's business
     )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -22,8 +22,10 @@ from bridge.loading import load_settings
 def command(ctx: click.Context, config: str | None, output: str, connect: bool) -> int:
     """Validate the configuration: every error at once, each with its key.
 
-    It says how the registry will be reached, and where each part of that comes from: the configuration,
-    the environment, or a file that MLflow's client would read. Nothing is changed or sent. With --connect, the registry is asked as it is in a full scan, and the
+    It says how the registry will be reached, and where each part of that comes from: the
+    configuration, the environment, or a file that MLflow's client would read.
+
+    Nothing is changed or sent. With --connect, the registry is asked as it is in a full scan, and the
     state folder and every secret have to be there; sinks are not contacted (sinks test does that).
 
     \b

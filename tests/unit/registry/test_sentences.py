@@ -250,6 +250,60 @@ def test_a_variable_that_mlflow_cannot_read_is_named(monkeypatch) -> None:
     )
 
 
+def test_a_host_that_can_be_none_is_no_url() -> None:
+    assert "is no URL that can be asked: check registry.tracking_uri" in str(failure("http://*.example.com"))
+    assert "no host has such a name: check registry.tracking_uri" in str(failure("http://a..b:5000"))
+
+
+@pytest.mark.parametrize(
+    "variable", ["MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
+)
+def test_a_file_of_authorities_that_is_not_there_is_told_with_what_may_name_it(monkeypatch, variable) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "/nowhere.pem")
+
+    told = str(failure("https://127.0.0.1:1"))
+
+    assert "the file of authorities is not there" in told
+    assert variable in told
+
+
+def test_so_is_a_client_certificate(monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", "/nowhere.pem")
+
+    assert "MLFLOW_TRACKING_CLIENT_CERT_PATH is not there" in str(failure("https://127.0.0.1:1"))
+
+
+def test_a_file_of_authorities_without_one_is_told(answering, tmp_path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    url = answering(Answer(200, JSON, b"{}")).replace("http:", "https:")
+
+    told = str(failure(url, ca_file=str(tmp_path / "ca.pem")))
+
+    assert "the file of authorities holds no certificate: check registry.ca_file" in told
+
+
+def test_two_variables_of_which_mlflow_takes_one_are_named(monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", "/ca.pem")
+
+    told = str(failure("https://127.0.0.1:1"))
+
+    assert "MLFLOW_TRACKING_INSECURE_TLS and MLFLOW_TRACKING_SERVER_CERT_PATH are both set" in told
+
+
+@pytest.mark.parametrize("token", ["t\N{EURO SIGN}ken", "two\nlines"])
+def test_a_token_that_no_header_can_hold_is_told_without_showing_it(monkeypatch, token) -> None:
+    monkeypatch.setenv("OURS", token)
+
+    told = str(failure("http://127.0.0.1:1", token={"env": "OURS"}))
+
+    assert "a credential holds characters that a header cannot: check registry.token" in told
+    assert "ken" not in told.replace("token", "")
+    assert "lines" not in told
+
+
 def test_a_proxy_is_named_without_its_password(answering, monkeypatch) -> None:
     proxy = answering(Answer(403, HTML, b"<title>Blocked by policy</title>"))
     monkeypatch.setenv("http_proxy", proxy.replace("http://", "http://ann:s3cret@"))
