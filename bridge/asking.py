@@ -41,14 +41,16 @@ def ask_to_rebaseline(settings: Settings) -> tuple[int, int]:
     return answer["models"], answer["versions"]
 
 
-def ask_to_rebind(settings: Settings) -> str:
+def ask_to_rebind(settings: Settings, *, accept: bool = False) -> str:
     """Have the daemon bind its state to where the registry is now; return what was done.
+
+    ``accept`` says that it is the same registry, whatever its fingerprint.
 
     Raises:
         OwnerUnavailable: there is no daemon to ask, or it gives no answer, or it has to be stopped first.
         BridgeError: what the daemon says.
     """
-    done: str = _ask(settings, "rebind", _patience_s(settings))["done"]
+    done: str = _ask(settings, "rebind", _patience_s(settings), accept=accept)["done"]
     return done
 
 

@@ -1,6 +1,7 @@
 """Ask the registry the few questions that show whether the bridge can work with it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bridge.config import Settings
 from bridge.diff.doubts import Listing
@@ -10,8 +11,18 @@ from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 
 
-async def ask_registry(settings: Settings, scanned: Callable[[int, int], None] | None = None) -> str:
-    """Return what the registry shows, in a few words; ``scanned`` is told how far reading it has come.
+@dataclass(frozen=True, slots=True)
+class RegistryAnswer:
+    """What a registry shows, in a few words, and the names of its models."""
+
+    told: str
+    names: frozenset[str]
+
+
+async def ask_registry(
+    settings: Settings, scanned: Callable[[int, int], None] | None = None
+) -> RegistryAnswer:
+    """Return what the registry shows; ``scanned`` is told how far reading it has come.
 
     Raises:
         RegistryError: it gives no usable answer.
@@ -20,7 +31,7 @@ async def ask_registry(settings: Settings, scanned: Callable[[int, int], None] |
     listing, fingerprint = await in_thread(lambda: _ask(settings, scanned))
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
-    return f"answers, {models} models, {versions} versions{known}"
+    return RegistryAnswer(f"answers, {models} models, {versions} versions{known}", frozenset(listing.models))
 
 
 def _ask(settings: Settings, scanned: Callable[[int, int], None] | None) -> tuple[Listing, str | None]:

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 from support.mlflow_server import MlflowServer
 from support.receiver import Receiver
 
+from bridge.config import process_environment
+
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 _configure = structlog.configure
@@ -28,6 +30,18 @@ def _each_test_logs_its_own_way() -> Iterator[None]:
     """Undo what a command that ran in this process said about logs."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _each_test_has_the_same_environment() -> Iterator[None]:
+    """Undo what was set for MLflow's client, which takes its settings from the environment alone."""
+    variables, replaced = dict(os.environ), dict(process_environment._replaced)
+    yield
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+    process_environment._replaced.clear()
+    process_environment._replaced.update(replaced)
 
 
 @pytest.fixture(scope="session")

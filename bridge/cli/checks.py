@@ -1,10 +1,10 @@
 """What can be found out about a configuration without changing anything: faults, warnings, the registry."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress import Scanned
@@ -14,10 +14,15 @@ from bridge.config.secret_texts import is_quoted
 from bridge.config.tls_environment import authority_warnings, drop_unusable_key_log
 from bridge.delivery.proxy_routes import ProxyFault
 from bridge.delivery.targets import is_plain
+from bridge.delivery.unmatched_globs import unmatched
 from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
+from bridge.registry.setting_sources import Sourced, registry_sources
 from bridge.sinks.access import access_faults
 from bridge.sinks.kinds import Kinds
 from bridge.sinks.vetting import unbuildable
+
+if TYPE_CHECKING:
+    from bridge.connect import RegistryAnswer
 
 _KEY = re.compile(r"((?:[\w-]+|\"[^\"]*\")(?:\[\d+\]|\.[\w-]+|\.\"[^\"]*\")*): (.*)", re.DOTALL)
 
@@ -30,6 +35,7 @@ class Checked:
         faults: what keeps the configuration from working.
         warnings: what is right but may not be meant, each with its key.
         answer: what the registry shows, in a few words; None where it was not asked, or does not answer.
+        sources: how the registry is reached, and where each part of that comes from.
         packages: which package types of sinks come from that are not the bridge's own.
         ways: by which way the registry and each sink are reached.
     """
@@ -39,6 +45,7 @@ class Checked:
     answer: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     ways: Sequence[Way] = ()
+    sources: Sequence[Sourced] = ()
 
     @property
     def code(self) -> ExitCode:
@@ -54,10 +61,17 @@ class Checked:
             "faults": [one for fault in self.faults for one in _documents(fault)],
             "warnings": [_keyed(warning) for warning in self.warnings],
             "registry": {"uri": settings.registry.uri, "answer": self.answer} if settings else None,
+            "access": {part.what: part.to_document() for part in self.sources},
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),
             "proxies": [way_document(way) for way in self.ways],
         }
+
+    @property
+    def told_sources(self) -> Sequence[Sourced]:
+        """Return the sources that a person has to know of: all, unless there is nothing but the configured address."""
+        plain = all(part.source == "registry.tracking_uri" or part.value == "none" for part in self.sources)
+        return () if plain and self.answer is None else self.sources
 
 
 def _documents(fault: BridgeError) -> Iterator[dict[str, Any]]:
@@ -79,25 +93,36 @@ def checked(settings: Settings) -> Checked:
     faults = [*_unbuildable(settings), *_access(settings, ways)]
     warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *authority_warnings()]
     warnings += [key_log] if key_log else []
-    return Checked(faults, warnings, packages=_packages(settings), ways=ways)
+    sources = registry_sources(settings.registry, settings.from_environment)
+    return Checked(faults, warnings, packages=_packages(settings), sources=sources, ways=ways)
 
 
 def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
     """Return what `checked` does, and what the registry, the state and the places of secrets tell."""
     before = checked(settings)
+    answer, warnings, unreachable = None, list(before.warnings), []
     try:
-        answer, unreachable = _ask(settings, scanned), []
+        found = _ask(settings, scanned)
+        answer = found.told
+        warnings += _unmatched(settings, found.names)
     except BridgeError as error:
-        answer, unreachable = None, [error]
+        unreachable = [error]
     hidden = _secrets(settings) if with_secrets else ()
-    found = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
-    faults = list({str(fault): fault for fault in found}.values())  # a proxy can be at fault twice
-    warnings = [*before.warnings, *_readers(settings), *(_quoted(settings) if with_secrets else ())]
+    faults = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
+    faults = list({str(fault): fault for fault in faults}.values())  # a proxy can be at fault twice
+    warnings += [*_readers(settings), *(_quoted(settings) if with_secrets else ())]
     return replace(before, faults=faults, warnings=warnings, answer=answer)
 
 
-def _ask(settings: Settings, scanned: Scanned | None = None) -> str:
-    """Return what the registry shows, in a few words.
+def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
+    """Yield what is to be said of filters that match no model that is there; an empty registry says nothing."""
+    for sink in settings.sinks if names else ():
+        for place, told in unmatched(sink.models, names):
+            yield f"sinks.{sink.name}.models[{place}]: {told}"
+
+
+def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer":
+    """Return what the registry shows.
 
     Raises:
         BridgeError: it gives no usable answer, or cannot be asked.

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from bridge.cli.shared import count, print_json
 from bridge.config import Settings
 from bridge.delivery.again import Resend, overtaken
 from bridge.delivery.entry import Entry, Status
+from bridge.delivery.routing import matches
 from bridge.errors import NotFound
 from bridge.events.event import Event
 from bridge.store.state import State
@@ -53,7 +53,7 @@ class Choice:
 
 def _is_of(event: Event, globs: Iterable[str]) -> bool:
     names = {event.model_name, event.changed.get("previous_name") or event.model_name}
-    return any(fnmatchcase(name, glob) for name in names for glob in globs)
+    return any(matches(name, glob) for name in names for glob in globs)
 
 
 def check_sinks(names: Iterable[str], settings: Settings, state: State) -> None:

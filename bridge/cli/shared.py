@@ -13,6 +13,11 @@ from bridge.cli.terminal import printable_lines
 from bridge.config import Settings, find
 from bridge.loading import load_settings
 
+HOLD_ADVICE = (
+    "mlflow-bridge diff shows it; where the registry is at fault, mend it, and the hold lifts by itself; "
+    "where it is the truth, mlflow-bridge once --accept-held lets it through"
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

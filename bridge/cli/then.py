@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 
 from bridge.cli.shared import complain, print_json
 from bridge.cli.tables import print_table
+from bridge.delivery.routing import matches
 from bridge.errors import NotFound
 from bridge.events.history import ModelThen, VersionThen, models_at
 from bridge.store.recorded import Reach, holds_in, reach_of, recorded_in
@@ -26,7 +26,7 @@ class Question:
 
     def selects(self, name: str) -> bool:
         """Whether a model of this name is asked for."""
-        return not self.models or any(fnmatchcase(name, glob) for glob in self.models)
+        return not self.models or any(matches(name, glob) for glob in self.models)
 
 
 def answer_then(state: State, question: Question, *, is_json: bool) -> None:

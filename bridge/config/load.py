@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from bridge.config.problems import describe, did_you_mean
+from bridge.config.process_environment import given
 from bridge.config.settings import Settings, StateSettings
 from bridge.config.sinks import SinkSettings
 from bridge.errors import ConfigurationError
@@ -131,24 +132,41 @@ def build(document: Mapping[str, Any], kinds: SinkKinds, source: str = "") -> Se
     """
     sinks, problems = _sinks(document.get("sinks", ()), kinds)
     rest = {key: value for key, value in document.items() if key != "sinks"}
+    taken = _of_environment(rest.get("registry", {}))
     settings = None
     try:
-        settings = Settings.model_validate(_with_environment(rest))
+        settings = Settings.model_validate(_with(taken, rest))
     except ValidationError as error:
-        problems = describe(error, Settings, rest) + problems
+        problems = [_sourced(line, taken) for line in describe(error, Settings, rest)] + problems
     problems += _repeated(sinks)
     if problems or settings is None:
         raise ConfigurationError(problems, source)
-    return settings.model_copy(update={"sinks": tuple(sinks)})
+    settings = settings.model_copy(update={"sinks": tuple(sinks)})
+    settings._from_environment = frozenset(taken)  # noqa: SLF001 - no key of the configuration
+    return settings
 
 
-def _with_environment(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in what the environment says: the tracking URI, as MLflow's own client takes it."""
+_VARIABLES = {"tracking_uri": "MLFLOW_TRACKING_URI", "registry_uri": "MLFLOW_REGISTRY_URI"}
+"""What MLflow's client takes from the environment where nothing else is said, by our keys."""
+
+
+def _of_environment(registry: Any) -> dict[str, str]:
+    """Return what the environment says of the registry, and the configuration does not."""
+    if not isinstance(registry, dict):
+        return {}
+    found = {key: given(variable) for key, variable in _VARIABLES.items() if key not in registry}
+    return {key: value for key, value in found.items() if value}
+
+
+def _with(taken: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
     registry = document.get("registry", {})
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if isinstance(registry, dict) and "tracking_uri" not in registry and uri:
-        registry = {**registry, "tracking_uri": uri}
-    return {**document, "registry": registry}
+    return {**document, "registry": {**registry, **taken} if isinstance(registry, dict) else registry}
+
+
+def _sourced(line: str, taken: Mapping[str, str]) -> str:
+    """Say of a fault that it is in the environment, if it is."""
+    key = line.partition(":")[0].removeprefix("registry.")
+    return f"{line} (it comes from ${_VARIABLES[key]})" if key in taken else line
 
 
 def _sinks(raw: Any, kinds: SinkKinds) -> tuple[list[SinkSettings], list[str]]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     StrictBool,
     StrictInt,
     ValidationInfo,
@@ -14,14 +15,14 @@ from pydantic import (
 )
 
 from bridge.config.sinks import DeliverySettings, SinkSettings
-from bridge.config.uris import folder_of, is_databricks, is_unity_catalog
+from bridge.config.uris import bare_uri, folder_of, is_databricks, is_unity_catalog
 from bridge.config.values import Duration, Model, Secret, TextOrSecret, http_url
 
 _PORTS = 65_536
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
 
 
-_HOST_AND_PORT = re.compile(r"[\w.-]+(:\d+)?(/.*)?")
+_HOST_AND_PORT = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?(/.*)?")
 
 
 def _tracking_scheme(uri: str) -> str:
@@ -41,7 +42,7 @@ class RegistrySettings(Model):
     tracking_uri: str = Field(min_length=1)
     """The MLflow server, a file store's whole path, or `databricks`; where it is left out, `$MLFLOW_TRACKING_URI` is taken."""
     registry_uri: str | None = None
-    """The registry, where it is not at the tracking server."""
+    """The registry, where it is not at the tracking server; where it is left out, `$MLFLOW_REGISTRY_URI` is taken."""
     workspace: str | None = None
     """The MLflow workspace; where it is left out, `$MLFLOW_WORKSPACE` is taken. Another workspace is another registry."""
     username: TextOrSecret | None = None
@@ -61,6 +62,11 @@ class RegistrySettings(Model):
     def uri(self) -> str:
         """The URI of the registry itself."""
         return self.registry_uri or self.tracking_uri
+
+    @field_validator("tracking_uri", "registry_uri")
+    @classmethod
+    def _is_bare(cls, value: str | None) -> str | None:
+        return bare_uri(value) if value else value
 
     @field_validator("tracking_uri", "registry_uri")
     @classmethod
@@ -221,6 +227,8 @@ class ServerSettings(Model):
 class Settings(Model):
     """The whole configuration."""
 
+    _from_environment: frozenset[str] = PrivateAttr(default=frozenset())
+
     registry: RegistrySettings
     """Which registry is read, and how it is reached."""
     poll: PollSettings = PollSettings()
@@ -233,3 +241,8 @@ class Settings(Model):
     """Where the bridge answers questions about itself; without this section it does not."""
     sinks: tuple[SinkSettings, ...] = ()
     """Who gets which events, and how."""
+
+    @property
+    def from_environment(self) -> frozenset[str]:
+        """The keys of ``registry`` that the configuration leaves out and the environment gives."""
+        return self._from_environment

@@ -31,3 +31,24 @@ def web_address(uri: str, environment: Mapping[str, str]) -> str:
         return host if "://" in host or not host else f"https://{host}"
     plain = uri.removeprefix("uc:")
     return plain if plain.startswith(("http://", "https://")) else ""
+
+
+_QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019")
+
+
+def bare_uri(uri: str) -> str:
+    """Return ``uri`` where nothing stands around it that MLflow would take for a part of it.
+
+    Raises:
+        ValueError: something does; the message says what.
+    """
+    if uri[0] in _QUOTES:
+        msg = "stands in quotes, which are part of it: leave them out (docker --env-file keeps those of its file)"
+        raise ValueError(msg)
+    if uri != uri.strip() or not uri.isprintable():
+        msg = "begins or ends with a blank or a line break, or holds a character that is none: leave it out"
+        raise ValueError(msg)
+    if uri.startswith("//"):
+        msg = f'must begin with http:// or https:// (did you mean "http:{uri}"?)'
+        raise ValueError(msg)
+    return uri

@@ -77,11 +77,15 @@ class Commands:
         return {"models": models, "versions": versions}
 
     async def rebind(self, arguments: Document) -> Document:
-        """Bind the state to where the configuration, read anew, says the registry is; go on there."""
+        """Bind the state to where the configuration, read anew, says the registry is; go on there.
+
+        ``accept`` says that it is the same registry, whatever its fingerprint.
+        """
         fresh = self._configuration.moved()
         _check(arguments, fresh, "let both read the same file, in the same environment")
+        accept = bool(arguments.get("accept"))
         polling = await self._living()
-        return {"done": await polling.between(lambda: self._rebind(fresh))}
+        return {"done": await polling.between(lambda: self._rebind(fresh, accept=accept))}
 
     async def reload(self, _arguments: Document) -> Document:
         """Take the configuration up as it is now; return whether that changed anything, and the sinks.
@@ -101,8 +105,8 @@ class Commands:
             self._polling.is_over = True
         self._signals.ask(self._signals.renew)
 
-    async def _rebind(self, fresh: Settings) -> str:
-        done = await rebind(self._state, fresh)
+    async def _rebind(self, fresh: Settings, *, accept: bool) -> str:
+        done = await rebind(self._state, fresh, accept=accept)
         self._configuration.settings = fresh
         self._begin_anew()  # the polls that wait know only the old place
         return done

@@ -12,6 +12,7 @@ _FEW = 5
 """This many models may vanish at once whatever their share: small registries change wholly."""
 
 _NAMED = 3
+_CONSEQUENCE = "accepting it tells receivers that these models were deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,18 @@ def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | N
         return None
     message = (
         f"{len(vanished)} of {known} known models are gone from the registry's listing "
-        f"({_some(vanished)}), more than poll.max_vanished allows"
+        f"({_some(vanished)}), more than poll.max_vanished allows: {_CONSEQUENCE}"
     )
     return Hold(message, _digest("vanished", vanished))
+
+
+def hold_replacement(vanished: Sequence[str], older: Sequence[str]) -> Hold:
+    """Hold a poll in which all known models are gone, and others are there that are ``older`` than the last scan."""
+    message = (
+        f"all {len(vanished)} known models are gone ({_some(vanished)}), and others are there that are older than the "
+        f"last full scan ({_some(sorted(older))}), as in another registry: {_CONSEQUENCE}"
+    )
+    return Hold(message, _digest("replaced", [*vanished, *sorted(older)]))
 
 
 def hold_storm(routed: Sequence[Routed], limit: int) -> Hold | None:

@@ -75,9 +75,14 @@ def selects(globs: Sequence[str], name: str) -> bool:
     Case-sensitive everywhere.
     """
     wanted, unwanted = parted(globs)
-    return (not wanted or any(fnmatchcase(name, glob) for glob in wanted)) and not any(
-        fnmatchcase(name, glob) for glob in unwanted
+    return (not wanted or any(matches(name, glob) for glob in wanted)) and not any(
+        matches(name, glob) for glob in unwanted
     )
+
+
+def matches(name: str, glob: str) -> bool:
+    """Whether a glob matches a name; a name that is written as it is matches itself, brackets and all."""
+    return name == glob or fnmatchcase(name, glob)
 
 
 def parted(globs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -138,4 +143,4 @@ def _tag_matches(event: Event, conditions: Sequence[tuple[str, str]]) -> bool:
     if value is None:
         value = event.changed.get("previous_value")
     key = event.changed.get("key")
-    return any(key == named and fnmatchcase(value or "", glob) for named, glob in conditions)
+    return any(key == named and matches(value or "", glob) for named, glob in conditions)

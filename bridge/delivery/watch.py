@@ -6,9 +6,8 @@ asked for what changed lately (MLflow bumps the model's for transitions, version
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from bridge.delivery.routing import Route, parted
+from bridge.delivery.routing import Route, matches, parted
 from bridge.diff.changes import ChangeKind as K
 from bridge.events.names import EVENT_NAMES
 
@@ -87,9 +86,9 @@ def _named(globs: set[Named], known: Sequence[str]) -> set[str]:
         name
         for name in known
         for glob, excluding in globs
-        if fnmatchcase(name, glob) and not _is_in(name, excluding)
+        if matches(name, glob) and not _is_in(name, excluding)
     }
 
 
 def _is_in(name: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
+    return any(matches(name, glob) for glob in globs)

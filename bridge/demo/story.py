@@ -26,6 +26,7 @@ _NEEDS = "sqlalchemy", "alembic"
 _CONFIG = """\
 [registry]
 tracking_uri = "{registry}"
+registry_uri = "{registry}"      # not the one of your environment
 allow_database_uri = true        # only because this registry is the demo's own
 
 [state]
@@ -135,7 +136,8 @@ class _Story:
         warnings.filterwarnings("ignore")
         from mlflow import MlflowClient  # noqa: PLC0415 - MLflow takes a while to import
 
-        return MlflowClient(self._registry_uri)
+        # Without the second, MLflow would take $MLFLOW_REGISTRY_URI: the registry of whoever tries this out.
+        return MlflowClient(self._registry_uri, registry_uri=self._registry_uri)
 
     @property
     def _registry_uri(self) -> str:

@@ -7,6 +7,7 @@ import structlog
 
 from bridge.delivery.guard import Hold
 from bridge.events.event import Event
+from bridge.pipeline.registry_identity import Likeness
 from bridge.store.values import Head, Note
 
 log = structlog.get_logger(__name__)
@@ -74,9 +75,20 @@ def report_note(note: Note) -> None:
     log.log(level, name, **{key: value for key, value in known.items() if value})
 
 
-def another_database(head: Head) -> str:
-    """Return what to say where the registry has another database than the state knows."""
+def another_database(head: Head, likeness: Likeness | None) -> str:
+    """Return what to say where the registry has another database than the state knows.
+
+    ``likeness`` says how far its models are the known ones, where it tells.
+    """
+    told = f"; {likeness.models_told()}" if likeness else ""
+    doubt = f"its database has another fingerprint: that of the Default experiment{told}"
+    if likeness is not None and likeness.is_nothing_alike:
+        return (
+            f"the registry at {head.uri} is not the one that this state was taken from ({doubt}): "
+            "bring the old one back, or choose a new folder in state.url"
+        )
     return (
-        f"the registry at {head.uri} is not the one that this state was taken from (its database has "
-        "another fingerprint): bring the old one back, or choose a new folder in state.url"
+        f"the registry at {head.uri} may not be the one that this state was taken from ({doubt}): if it is the same "
+        "registry, 'mlflow-bridge state rebind --accept' binds the state to it; if it is another one, bring the "
+        "old one back, or choose a new folder in state.url"
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from bridge.config import PollSettings
-from bridge.delivery.guard import hold_storm, hold_vanished
+from bridge.delivery.guard import Hold, hold_replacement, hold_storm, hold_vanished
 from bridge.delivery.routing import Route
 from bridge.delivery.watch import Watch, watch_of
 from bridge.diff.abilities import Abilities
@@ -22,6 +22,7 @@ from bridge.pipeline.judgement import Judgement, another_database
 from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
 from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
+from bridge.pipeline.registry_identity import are_back, likeness_if_told
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
 from bridge.store.values import Binding, Head
@@ -89,7 +90,11 @@ class Look:
         """Return what changed lately, or None where that is so much that a full scan has to judge."""
         known, began_ms = self._known(), self._clock.now_ms()
         interest = Interest(self._since(), self._watched(known), overlooked)
+        last = self._state.last_poll
+        has_vanished = last is not None and last.held_vanished
         try:
+            if has_vanished and are_back(self._registry, known.models, began_ms, deadline):
+                return None  # the full scan lifts the hold
             listing = read_fast(
                 self._registry,
                 known.models,
@@ -103,8 +108,7 @@ class Look:
             return None
         if listing.models:
             known = self._checked(known, deadline)
-        last = self._state.last_poll
-        if last is not None and last.held_vanished:
+        if has_vanished:
             listing = without_strangers(known.models, listing)
         held = frozenset(map(ChangeKind, last.held_kinds)) if last is not None else frozenset()
         found = self._conclude(known, listing, began_ms, replace(order, held=held), deadline)
@@ -136,7 +140,8 @@ class Look:
         answers: dict[str, Answer] = {}
         overlooked: dict[str, RegisteredModel] = {}
         lost = strangers(known.models, listing).lost if listing.is_complete else []
-        if judgement.is_held(hold_vanished(len(known.models), lost, self._settings.max_vanished)):
+        vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
+        if judgement.is_held(vanished or _hold_replaced(known, lost, listing)):
             answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
             overlooked = _new_rows(known, listing)
             listing = without_strangers(known.models, listing)
@@ -188,7 +193,8 @@ class Look:
         """
         fingerprint, head = self._registry.fingerprint(deadline), known.head
         if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:
-            raise StateForeign(another_database(head))
+            likeness = likeness_if_told(self._registry, known.models, deadline)
+            raise StateForeign(another_database(head, likeness))
         return replace(known, head=replace(head, fingerprint=head.fingerprint or fingerprint))
 
 
@@ -198,6 +204,18 @@ def _judged(before: Head, after: Head, judgement: Judgement) -> Head:
     if not judgement.held:
         return after
     return replace(after, registry_clock=before.registry_clock, scanned_clock=before.scanned_clock)
+
+
+def _hold_replaced(known: Known, lost: Sequence[str], listing: Listing) -> Hold | None:
+    """Hold a poll in which no known model is left, and a model is there that the last scan should have shown.
+
+    So a registry looks whose own database was replaced, however few its models are.
+    """
+    clock = known.head.registry_clock
+    if not clock or not lost or len(lost) < len(known.models):
+        return None
+    older = [name for name, row in _new_rows(known, listing).items() if row.created < clock - OVERLAP_MS]
+    return hold_replacement(lost, older) if older else None
 
 
 def _new_rows(known: Known, listing: Listing) -> dict[str, RegisteredModel]:

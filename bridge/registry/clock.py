@@ -1,9 +1,11 @@
 """What an MLflow server says of itself: its version, and what time it is there."""
 
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 _LONGEST_VERSION = 40
+_VERSION = re.compile(r"\d+\.\d[\w.+-]*", re.ASCII)
 _OK = 200
 
 
@@ -29,7 +31,7 @@ def greet(uri: str) -> Greeting:
 
     answer = http_request(get_default_host_creds(uri), "/version", "GET", raise_on_status=False)
     text = answer.text.strip() if answer.status_code == _OK else ""
-    is_version = 0 < len(text) <= _LONGEST_VERSION and text[0].isdigit() and text.isprintable()
+    is_version = len(text) <= _LONGEST_VERSION and _VERSION.fullmatch(text) is not None
     return Greeting(f"MLflow {text}" if is_version else "", _time(answer.headers.get("Date", "")))
 
 

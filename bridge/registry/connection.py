@@ -1,7 +1,6 @@
 """Requests to a registry through MLflow's own client, one at a time, within a deadline."""
 
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from operator import methodcaller
@@ -11,9 +10,11 @@ from bridge.config import RegistrySettings
 from bridge.diff.doubts import Absence
 from bridge.errors import BridgeError, RegistryError, RegistryRefused
 from bridge.registry.base import Deadline
-from bridge.registry.environment import environment
-from bridge.registry.failures import is_absence, is_refusal, translate
+from bridge.registry.environment import set_environment
+from bridge.registry.failures import is_absence, is_refusal, no_mlflow, translate
+from bridge.registry.http_exchange import forget_exchange
 from bridge.registry.proxy_failures import with_proxy
+from bridge.registry.request_auth import register_providers
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Connection:
 
     def prepare(self) -> None:
         """Import MLflow, with what it would import at its first request."""
-        os.environ.update(environment(self.settings))
+        set_environment(self.settings)
         _import_client()
 
     def call(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
@@ -80,14 +81,12 @@ class Connection:
 
     def no_server(self) -> RegistryRefused:
         """Return what to raise where an answer does not say what was asked."""
-        return RegistryRefused(
-            f"{self.settings.uri} is not an MLflow server (its answers are empty): "
-            "check registry.tracking_uri"
-        )
+        return no_mlflow(self.settings.uri, "its answers are empty")
 
     def _request(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
         deadline.check()
-        os.environ.update(environment(self.settings))
+        forget_exchange()
+        set_environment(self.settings)
         if self._client is None:
             self._client = _connect(self.settings)
         return request(self._client)
@@ -107,4 +106,6 @@ def _import_client() -> Any:
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient  # noqa: PLC0415
         from mlflow.utils import credentials, rest_utils  # noqa: F401, PLC0415
+
+        register_providers()
     return MlflowClient

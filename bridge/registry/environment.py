@@ -16,17 +16,30 @@ from bridge.config import (
     is_unity_catalog,
     reveal,
 )
-from bridge.config.proxy_environment import operators_environment, remember_given
+from bridge.config.process_environment import given, impose, operators_environment
 from bridge.config.tls_environment import warn_of_unusable_key_log
 from bridge.errors import ConfigurationError, RegistryUnreachable
 from bridge.registry.proxy_variables import proxy_variables
+from bridge.registry.request_auth import TOKEN, UNCONFIGURED, USER
 
 _RETRIES = "1"
 """Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
 
 
+def set_environment(settings: RegistrySettings) -> None:
+    """Set the variables that `environment` returns.
+
+    Raises:
+        SecretUnavailable, ConfigurationError, RegistryUnreachable: as `environment`.
+    """
+    impose(environment(settings))
+
+
 def environment(settings: RegistrySettings) -> dict[str, str]:
     """Return the variables to set; secrets are read now.
+
+    What the configuration names is what MLflow's client sends; what it does not name stays as the operator's
+    environment has it. Plug-ins that ask MLflow for the process' tracking server get the configured one.
 
     Raises:
         SecretUnavailable: a secret is not where the configuration says.
@@ -40,6 +53,7 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
     }
     secrets = {
         "MLFLOW_TRACKING_USERNAME": ("registry.username", settings.username),
@@ -52,9 +66,42 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     }
     variables.update({name: reveal(*keyed) for name, keyed in secrets.items() if keyed[1] is not None})
     variables.update({name: value for name, value in plain.items() if value is not None})
-    variables.update(_proxies(settings))
+    variables.update(proxy_variables((settings.uri, settings.tracking_uri), operators_environment()))
+    if given("MLFLOW_REGISTRY_URI"):  # else MLflow derives it from the tracking server
+        variables["MLFLOW_REGISTRY_URI"] = settings.uri
+    if settings.ca_file is not None:  # MLflow refuses both at once
+        variables["MLFLOW_TRACKING_INSECURE_TLS"] = "false"
+    variables.update(_signing(settings))
     variables.update(_of_this_kind(settings, {**os.environ, **variables}))
     return variables
+
+
+def _signing(settings: RegistrySettings) -> dict[str, str]:
+    """Return what makes the configured credential the one that is sent, whatever others there are."""
+    is_user = settings.username is not None
+    if not is_user and settings.token is None:
+        return {} if signs_otherwise() else {"MLFLOW_TRACKING_AUTH": UNCONFIGURED}
+    return {
+        "MLFLOW_TRACKING_AUTH": USER if is_user else TOKEN,
+        "MLFLOW_TRACKING_AWS_SIGV4": "false",
+        "NETRC": os.devnull,  # requests takes an entry of it for redirects as well
+    }
+
+
+def signs_otherwise() -> bool:
+    """Whether the operator's environment names a plug-in, or AWS' signature, for the signing of requests."""
+    return bool(signing_plugin()) or signs_for_aws()
+
+
+def signing_plugin() -> str:
+    """Return the plug-in that the operator's environment names; a process that started this one may name ours."""
+    named = given("MLFLOW_TRACKING_AUTH") or ""
+    return "" if named in {TOKEN, USER, UNCONFIGURED} else named
+
+
+def signs_for_aws() -> bool:
+    """Whether the operator's environment asks for AWS' signature (MLflow reads the variable so)."""
+    return (given("MLFLOW_TRACKING_AWS_SIGV4") or "").lower() in {"true", "1"}
 
 
 def _token_name(settings: RegistrySettings) -> str:
@@ -67,20 +114,24 @@ def _token_name(settings: RegistrySettings) -> str:
 def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[str, str]:
     """Return what only some kinds of registries need, given the variables ``known`` so far."""
     if folder_of(settings.uri) is not None:
-        # MLflow asks for the consent. And its file store asks the process' default tracking server
-        # for each version's metrics: by default a database that it makes in the working directory.
+        # MLflow asks for the consent. And its file store asks the process' tracking server for each
+        # version's metrics.
         return {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": settings.uri}
     if is_databricks(settings.uri) and known.get("DATABRICKS_TOKEN"):
         # Databricks' SDK takes no timeout of ours: it tries a refused connection for 300 s. A
         # token needs no SDK; its other ways to sign in do, and so may the operator.
-        return {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
+        return {
+            "MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false"),
+            **_with_token_alone(settings),
+        }
     return {}
 
 
-def _proxies(settings: RegistrySettings) -> dict[str, str]:
-    variables = proxy_variables((settings.uri, settings.tracking_uri), operators_environment())
-    remember_given(variables)
-    return variables
+def _with_token_alone(settings: RegistrySettings) -> dict[str, str]:
+    """Keep MLflow and Databricks' SDK from signing in otherwise than with the configured token."""
+    if settings.token is None:
+        return {}
+    return {"DATABRICKS_USERNAME": "", "DATABRICKS_PASSWORD": "", "DATABRICKS_AUTH_TYPE": "pat"}
 
 
 def _check_files(settings: RegistrySettings) -> None:
@@ -99,4 +150,4 @@ def _check_files(settings: RegistrySettings) -> None:
 
 def workspace(settings: RegistrySettings) -> str | None:
     """Return the workspace that requests go to, or None for the default one."""
-    return settings.workspace or os.environ.get("MLFLOW_WORKSPACE") or None
+    return settings.workspace or given("MLFLOW_WORKSPACE") or None

@@ -3,6 +3,8 @@
 import re
 
 from bridge.errors import RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+from bridge.registry.http_exchange import last_exchange
+from bridge.registry.transport_faults import transport_fault
 
 _GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
@@ -19,6 +21,18 @@ _UNKNOWN_SCHEME = re.compile(
 _FOREIGN_NAME = "Invalid Host header"
 """MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
 _BUSY = frozenset({408, 425, 429})
+_VARIABLE = re.compile(r"(MLFLOW_\w+) value must be one of (\[.*?\])")
+_OWN_PAGES = (
+    "You are not authenticated. Please see https://www.mlflow.org",
+    "Response body: 'Permission denied'",
+)
+"""What MLflow's basic authentication answers, without an error document."""
+_ENCRYPTED_PORT = (
+    "plain HTTP request was sent to HTTPS port",
+    "HTTP request to an HTTPS server",
+    "speaking plain HTTP to an SSL",
+)
+"""What nginx, Go and Apache answer, with 400, to HTTP without TLS."""
 
 
 def is_absence(error: BaseException | None) -> bool:
@@ -27,6 +41,21 @@ def is_absence(error: BaseException | None) -> bool:
     A 404 page of a proxy says nothing of the kind: it carries no MLflow error code.
     """
     return _code(error) in _GONE and _status(error) is None
+
+
+def is_answer(error: BaseException | None) -> bool:
+    """Whether a refusal is the registry's own: an error document of MLflow's, or what its client itself says.
+
+    Whatever else answers for it (a proxy, a maintenance page, another program) has no ``error_code``.
+    """
+    document = getattr(error, "json", None)
+    if document is not None:
+        return isinstance(document, dict) and bool(document.get("error_code"))
+    return bool(_code(error)) and _status(error) is None and not _is_of_transport(error)
+
+
+def _is_of_transport(error: BaseException | None) -> bool:
+    return str(error).startswith(("API request to ", _NO_JSON))
 
 
 def is_refusal(error: BaseException | None) -> bool:
@@ -47,33 +76,96 @@ def _status(error: BaseException | None) -> int | None:
 
 
 def translate(error: Exception, uri: str) -> RegistryError:
-    """Return ``error`` as one of ours. Bodies of answers are left out: they can hold anything."""
+    """Return ``error`` as one of ours, with what was asked, by which way, and what came.
+
+    Of a page, only its first words are told, with the credential masked.
+    """
     status = _status(error)
     if status in _BUSY:
         return RegistryUnreachable(f"{uri} is busy (HTTP {status})")
+    client = _of_client(error, uri)
+    if client is not None:
+        return client
+    if _is_lacking(error):
+        kind = _code(error) or type(error).__name__
+        return RegistryLacks(f"{uri} does not take a request of MLflow's client ({kind})")
+    refusal = _refusal(error, status)
+    if refusal:
+        return RegistryRefused(f"{uri} {refusal}")
+    if _is_page(error, status):
+        return no_mlflow(uri, f"it answered with HTTP {status}" if status else "it answered with a page")
+    return _transport(error, uri, status)
+
+
+def no_mlflow(uri: str, why: str) -> RegistryRefused:
+    """Return what to say of answers that are not those of an MLflow server."""
+    exchange = last_exchange()
+    told = f"{uri} is not an MLflow server ({why}){_asked()}"
+    if exchange is not None and any(sign in exchange.beginning for sign in _ENCRYPTED_PORT):
+        return RegistryRefused(f"{told}: this port wants TLS: write https:// in registry.tracking_uri")
+    if exchange is not None and exchange.redirected_to:
+        return RegistryRefused(
+            f"{told}: perhaps a page to sign in at: give the bridge a credential that needs no browser, or an "
+            "address that leads to MLflow itself (registry.tracking_uri)"
+        )
+    return RegistryRefused(
+        f"{told}: check registry.tracking_uri (its path too: a --static-prefix belongs to it)"
+    )
+
+
+def _asked() -> str:
+    """Return what was asked last and what came, as far as that is known, to be added to a sentence."""
+    exchange = last_exchange()
+    return f": {exchange}" if exchange else ""
+
+
+def _of_client(error: Exception, uri: str) -> RegistryError | None:
+    """Return what MLflow's client itself cannot do here, if it is that."""
     if _UNKNOWN_SCHEME.match(str(error).lstrip()):
         return RegistryRefused(
             f"{uri} has a scheme that MLflow's client does not know: "
             "is its plug-in installed where the bridge is?"
         )
-    if _is_lacking(error):
-        kind = _code(error) or type(error).__name__
-        return RegistryLacks(f"{uri} does not take a request of MLflow's client ({kind})")
-    refusal = _refusal(error, status)
-    return RegistryRefused(f"{uri} {refusal}") if refusal else _transport(error, uri, status)
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "?").partition(".")[0]
+        by = " for MLFLOW_TRACKING_AWS_SIGV4" if "aws_sigv4" in package else ""
+        return RegistryRefused(
+            f"{uri} cannot be asked: MLflow's client needs the package {package.replace('_', '-')}{by}, which is "
+            f"not installed where the bridge is: install it there{', or unset the variable' if by else ''}"
+        )
+    if str(error).startswith("Invalid url"):
+        return RegistryRefused(f"{uri} is no URL that can be asked: check registry.tracking_uri")
+    if "'ignore_tls_verification'" in str(error):
+        return RegistryRefused(
+            f"{uri} cannot be asked: MLFLOW_TRACKING_INSECURE_TLS and MLFLOW_TRACKING_SERVER_CERT_PATH are both set "
+            "in the environment, and MLflow's client takes one of them: unset the other"
+        )
+    variable = _VARIABLE.match(str(error))
+    if variable:
+        return RegistryRefused(
+            f"{uri} cannot be asked: MLflow's client wants one of {variable[2]} in {variable[1]}"
+        )
+    return None
 
 
 def _is_lacking(error: Exception) -> bool:
     """Whether the registry, or MLflow's client for this kind of registry, knows no such request."""
     declined = isinstance(error, NotImplementedError) or _UNSUPPORTED.match(str(error)) is not None
-    return declined or _code(error) == "INVALID_PARAMETER_VALUE"
+    return declined or (_code(error) == "INVALID_PARAMETER_VALUE" and is_answer(error))
+
+
+def _is_page(error: Exception, status: int | None) -> bool:
+    """Whether what answered is not MLflow, and will not be: a page, or a document without MLflow's ``error_code``."""
+    if hasattr(error, "json"):
+        exchange = last_exchange()
+        code = exchange.status if exchange else None
+        return not is_answer(error) and (code is None or code < 500)
+    return str(error).startswith(_NO_JSON) or (status is not None and status < 500)
 
 
 def _refusal(error: Exception, status: int | None) -> str:
-    """Return what an answer that will stay the same means, or nothing for one that may not."""
+    """Return what an answer of a registry that will stay the same means, or nothing for one that may not."""
     code, text = _code(error), str(error)
-    no_json = text.startswith(_NO_JSON)
-    page = f"HTTP {status}" if status else "a page"
     meanings = (
         (
             code in _UNAUTHENTICATED or status == 401,
@@ -92,38 +184,29 @@ def _refusal(error: Exception, status: int | None) -> str:
             code == "FEATURE_DISABLED",
             "lacks a feature that was asked for: does it have workspaces (registry.workspace)?",
         ),
-        (
-            no_json or (status is not None and status < 500),
-            f"is not an MLflow server (it answered with {page}): check registry.tracking_uri",
-        ),
     )
-    return next((meaning for applies, meaning in meanings if applies), "")
+    found = next((meaning for applies, meaning in meanings if applies), "")
+    return found and f"{found}{_detail(error)}"
+
+
+def _detail(error: Exception) -> str:
+    """Return what came, where it was not MLflow that said it: a proxy refuses otherwise than MLflow does."""
+    return "" if is_answer(error) or any(own in str(error) for own in _OWN_PAGES) else _asked()
 
 
 def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
-    text = str(error)
     if status is not None:
         return RegistryUnreachable(
-            f"{uri} answers with errors (HTTP {status}): is it an MLflow server? its log says more"
+            f"{uri} answers with errors (HTTP {status}): is it an MLflow server? its log says more{_asked()}"
         )
-    for sign, meaning in (
-        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: set registry.ca_file"),
-        ("SSLError", "the connection cannot be made secure: check http or https in the URL"),
-        ("Connection refused", "connection refused: is the server running, and the port right?"),
-        ("Name or service not known", "no such host: check the name in registry.tracking_uri"),
-        ("Temporary failure in name resolution", "its name cannot be resolved"),
-        ("No address associated", "no such host: check the name in registry.tracking_uri"),
-        (
-            "Could not find a suitable TLS CA certificate bundle",
-            "REQUESTS_CA_BUNDLE names no file that is there",
-        ),
-        ("imed out", "no answer within registry.timeout"),
-        ("RemoteDisconnected", "the connection was closed without an answer"),
-    ):
-        if sign in text:
-            return RegistryUnreachable(f"{uri} cannot be reached: {meaning}")
+    meaning = transport_fault(str(error))
+    exchange = last_exchange()
+    if meaning and exchange is not None and exchange.redirected_to:
+        return RegistryUnreachable(f"{uri} cannot be used ({exchange}): {meaning}")
+    if meaning:
+        return RegistryUnreachable(f"{uri} cannot be reached: {meaning}")
     kind = _code(error) or type(error).__name__
-    return RegistryUnreachable(f"{uri} gives no answer that MLflow's client can read ({kind})")
+    return RegistryUnreachable(f"{uri} gives no answer that MLflow's client can read ({kind}){_asked()}")
 
 
 def foreign_status(error: BaseException) -> int | None:

@@ -1,7 +1,10 @@
 """Read any registry that MLflow's own client can reach."""
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+
+import structlog
 
 from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
@@ -14,14 +17,17 @@ from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
 from bridge.registry.connection import Connection
 from bridge.registry.convert import model_of, name_filter, names_filter
-from bridge.registry.probe import find_out, misreads
+from bridge.registry.probe import confirm, find_out, misreads
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
+
+log = structlog.get_logger(__name__)
 
 _FIRST_PAGE = 10
 """Where nothing happened, so few rows show it, and up to eight models can change at once before
 a second page is needed; a page of 20 costs half as much again."""
 
+_REFUSAL_LASTS_S = 3600
 _LATER_PAGES = 100
 _NAMES = 100
 """How many models to ask for by name at once."""
@@ -41,7 +47,7 @@ class MlflowRegistry:
         self._connection = Connection(settings)
         self._searches = Searches(self._connection, include_prompts=settings.include_prompts)
         self._abilities = Abilities()
-        self._has_probed = False
+        self._probed_at: float | None = None
 
     def prepare(self) -> None:
         """Import MLflow."""
@@ -70,16 +76,32 @@ class MlflowRegistry:
             RegistryError: a page did not come.
         """
         greeting = self._connection.call(deadline, lambda _client: greet(self._settings.uri))
-        if not self._has_probed or greeting.server != self._abilities.server:
-            self._abilities = find_out(self._connection, greeting.server, deadline)
-            self._has_probed = True
+        if self._has_to_probe(greeting.server):
+            self._find_out(greeting.server, deadline)
         collector = Collector(known, with_facts=with_facts)
         is_atomic = self._collect_models(collector, deadline)
         if not collector.names and self._learns_of_models(deadline):
             is_atomic = self._collect_models(collector, deadline)
         pages = self._collect_versions(collector, deadline)
+        models, versions = collector.counted
+        if (models and not versions) or (not models and (known or not greeting.server)):
+            confirm(self._connection, deadline)
         listing = collector.listing(atomic=is_atomic, pages_versions=pages, clock=greeting.clock)
         return replace(listing, abilities=self._abilities)
+
+    def _has_to_probe(self, server: str) -> bool:
+        """Whether to find out what the server can do; what it refused an hour ago, it may take now."""
+        found, probed_at = self._abilities, self._probed_at
+        if probed_at is None or server != found.server:
+            return True
+        takes_all = found.has_order and found.has_names and found.lists_versions
+        return not takes_all and time.monotonic() - probed_at > _REFUSAL_LASTS_S
+
+    def _find_out(self, server: str, deadline: Deadline) -> None:
+        before, found = self._abilities, find_out(self._connection, server, deadline)
+        self._abilities, self._probed_at = found, time.monotonic()
+        if found.lacks() != before.lacks():
+            log.info("registry.abilities", server=server or None, lacks=found.lacks())
 
     def _learns_of_models(self, deadline: Deadline) -> bool:
         """Doubt a list without a model; return whether from now on it is asked for in another way.
@@ -154,7 +176,7 @@ class MlflowRegistry:
         try:
             return next(self._searches.models(self._abilities, deadline, kind, BY_TIME, _FIRST_PAGE))
         except RegistryLacks:
-            self._has_probed = False  # it could once: the next scan finds out what it can now
+            self._probed_at = None  # it could once: the next scan finds out what it can now
             raise
 
     def rows(self, names: Collection[str], deadline: Deadline) -> list[RegisteredModel]:

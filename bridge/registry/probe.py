@@ -1,15 +1,20 @@
-"""Find out what a registry can do, by asking it once."""
+"""Find out what a registry can do, and whether it is one, by asking it."""
 
+from contextlib import suppress
 from operator import methodcaller
 from typing import Any
 
 from bridge.config import is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
-from bridge.errors import RegistryLacks
+from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
 from bridge.registry.convert import ANY_NAME, PROMPTS
+from bridge.registry.failures import is_answer, is_refusal
 from bridge.registry.searches import BY_TIME
+
+_NOBODY = "mlflow-bridge.nobody.7d9f5c1e"
+"""No model has this name; Unity Catalog takes names of three parts alone."""
 
 
 def find_out(connection: Connection, server: str, deadline: Deadline) -> Abilities:
@@ -22,17 +27,35 @@ def find_out(connection: Connection, server: str, deadline: Deadline) -> Abiliti
     listed = _models(connection, deadline, order_by=list(BY_TIME))
     has_order = listed is not None
     if listed is None:
-        listed = _models(connection, deadline)
+        listed = list(connection.call(deadline, methodcaller("search_registered_models", max_results=1)))
     return Abilities(
         server=server,
         lists_models=bool(listed) or not misreads(connection, deadline),
-        lists_versions=_lists_versions(connection, deadline),
+        lists_versions=_takes(connection, deadline, "search_model_versions", filter_string=""),
         has_full_rows=not is_unity_catalog(uri),
         has_order=has_order,
         has_names=_models(connection, deadline, filter_string="name IN ('a','b')") is not None,
         has_stages=not is_unity_catalog(uri),
         has_aliases=is_unity_catalog(uri) or not is_databricks(uri),
     )
+
+
+def confirm(connection: Connection, deadline: Deadline) -> None:
+    """Ask for a model that is not there: MLflow says so, and what answers everything with nothing does not.
+
+    A page of a proxy, and any program that answers with 200, look like an empty registry to MLflow's client.
+
+    Raises:
+        RegistryRefused: what answers is no MLflow server.
+        RegistryError: it gives no usable answer.
+    """
+    try:
+        connection.call(deadline, methodcaller("get_registered_model", _NOBODY))
+    except RegistryError as error:
+        if is_answer(error.__cause__) or is_refusal(error.__cause__):
+            return
+        raise
+    raise connection.no_server()
 
 
 def misreads(connection: Connection, deadline: Deadline) -> bool:
@@ -48,19 +71,22 @@ def misreads(connection: Connection, deadline: Deadline) -> bool:
     return not _models(connection, deadline, filter_string=PROMPTS)
 
 
-def _lists_versions(connection: Connection, deadline: Deadline) -> bool:
-    request = methodcaller("search_model_versions", filter_string="", max_results=1)
-    try:
-        connection.call(deadline, request)
-    except RegistryLacks:
-        return False
-    return True
-
-
 def _models(connection: Connection, deadline: Deadline, **arguments: Any) -> list[Any] | None:
     """Return a model, if there is any, or None where the registry does not take the question."""
-    request = methodcaller("search_registered_models", max_results=1, **arguments)
-    try:
-        return list(connection.call(deadline, request))
-    except RegistryLacks:
-        return None
+    return _found(connection, deadline, "search_registered_models", **arguments)
+
+
+def _takes(connection: Connection, deadline: Deadline, search: str, **arguments: Any) -> bool:
+    return _found(connection, deadline, search, **arguments) is not None
+
+
+def _found(connection: Connection, deadline: Deadline, search: str, **arguments: Any) -> list[Any] | None:
+    """Return the first of what a search finds, or None where the registry refuses it, twice.
+
+    A server in trouble may refuse for a moment what it can do.
+    """
+    request = methodcaller(search, max_results=1, **arguments)
+    for _ in range(2):
+        with suppress(RegistryLacks):
+            return list(connection.call(deadline, request))
+    return None

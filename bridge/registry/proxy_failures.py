@@ -6,7 +6,7 @@ What requests and urllib3 say of proxies is in the texts of their errors.
 import re
 
 from bridge.config import web_address
-from bridge.config.proxy_environment import operators_environment
+from bridge.config.process_environment import operators_environment
 from bridge.delivery.proxy_refusals import WANTS_LOGIN, login_refused, mend, tunnel_refused
 from bridge.delivery.proxy_routes import Proxy, proxy_route
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable

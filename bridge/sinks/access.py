@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bridge.config import Access, DeliverySettings, SinkSettings, access_of
-from bridge.config.proxy_environment import operators_environment
+from bridge.config.process_environment import operators_environment
 from bridge.delivery.proxy_routes import Direct, ProxyFault, ProxyRoute, proxy_route
 from bridge.delivery.targets import host_of
 from bridge.errors import AuthorityUnavailable, SecretUnavailable

@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from support.command import Bridge, http_sink, only
 from support.receiver import Answer, Receiver, free_port
+
+from bridge.store.database import TinyDocuments
+from bridge.store.state import State
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -177,18 +181,36 @@ def test_another_registry_cannot_be_bound(tmp_path, server) -> None:
     bridge.run("once")
     journal = tmp_path / "state" / "journal"
     bridge.write(server.url.replace("127.0.0.1", "localhost"))
-    from bridge.store.database import TinyDocuments
-    from bridge.store.state import State
-
     state = State(TinyDocuments.open(journal.parent))
-    from dataclasses import replace
-
     state.write_head(replace(state.head, fingerprint="12345"))
     state.close()
 
     refused = bridge.run("state", "rebind")
 
     assert (refused.returncode, "its database has another fingerprint" in refused.stderr) == (78, True)
+
+
+def test_a_registry_with_another_fingerprint_is_bound_by_an_operators_word(
+    tmp_path, server, client, model, receiver
+) -> None:
+    """As after `mlflow gc` of the Default experiment: everything but the fingerprint is the same."""
+    bridge = Bridge(tmp_path, server.url, http_sink(receiver.url, more=only(model)))
+    bridge.run("once")
+    state = State(TinyDocuments.open(tmp_path / "state"))
+    state.write_head(replace(state.head, fingerprint="1700000000000"))
+    state.close()
+    client.transition_model_version_stage(model, "1", "Production")
+
+    polled, shown = bridge.run("once", "--full"), bridge.run("state", "rebind")
+    accepted, after = bridge.run("state", "rebind", "--accept"), bridge.run("once", "--full")
+
+    assert (polled.returncode, "known models that were asked for are there" in polled.stderr) == (78, True)
+    assert "mlflow-bridge state rebind --accept" in polled.stderr
+    assert (shown.returncode, f"same URL: {server.url}" in shown.stderr) == (78, True)
+    assert "before 2023-11-14 22:13:20 UTC" in shown.stderr
+    assert (accepted.returncode, f"the state is bound to {server.url}" in accepted.stdout) == (0, True)
+    assert "other fingerprint: " in accepted.stdout
+    assert (after.returncode, len(receiver.got)) == (0, 1), after.stderr
 
 
 def test_a_storm_is_held_shown_and_accepted(tmp_path, server, client, model, receiver) -> None:
@@ -353,7 +375,11 @@ def test_the_demo_shows_the_main_job_end_to_end() -> None:
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, "HTTP_PROXY": f"http://127.0.0.1:{free_port()}"},  # all of it is on this machine
+        env={  # all of it is on this machine, and no registry of the environment is the demo's business
+            **os.environ,
+            "HTTP_PROXY": f"http://127.0.0.1:{free_port()}",
+            "MLFLOW_REGISTRY_URI": f"http://127.0.0.1:{free_port()}",
+        },
     )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -23,9 +23,13 @@ from bridge.loading import load_settings
 def command(ctx: click.Context, config: str | None, output: str, connect: bool) -> int:
     """Validate the configuration: every error at once, each with its key.
 
-    Nothing is changed or sent. Where the environment names proxies, it shows who is reached by which. With
-    --connect, the registry is asked as it is in a full scan, proxies have to let connections to the sinks
-    through, and the state folder and every secret have to be there; sinks get no request (sinks test does that).
+    It says how the registry will be reached, and where each part of that comes from: the
+    configuration, the environment, or a file that MLflow's client would read. Where the
+    environment names proxies, it shows who is reached by which.
+
+    Nothing is changed or sent. With --connect, the registry is asked as it is in a full scan, proxies have to let
+    connections to the sinks through, and the state folder and every secret have to be there; sinks get no
+    request (sinks test does that).
 
     \b
     Examples:
@@ -51,6 +55,8 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
 
 
 def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> None:
+    for part in found.told_sources:
+        click.echo(str(part))
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")
     for kind, package in found.packages.items():

@@ -8,7 +8,7 @@ from bridge.asking import ask_to_poll
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.help import new_command
 from bridge.cli.progress import Scanned, shown
-from bridge.cli.shared import complain, config_option, is_verbose, read_settings, start_logs
+from bridge.cli.shared import HOLD_ADVICE, complain, config_option, is_verbose, read_settings, start_logs
 from bridge.config import Settings, parse_duration
 from bridge.errors import BridgeError, StateOwned
 from bridge.once import run_once
@@ -76,7 +76,7 @@ def _poll(settings: Settings, order: PollOrder, scanned: Scanned | None) -> Once
 def _told(error: BridgeError) -> str:
     if code_of(error) is not ExitCode.HELD:
         return str(error)
-    return f"the poll is held: {error}; mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
+    return f"the poll is held: {error}; {HOLD_ADVICE}"
 
 
 def _code(result: OnceResult) -> ExitCode:

@@ -63,29 +63,41 @@ async def _rebaseline(settings: Settings, scanned: Scanned | None) -> tuple[int,
 
 @command.command()
 @config_option
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Bind it though the fingerprint is another; say what is the same, and what is not.",
+)
 @click.pass_context
-def rebind(ctx: click.Context, config: str | None) -> int:
+def rebind(ctx: click.Context, config: str | None, accept: bool) -> int:
     """Bind the state to a registry that moved to another URL.
 
     The registry at the configured URL must be the one that the state was taken from: its
-    database has to have the same fingerprint. A running daemon reads its configuration
-    again, binds its state, and goes on with the registry at its new URL.
+    database has to have the same fingerprint, and models that are known have to be there.
+    A running daemon reads its configuration again, binds its state, and goes on with the
+    registry at its new URL.
+
+    A fingerprint changes where the Default experiment is purged (mlflow gc), or where the
+    database of the experiments is a new one and the registry has its own. Without --accept,
+    what is the same and what is not is said, and nothing is changed. Where nothing is the same,
+    it is another registry, and --accept does not help.
 
     \b
     Examples:
       mlflow-bridge check --connect
       mlflow-bridge state rebind
+      mlflow-bridge state rebind --accept
     """
     start_logs(ctx)
     settings = read_settings(config)
     try:
-        done = asyncio.run(_rebind(settings))
+        done = asyncio.run(_rebind(settings, accept=accept))
     except StateOwned:
-        done = ask_to_rebind(settings)
+        done = ask_to_rebind(settings, accept=accept)
     click.echo(done)
     return ExitCode.DONE
 
 
-async def _rebind(settings: Settings) -> str:
+async def _rebind(settings: Settings, *, accept: bool) -> str:
     with any_owned_state(settings) as state:
-        return await rebind_state(state, settings)
+        return await rebind_state(state, settings, accept=accept)

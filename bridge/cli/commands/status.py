@@ -7,15 +7,12 @@ import click
 
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.help import new_command
-from bridge.cli.shared import config_option, output_option, print_json, read_settings
+from bridge.cli.shared import HOLD_ADVICE, config_option, output_option, print_json, read_settings
 from bridge.cli.tables import print_table
 from bridge.cli.terminal import show, status
 from bridge.report import status_document
 from bridge.states import read_state
 from bridge.wording import instant, printable, span
-
-_LET_THROUGH = "mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
-
 
 _CUT = "sinks ask for aliases, tags or descriptions of more models than are read at every poll: full scans find them"
 
@@ -62,7 +59,7 @@ def _print(document: dict[str, Any]) -> None:
     if document["watched"]["is_cut"]:
         facts.append(("watched", _CUT))
     if document["held"]:
-        facts.append(("held", f"{document['held']['why']}; {_LET_THROUGH}"))
+        facts.append(("held", f"{document['held']['why']}; {HOLD_ADVICE}"))
     for name, value in facts:
         word, comma, rest = printable(value).partition(",")
         show(f"{name:<10} {status(word)}{comma}{rest}")

@@ -5,6 +5,8 @@ import json
 import pytest
 from support.command import http_sink
 
+from bridge.connect import RegistryAnswer
+
 
 @pytest.fixture(autouse=True)
 def secret(monkeypatch) -> None:
@@ -105,3 +107,84 @@ def test_with_connect_quotation_marks_around_a_secret_are_warned_of(bridge, monk
     assert "warning: sinks.ci.secret: environment variable CI_SECRET: is in quotation marks" in quoted
     assert "s3cret" not in quoted
     assert ("quotation marks" in plain, "quotation marks" in missing) == (False, False)
+
+
+# How the registry will be reached
+
+
+CREDENTIAL = (
+    "credential: bearer token, from registry.token (environment variable REGISTRY_TOKEN) "
+    "(not MLFLOW_TRACKING_TOKEN of the environment)"
+)
+
+
+@pytest.fixture
+def token(monkeypatch) -> str:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REGISTRY_TOKEN", "s3cret-token")
+    return 'token = { env = "REGISTRY_TOKEN" }'
+
+
+def test_it_says_what_is_used_and_where_that_comes_from(bridge, monkeypatch, token) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://of.env")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "0ther-token")
+    bridge.configure(registry=f'http://registry"\n{token}\ntimeout = "5s')
+
+    done = bridge.run("check")
+    document = json.loads(bridge.run("check", "--output", "json").out)
+
+    assert done.out.splitlines()[:3] == [
+        "tracking_uri: http://registry, from registry.tracking_uri",
+        "registry_uri: http://of.env, from MLFLOW_REGISTRY_URI of the environment",
+        CREDENTIAL,
+    ]
+    assert document["access"]["credential"] == {
+        "value": "bearer token",
+        "from": "registry.token (environment variable REGISTRY_TOKEN)",
+        "not_from": ["MLFLOW_TRACKING_TOKEN of the environment"],
+    }
+    assert (document["registry"]["uri"], document["access"]["registry_uri"]["value"]) == (
+        "http://of.env",
+    ) * 2
+    assert "-token" not in done.out + done.err + json.dumps(document)
+
+
+def test_where_nothing_but_the_address_is_used_that_goes_without_saying(bridge, token) -> None:
+    bridge.configure()
+
+    assert bridge.run("check").out == f"{bridge.folder}/config.toml: ok, 0 sinks: nothing will be delivered\n"
+
+
+def test_a_variable_in_quotes_is_named(bridge, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", '"http://of.env"')
+    bridge.configure()
+
+    done = bridge.run("check")
+
+    assert done.code == 78
+    assert "registry.registry_uri: stands in quotes" in done.err
+    assert "(it comes from $MLFLOW_REGISTRY_URI)" in done.err
+
+
+def test_with_connect_filters_that_match_no_model_are_warned_of(bridge, monkeypatch) -> None:
+    answer = RegistryAnswer("answers", frozenset({"[PROD] churn", "fraud-eu"}))
+    monkeypatch.setattr("bridge.cli.checks._ask", lambda _settings, _scanned: answer)
+    globs = ["[PROD] churn", "[PROD] *", "fraud-*", "nobody"]
+    bridge.configure(http_sink("https://h", more=f"models = {json.dumps(globs)}\n"))
+
+    plain, connected = bridge.run("check"), bridge.run("check", "--connect")
+
+    assert "matches none" not in plain.err
+    warnings = [line for line in connected.err.splitlines() if "matches none" in line]
+    assert [line.partition(": matches")[0].partition("models")[2][:3] for line in warnings] == ["[1]", "[3]"]
+    assert "did you mean '[[]PROD] *'?" in warnings[0]
+
+
+def test_an_empty_registry_says_nothing_of_filters(bridge, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "bridge.cli.checks._ask", lambda _settings, _scanned: RegistryAnswer("answers", frozenset())
+    )
+    bridge.configure(http_sink("https://h", more='models = ["fraud-*"]\n'))
+
+    assert "matches none" not in bridge.run("check", "--connect").err

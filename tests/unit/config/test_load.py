@@ -7,6 +7,7 @@ import pytest
 
 from bridge.config import Secret, find, parse_duration, reveal
 from bridge.config.load import anchored, build
+from bridge.config.process_environment import impose
 from bridge.errors import ConfigurationError, SecretUnavailable
 from bridge.loading import load_settings
 from bridge.sinks.kinds import SETTINGS
@@ -296,6 +297,94 @@ def test_the_tracking_uri_may_come_from_the_environment(monkeypatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from.env/")
 
     assert build({}, SETTINGS).registry.uri == "http://from.env"
+
+
+@pytest.mark.parametrize("registry", [{}, {"tracking_uri": "http://ours"}, {"tracking_uri": "databricks"}])
+def test_so_may_that_of_a_registry_beside_it_which_mlflow_would_take(monkeypatch, registry) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from.env")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://registry.env/")
+
+    settings = build({"registry": registry}, SETTINGS)
+
+    assert settings.registry.uri == "http://registry.env"
+    assert settings.registry.tracking_uri == registry.get("tracking_uri", "http://from.env")
+    assert settings.from_environment == {"registry_uri"} | ({"tracking_uri"} - registry.keys())
+
+
+def test_what_the_configuration_names_stands_before_it(monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://from.env")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://registry.env")
+    ours = {"tracking_uri": "http://ours", "registry_uri": "http://registry.ours"}
+
+    settings = build({"registry": ours}, SETTINGS)
+
+    assert (settings.registry.uri, settings.from_environment) == ("http://registry.ours", frozenset())
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_variable_says_nothing(monkeypatch, value) -> None:
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MLFLOW_REGISTRY_URI", value)
+
+    assert build(REGISTRY, SETTINGS).registry.uri == REGISTRY["registry"]["tracking_uri"]
+
+
+def test_what_the_bridge_wrote_for_mlflow_is_not_taken_for_the_operators_word(monkeypatch) -> None:
+    """A daemon reads its configuration again in the environment that it changed."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://operators")
+    impose({"MLFLOW_TRACKING_URI": "http://ours"})
+    impose({"MLFLOW_TRACKING_URI": "http://ours.too"})
+
+    assert build({}, SETTINGS).registry.uri == "http://operators"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://operators.anew")
+    assert build({}, SETTINGS).registry.uri == "http://operators.anew"
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ('"http://mlflow:5000"', "stands in quotes"),
+        ("'http://mlflow:5000'", "stands in quotes"),
+        ('"http://mlflow:5000', "stands in quotes"),
+        ("\u201chttp://mlflow:5000\u201d", "stands in quotes"),
+        ("`http://mlflow:5000`", "stands in quotes"),
+        ("'/srv/mlruns'", "stands in quotes"),
+        (" http://mlflow:5000", "blank or a line break"),
+        ("http://mlflow:5000\r", "blank or a line break"),
+        ("http://mlflow:5000\n", "blank or a line break"),
+        ("\u00a0http://mlflow:5000", "blank or a line break"),
+        ("\ufeffhttp://mlflow:5000", "blank or a line break"),
+        ("http://mlflow :5000", "holds a blank"),
+        ("mlflow:5000", 'did you mean "http://mlflow:5000"?'),
+        ("localhost:5000", 'did you mean "http://localhost:5000"?'),
+        ("localhost", 'did you mean "http://localhost"?'),
+        ("mlflow.example.com/prefix", 'did you mean "http://mlflow.example.com/prefix"?'),
+        ("[::1]:5000", 'did you mean "http://[::1]:5000"?'),
+        ("//mlflow:5000", "must begin with http:// or https://"),
+        ("http:/mlflow:5000", "must be an http:// or https:// URL"),
+        ("http:mlflow:5000", "must be an http:// or https:// URL"),
+        ("http//mlflow:5000", "must begin with http:// or https://"),
+        ("http://mlflow:port", "has a port that is no number"),
+        ("http://ann:pw@mlflow", "must hold no user name or password"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", None])
+def test_a_uri_that_mlflow_would_misread_names_what_is_wrong_and_where(
+    monkeypatch, uri, expected, variable
+) -> None:
+    key = "registry_uri" if variable == "MLFLOW_REGISTRY_URI" else "tracking_uri"
+    registry = {"tracking_uri": "http://ours"} if key == "registry_uri" else {}
+    if variable:
+        monkeypatch.setenv(variable, uri)
+    else:
+        registry = {"tracking_uri": uri}
+
+    (problem,) = problems(registry=registry)
+
+    assert problem.startswith(f"registry.{key}: ")
+    assert expected in problem
+    assert problem.endswith(f"(it comes from ${variable})") == bool(variable)
 
 
 def test_a_database_is_allowed_on_demand() -> None:

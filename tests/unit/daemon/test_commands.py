@@ -52,8 +52,8 @@ class Desk:
 
 @pytest.fixture
 def desk(monkeypatch) -> Desk:
-    async def rebound(state, fresh) -> str:
-        return f"bound to {fresh.registry.uri}"
+    async def rebound(state, fresh, *, accept) -> str:
+        return f"bound to {fresh.registry.uri}" + (" (accepted)" if accept else "")
 
     monkeypatch.setattr(module, "rebind", rebound)
     return Desk()
@@ -99,8 +99,16 @@ async def test_a_rebind_takes_the_new_settings_and_asks_for_a_new_life(desk) -> 
     assert desk.world.registry.asked_for == 0
 
 
+async def test_an_operators_word_for_another_fingerprint_reaches_the_rebind(desk) -> None:
+    await desk.live()
+
+    assert await desk.commands.rebind({**arguments(HERE), "accept": True}) == {
+        "done": "bound to http://h (accepted)"
+    }
+
+
 async def test_a_rebind_that_fails_changes_nothing(desk, monkeypatch) -> None:
-    async def refused(state, fresh) -> str:
+    async def refused(state, fresh, *, accept) -> str:
         raise StateForeign("another")
 
     monkeypatch.setattr(module, "rebind", refused)

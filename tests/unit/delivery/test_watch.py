@@ -57,3 +57,10 @@ def test_what_is_too_much_to_watch_is_said() -> None:
     assert watch_of([Route("ci", ALIASES, ("m*",))], names) == Watch(is_cut=True)
     few = watch_of([Route("ci", TAGS, ("m*",))], names[: MOST_VERSIONS + 1])
     assert (len(few.rows), few.versions, few.is_cut) == (MOST_VERSIONS + 1, frozenset(), True)
+
+
+def test_a_name_with_brackets_that_is_written_as_it_is_is_watched() -> None:
+    names = ["[PROD] churn", "P churn"]
+
+    assert watch_of([Route("ci", ALIASES, ("[PROD] churn",))], names).rows == frozenset(names)
+    assert watch_of([Route("ci", ALIASES, ("*", "![PROD] churn"))], names).rows == frozenset()

@@ -273,7 +273,9 @@ def test_a_key_log_that_cannot_be_written_is_no_matter_to_the_registry(registry,
 def test_authorities_of_the_environment_that_are_not_there_are_named(environment) -> None:
     environment("REQUESTS_CA_BUNDLE", "/none.pem")
 
-    assert "REQUESTS_CA_BUNDLE names no file that is there" in failure(f"https://127.0.0.1:{free_port()}")
+    assert "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE of the environment" in failure(
+        f"https://127.0.0.1:{free_port()}"
+    )
 
 
 @pytest.mark.parametrize(

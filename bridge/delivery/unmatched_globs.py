@@ -1,0 +1,30 @@
+"""Globs that match no model of a registry, and what was probably meant by them. Pure."""
+
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
+
+from bridge.delivery.routing import EXCLUDES, matches
+
+
+def unmatched(globs: Sequence[str], names: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield, for each glob that matches none of ``names``, its place and a sentence about it."""
+    for place, written in enumerate(globs):
+        glob = written.removeprefix(EXCLUDES)
+        if not any(matches(name, glob) for name in names):
+            yield (
+                place,
+                f"{written!r} matches none of the registry's {len(names)} models{_meant(written, glob, names)}",
+            )
+
+
+def _meant(written: str, glob: str, names: Collection[str]) -> str:
+    """Return what was probably meant: brackets that are part of a name, another case, another spelling."""
+    mark = written.removesuffix(glob)
+    literal = glob.replace("[", "[[]")
+    if literal != glob and any(matches(name, literal) for name in names):
+        return f": [ and ] stand for one of the characters between them: did you mean {mark + literal!r}?"
+    cased = sorted(name for name in names if matches(name.lower(), glob.lower()))
+    if cased:
+        return f": capitals count, and there is {cased[0]!r}"
+    close = get_close_matches(glob, names, n=1)
+    return f": did you mean {mark + close[0]!r}?" if close else ""
