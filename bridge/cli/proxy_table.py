@@ -17,6 +17,7 @@ from bridge.delivery.proxy_routes import (
     proxy_route,
 )
 from bridge.sinks.access import sink_routes
+from bridge.sinks.shared import origin
 
 Way: TypeAlias = tuple[str, str, ProxyRoute]
 """Who asks (``registry``, ``sinks.NAME``), where, and by which way."""
@@ -27,10 +28,10 @@ def ways_of(settings: Settings) -> Iterator[Way]:
     environment = operators_environment()
     url = web_address(settings.registry.uri, environment)
     if url:
-        yield "registry", url, proxy_route(url, environment)
+        yield "registry", origin(url), proxy_route(url, environment)
     for sink in settings.sinks:
-        for origin, route in sink_routes(sink, settings.delivery):
-            yield f"sinks.{sink.name}", origin, route
+        for place, route in sink_routes(sink, settings.delivery):
+            yield f"sinks.{sink.name}", place, route
 
 
 def way_document(way: Way) -> dict[str, Any]:

@@ -133,6 +133,17 @@ def test_one_that_keeps_all_from_being_reached_is_one_fault(bridge, environment)
         assert SECRET not in done.out + done.err
 
 
+def test_of_a_catalogs_url_the_origin_alone_is_shown(bridge, environment) -> None:
+    environment("HTTPS_PROXY", "http://proxy.example:3128")
+    catalog = f'http://registry"\nregistry_uri = "uc:https://user:{ESCAPED}@uc.example:8443/prefix'
+    bridge.configure(http_sink("https://ci.example"), registry=catalog)
+
+    done = bridge.run("check")
+
+    way = ["registry", "https://uc.example:8443", "HTTPS_PROXY=http://proxy.example:3128"]
+    assert rows(done)[0] == way, done.err
+
+
 def test_a_registry_that_is_no_address_in_the_web_goes_by_no_way(bridge, environment, tmp_path) -> None:
     environment("ALL_PROXY", "http://proxy.example:3128")
     bridge.configure(http_sink("https://ci.example"), registry=str(tmp_path))
