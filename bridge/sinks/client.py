@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpcore
 
-from bridge import __version__
 from bridge.config import Access
 from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
@@ -28,19 +27,14 @@ from bridge.sinks.connections import KEPT_S, Connections
 from bridge.sinks.dial import Backend, TargetRefused
 from bridge.sinks.name_resolution import NameResolution
 from bridge.sinks.response_bodies import as_text, decoded
-from bridge.sinks.response_heads import Field
+from bridge.sinks.response_heads import Field, plain_headers
 from bridge.sinks.response_stream import ResponseReader
 from bridge.sinks.tls import context_of
+from bridge.sinks.wire_requests import connection_key, wire_request
 
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
 _COMPRESSION_OVERHEAD = 1_024
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"#<>`{}')
-"""What stays as it is in a path and a query; the rest is percent-encoded (WHATWG URL, *path percent-encode set*)."""
-
-_SINGLE = frozenset({b"retry-after", b"location", b"date", b"content-type"})
-"""Headers that have one value: the first counts where there are more."""
 
 
 class Connection:
@@ -135,11 +129,11 @@ class Client:
     async def post(self, request: Request) -> Response | Outcome:
         """Make ``request`` once; return the answer, or the outcome of not getting one."""
         try:
-            sent = _as_sent(request)
+            sent = wire_request(request)
         except ValueError as error:
             return _failure(error, request)
         make = partial(self._connection, request.url)
-        async with self._network.connections.lent(self, _place(request), make) as connection:
+        async with self._network.connections.lent(self, connection_key(request), make) as connection:
             return await self._exchange(connection, request, sent)
 
     async def _exchange(
@@ -170,16 +164,6 @@ _FAILURES = (
 )
 
 
-def _place(request: Request) -> str:
-    """Return what has to be the same for a connection to be used again.
-
-    The credential is part of it: there are servers that take whoever signed in on a connection for the
-    sender of all that follows (RFC 4559, 6).
-    """
-    named = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")
-    return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
-
-
 def _proxy_of_environment(url: str) -> httpcore.Proxy | None:
     """Return the proxy that the environment names for ``url``."""
     parts = urlsplit(url)
@@ -190,41 +174,6 @@ def _proxy_of_environment(url: str) -> httpcore.Proxy | None:
     proxy = urlsplit(named if "://" in named else f"http://{named}")
     auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
     return httpcore.Proxy(f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}", auth)
-
-
-def _as_sent(request: Request) -> httpcore.Request:
-    """Return ``request`` as it goes over the wire.
-
-    Raises:
-        ValueError: its URL is none.
-    """
-    parts = urlsplit(request.url)
-    host, port = parts.hostname or "", parts.port
-    shown = host.rstrip(".")
-    authority = f"[{shown}]" if ":" in shown else shown
-    if port not in {None, _DEFAULT_PORTS.get(parts.scheme)}:
-        authority += f":{port}"
-    query = f"?{parts.query}" if parts.query else ""
-    own = {
-        "host": authority,
-        "accept": "*/*",
-        "accept-encoding": "identity",
-        "user-agent": f"mlflow-bridge/{__version__}",
-        "content-length": str(len(request.body)),
-    }
-    asked = {name.lower() for name in request.headers}
-    headers = {**{name: value for name, value in own.items() if name not in asked}, **request.headers}
-    return httpcore.Request(
-        request.method,
-        httpcore.URL(
-            scheme=parts.scheme,
-            host=host,
-            port=port,
-            target=quote(f"{parts.path or '/'}{query}", safe=_SAFE),
-        ),
-        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-        content=request.body,
-    )
 
 
 async def _beginning(answer: httpcore.Response, request: Request, end: float) -> tuple[bytes, bool]:
@@ -253,7 +202,7 @@ def _answer(
     status: int, fields: Iterable[Field], raw: bytes, request: Request, *, is_cut: bool = False
 ) -> Response:
     """Return the answer as sinks get it: decompressed, and with no secret in what is shown of it."""
-    plain = _headers(fields)
+    plain = plain_headers(fields)
     body, unknown = decoded(raw, plain, request.reads)
     headers = {
         name: mask(value[:EXCERPT_BYTES], request.secrets, is_cut=len(value) > EXCERPT_BYTES)
@@ -264,23 +213,6 @@ def _answer(
     text = f"(its body is compressed: {unknown})" if unknown else as_text(first, plain)
     excerpt = "" if is_hidden else _shown(text, request, is_cut=is_cut)
     return Response(status, headers, excerpt, body, is_whole=not is_cut, coding=unknown)
-
-
-def _headers(fields: Iterable[Field]) -> dict[str, str]:
-    """Return the headers by their names; what comes twice and the same, or can be there once only, counts once."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        values = found.setdefault(name, [])
-        if value not in values and not (values and name in _SINGLE):
-            values.append(value)
-    return {name.decode("ascii"): _text(b", ".join(values)) for name, values in found.items()}
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:

@@ -19,8 +19,7 @@ _LONGEST_CUT_HEAD = 16_384
 """A head that ends unfinished after more than this is no answer: it was endless."""
 
 _LONGEST_LINE = 8_192
-_BEGINNING = 8
-"""Within so many bytes a status line shows what it is."""
+_BEGINNING = 8  # bytes, within which a status line shows what it is
 
 _NAMES = re.compile(rb"HTTP|ICY", re.IGNORECASE)
 _REQUEST = re.compile(rb"([A-Z]+) \S+ HTTP/1\.1\r\n")
