@@ -14,12 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import httpcore
-import httpx
 
-from bridge import __version__
 from bridge.config import Access
 from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
@@ -31,21 +28,16 @@ from bridge.sinks.dial import Backend, TargetRefused
 from bridge.sinks.name_resolution import NameResolution
 from bridge.sinks.proxy_outcomes import TunnelRefused, sent_by
 from bridge.sinks.response_bodies import as_text, decoded
-from bridge.sinks.response_heads import Field
+from bridge.sinks.response_heads import Field, plain_headers
 from bridge.sinks.response_stream import ResponseReader
 from bridge.sinks.tls import context_of, proxy_context_of
+from bridge.sinks.wire_requests import authority_of, connection_key, wire_request
 
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
 _COMPRESSION_OVERHEAD = 1_024
-_CONNECT_SHARE = 0.9
-"""How much of its time an attempt has for the connection: where that runs out, it is known that it was that."""
 
 _UNHEARD = "a firewall drops its packets, or the machine or its name server does not answer"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-_SINGLE = frozenset({b"retry-after", b"location", b"date", b"content-type"})
-"""Headers that have one value: the first counts where there are more."""
 
 
 class Connection:
@@ -143,11 +135,11 @@ class Client:
 
     async def _attempt(self, request: Request) -> Response | Outcome:
         try:
-            sent = _as_sent(request)
-        except (ValueError, httpx.InvalidURL) as error:
+            sent = wire_request(request)
+        except ValueError as error:
             return _failure(error, request)
         make = partial(self._connection, request.url)
-        async with self._network.connections.lent(self, _place(request), make) as connection:
+        async with self._network.connections.lent(self, connection_key(request), make) as connection:
             return await self._exchange(connection, request, sent)
 
     async def _exchange(
@@ -179,54 +171,16 @@ _FAILURES = (
 )
 
 
-def _place(request: Request) -> str:
-    """Return what has to be the same for a connection to be used again.
-
-    The credential is part of it: there are servers that take whoever signed in on a connection for the
-    sender of all that follows (RFC 4559, 6).
-    """
-    named = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")
-    return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
-
-
 def _proxy(route: ProxyRoute, context: ssl.SSLContext) -> httpcore.Proxy | None:
     if not isinstance(route, Proxy):
         return None
     own = proxy_context_of(context) if route.scheme == "https" else None
-    return httpcore.Proxy(route.origin, auth=route.credentials, ssl_context=own)
+    return httpcore.Proxy(route.origin, auth=_encoded(route.credentials), ssl_context=own)
 
 
-def _authority(url: str) -> str:
-    """Return host and port of ``url`` as its server knows them: without a final dot, a zone (RFC 6874, 4) or a usual port."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").partition("%")[0].removesuffix(".")
-    shown = f"[{host}]" if ":" in host else host
-    return shown if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{shown}:{parts.port}"
-
-
-def _as_sent(request: Request) -> httpcore.Request:
-    """Return ``request`` as it goes over the wire.
-
-    Raises:
-        ValueError, httpx.InvalidURL: its URL is none.
-    """
-    url = httpx.URL(request.url)
-    own = {
-        "host": _authority(request.url),
-        "accept": "*/*",
-        "accept-encoding": "identity",
-        "user-agent": f"mlflow-bridge/{__version__}",
-        "content-length": str(len(request.body)),
-    }
-    asked = {name.lower() for name in request.headers}
-    headers = {**{name: value for name, value in own.items() if name not in asked}, **request.headers}
-    return httpcore.Request(
-        request.method,
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-        content=request.body,
-        extensions={"timeout": {"connect": request.timeout_ms / 1000 * _CONNECT_SHARE}},
-    )
+def _encoded(credentials: tuple[str, str] | None) -> tuple[bytes, bytes] | None:
+    """Return a name and a password as RFC 7617 (2.1) has them sent: httpcore takes no others than ASCII as texts."""
+    return credentials and (credentials[0].encode(), credentials[1].encode())
 
 
 async def _beginning(answer: httpcore.Response, request: Request, end: float) -> tuple[bytes, bool]:
@@ -255,7 +209,7 @@ def _answer(
     status: int, fields: Iterable[Field], raw: bytes, request: Request, *, is_cut: bool = False
 ) -> Response:
     """Return the answer as sinks get it: decompressed, and with no secret in what is shown of it."""
-    plain = _headers(fields)
+    plain = plain_headers(fields)
     body, unknown = decoded(raw, plain, request.reads)
     headers = {
         name: mask(value[:EXCERPT_BYTES], request.secrets, is_cut=len(value) > EXCERPT_BYTES)
@@ -268,23 +222,6 @@ def _answer(
     return Response(status, headers, excerpt, body, is_whole=not is_cut, coding=unknown)
 
 
-def _headers(fields: Iterable[Field]) -> dict[str, str]:
-    """Return the headers by their names; what comes twice and the same, or can be there once only, counts once."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        values = found.setdefault(name, [])
-        if value not in values and not (values and name in _SINGLE):
-            values.append(value)
-    return {name.decode("ascii"): _text(b", ".join(values)) for name, values in found.items()}
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
 def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
     """Return the beginning of a text from outside, without anything that may be secret."""
     secrets = (*request.secrets, *secrets_in(request.url))
@@ -294,7 +231,7 @@ def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
 def _failure(error: Exception, request: Request) -> Outcome:
     """Return the outcome of a request that got no answer."""
     if isinstance(error, httpcore.ConnectTimeout):
-        return retryable(Reason.TIMEOUT, f"no connection to {_authority(request.url)} in time: {_UNHEARD}")
+        return retryable(Reason.TIMEOUT, f"no connection to {authority_of(request.url)} in time: {_UNHEARD}")
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         return retryable(Reason.TIMEOUT, f"no complete answer within {request.timeout_ms / 1000:g} s")
     if isinstance(error, httpcore.LocalProtocolError):  # its text quotes the header that is at fault
@@ -307,9 +244,7 @@ def _failure(error: Exception, request: Request) -> Outcome:
         if isinstance(cause, ssl.SSLError):
             return retryable(Reason.TLS, f"no secure connection: {text}")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(
-        error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError | httpx.InvalidURL
-    ):
+    if isinstance(error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError):
         return retryable(Reason.CONNECT, f"no connection: {text}")
     return retryable(Reason.PROTOCOL, f"the connection broke: {text}")
 

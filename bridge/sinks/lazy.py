@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from bridge.sinks.tls import Stamp
 
 
+_AUTHORITIES_S = 5.0
+
+
 @dataclass(slots=True, eq=False)
 class _Opened:
     """A client, the state of the files that it was made from, and how many requests it is making."""
@@ -67,6 +70,10 @@ class LazyTransport:
     async def post_through(self, access: Access, request: Request) -> Response | Outcome:
         """POST ``request`` once, with the files of ``access`` as they are now."""
         seconds = request.timeout_ms / 1000
+        if (
+            not access.tls.files
+        ):  # the system's authorities are read once, and no request is to be late for that
+            seconds = max(seconds, _AUTHORITIES_S)
         try:
             async with asyncio.timeout(seconds):
                 opened = await self._current(access)

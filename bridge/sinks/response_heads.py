@@ -6,7 +6,7 @@ makes it unclear what the receiver said, so none of it may have an event sent ag
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +26,9 @@ _MOST_BYTES = 65_536
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive"})
 _BODILESS = frozenset({204, 304})
 _LONGEST_LENGTH = 18
+
+_SINGLE = frozenset({b"retry-after", b"location", b"date", b"content-type"})
+"""Headers that have one value: the first counts where there are more."""
 
 Field = tuple[bytes, bytes]
 """A header's name in lower case, and its value."""
@@ -153,3 +156,20 @@ def _listed(fields: Sequence[Field], wanted: bytes) -> list[bytes]:
     """Return the values of a header that may be a list, all of its lines together, in lower case."""
     found = [value for name, value in fields if name == wanted]
     return [one.strip().lower() for value in found for one in value.split(b",")]
+
+
+def plain_headers(fields: Iterable[Field]) -> dict[str, str]:
+    """Return the headers by their names; what comes twice and the same, or can be there once only, counts once."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        values = found.setdefault(name, [])
+        if value not in values and not (values and name in _SINGLE):
+            values.append(value)
+    return {name.decode("ascii"): _text(b", ".join(values)) for name, values in found.items()}
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -19,8 +19,7 @@ _LONGEST_CUT_HEAD = 16_384
 """A head that ends unfinished after more than this is no answer: it was endless."""
 
 _LONGEST_LINE = 8_192
-_BEGINNING = 8
-"""Within so many bytes a status line shows what it is."""
+_BEGINNING = 8  # bytes, within which a status line shows what it is
 
 _NAMES = re.compile(rb"HTTP|ICY", re.IGNORECASE)
 _REQUEST = re.compile(rb"([A-Z]+) \S+ HTTP/1\.1\r\n")
@@ -238,7 +237,11 @@ class ResponseStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         """Return the connection, made secure. No certificate has the final dot of an absolute name, or a zone."""
         name = server_hostname and server_hostname.partition("%")[0].removesuffix(".")
-        return ResponseStream(await self._inner.start_tls(ssl_context, name, timeout), self._reader)
+        try:
+            return ResponseStream(await self._inner.start_tls(ssl_context, name, timeout), self._reader)
+        except BaseException:  # one that is cut off is left open: httpcore closes it on errors only
+            await self._inner.aclose()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         """Return what is known of the connection."""

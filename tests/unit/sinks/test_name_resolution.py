@@ -16,7 +16,7 @@ from support.until import eventually
 from bridge.config import Access
 from bridge.delivery.outcome import Outcome, Reason, Verdict
 from bridge.delivery.targets import Targets
-from bridge.sinks import dial, shared_calls
+from bridge.sinks import dial, lazy, shared_calls, tls
 from bridge.sinks.base import Request, Response
 from bridge.sinks.client import Client
 from bridge.sinks.lazy import LazyTransport
@@ -293,6 +293,19 @@ async def test_of_connections_that_are_made_at_once_one_is_used_and_the_others_a
 
     assert [one.is_closed for one in streams if one is not used] == [True, True]
     assert not used.is_closed
+
+
+async def test_a_system_whose_authorities_cannot_be_read_is_told_in_time(monkeypatch, receiver) -> None:
+    silent = threading.Event()
+    monkeypatch.setattr(lazy, "_AUTHORITIES_S", 0.2)
+    monkeypatch.setattr(tls, "context_of", lambda *_: silent.wait(60))
+    async with LazyTransport() as transport:
+        got = await transport.post(post(f"{receiver.url}/", 100))
+    silent.set()
+
+    assert isinstance(got, Outcome)
+    assert got.reason is Reason.TLS
+    assert got.detail == "delivery.tls: a file of the system's authorities cannot be read within 0.2 s"
 
 
 async def test_what_is_no_request_is_passed_on_as_it_is() -> None:
