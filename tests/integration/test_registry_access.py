@@ -42,9 +42,16 @@ def environment_restored(monkeypatch):
     os.environ.update(before)
 
 
+def empty(got) -> Answer:
+    """Answer as an MLflow server without any models does."""
+    if "/registered-models/get" in got.path:
+        return Answer(404, {}, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "not found"}')
+    return Answer(200, {"Content-Type": "application/json"}, b"{}")
+
+
 @pytest.fixture
 def registry():
-    server = WebServer(Answer(200, {"Content-Type": "application/json"}, b"{}"))
+    server = WebServer(empty)
     yield server
     server.stop()
 
