@@ -177,7 +177,8 @@ def _readers(settings: Settings) -> Iterator[str]:
     from bridge.states import has_readers  # noqa: PLC0415
 
     if has_readers(settings):
-        yield f"state.url: others on this machine can read the state in {settings.state.folder}: its file system keeps no permissions"
+        folder = settings.state.folder
+        yield f"state.url: others on this machine can read the state in {folder}: close it to them (0700), or mount its file system for this user alone"
 
 
 def _unbuildable(settings: Settings) -> Iterator[ConfigurationError]:

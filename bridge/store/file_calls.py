@@ -74,6 +74,12 @@ def close(descriptor: int) -> None:
         os.close(descriptor)
 
 
+def remove(path: Path) -> None:
+    """Remove a file that nobody needs, if that is possible."""
+    with suppress(OSError):
+        path.unlink()
+
+
 def keep_private(descriptor: int) -> None:
     """Have nobody but its owner read and write a file, where its file system keeps modes.
 

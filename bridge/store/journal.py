@@ -11,12 +11,11 @@ over it, and the folder flushed.
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bridge.errors import StateDamaged, StateNewer, StateUnwritable
-from bridge.store.file_calls import close, flush, flush_folder, give_to_owner, keep_private, write_all
+from bridge.store.file_calls import close, flush, flush_folder, give_to_owner, keep_private, remove, write_all
 from bridge.store.file_errors import mend_of, word_of
 from bridge.store.records import FORMAT, RECORD_START, Record, decode, encode
 
@@ -140,9 +139,8 @@ class Journal:
         try:
             flush(self._descriptor)
         except OSError as error:
-            left = self._cut_back(
-                self._descriptor
-            )  # or the next process would build on pages that may get lost
+            # Or the next process would build on pages that may get lost.
+            left = self._cut_back(self._descriptor)
             self._must_rewrite = True
             raise StateUnwritable(_told(self.path, "cannot be flushed", error, left)) from error
         self._sequence += 1
@@ -163,7 +161,8 @@ class Journal:
             there, ours = self.path.stat(), os.fstat(descriptor)
         except OSError as error:
             raise StateUnwritable(_moved(self.path, word_of(error))) from error
-        if (there.st_ino, there.st_size) != (ours.st_ino, self.length):
+        size = there.st_size if self._must_rewrite else self.length  # after a failure, it may be any
+        if (there.st_ino, there.st_size) != (ours.st_ino, size):
             raise StateUnwritable(_moved(self.path, "another file is there, or other content"))
 
     def _cut_back(self, descriptor: int) -> str:
@@ -184,26 +183,27 @@ class Journal:
         if self._closed:
             msg = f"{self.path} is closed: another process may own it now"
             raise StateUnwritable(msg)
+        if self._descriptor is not None:
+            self._check_place(self._descriptor)
         beside = self.path.with_name(self.path.name + ".new")
         try:
             descriptor, length, sequence = _write_new(beside, self.path, contents)
         except OSError as error:
-            _remove(beside)
+            remove(beside)
             raise StateUnwritable(_told(beside, "cannot be written", error)) from error
         try:
             beside.rename(self.path)
         except OSError as error:
             close(descriptor)
-            _remove(beside)
+            remove(beside)
             raise StateUnwritable(_told(self.path, "cannot be replaced", error)) from error
+        self._release()
+        self._descriptor, self.length, self._sequence = descriptor, length, sequence
         try:
             flush_folder(self.path.parent)
         except OSError as error:
-            close(descriptor)
             self._must_rewrite = True
             raise StateUnwritable(_told(self.path, "cannot be replaced", error, _IN_DOUBT)) from error
-        self._release()
-        self._descriptor, self.length, self._sequence = descriptor, length, sequence
         self._must_rewrite = False
 
     def close(self) -> None:
@@ -234,11 +234,6 @@ def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> 
         close(descriptor)
         raise
     return descriptor, length, sequence
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
 
 
 def _told(path: Path, what: str, error: OSError, left: str = _UNCHANGED) -> str:

@@ -32,9 +32,7 @@ def test_a_mount_that_refuses_what_is_not_needed_runs_the_daemon(
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    ("number", "mend"), [(errno.ENOLCK, "rpc.statd"), (errno.ENOSYS, "flock"), (errno.EOPNOTSUPP, "flock")]
-)
+@pytest.mark.parametrize(("number", "mend"), [(errno.ENOLCK, "rpc.statd"), (errno.ENOSYS, "flock")])
 def test_a_mount_without_locks_is_refused_and_leaves_nothing_that_outlives_it(tmp_path, number, mend) -> None:
     bridge = Bridge(tmp_path, "http://127.0.0.1:1")
     bridge.environment |= refusing(tmp_path, flock=number)
@@ -45,6 +43,36 @@ def test_a_mount_without_locks_is_refused_and_leaves_nothing_that_outlives_it(tm
 
     bridge.environment.pop("LD_PRELOAD")
     assert bridge.run("once").returncode == 69
+
+
+MOUNTED = ["unshare", "--mount", "/bin/sh", "-c", 'mount -t tmpfs -o "$0" tmpfs state && exec "$@"']
+"""Has a command find a file system of its own as its state folder, which is gone with it (unshare(1))."""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            "nr_inodes=2",
+            "journal.new cannot be written: No space left on device; nothing was changed: free space",
+        ),
+        ("ro", "cannot be written: lock: Read-only file system: its file system is read-only"),
+    ],
+)
+def test_a_file_system_that_takes_nothing_is_told_by_its_own_mend(tmp_path, options, told) -> None:
+    bridge = Bridge(tmp_path, "http://127.0.0.1:1")
+    (tmp_path / "state").mkdir()
+    can_mount = (
+        shutil.which("unshare")
+        and not subprocess.run([*MOUNTED, options, "true"], check=False, cwd=tmp_path).returncode
+    )
+    if not can_mount:
+        pytest.skip("needs to be allowed to mount, and unshare of util-linux")
+    command = [*MOUNTED, options, *COMMAND, "once", "--config", str(bridge.config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path)
+
+    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
+    assert told in done.stderr
 
 
 def test_a_folder_that_is_moved_under_the_daemon_is_missed_and_gone_on_with_when_it_is_back(

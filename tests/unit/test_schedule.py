@@ -1,10 +1,13 @@
 """When to poll, whatever the clock does."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from freezegun import freeze_time
+from tzlocal import unix
 
+from bridge import schedule
 from bridge.config import PollSettings
 from bridge.errors import ConfigurationError
 from bridge.schedule import CrontabTrigger, EveryTrigger, trigger_of
@@ -56,3 +59,30 @@ def test_a_crontab_that_cannot_be_is_a_configuration_error(cron, message) -> Non
 def test_the_settings_choose_the_trigger() -> None:
     assert isinstance(trigger_of(PollSettings(interval="5s")), EveryTrigger)
     assert isinstance(trigger_of(PollSettings(cron="*/5 * * * *")), CrontabTrigger)
+
+
+@pytest.mark.parametrize(
+    "zone", ["Nope/Nowhere", ":/no/file", "UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "/etc/passwd"]
+)
+def test_a_zone_that_is_none_is_no_fault_of_the_expression(monkeypatch, zone) -> None:
+    monkeypatch.setattr(unix, "_cache_tz", None)  # it is looked for once a process
+    monkeypatch.setenv("TZ", zone)
+
+    with pytest.raises(
+        ConfigurationError, match=r"poll\.cron: the time zone .* not known \(TZ is .*set TZ to a name"
+    ):
+        CrontabTrigger("*/5 * * * *")
+    with pytest.raises(ConfigurationError, match=r"^(?!.*time zone).*poll\.cron"):
+        CrontabTrigger("nonsense")
+
+
+def test_a_machine_without_zones_is_told_as_that(monkeypatch) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+
+    def unknown(**options: object) -> None:
+        if "timezone" not in options:
+            raise ZoneInfoNotFoundError("no time zone found")
+
+    monkeypatch.setattr(schedule, "CronTrigger", unknown)
+    with pytest.raises(ConfigurationError, match=r"not known \('no time zone found'\)"):
+        CrontabTrigger("*/5 * * * *")

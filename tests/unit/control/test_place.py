@@ -1,7 +1,10 @@
 """Where the control socket is, where it cannot be, and what is said to who asks there in vain."""
 
+import errno
 import os
 import socket
+import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,80 @@ async def test_root_leaves_a_socket_that_the_service_can_use(tmp_path) -> None:
     os.chown(tmp_path, 65534, 65534)
     async with listening(tmp_path, {}):
         assert (tmp_path / "control").stat().st_uid == 65534
+
+
+def refusing(number: int):
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="other systems give a socket its mode by its name alone"
+)
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+async def test_a_socket_is_private_without_a_call_that_a_mount_may_refuse(
+    tmp_path, monkeypatch, mask
+) -> None:
+    monkeypatch.setattr(Path, "chmod", refusing(errno.EPERM))
+    before = os.umask(mask)
+    try:
+        async with listening(tmp_path, Works().commands):
+            assert stat.S_IMODE((tmp_path / "control").stat().st_mode) == 0o600
+            assert await asked(tmp_path) == {"heard": {}}
+    finally:
+        os.umask(before)
+
+
+async def test_where_a_mode_cannot_be_given_before_it_is_given_after(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "fchmod", refusing(errno.EINVAL))
+    async with listening(tmp_path, Works().commands):
+        assert stat.S_IMODE((tmp_path / "control").stat().st_mode) == 0o600
+
+
+async def test_a_socket_that_cannot_be_made_private_is_not_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "fchmod", refusing(errno.EINVAL))
+    monkeypatch.setattr(Path, "chmod", refusing(errno.EPERM))
+    with capture_logs() as logs:
+        async with listening(tmp_path, {}):
+            assert list(tmp_path.iterdir()) == []
+
+    assert logs[0]["event"] == "control.unavailable"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EROFS, errno.EADDRINUSE])
+async def test_a_folder_that_holds_no_sockets_is_told_with_what_helps(tmp_path, monkeypatch, number) -> None:
+    class Channel(socket.socket):
+        bind = refusing(number)
+
+    monkeypatch.setattr(socket, "socket", Channel)
+    with capture_logs() as logs:
+        async with listening(tmp_path, {}):
+            pass
+
+    assert [(line["event"], line["error"]) for line in logs] == [("control.unavailable", os.strerror(number))]
+    assert "a reload needs SIGHUP" in logs[0]["mend"]
+
+
+async def test_a_folder_that_is_gone_ends_no_daemon(tmp_path) -> None:
+    with capture_logs() as logs:
+        async with listening(tmp_path / ("x" * 120) / "gone", {}):
+            pass
+
+    assert logs[0]["event"] == "control.unavailable"
+
+
+async def test_a_socket_that_cannot_be_given_to_the_folders_owner_is_ours(tmp_path, monkeypatch) -> None:
+    real = Path.stat
+
+    def theirs(path, **options):
+        fields = list(real(path, **options))
+        fields[stat.ST_UID] += path == tmp_path
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(Path, "stat", theirs)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", refusing(errno.EPERM))
+    async with listening(tmp_path, Works().commands):
+        assert await asked(tmp_path) == {"heard": {}}

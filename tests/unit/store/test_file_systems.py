@@ -410,6 +410,35 @@ def test_a_journal_that_is_removed_is_missed_and_not_written_to_where_nobody_fin
     documents.close()
 
 
+def test_a_large_change_overwrites_no_journal_that_somebody_else_put_there(folder) -> None:
+    documents = TinyDocuments.open(folder)
+    commit(documents, a=1)
+    other = (folder / "journal").read_bytes()
+    (folder / "journal").unlink()
+    (folder / "other").write_bytes(other)  # another file, with the same content
+    (folder / "other").rename(folder / "journal")
+
+    with pytest.raises(StateUnwritable, match="another file is there"):
+        commit(documents, **{f"k{number}": number for number in range(3_000)})
+    documents.close()
+    assert (folder / "journal").read_bytes() == other
+
+
+def test_a_change_in_doubt_is_replaced_by_what_the_process_knows(folder, monkeypatch) -> None:
+    documents = TinyDocuments.open(folder)
+    commit(documents, a=1)
+    with monkeypatch.context() as patched:
+        refuse(patched, "fsync", errno.EIO, is_folder)
+        for _ in range(2):
+            with pytest.raises(StateUnwritable, match="is not known"):
+                commit(documents, **{f"k{number}": number for number in range(3_000)})
+    assert documents.count("t") == 1
+    commit(documents, b=2)
+    documents.close()
+
+    assert kept(folder) == {"a": 1, "b": 2}
+
+
 @pytest.mark.parametrize("what", ["file", "dangling", "loop"])
 def test_what_has_the_folders_name_and_is_none_is_told(folder, what) -> None:
     if what == "file":
