@@ -85,7 +85,8 @@ def _meant(url: str) -> str:
     scheme, rest = found.groups() if found else ("", url)
     host, slash, path = rest.partition("/")
     close = get_close_matches(scheme.lower() or "https", ["https", "http"], n=1)
-    is_place = _HOST.fullmatch(_host_and_port(host)[0]) and (found or "." in host or ":" in host)
+    name, port = _host_and_port(host)
+    is_place = _HOST.fullmatch(name) and (found or "." in name or port.isdigit())
     if not close or "?" in url or not is_place:
         return ""
     return f' (did you mean "{close[0]}://{host}{slash}{"…" if path else ""}"?)'

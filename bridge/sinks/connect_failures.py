@@ -43,7 +43,8 @@ def connect_failure(error: BaseException, url: str, otherwise: str) -> str:
     """
     host, port = _asked_for(url)
     found = list(dict.fromkeys(_told(one, host, port) for one in _causes(error)))
-    told = "; ".join(found[:_MOST_SHOWN]) or f": {otherwise}"
+    first, *others = found[:_MOST_SHOWN] or [f": {otherwise}"]
+    told = "; ".join((first, *(one.lstrip(": ") for one in others)))
     return f"no connection to {_joined(host, port)}{told}"
 
 

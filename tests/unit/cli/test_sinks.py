@@ -71,12 +71,12 @@ def test_without_sinks_and_without_a_state_it_is_said(bridge) -> None:
 
 def test_a_trial_shows_exactly_what_was_sent_but_for_secrets(bridge, receiver) -> None:
     bridge.configure(github_sink(receiver.url))
-    receiver.answer = Answer(200, body=b"thanks for ghp_secret")
+    receiver.answer = Answer(503, body=b"no thanks for ghp_secret")
 
     done = bridge.run("sinks", "test", "deploy")
 
     (got,) = receiver.got
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 1
     head, body, answer, end = done.out.split("\n\n")
     assert head.splitlines()[0] == f"POST {receiver.url}/repos/acme/deploy/dispatches"
     assert "Authorization: Bearer ***" in head
