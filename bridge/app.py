@@ -19,6 +19,7 @@ from bridge.pipeline.enrichment import Enrichment
 from bridge.pipeline.observer import Nobody, Observer
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
+from bridge.pipeline.threads import in_thread
 from bridge.registry.facts import MlflowFacts
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.sinks.access import access_faults
@@ -29,6 +30,8 @@ from bridge.states import binding_of, owned_state
 from bridge.store.state import State
 
 log = structlog.get_logger(__name__)
+
+_FILES_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +69,40 @@ def wire_poll(
     )
 
 
-def _warn_of_missing_secrets(settings: Settings) -> None:
-    """Say it now, not when the first event waits for it; a mount may still bring it."""
-    for sink in settings.sinks:
-        for key, secret in sink.secrets().items():
-            fault = sink.secret_fault(key, secret)
-            if fault:
-                log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=fault)
-
-
-def _warn_of_access(settings: Settings) -> None:
-    """Say what will keep sinks from being reached, and what goes out unencrypted."""
-    for sink in settings.sinks:
-        for fault in access_faults(sink, settings.delivery):
+async def _warn(settings: Settings) -> None:
+    """Say what will keep sinks from delivering now, not when the first event waits for it; a mount may still bring it."""
+    for sink, (secrets, access) in zip(settings.sinks, await _found(settings), strict=True):
+        for key, fault in secrets.items():
+            log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=fault)
+        for fault in access:
             log.warning("sink.unreachable", sink=sink.name, error=fault)
         for origin in filter(is_plain, sink.origins()):
             log.warning("sink.plain_http", sink=sink.name, to=origin)
+
+
+Faults = tuple[dict[str, str], list[str]]
+"""What is wrong with a sink's secrets, by their keys, and with the way to it."""
+
+
+async def _found(settings: Settings) -> list[Faults]:
+    """Return each sink's faults; files are read in threads, since a mount that hangs must keep nothing from starting."""
+
+    async def of(sink: SinkSettings) -> Faults:
+        defaults = settings.delivery
+        if all(one.env for one in sink.secrets().values()) and not access_of(sink, defaults).tls.files:
+            return _faults(sink, defaults)
+        try:
+            async with asyncio.timeout(_FILES_S):
+                return await in_thread(lambda: _faults(sink, defaults))
+        except TimeoutError:
+            return {}, [f"its files of secrets or certificates cannot be read within {_FILES_S:g} s"]
+
+    return await asyncio.gather(*map(of, settings.sinks))
+
+
+def _faults(sink: SinkSettings, delivery: DeliverySettings) -> Faults:
+    secrets = {key: sink.secret_fault(key, secret) for key, secret in sink.secrets().items()}
+    return {key: fault for key, fault in secrets.items() if fault}, list(access_faults(sink, delivery))
 
 
 def _endpoint(
@@ -123,8 +144,7 @@ async def wired(
     settings: Settings, state: State, observer: Observer, scanned: Scanned | None = None
 ) -> AsyncIterator[App]:
     """Wire the two loops to an owned state, for as long as the context lasts."""
-    _warn_of_missing_secrets(settings)
-    _warn_of_access(settings)
+    await _warn(settings)
     clock = SystemClock()
     trust = Trust.since(clock, state.clock)
     async with LazyTransport() as transport:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from bridge.config.http_urls import BaseUrl, HttpUrl, http_url
+from bridge.config.secret_readings import known_reading
 from bridge.config.secret_texts import LONGEST, bare, decoded
 from bridge.errors import SecretUnavailable
 
@@ -123,9 +124,18 @@ class Secret(Model):
     def read(self) -> str:
         """Return the secret as it is now, without what files have around it: line breaks, a byte order mark.
 
+        Where it was read for the attempt under way, it is what was read then (`bridge.config.secret_readings`).
+
         Raises:
             SecretUnavailable: it isn't there, or is empty; the message names the place.
         """
+        known = known_reading(self)
+        if isinstance(known, SecretUnavailable):
+            raise SecretUnavailable(str(known))
+        return self.read_anew() if known is None else known
+
+    def read_anew(self) -> str:
+        """Return the secret as it is now; raises as `read` does. A file on a mount that hangs blocks the thread."""
         text = self._text()
         try:
             return bare(text)

@@ -1,8 +1,9 @@
 """When the certificates expire that the configuration names."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -15,22 +16,30 @@ _NAME = "mlflow_bridge_tls_certificate_expiry_timestamp_seconds"
 _HELP = "When a sink's client certificate (or one of its chain) or the last of its authorities expires."
 
 
-class Certificates(Collector):
-    """Reads the files again only when they change.
+_PATIENCE_S = 0.5
 
-    A file that cannot be read has no value here: deliveries fail for it, which is counted.
+
+class Certificates(Collector):
+    """Reads the files again only when they change, in a thread: scrapes are answered in the event loop.
+
+    A file that cannot be read has no value here: deliveries fail for it, which is counted. Where a mount
+    hangs, what was read last is told.
     """
 
     def __init__(self, tls: Callable[[], Mapping[str, TlsSettings]]) -> None:
         """Ask ``tls`` at every scrape for the files of each sink."""
         self._tls = tls
         self._read: dict[TlsSettings, tuple[Stamp, dict[str, float]]] = {}
+        self._reading: Thread | None = None
 
     def collect(self) -> Iterable[Metric]:
         """Return when what each sink uses expires, seconds since the epoch."""
         found = GaugeMetricFamily(_NAME, _HELP, labels=["sink", "use"])
-        for sink, tls in self._tls().items():
-            for use, at in self._expiries(tls).items():
+        used = self._tls()
+        self._read_anew(set(used.values()))
+        for sink, tls in used.items():
+            _, expiries = self._read.get(tls, ((), {}))
+            for use, at in expiries.items():
                 found.add_metric([sink, use], at)
         return [found]
 
@@ -38,12 +47,20 @@ class Certificates(Collector):
         """Name nothing beforehand."""
         return []
 
-    def _expiries(self, tls: TlsSettings) -> dict[str, float]:
-        stamp = stamp_of(tls)
-        known = self._read.get(tls)
-        if known is None or known[0] != stamp:
-            known = self._read[tls] = (stamp, _expiries_of(tls))
-        return known[1]
+    def _read_anew(self, used: Collection[TlsSettings]) -> None:
+        """Have the files looked at, and wait for it a moment, unless the last look still hangs."""
+        if self._reading is not None and self._reading.is_alive():
+            return
+        self._reading = Thread(target=self._look, args=(used,), name="certificates", daemon=True)
+        self._reading.start()
+        self._reading.join(_PATIENCE_S)
+
+    def _look(self, used: Collection[TlsSettings]) -> None:
+        for tls in used:
+            stamp = stamp_of(tls)
+            known = self._read.get(tls)
+            if known is None or known[0] != stamp:
+                self._read[tls] = (stamp, _expiries_of(tls))
 
 
 def _expiries_of(tls: TlsSettings) -> dict[str, float]:

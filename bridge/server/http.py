@@ -6,6 +6,7 @@ a loop that does not answer within a second makes the probe fail.
 
 import asyncio
 import io
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
 from bridge.server.guests import Bounded, Guests
 from bridge.server.page.document import STYLE_HASH
+from bridge.sinks.open_file_limit import open_file_limit
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,8 @@ _REQUEST_S = 10.0
 """How long a request may take to come in, and its answer to be taken."""
 
 _MOST_GUESTS = 64
+_FEWEST_GUESTS = 4
+_SHARE_OF_FILES = 8
 _MOST_DRAINED = 65_536
 _TEXT = "text/plain; charset=utf-8"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -83,9 +87,17 @@ class _Server(ThreadingHTTPServer):
     ) -> None:
         self.pages = pages
         self.loop = loop
-        self._guests = Guests(_MOST_GUESTS)
+        self._guests = Guests(min(_MOST_GUESTS, max(_FEWEST_GUESTS, open_file_limit() // _SHARE_OF_FILES)))
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Take a connection; where no more may be opened, wait a little rather than ask at once again."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_LOOK_S)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread, and keep account of it."""

@@ -7,8 +7,8 @@ from typing import Protocol
 from bridge.delivery.outcome import Outcome
 from bridge.events.event import Event
 
-BEGINNING_BYTES = 2_048
-"""How much of an answer is read where nothing in it is looked for but words for a person."""
+EXCERPT_BYTES = 2_048
+"""How much of an answer's body is read to show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Request:
         secrets: masked in whatever is shown of the answer.
         is_confidential: whether a success answers with a secret, so that nothing of it is shown.
         reads: how many bytes of the answer's body are of interest, at most.
+        needs_body: whether the body decides, so that it is waited for as long as the request may take. Otherwise the
+            status does, and a body that takes more than 5 s is cut off.
     """
 
     url: str
@@ -55,7 +57,8 @@ class Request:
     secrets: tuple[str, ...] = ()
     method: str = "POST"
     is_confidential: bool = False
-    reads: int = BEGINNING_BYTES
+    reads: int = EXCERPT_BYTES
+    needs_body: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,17 @@ class Response:
 
     Attributes:
         excerpt: the beginning of the body for a person: short, and with secrets masked.
-        body: as much of the body as the request asked for, as it came: never shown or stored.
-        is_cut: whether there is more of the body: it is longer, or broke off.
+        body: as much of the body as the request asked for, decompressed: never shown or stored.
+        is_whole: whether the body came whole: it was not too long, not too slow, and did not break off.
+        coding: how the body is compressed, where that cannot be undone (``br``, say): it is empty then.
     """
 
     status: int
     headers: Mapping[str, str]
     excerpt: str
     body: bytes = field(default=b"", repr=False)
-    is_cut: bool = False
+    is_whole: bool = True
+    coding: str = ""
 
 
 class Transport(Protocol):

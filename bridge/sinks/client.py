@@ -1,50 +1,98 @@
 """The only way out to the network: every outbound request of every sink goes through here.
 
-Redirects are never followed: they would carry credentials to another place, and turn a POST
-into a GET without a body. The timeout bounds the whole exchange, a trickling answer
-included, and only the beginning of an answer is read.
+It is built on httpcore, which keeps nothing of one request for another: no cookies, no credentials
+of ``~/.netrc``, no authentication, no redirects (they would carry credentials to another place,
+and turn a POST into a GET without a body). The timeout bounds the whole exchange, a trickling
+answer included, and only the beginning of an answer is read.
 """
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+import urllib.request
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote, unquote, urlsplit
 
 import httpcore
-import httpx
 
 from bridge import __version__
 from bridge.config import Access
 from bridge.delivery.masking import mask, secrets_in
 from bridge.delivery.outcome import Outcome, Reason, retryable
-from bridge.delivery.targets import Targets
-from bridge.sinks.base import Request, Response
-from bridge.sinks.connect_failures import connect_failure, connect_timeout
+from bridge.sinks.base import EXCERPT_BYTES, Request, Response
 from bridge.sinks.connections import KEPT_S, Connections
-from bridge.sinks.dial import AllowedBackend, TargetRefused
-from bridge.sinks.host_names import host_header, server_name
+from bridge.sinks.dial import Backend, TargetRefused
+from bridge.sinks.name_resolution import NameResolution
+from bridge.sinks.response_bodies import as_text, decoded
+from bridge.sinks.response_heads import Field
+from bridge.sinks.response_stream import ResponseReader
 from bridge.sinks.tls import context_of
 
-_EXCERPT_BYTES = 2_048
 _BODY_S = 5.0
 _EXCERPT_CHARACTERS = 300
+_COMPRESSION_OVERHEAD = 1_024
 _CONNECT_SHARE = 0.9
-"""How much of its time an attempt has for the connection: what runs out then tells that it was that."""
+"""How much of its time an attempt has for the connection: where that runs out, it is known that it was that."""
 
-_LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_S)
+_UNHEARD = "a firewall drops its packets, or the machine or its name server does not answer"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"#<>`{}')
+"""What stays as it is in a path and a query; the rest is percent-encoded (WHATWG URL, *path percent-encode set*)."""
+
+_SINGLE = frozenset({b"retry-after", b"location", b"date", b"content-type"})
+"""Headers that have one value: the first counts where there are more."""
+
+
+class Connection:
+    """One connection, which its first request makes: a pool of one, and what reads its answers."""
+
+    def __init__(self, make: Callable[[ResponseReader], httpcore.AsyncConnectionPool]) -> None:
+        """Have ``make`` make the pool."""
+        self.reader = ResponseReader()
+        self._pool = make(self.reader)
+
+    async def send(self, request: httpcore.Request) -> httpcore.Response:
+        """Send, and return the answer once its head is there."""
+        self.reader.reset()
+        return await self._pool.handle_async_request(request)
+
+    def is_reusable(self) -> bool:
+        """Whether another request may be sent on it: not after an answer that was cut off, or odd."""
+        return self.reader.is_reusable
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._pool.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What clients share: look-ups of names, and the connections that are open."""
+
+    names: NameResolution = field(default_factory=NameResolution)
+    connections: Connections[Connection] = field(
+        default_factory=lambda: Connections(Connection.aclose, Connection.is_reusable)
+    )
 
 
 class Client:
     """`bridge.sinks.base.Transport` over connections that are kept for a while.
 
-    Each is an `httpx.AsyncClient` of its own: the pool of httpcore 1.0 looks at every connection
-    that it holds, with a system call for each idle one, whenever a request comes or goes, which
-    costs more than everything else together.
+    Each is a pool of its own: the pool of httpcore 1.0 looks at every connection that it holds,
+    with a system call for each idle one, whenever a request comes or goes, which costs more than
+    everything else together.
     """
 
-    def __init__(self, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        access: Access | None = None,
+        context: ssl.SSLContext | None = None,
+        network: Network | None = None,
+    ) -> None:
         """Open nothing yet; TLS 1.2 or later, verified; by default against the system's authorities.
 
         Where targets are limited, proxies of the environment are not used: they would connect
@@ -54,17 +102,21 @@ class Client:
             AuthorityUnavailable, SecretUnavailable: a file of ``access.tls`` cannot be used.
         """
         self._access = access or Access()
-        self._context = context_of(self._access.tls, self._access.tls_key)
-        self._connections = Connections(self._connection, httpx.AsyncClient.aclose)
+        self._context = context or context_of(self._access.tls, self._access.tls_key)
+        self._network = network or Network()
 
-    def _connection(self) -> httpx.AsyncClient:
-        targets = self._access.targets
-        return httpx.AsyncClient(
-            verify=self._context,
-            transport=_AllowedTransport(self._context, targets) if targets else None,
-            follow_redirects=False,
-            limits=_LIMITS,
-            headers={"user-agent": f"mlflow-bridge/{__version__}"},
+    def _connection(self, url: str) -> Connection:
+        """Return a connection to where ``url`` is, directly or by a proxy; nothing is connected yet."""
+        proxy = None if self._access.targets else _proxy_of_environment(url)
+        return Connection(
+            lambda reader: httpcore.AsyncConnectionPool(
+                ssl_context=self._context,
+                proxy=proxy,
+                max_connections=1,
+                max_keepalive_connections=1,
+                keepalive_expiry=KEPT_S,
+                network_backend=Backend(self._network.names, reader, self._access.targets),
+            )
         )
 
     async def __aenter__(self) -> Self:
@@ -82,70 +134,156 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._connections.aclose()
+        await self._network.connections.aclose(self)
 
     async def post(self, request: Request) -> Response | Outcome:
         """Make ``request`` once; return the answer, or the outcome of not getting one."""
-        seconds = request.timeout_ms / 1000
+        place = _place(request)
+        make = partial(self._connection, request.url)
+        async with self._network.connections.lent(self, place, make) as connection:
+            return await self._exchange(connection, request)
+
+    async def _exchange(self, connection: Connection, request: Request) -> Response | Outcome:
+        end = asyncio.get_running_loop().time() + request.timeout_ms / 1000
         try:
-            async with asyncio.timeout(seconds):
-                return await self._exchange(request, seconds)
-        except httpx.ConnectTimeout:
-            return retryable(Reason.TIMEOUT, connect_timeout(request.url, seconds * _CONNECT_SHARE))
-        except (TimeoutError, httpx.TimeoutException):
-            return retryable(Reason.TIMEOUT, f"no complete answer within {seconds:g} s")
+            async with asyncio.timeout_at(end):
+                answer = await connection.send(_as_sent(request))
         except TargetRefused as refused:
             return _refused(refused, self._access.hosts_key)
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
-            return _failure(error, request)
-
-    async def _exchange(self, request: Request, seconds: float) -> Response:
-        place = "/".join(request.url.split("/", 3)[:3])
-        http = self._connections.take(place)
-        try:
-            async with http.stream(
-                request.method,
-                request.url,
-                content=request.body,
-                headers={"accept-encoding": "identity", **host_header(request.url), **request.headers},
-                timeout=httpx.Timeout(seconds, connect=seconds * _CONNECT_SHARE),
-                extensions=server_name(request.url),
-            ) as answer:
-                head, has_more = await _beginning(answer, request.reads)
-        except BaseException:  # cut off in the midst of something, it could stay busy for ever
-            with suppress(httpx.HTTPError, OSError):
-                await http.aclose()
-            raise
-        await self._connections.keep(place, http)
-        headers = {
-            name.lower(): mask(value[:_EXCERPT_BYTES], request.secrets, is_cut=len(value) > _EXCERPT_BYTES)
-            for name, value in answer.headers.items()
-        }
-        is_hidden = request.is_confidential and answer.is_success
-        first, is_cut = head[:_EXCERPT_BYTES], has_more or len(head) > _EXCERPT_BYTES
-        excerpt = "" if is_hidden else _shown(_printable(first), request, is_cut=is_cut)
-        return Response(answer.status_code, headers, excerpt, head, has_more)
+        except (*_FAILURES, OSError, ValueError) as error:
+            head = connection.reader.answer()
+            return (
+                _failure(error, request) if head is None else _answer(head.status, head.fields, b"", request)
+            )
+        body, is_cut = await _beginning(answer, request, end)
+        fields = [(name.lower(), value) for name, value in answer.headers]
+        return _answer(answer.status, fields, body, request, is_cut=is_cut)
 
 
-async def _beginning(answer: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    """Return the first bytes of the body, and whether there is more; read whole, it keeps the connection."""
+_FAILURES = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+def _place(request: Request) -> str:
+    """Return what has to be the same for a connection to be used again.
+
+    The credential is part of it: there are servers that take whoever signed in on a connection for the
+    sender of all that follows (RFC 4559, 6).
+    """
+    named = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")
+    return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
+
+
+def _proxy_of_environment(url: str) -> httpcore.Proxy | None:
+    """Return the proxy that the environment names for ``url``."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    named = proxies.get(parts.scheme) or proxies.get("all")
+    if not named or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    return httpcore.Proxy(f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}", auth)
+
+
+def _authority(url: str) -> str:
+    """Return host and port of ``url`` as its server knows them: without a final dot, a zone (RFC 6874, 4) or a usual port."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").partition("%")[0].removesuffix(".")
+    shown = f"[{host}]" if ":" in host else host
+    return shown if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{shown}:{parts.port}"
+
+
+def _as_sent(request: Request) -> httpcore.Request:
+    """Return ``request`` as it goes over the wire.
+
+    Raises:
+        ValueError: its URL is none.
+    """
+    parts = urlsplit(request.url)
+    query = f"?{parts.query}" if parts.query else ""
+    own = {
+        "host": _authority(request.url),
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "user-agent": f"mlflow-bridge/{__version__}",
+        "content-length": str(len(request.body)),
+    }
+    asked = {name.lower() for name in request.headers}
+    headers = {**{name: value for name, value in own.items() if name not in asked}, **request.headers}
+    return httpcore.Request(
+        request.method,
+        httpcore.URL(
+            scheme=parts.scheme,
+            host=parts.hostname or "",
+            port=parts.port,
+            target=quote(f"{parts.path or '/'}{query}", safe=_SAFE),
+        ),
+        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+        content=request.body,
+        extensions={"timeout": {"connect": request.timeout_ms / 1000 * _CONNECT_SHARE}},
+    )
+
+
+async def _beginning(answer: httpcore.Response, request: Request, end: float) -> tuple[bytes, bool]:
+    """Return the first bytes of the body, and whether there is more; read whole, it keeps the connection.
+
+    The status is the answer: a body that comes slowly or breaks off adds nothing. One that the sink needs is
+    waited for as long as the attempt may take.
+    """
+    limit = request.reads + _COMPRESSION_OVERHEAD
+    soon = asyncio.get_running_loop().time() + _BODY_S
     head, is_cut = b"", True
-    with suppress(
-        httpx.HTTPError, TimeoutError
-    ):  # the status is the answer; a body that breaks off adds nothing
-        async with asyncio.timeout(_BODY_S):
-            async for chunk in answer.aiter_raw():
+    with suppress(*_FAILURES, TimeoutError):
+        async with asyncio.timeout_at(end if request.needs_body else min(soon, end)):
+            async for chunk in answer.aiter_stream():
                 head += chunk
                 if len(head) > limit:
                     break
             else:
                 is_cut = False
+    with suppress(*_FAILURES):
+        await answer.aclose()
     return head[:limit], is_cut
 
 
-def _printable(body: bytes) -> str:
-    text = body.decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else " " for char in text).strip()
+def _answer(
+    status: int, fields: Iterable[Field], raw: bytes, request: Request, *, is_cut: bool = False
+) -> Response:
+    """Return the answer as sinks get it: decompressed, and with no secret in what is shown of it."""
+    plain = _headers(fields)
+    body, unknown = decoded(raw, plain, request.reads)
+    headers = {
+        name: mask(value[:EXCERPT_BYTES], request.secrets, is_cut=len(value) > EXCERPT_BYTES)
+        for name, value in plain.items()
+    }
+    is_hidden = request.is_confidential and 200 <= status < 300  # noqa: PLR2004 - statuses are numbers
+    first, is_cut = body[:EXCERPT_BYTES], is_cut or len(body) > EXCERPT_BYTES
+    text = f"(its body is compressed: {unknown})" if unknown else as_text(first, plain)
+    excerpt = "" if is_hidden else _shown(text, request, is_cut=is_cut)
+    return Response(status, headers, excerpt, body, is_whole=not is_cut, coding=unknown)
+
+
+def _headers(fields: Iterable[Field]) -> dict[str, str]:
+    """Return the headers by their names; what comes twice and the same, or can be there once only, counts once."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        values = found.setdefault(name, [])
+        if value not in values and not (values and name in _SINGLE):
+            values.append(value)
+    return {name.decode("ascii"): _text(b", ".join(values)) for name, values in found.items()}
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
@@ -156,7 +294,11 @@ def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
 
 def _failure(error: Exception, request: Request) -> Outcome:
     """Return the outcome of a request that got no answer."""
-    if isinstance(error, httpx.LocalProtocolError):  # its text quotes the header that is at fault
+    if isinstance(error, httpcore.ConnectTimeout):
+        return retryable(Reason.TIMEOUT, f"no connection to {_authority(request.url)} in time: {_UNHEARD}")
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        return retryable(Reason.TIMEOUT, f"no complete answer within {request.timeout_ms / 1000:g} s")
+    if isinstance(error, httpcore.LocalProtocolError):  # its text quotes the header that is at fault
         return retryable(
             Reason.INTERNAL, "the request could not be made: a header holds what no header takes"
         )
@@ -166,8 +308,8 @@ def _failure(error: Exception, request: Request) -> Outcome:
         if isinstance(cause, ssl.SSLError):
             return retryable(Reason.TLS, f"no secure connection: {text}")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return retryable(Reason.CONNECT, connect_failure(error, request.url, text))
+    if isinstance(error, httpcore.ConnectError | httpcore.UnsupportedProtocol | ValueError):
+        return retryable(Reason.CONNECT, f"no connection: {text}")
     return retryable(Reason.PROTOCOL, f"the connection broke: {text}")
 
 
@@ -176,65 +318,3 @@ def _refused(refused: TargetRefused, key: str) -> Outcome:
     resolved = "" if where == refused.host else f" ({where})"
     detail = f"not connected: {key} allows no {refused.host}{resolved}: add the name, or a network that has the address"
     return retryable(Reason.MISCONFIGURED, detail)
-
-
-class _AllowedTransport(httpx.AsyncBaseTransport):
-    """httpx over httpcore's pool as httpx itself has it, but with a say in where connections go."""
-
-    def __init__(self, context: ssl.SSLContext, targets: Targets) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=_LIMITS.max_connections,
-            max_keepalive_connections=_LIMITS.max_keepalive_connections,
-            keepalive_expiry=_LIMITS.keepalive_expiry,
-            network_backend=AllowedBackend(targets),
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        with _as_httpx():
-            answer = await self._pool.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(
-                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx():
-            async for part in self._answer.aiter_stream():
-                yield part
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()
-
-
-@contextmanager
-def _as_httpx() -> Iterator[None]:
-    """Raise httpcore's errors under the same names in httpx."""
-    try:
-        yield
-    except (
-        httpcore.TimeoutException,
-        httpcore.NetworkError,
-        httpcore.ProtocolError,
-        httpcore.ProxyError,
-        httpcore.UnsupportedProtocol,
-    ) as error:
-        raise getattr(httpx, type(error).__name__, httpx.TransportError)(str(error)) from error

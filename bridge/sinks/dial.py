@@ -1,18 +1,28 @@
-"""Connections to places that a list allows, and to no other.
+"""Connections to addresses: of a name that is looked up here, and only to those that a list allows.
 
-The name is resolved here, each address is judged, and the connection is made to the very
-address that was allowed: a name that changes its address in between changes nothing. TLS is
+Where there is a list (`allowed_hosts`), each address is judged, and the connection is made to the
+very address that was allowed: a name that changes its address in between changes nothing. TLS is
 httpcore's, and still asks for the certificate of the name.
 """
 
 import asyncio
-import socket
-from collections.abc import Iterable
+import os
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpcore
 
 from bridge.delivery.targets import Targets
+from bridge.sinks.name_resolution import NameResolution
+from bridge.sinks.open_file_limit import MEND, is_exhausted
+from bridge.sinks.response_stream import ResponseReader, ResponseStream
+
+_HEAD_START_S = 0.25
+"""How long one address is waited for before the next is tried as well (RFC 8305, 5)."""
+
+_SHOWN = 4
+Stream = httpcore.AsyncNetworkStream
 
 
 class TargetRefused(Exception):  # not one of bridge.errors: an outcome, before it reaches a person
@@ -25,11 +35,13 @@ class TargetRefused(Exception):  # not one of bridge.errors: an outcome, before 
         super().__init__(host)
 
 
-class AllowedBackend(httpcore.AsyncNetworkBackend):
+class Backend(httpcore.AsyncNetworkBackend):
     """Resolves, judges, connects. For plain TCP only: there is no other way out."""
 
-    def __init__(self, targets: Targets) -> None:
-        """Allow what ``targets`` takes."""
+    def __init__(self, names: NameResolution, reader: ResponseReader, targets: Targets | None = None) -> None:
+        """Connect to what ``targets`` takes, or anywhere; ``reader`` reads what comes back."""
+        self._names = names
+        self._reader = reader
         self._targets = targets
         self._inner = httpcore.AnyIOBackend()
 
@@ -40,39 +52,91 @@ class AllowedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> Stream:
         """Connect to the first address of ``host`` that is allowed and answers.
 
         Raises:
             TargetRefused: none is allowed.
-            httpcore.ConnectError, httpcore.ConnectTimeout: none answers.
+            httpcore.ConnectError, httpcore.ConnectTimeout: none answers; the message says which and why.
         """
-        addresses = await _resolve(host, port, timeout)
-        allowed = [address for address in addresses if self._targets.take(host, address)]
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = self._allowed(host, await self._resolved(host))
+                connecting = {
+                    one: self._inner.connect_tcp(one, port, None, local_address, socket_options)
+                    for one in addresses
+                }
+                return ResponseStream(await _first(connecting, f"{_bracketed(host)}:{port}"), self._reader)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+
+    async def _resolved(self, host: str) -> list[str]:
+        try:
+            return await self._names.addresses(host)
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it can be no host's name"
+            raise httpcore.ConnectError(f"the name {host} cannot be resolved: {why}") from error
+
+    def _allowed(self, host: str, addresses: Sequence[str]) -> list[str]:
+        targets = self._targets
+        allowed = [one for one in addresses if targets is None or targets.take(host, one)]
         if not allowed:
             raise TargetRefused(host, addresses)
-        share = None if timeout is None else timeout / len(allowed)  # one that swallows packets is not all
-        for address in allowed[:-1]:
-            try:
-                return await self._inner.connect_tcp(address, port, share, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._inner.connect_tcp(allowed[-1], port, share, local_address, socket_options)
+        return allowed
 
 
-async def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
-    """Return the addresses of ``host`` in the system's order, each once, IPv6 with its zone."""
-    loop = asyncio.get_running_loop()
+async def _first(connecting: Mapping[str, Coroutine[Any, Any, Stream]], place: str) -> Stream:
+    """Return the connection that is made first: a later one gets its start when the ones before it take their time.
+
+    Raises:
+        httpcore.ConnectError: none is made.
+    """
+    tasks: dict[asyncio.Task[Stream], str] = {}
+    waiting = list(connecting.items())
+    failures: list[str] = []
     try:
-        async with asyncio.timeout(seconds):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except TimeoutError as error:
-        raise httpcore.ConnectTimeout(str(error)) from error
-    except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(str(error)) from error
-    return list(dict.fromkeys(_numeric(place) for *_, place in found))
+        while waiting or tasks:
+            if waiting:
+                address, attempt = waiting.pop(0)
+                tasks[asyncio.ensure_future(attempt)] = address
+            patience = _HEAD_START_S if waiting else None
+            done, _ = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                address = tasks.pop(task)
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                failures.append(f"{address}: {_why(error)}")
+    finally:
+        for _, attempt in waiting:
+            attempt.close()
+        await _given_up(tasks)
+    raise httpcore.ConnectError(_told(place, failures))
 
 
-def _numeric(place: tuple[Any, ...]) -> str:
-    zone = place[3] if len(place) > 3 else 0  # noqa: PLR2004 - (address, port, flow, zone) in IPv6
-    return f"{place[0]}%{zone}" if zone and "%" not in place[0] else str(place[0])
+async def _given_up(tasks: Iterable[asyncio.Task[Stream]]) -> None:
+    """End attempts that lost; a connection that was made all the same is closed."""
+    for task in tasks:
+        task.cancel()
+    for made in await asyncio.gather(*tasks, return_exceptions=True):
+        if not isinstance(made, BaseException):
+            with suppress(Exception):
+                await made.aclose()
+
+
+def _told(place: str, failures: Sequence[str]) -> str:
+    more = f" and {len(failures) - _SHOWN} more addresses" if len(failures) > _SHOWN else ""
+    return f"{place} ({'; '.join(failures[:_SHOWN])}{more})"
+
+
+def _why(error: BaseException) -> str:
+    """Return the system's own word for what went wrong, which is at the end of the chain."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    why = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(cause)
+    return f"{why} ({MEND})" if is_exhausted(cause) else why
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

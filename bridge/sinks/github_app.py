@@ -17,7 +17,7 @@ from bridge.sinks.base import Request, Response, Transport
 from bridge.sinks.github import GithubApp, GithubSettings, headers, judge
 from bridge.sinks.github_jwt import app_jwt
 from bridge.sinks.github_refusals import is_about_the_clock
-from bridge.sinks.shared import answered
+from bridge.sinks.shared import answered, unusable
 from bridge.sinks.tokens import Kept
 
 _EARLY_MS = 300_000
@@ -56,7 +56,9 @@ class InstallationTokens:
         if isinstance(answer, Outcome):
             return Kept(_IN_A_DRY_RUN, now_ms) if answer.verdict is Verdict.DELIVERED else answer
         if 200 <= answer.status < 300:
-            return kept_of(answer.body, now_ms) or self._no_token(answer)
+            return kept_of(answer.body, now_ms) or unusable(
+                answer, "no installation token: the answer is not GitHub's", "check api_url"
+            )
         return answered(answer, lambda got: self._refusal(got, now_ms))
 
     def _request(self, now_ms: int) -> Request | Outcome:
@@ -83,11 +85,8 @@ class InstallationTokens:
             secrets=(signed, private),
             is_confidential=True,
             reads=_ANSWER_BYTES,
+            needs_body=True,
         )
-
-    def _no_token(self, answer: Response) -> Outcome:
-        detail = f"HTTP {answer.status}: no installation token: the answer is not GitHub's: check api_url"
-        return retryable(Reason.MISCONFIGURED, detail, answer.status)
 
     def _refusal(self, answer: Response, now_ms: int) -> Outcome:
         """Say why there is no token. None of it is the event's fault, so that it is never rejected."""

@@ -16,6 +16,7 @@ from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Delivery, Sink
+from bridge.sinks.secret_files import SecretFiles
 from bridge.sinks.shared import link_of
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class GuardedSink:
         self._settings = settings
         self._package = package
         self._timeout_ms = timeout_ms
+        self._files = SecretFiles(settings, timeout_ms)
         self._strays: set[asyncio.Task[Outcome]] = set()
         self.fault = ""
         """Why no sink could be made, if so."""
@@ -54,6 +56,9 @@ class GuardedSink:
 
     async def deliver(self, delivery: Delivery) -> Outcome:
         """Attempt ``delivery`` once, for no longer than the timeout and a moment."""
+        return await self._files.deliver(self._guarded, delivery)
+
+    async def _guarded(self, delivery: Delivery) -> Outcome:
         if self._sink is None:
             return retryable(Reason.INTERNAL, self.fault)
         if len(self._strays) >= _MOST_STRAYS:

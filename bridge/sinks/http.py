@@ -15,7 +15,7 @@ from bridge.events.names import EVENT_NAMES
 from bridge.events.shapes import compile_shape
 from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
 from bridge.sinks.addressing import AddressedSettings, access_tokens, addressed
-from bridge.sinks.base import BEGINNING_BYTES, Delivery, Request, Response, Transport
+from bridge.sinks.base import EXCERPT_BYTES, Delivery, Request, Response, Transport
 from bridge.sinks.oauth2 import with_bearer
 from bridge.sinks.shared import answered, origin, said_in, with_secret
 from bridge.sinks.success_condition import JUDGED_BYTES, SuccessCondition, outcome_of_success
@@ -222,7 +222,8 @@ class HttpSink:
             body=body.content,
             timeout_ms=self._timeout_ms,
             secrets=tuple(spelled for secret in secrets for spelled in spellings_of(secret)),
-            reads=BEGINNING_BYTES if self._settings.success is None else JUDGED_BYTES,
+            reads=EXCERPT_BYTES if self._settings.success is None else JUDGED_BYTES,
+            needs_body=self._settings.success is not None,
         )
         return addressed(self._settings, signed)
 

@@ -12,6 +12,7 @@ from bridge.sinks.gitlab_pipeline import GitlabPipelineSettings, GitlabPipelineS
 from bridge.sinks.http import HttpSettings, HttpSink
 from bridge.sinks.jenkins_job import JenkinsJobSettings, JenkinsJobSink
 from bridge.sinks.kind import Kind
+from bridge.sinks.secret_files import FileSecretsSink, SecretFiles
 
 KINDS: Mapping[str, Kind] = {
     "http": Kind(HttpSettings, HttpSink, is_http=True),
@@ -86,7 +87,8 @@ def sink_of(settings: SinkSettings, transport: Transport, timeout_ms: int) -> Si
     """Return the sink that ``settings`` describe; one from a package is guarded (`bridge.sinks.guarded`)."""
     if settings.type in KINDS:
         built: Sink = KINDS[settings.type].build(settings, transport, timeout_ms)
-        return built
+        files = SecretFiles(settings, timeout_ms)
+        return FileSecretsSink(built, files) if files else built
     from bridge.sinks.guarded import GuardedSink  # noqa: PLC0415 - brings in logs, which few commands need
 
     kinds = Kinds()

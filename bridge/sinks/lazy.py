@@ -2,8 +2,10 @@
 
 A run with nothing to deliver opens none. Files that a client was made from rotate: where they
 have changed, the next request is made by a new client, and the old one ends with its last answer.
+They are looked at in a thread: what hangs with a mount holds up those alone who need it.
 """
 
+import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,9 +14,12 @@ from bridge.config import Access
 from bridge.delivery.outcome import Outcome, Reason, retryable
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
 from bridge.sinks.base import Request, Response, Transport
+from bridge.sinks.shared_calls import SharedCalls
 
 if TYPE_CHECKING:
-    from bridge.sinks.client import Client
+    import ssl
+
+    from bridge.sinks.client import Client, Network
     from bridge.sinks.tls import Stamp
 
 
@@ -32,6 +37,8 @@ class LazyTransport:
 
     def __init__(self) -> None:
         """Open nothing yet."""
+        self._network: Network | None = None
+        self._files: SharedCalls[Access, tuple[Stamp, ssl.SSLContext | None]] = SharedCalls("tls files")
         self._opened: dict[Access, _Opened] = {}
         self._outdated: set[_Opened] = set()
 
@@ -59,8 +66,14 @@ class LazyTransport:
 
     async def post_through(self, access: Access, request: Request) -> Response | Outcome:
         """POST ``request`` once, with the files of ``access`` as they are now."""
+        seconds = request.timeout_ms / 1000
         try:
-            opened = self._current(access)
+            async with asyncio.timeout(seconds):
+                opened = await self._current(access)
+        except TimeoutError:
+            return retryable(
+                Reason.TLS, f"{access.tls_key}: {_hanging(access)} cannot be read within {seconds:g} s"
+            )
         except AuthorityUnavailable as error:
             return retryable(Reason.TLS, str(error))
         except SecretUnavailable as error:
@@ -72,17 +85,36 @@ class LazyTransport:
             opened.requests -= 1
             await self._close_outdated()
 
-    def _current(self, access: Access) -> _Opened:
-        from bridge.sinks.client import Client  # noqa: PLC0415 - importing httpx takes a while
-        from bridge.sinks.tls import stamp_of  # noqa: PLC0415
+    async def _current(self, access: Access) -> _Opened:
+        """Return the client for ``access``, opened anew where its files have changed."""
+        found = self._opened.get(access)
+        if found is not None and not access.tls.files:
+            return found
+        while True:
+            stamp, context = await self._files.result(access, lambda: self._read(access))
+            found = self._opened.get(access)
+            if found is not None and found.stamp == stamp:
+                return found
+            if context is not None:
+                return self._open(access, stamp, context)
+
+    def _read(self, access: Access) -> "tuple[Stamp, ssl.SSLContext | None]":
+        """Return the state of the files, and what they say where that is new; from a thread."""
+        from bridge.sinks.tls import context_of, stamp_of  # noqa: PLC0415
 
         stamp = stamp_of(access.tls)  # before they are read: a change meanwhile shows the next time
         found = self._opened.get(access)
-        if found is not None and found.stamp == stamp:
-            return found
-        opened = self._opened[access] = _Opened(Client(access), stamp)
-        if found is not None:
-            self._outdated.add(found)
+        is_new = found is None or found.stamp != stamp
+        return stamp, context_of(access.tls, access.tls_key) if is_new else None
+
+    def _open(self, access: Access, stamp: "Stamp", context: "ssl.SSLContext") -> _Opened:
+        from bridge.sinks.client import Client, Network  # noqa: PLC0415 - importing httpcore takes a while
+
+        self._network = self._network or Network()
+        before = self._opened.get(access)
+        opened = self._opened[access] = _Opened(Client(access, context, self._network), stamp)
+        if before is not None:
+            self._outdated.add(before)
         return opened
 
     async def _close_outdated(self) -> None:
@@ -100,3 +132,11 @@ class _Way:
 
     async def post(self, request: Request) -> Response | Outcome:
         return await self._transport.post_through(self._access, request)
+
+
+def _hanging(access: Access) -> str:
+    return (
+        f"a file ({', '.join(access.tls.files)})"
+        if access.tls.files
+        else "a file of the system's authorities"
+    )

@@ -19,7 +19,7 @@ from bridge.delivery.answers import interpret, retry_after_ms
 from bridge.delivery.masking import mask
 from bridge.delivery.outcome import Outcome, Reason, Verdict, retryable
 from bridge.sinks.base import Request, Response, Transport
-from bridge.sinks.shared import answered, basic, form, origin, text_in, with_secret
+from bridge.sinks.shared import answered, basic, form, origin, text_in, unusable, with_secret
 from bridge.sinks.tokens import Kept
 
 _LASTS_MS = 300_000
@@ -127,6 +127,7 @@ class AccessTokens:
             secrets=(*known, *(() if isinstance(client.client_id, str) else (name,))),
             is_confidential=True,
             reads=_ANSWER_BYTES,
+            needs_body=True,
         )
 
     def _judge(self, answer: Response, now_ms: int, secrets: tuple[str, ...]) -> Kept | Outcome:
@@ -135,8 +136,7 @@ class AccessTokens:
         found = kept_of(answer.body, now_ms)
         if isinstance(found, Kept):
             return found
-        detail = f"HTTP {answer.status}: {mask(found, secrets)}: check token_url"
-        return self._said(retryable(Reason.MISCONFIGURED, detail, answer.status))
+        return self._said(unusable(answer, mask(found, secrets), "check token_url"))
 
     def _said(self, outcome: Outcome) -> Outcome:
         """Say whose answer it was: it is told of an attempt to deliver to somebody else."""

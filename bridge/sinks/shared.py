@@ -105,6 +105,17 @@ def members_of(body: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def unusable(answer: Response, why: str, mend: str) -> Outcome:
+    """Return the outcome of a success whose body is of no use, ``why`` and how to ``mend`` it where it came as it was meant."""
+    status = answer.status
+    if answer.coding:
+        detail = f"HTTP {status}: the answer is compressed ({answer.coding}), which was not asked for and is not known"
+        return retryable(Reason.MISCONFIGURED, detail, status)
+    if not answer.is_whole:
+        return retryable(Reason.PROTOCOL, f"HTTP {status}: the answer broke off, or is too long", status)
+    return retryable(Reason.MISCONFIGURED, f"HTTP {status}: {why}: {mend}", status)
+
+
 def text_in(body: bytes, member: str) -> str:
     """Return a text at the top level of the JSON in ``body``, or nothing."""
     value = members_of(body).get(member)

@@ -65,7 +65,7 @@ def outcome_of_success(condition: Expression, answer: Response, now_ms: int) -> 
         why = f"{_shown(condition)} is not true of the answer"
     except EvaluationFailed as error:
         why = str(error)
-    cut = f" (of which no more than {len(answer.body)} bytes came or were read)" if answer.is_cut else ""
+    cut = "" if answer.is_whole else f" (of which no more than {len(answer.body)} bytes came or were read)"
     detail = f"HTTP {answer.status}, but no success: {why}{cut}"
     return retryable(Reason.UNSUCCESSFUL, detail, answer.status, retry_after_ms(answer.headers, now_ms))
 

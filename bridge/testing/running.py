@@ -56,10 +56,7 @@ def everything_closed() -> Iterator[None]:
 
 
 class NameLookUps(ThreadPoolExecutor):
-    """The loop's own threads, for looking up names only.
-
-    They are few, look up the names of all sinks, and are waited for when the bridge ends.
-    """
+    """The loop's own threads, for looking up names only: they are few, and are waited for when the bridge ends."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         assert "getaddrinfo" in getattr(fn, "__name__", ""), (

@@ -334,7 +334,7 @@ def test_what_does_not_poll_does_not_import_mlflow(tmp_path) -> None:
     program = (
         "import sys\nfrom bridge.cli import main\n"
         "sys.argv = ['mlflow-bridge', *sys.argv[1:]]\n"
-        "try:\n    main()\nfinally:\n    print([m for m in ('mlflow', 'httpx', 'apscheduler') if m in sys.modules])\n"
+        "try:\n    main()\nfinally:\n    print([m for m in ('mlflow', 'httpcore', 'apscheduler') if m in sys.modules])\n"
     )
     for command in ("check", "status", "events list", "sinks list", "sinks test ci --dry-run"):
         done = subprocess.run(

@@ -9,6 +9,7 @@ from support.chaos.judge import (
     Noted,
     Request,
     altered,
+    carried_over,
     forged,
     forgotten,
     lost,
@@ -37,6 +38,7 @@ def faults(requests, due=DUE, wanted=WANTED) -> list[str]:
         *out_of_order(requests, due),
         *altered(requests, due),
         *forged(requests, SECRET),
+        *carried_over(requests),
         *forgotten(requests, [Noted(one.sink, one.id, one.at) for one in requests]),
     ]
 
@@ -104,6 +106,11 @@ def test_an_event_of_another_sink_is_found() -> None:
 @pytest.mark.parametrize("change", [{"raw": "{}"}, {"id": "event-2"}, {"timestamp": "8"}, {"signature": ""}])
 def test_a_signature_that_does_not_fit_is_found(change) -> None:
     assert len(forged([replace(ALL[0], **change)], SECRET)) == 1
+
+
+def test_a_cookie_that_is_sent_back_is_found() -> None:
+    assert carried_over(ALL) == []
+    assert len(carried_over([*ALL, replace(ALL[0], cookie="session=1")])) == 1
 
 
 def test_a_delivery_that_is_made_again_long_after_it_was_settled_is_found() -> None:

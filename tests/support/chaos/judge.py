@@ -25,6 +25,7 @@ class Request:
     does: str = "ok"
     signature: str = ""
     timestamp: str = ""
+    cookie: str = ""
 
     @classmethod
     def of(cls, sink: str, line: Mapping[str, Any]) -> Self:
@@ -117,6 +118,11 @@ def forged(requests: Iterable[Request], secret: str) -> list[str]:
         for one in requests
         if not hmac.compare_digest(one.signature, signature(one, secret))
     ]
+
+
+def carried_over(requests: Iterable[Request]) -> list[str]:
+    """Return the requests that hold what an answer before them said: a session that nobody asked to keep."""
+    return [f"{one.sink}: {one.id} came with the cookie {one.cookie!r}" for one in requests if one.cookie]
 
 
 def signature(request: Request, secret: str) -> str:

@@ -10,7 +10,9 @@ Faults, each of them optional:
 - ``full``: from when to when, in seconds, files can't grow by more than so many bytes;
 - ``no_space``: from which pwrite to which the disk is full, after half of the data;
 - ``flush_fails``: the number of the fdatasync that fails;
-- ``tight``: the journal is compacted every few commits.
+- ``tight``: the journal is compacted every few commits;
+- ``names``: from when to when, in seconds, look-ups of names under ``storm.test`` hang, and then fail.
+  Else these names have the address of this machine.
 
 Nothing in the bridge knows of this: the calls are wrapped before it is imported.
 """
@@ -21,6 +23,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -103,11 +106,27 @@ def fill_disk(journal: Path, since: float, until: float, spare: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
+def resolve_names(since: float, until: float) -> None:
+    """Resolve the storm's names, or hang as a resolver does whose name server is silent."""
+    began, real = time.monotonic(), socket.getaddrinfo
+
+    def resolved(host, *rest, **more):
+        if not str(host).endswith(".storm.test"):
+            return real(host, *rest, **more)
+        if since <= time.monotonic() - began < until:
+            time.sleep(until + began - time.monotonic())
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real("127.0.0.1", *rest, **more)
+
+    socket.getaddrinfo = resolved
+
+
 def main() -> None:
     """Plant the faults, then be the bridge."""
     faults = json.loads(os.environ["FAULTS"])
     faulthandler.register(signal.SIGUSR2)  # tells where every thread is, should one not end
     plant(faults)
+    resolve_names(*faults.get("names", (0, 0)))
     if "full" in faults:
         Thread(target=fill_disk, args=(Path("state/journal"), *faults["full"]), daemon=True).start()
 

@@ -14,8 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-TAKEN = {"ok", "late", "torn"}
-"""What a receiver does after it has taken a delivery: answers, answers too late, breaks off its answer."""
+TAKEN = {"ok", "late", "torn", "odd"}
+"""What a receiver does after it has taken a delivery: answers, answers too late, breaks off its answer, answers oddly."""
 
 _ANSWERS = {
     "ok": "204 No Content\r\n",
@@ -25,6 +25,17 @@ _ANSWERS = {
     "503": "503 Service Unavailable\r\nRetry-After: 1\r\n",
     "302": "302 Found\r\nLocation: http://127.0.0.1:9/elsewhere\r\n",
 }
+_ODD = (
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+    "HTTP/1.1 200\nX-Folded: a\n  b\nNo colon\n\n",
+    "http/1.0 202\r\nX : y\r\n\r\nhi",
+    "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 204 \r\n\r\nHTTP/1.1 500 Not yours\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi",
+    "HTTP/1.1 200 OK\r\nRetry-Aft",
+)
+"""Answers that are forbidden, and that browsers and curl bear."""
+
 _LATE_S, _HANG_S = (1.2, 2.5), 4.0
 _SIGNED = ("x-mlflow-signature", "x-mlflow-timestamp", "x-mlflow-delivery-id")
 
@@ -64,6 +75,7 @@ class Misbehaving:
             "id": delivery_id,
             "signature": signature,
             "timestamp": timestamp,
+            "cookie": headers.get("cookie", ""),
             "raw": body.decode("latin-1"),
         }
         os.write(self._log, json.dumps(line).encode() + b"\n")
@@ -77,10 +89,14 @@ class Misbehaving:
         if does == "torn":
             writer.write(b"HTTP/1.1 20")
             await writer.drain()
+        if does == "odd":
+            writer.write(self._chance.choice(_ODD).encode())
+            await writer.drain()
         if does not in _ANSWERS:
             return False
         length = "" if does in TAKEN else "Content-Length: 0\r\n"
-        writer.write(f"HTTP/1.1 {_ANSWERS[does]}{length}\r\n".encode())
+        cookie = f"Set-Cookie: session={self._chance.random()}; Path=/\r\n"
+        writer.write(f"HTTP/1.1 {_ANSWERS[does]}{cookie}{length}\r\n".encode())
         await writer.drain()
         return True
 

@@ -67,7 +67,7 @@ def lives(seed: int, sinks: Sequence[str], *, restarts: bool = False) -> Iterato
             kind,
             chance.uniform(0.0, _LONGEST_S.get(kind, 2.0)),
             is_up,
-            _faults(kind, chance, turns),
+            {**_faults(kind, chance, turns), **_silent_names(chance)},
             [*_outages(chance, sinks, restarts=restarts)],
         )
 
@@ -98,6 +98,12 @@ def _full_disk(chance: random.Random) -> dict[str, Any]:
     since = chance.uniform(0.5, 3.0)
     tight = {"tight": True} if chance.random() < 0.3 else {}
     return {"full": [since, since + chance.uniform(0.5, 4.0), chance.choice((0, 1, 100, 2_000))], **tight}
+
+
+def _silent_names(chance: random.Random) -> dict[str, Any]:
+    """Return when look-ups of names hang, if they do."""
+    since = chance.uniform(0.0, 2.0)
+    return {"names": [since, since + chance.uniform(0.5, 4.0)]} if chance.random() < 0.3 else {}
 
 
 def _outages(chance: random.Random, sinks: Sequence[str], *, restarts: bool) -> Iterator[Outage]:

@@ -30,6 +30,7 @@ class StormSink:
     events: Sequence[str] = EVERYTHING
     models: str = "*"
     to_stages: Sequence[str] = ()
+    host: str = "127.0.0.1"
 
     def wants(self, event: Event) -> bool:
         """Whether the event has to come; a rename comes by its old or its new name."""
@@ -52,17 +53,19 @@ class StormSink:
 
 
 SINKS = (
-    StormSink("copy", {"ok": 84, "500": 8, "429": 1, "302": 2, "late": 2, "torn": 2, "drop": 1}),
+    StormSink("copy", {"ok": 80, "odd": 4, "500": 8, "429": 1, "302": 2, "late": 2, "torn": 2, "drop": 1}),
     StormSink(
         "slow",
         {"ok": 85, "hang": 3, "late": 8, "torn": 4},
         events=("MODEL_VERSION_TRANSITIONED_STAGE",),
+        host="slow.storm.test",
     ),
     StormSink(
         "busy",
-        {"ok": 50, "429": 15, "503": 15, "302": 10, "drop": 10},
+        {"ok": 40, "odd": 10, "429": 15, "503": 15, "302": 10, "drop": 10},
         events=("MODEL_VERSION_TRANSITIONED_STAGE",),
         models="*[02468]",
+        host="busy.storm.test",
         to_stages=("Production",),
     ),
     StormSink(
@@ -71,7 +74,7 @@ SINKS = (
         events=("REGISTERED_MODEL_RENAMED", "MODEL_VERSION_CREATED", "MODEL_VERSION_DELETED"),
     ),
 )
-"""The first gets everything, so that what it took can be applied to the baseline."""
+"""The first gets everything, so that what it took can be applied to the baseline. Names are the launcher's to resolve."""
 
 
 class Receivers:
@@ -87,7 +90,7 @@ class Receivers:
             self.start(sink.name)
 
     def sections(self) -> list[str]:
-        return [sink.section(f"http://127.0.0.1:{self._ports[sink.name]}") for sink in SINKS]
+        return [sink.section(f"http://{sink.host}:{self._ports[sink.name]}") for sink in SINKS]
 
     def start(self, name: str) -> None:
         """Start a sink's receiver, where it does not run, and wait for its port."""

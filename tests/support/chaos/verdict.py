@@ -118,6 +118,7 @@ def faults_of(evidence: Evidence) -> dict[str, Sequence[str]]:
         "out of order": judge.out_of_order(requests, due),
         "altered": judge.altered(requests, due),
         "forged": judge.forged(requests, SECRET),
+        "carried over": judge.carried_over(requests),
         "forgotten": judge.forgotten(requests, evidence.noted),
         "unlike the registry": _replayed(evidence),
     }

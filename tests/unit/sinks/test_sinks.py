@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import ssl
 
+import pytest
 from support.receiver import Answer
 from support.sinks import NOW, attempt
 
@@ -16,7 +17,7 @@ SECRET = "s3cret-Token/+="
 
 async def test_at_least_tls_1_2_is_asked_for() -> None:
     async with Client() as client:
-        context = client._connection()._transport._pool._ssl_context
+        context = client._connection("https://ci.example.com")._pool._ssl_context
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert context.verify_mode == ssl.CERT_REQUIRED
 
@@ -27,9 +28,10 @@ async def test_connections_are_kept_for_the_next_delivery(receiver) -> None:
         for _ in range(3):
             request = Request(f"{receiver.url}/", {}, b"{}", 1_000)
             assert isinstance(await client.post(request), Response)
-        (http,) = [client._connections.take(receiver.url) for _ in range(len(client._connections))]
-        assert len(http._transport._pool.connections) == 1
-        await http.aclose()
+        connections = client._network.connections
+        assert len(connections) == 1
+        async with connections.lent(client, f"{receiver.url} ", lambda: pytest.fail("none is kept")) as http:
+            assert len(http._pool.connections) == 1
 
 
 async def test_the_signature_is_what_mlflow_itself_would_send(receiver, monkeypatch) -> None:

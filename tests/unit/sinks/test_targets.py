@@ -1,7 +1,7 @@
 """Limited targets over real sockets: what is not listed is never connected to."""
 
-import asyncio
 import socket
+import threading
 
 import pytest
 from support.receiver import Answer, Receiver, free_port
@@ -12,8 +12,8 @@ from bridge.config import Access, TlsSettings
 from bridge.delivery.outcome import Outcome, Reason, Verdict
 from bridge.delivery.targets import Targets
 from bridge.sinks.base import Request, Response
-from bridge.sinks.dial import _numeric
 from bridge.sinks.lazy import LazyTransport
+from bridge.sinks.name_resolution import _numeric
 
 
 @pytest.fixture
@@ -27,16 +27,15 @@ def receiver():
 def names(monkeypatch):
     """Names and their addresses, one list for each time that they are asked for.
 
-    Patched where the event loop asks: there is no way to have a real name resolve as tests need it.
+    Patched where the system is asked: there is no way to have a real name resolve as tests need it.
     """
     known: dict[str, list[list[str]]] = {}
-    real = asyncio.BaseEventLoop.getaddrinfo
+    real = socket.getaddrinfo
 
-    async def resolve(loop, host, port, **options):
-        name = host.decode() if isinstance(host, bytes) else host
-        if name not in known:
-            return await real(loop, host, port, **options)
-        answers = known[name]
+    def resolve(host, port, *rest, **options):
+        if host not in known:
+            return real(host, port, *rest, **options)
+        answers = known[host]
         addresses = answers.pop(0) if len(answers) > 1 else answers[0]
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -47,7 +46,7 @@ def names(monkeypatch):
             for address in addresses
         ]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     return known
 
 
@@ -148,13 +147,12 @@ async def test_a_name_without_an_address_is_no_connection(names, host) -> None:
 
 
 async def test_names_that_take_too_long_are_a_timeout(monkeypatch) -> None:
-    async def never(*_args, **_options):
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", never)
+    silent = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: silent.wait(60))
 
     got = await post("http://slow.example.com", "*.example.com", timeout_ms=300)
 
+    silent.set()
     assert isinstance(got, Outcome)
     assert got.reason is Reason.TIMEOUT
 

@@ -1,0 +1,75 @@
+"""Files of secrets, read in threads before each attempt: a mount that hangs holds up its own sink alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from bridge.config import Secret, SinkSettings
+from bridge.config.secret_readings import Reading, readings_known
+from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.errors import SecretUnavailable
+from bridge.sinks.base import Delivery, Sink
+from bridge.sinks.shared_calls import SharedCalls
+
+Deliver = Callable[[Delivery], Awaitable[Outcome]]
+
+
+class SecretFiles:
+    """The secrets of one sink that are in files (or systemd credentials, which are files)."""
+
+    def __init__(self, settings: SinkSettings, timeout_ms: int) -> None:
+        """Read them within ``timeout_ms``, each by one thread however many attempts wait for it."""
+        self._sink = settings.name
+        self._secrets = {key: one for key, one in settings.secrets().items() if one.env is None}
+        self._timeout_s = timeout_ms / 1000
+        self._reads: SharedCalls[Secret, Reading] = SharedCalls("secret file")
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._secrets)
+
+    async def deliver(self, deliver: Deliver, delivery: Delivery) -> Outcome:
+        """Make an attempt by ``deliver`` that knows what the files hold now."""
+        readings = await self._readings()
+        if isinstance(readings, Outcome):
+            return readings
+        with readings_known(readings):
+            return await deliver(delivery)
+
+    async def _readings(self) -> Mapping[Secret, Reading] | Outcome:
+        readings: dict[Secret, Reading] = {}
+        end = asyncio.get_running_loop().time() + self._timeout_s
+        for key, secret in self._secrets.items():
+            try:
+                async with asyncio.timeout_at(end):
+                    readings[secret] = await self._reads.result(secret, partial(_read, secret))
+            except TimeoutError:
+                return self._hangs(key)
+        return readings
+
+    def _hangs(self, key: str) -> Outcome:
+        detail = (
+            f"sinks.{self._sink}.{key}: {self._secrets[key]} cannot be read within {self._timeout_s:g} s: the mount "
+            "that it is on may hang, or it is a pipe that nobody writes to"
+        )
+        return retryable(Reason.SECRET, detail)
+
+
+def _read(secret: Secret) -> Reading:
+    try:
+        return secret.read_anew()
+    except SecretUnavailable as error:
+        return error
+
+
+class FileSecretsSink:
+    """`bridge.sinks.base.Sink` around one that has files of secrets."""
+
+    def __init__(self, sink: Sink, files: SecretFiles) -> None:
+        """Have ``files`` read before each attempt of ``sink``."""
+        self._sink = sink
+        self._files = files
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        """Attempt ``delivery`` once, with the secrets as they are now."""
+        return await self._files.deliver(self._sink.deliver, delivery)
