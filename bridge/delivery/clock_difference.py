@@ -9,6 +9,8 @@ from bridge.wording import span
 TOLERATED_MS = 240_000
 """Receivers take signatures whose time is up to five minutes off (Standard Webhooks, MLflow, Slack); an attempt takes a while."""
 
+_MINUTE_MS = 60_000
+
 
 def instant_of(value: str) -> int | None:
     """Return the instant that an HTTP date names, in ms since the epoch, or None where it names none."""
@@ -31,5 +33,5 @@ def clock_fault(headers: Mapping[str, str], now_ms: int, tolerated_ms: int = TOL
     if theirs is None or abs(theirs - now_ms) <= tolerated_ms:
         return ""
     way = "behind" if theirs > now_ms else "ahead of"
-    apart = span(abs(theirs - now_ms))
+    apart = span(round(abs(theirs - now_ms) / _MINUTE_MS) * _MINUTE_MS)
     return f"this machine's clock is {apart} {way} the receiver's, which refuses signatures and tokens: set the clock"

@@ -15,10 +15,10 @@ _SIGN_IN = re.compile(
 
 
 def target_of(url: str, location: str) -> str:
-    """Return where a redirect leads: the whole URL, or nothing where ``location`` names none."""
+    """Return where a redirect leads: the whole URL (its path where ``url`` is empty), or nothing where it leads nowhere."""
     try:
         found = urljoin(url, location) if location else ""
-        return found if urlsplit(found).hostname else ""
+        return found if found.startswith("/") or urlsplit(found).hostname else ""
     except ValueError:
         return ""
 

@@ -15,7 +15,7 @@ from bridge.sinks.base import Delivery, Sink
 
 log = structlog.get_logger(__name__)
 
-_SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.SECRET, Reason.GONE, Reason.INTERNAL})
+_SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.GONE, Reason.INTERNAL})
 """Failures that only an operator can mend."""
 
 CUT_OFF = retryable(Reason.TIMEOUT, "cut off: the bridge had to stop before the receiver answered")

@@ -13,7 +13,7 @@ from bridge.server.certificates import Certificates
 from bridge.server.collectors import PREFIX, Conditions, Outbox, Polls, Summaries
 from bridge.store.values import PollRecord, ReconcileRecord
 
-_ALERTED = (Reason.MISCONFIGURED, Reason.SECRET, Reason.TLS)
+_ALERTED = (Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS)
 """Counted from zero for every sink: Prometheus sees no increase in a series that begins at one."""
 
 

@@ -11,7 +11,7 @@ from bridge.wording import instant, span
 _LATE_S = 600
 """From when on a backlog is more than a hiccup."""
 
-_TO_MEND = frozenset({Reason.MISCONFIGURED, Reason.SECRET, Reason.TLS})
+_TO_MEND = frozenset({Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS})
 """What does not pass by itself."""
 
 

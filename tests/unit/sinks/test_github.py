@@ -164,15 +164,12 @@ async def test_inputs_are_texts_whatever_their_shape_yields(receiver) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"[]",
         b'{"html_url": 7}',
         b'{"html_url": "javascript:alert(1)"}',
         b'{"html_url": "https://x\\ny"}',
-        b"[" * 9_000,
         b'{"html_url": "https://x/' + b"y" * 600 + b'"}',
     ],
-    ids=["empty", "list", "number", "script", "two lines", "deep", "long"],
+    ids=["number", "script", "two lines", "long"],
 )
 async def test_an_answer_without_a_usable_link_is_a_delivery_nonetheless(body, receiver) -> None:
     receiver.answer = Answer(200, body=body)

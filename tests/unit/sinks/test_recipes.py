@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.receiver import Answer, Receiver
+from support.sinks import DELIVERY
 from support.values import transition
 
 from bridge.config import Secret
@@ -15,6 +17,7 @@ from bridge.delivery.outcome import Verdict
 from bridge.events.names import EVENT_NAMES
 from bridge.events.synthetic import synthetic_event
 from bridge.sinks.base import Delivery
+from bridge.sinks.client import Client
 from bridge.sinks.kinds import KINDS, SETTINGS
 from bridge.sinks.recording import NoTransport, RecordingTransport
 
@@ -62,10 +65,11 @@ def secrets(monkeypatch, tmp_path) -> None:
     token.write_text("s3cret")
     monkeypatch.setenv("GOVERNANCE_SECRET", "s3cret")
     monkeypatch.setenv("AIRFLOW_TOKEN", "s3cret")
+    monkeypatch.setenv("TEAMS_SIG", "a+b/c=")
     monkeypatch.setattr(Secret, "_path", lambda _secret: token)
 
 
-@pytest.mark.parametrize("recipe", ["slack", "airflow", "argo-events", "flask"])
+@pytest.mark.parametrize("recipe", ["slack", "teams", "airflow", "argo-events", "flask"])
 def test_nothing_in_a_recipe_is_warned_about(recipe) -> None:
     settings = settings_of(recipe)
 
@@ -96,6 +100,50 @@ async def test_slack_gets_messages_in_which_a_name_is_no_mention() -> None:
         assert message["text"] == "A model changed its stage"
         text = message["blocks"][0]["text"]
         assert text == {"type": "plain_text", "text": f"{name} v1: Staging → Production by ann"}
+
+
+async def test_teams_gets_cards_in_which_a_name_is_no_markdown() -> None:
+    """Teams, *Create and send messages*: a message with one adaptive card; RichTextBlock and TextRun of its schema."""
+    _, *messages = (await bodies_of("teams"))[: 1 + len(NAMES)]
+
+    for name, message in zip(NAMES, messages, strict=True):
+        assert message.keys() == {"type", "attachments"}
+        (attachment,) = message["attachments"]
+        assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+        card = attachment["content"]
+        assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+        (block,) = card["body"]
+        text = f"{name} v1: Staging → Production by ann"
+        assert block == {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}
+
+
+async def test_the_secret_of_a_workflow_is_put_into_its_url() -> None:
+    settings = settings_of("teams")
+
+    request = await request_of(settings, settings.events[0], transition(model="fraud"))
+
+    assert request.url.endswith("&sv=1.0&sig=a%2Bb%2Fc%3D")
+    assert "a+b/c=" in request.secrets
+
+
+@pytest.mark.parametrize(
+    ("recipe", "answer", "expected"),
+    [
+        ("slack", Answer(200, body=b"ok"), Verdict.DELIVERED),
+        ("slack", Answer(200, body=b"<html>Sign in</html>"), Verdict.RETRYABLE),
+        ("slack", Answer(200, body=b'{"ok": false, "error": "channel_not_found"}'), Verdict.RETRYABLE),
+        ("teams", Answer(202), Verdict.DELIVERED),
+        ("teams", Answer(200, body=b"Webhook message delivery failed with error: ..."), Verdict.RETRYABLE),
+    ],
+)
+async def test_what_counts_as_delivered_is_what_the_receiver_answers_to_it(recipe, answer, expected) -> None:
+    receiver = Receiver(answer)
+    own = settings_of(recipe).model_copy(update={"url": receiver.url})
+    async with Client() as client:
+        outcome = await KINDS["http"].build(own, client, 10_000).deliver(DELIVERY)
+
+    receiver.stop()
+    assert outcome.verdict is expected
 
 
 async def test_airflow_gets_what_its_api_takes() -> None:
