@@ -90,3 +90,18 @@ def test_as_json_warnings_are_no_faults_and_a_silent_registry_is_one(bridge) -> 
     assert (done.code, connected["exit_code"]) == (69, 69)
     assert [(fault["key"], fault["exit_code"]) for fault in connected["faults"]] == [(None, 69)]
     assert connected["registry"] == {"uri": "http://127.0.0.1:1", "answer": None}
+
+
+def test_with_connect_quotation_marks_around_a_secret_are_warned_of(bridge, monkeypatch) -> None:
+    bridge.configure(http_sink("https://h"))
+    monkeypatch.setenv("CI_SECRET", '"s3cret"')
+
+    quoted = bridge.run("check", "--connect").err
+    monkeypatch.setenv("CI_SECRET", "s3cret")
+    plain = bridge.run("check", "--connect").err
+    monkeypatch.delenv("CI_SECRET")
+    missing = bridge.run("check", "--connect").err
+
+    assert "warning: sinks.ci.secret: environment variable CI_SECRET: is in quotation marks" in quoted
+    assert "s3cret" not in quoted
+    assert ("quotation marks" in plain, "quotation marks" in missing) == (False, False)

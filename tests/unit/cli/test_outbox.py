@@ -110,6 +110,17 @@ def test_the_link_to_what_was_started_is_shown(outbox) -> None:
     assert "link" not in outbox.run("outbox", "show", "1").out
 
 
+def test_what_the_receiver_of_a_delivery_answered_is_shown(outbox) -> None:
+    (entry,) = [one for one in outbox.entries() if one.id == 4]
+    outbox.settle([replace(entry, status=Status.DELIVERED, attempts=1, reason="ok", detail="queued as 7")])
+
+    shown = outbox.run("outbox", "show", "4")
+
+    assert shown.out.splitlines()[-1].endswith("queued as 7")
+    (attempt,) = json.loads(outbox.run("outbox", "show", "4", "--output", "json").out)["attempts_on_record"]
+    assert attempt["detail"] == "queued as 7"
+
+
 @pytest.mark.parametrize("verb", ["show", "redrive", "drop"])
 def test_an_entry_that_there_is_not_is_told(outbox, verb) -> None:
     done = outbox.run("outbox", verb, "99")
