@@ -10,6 +10,7 @@ from bridge.app import App, Scanned, application
 from bridge.config import Settings
 from bridge.errors import BridgeError, StateUnwritable
 from bridge.orders import OnceResult, PollOrder, accepted_hold
+from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.housekeeping import housekeep
 from bridge.pipeline.reads import Read
 
@@ -32,8 +33,8 @@ async def run_once(
     Raises:
         StateError: the state is owned by another, foreign, or cannot be used.
     """
+    until = SystemClock().monotonic() + (order.deadline_ms / 1000 if order.deadline_ms else _FOREVER)
     async with application(settings, scanned) as app:
-        until = app.clock.monotonic() + (order.deadline_ms / 1000 if order.deadline_ms else _FOREVER)
         accepted = accepted_hold(app.state) if order.accept_held else frozenset[str]()
         reads = [Read.FULL] if order.full or order.accept_held else app.poll.due()
         return await _run(app, until, reads, accepted)
