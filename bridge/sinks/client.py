@@ -302,7 +302,7 @@ def _failure(error: Exception, request: Request) -> Outcome:
         return retryable(
             Reason.INTERNAL, "the request could not be made: a header holds what no header takes"
         )
-    text = _shown(str(error) or type(error).__name__, request)
+    text = _shown(str(error) or type(error).__name__, request, is_cut=True)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

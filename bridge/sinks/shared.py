@@ -111,7 +111,7 @@ def unusable(answer: Response, why: str, mend: str) -> Outcome:
     if answer.coding:
         detail = f"HTTP {status}: the answer is compressed ({answer.coding}), which was not asked for and is not known"
         return retryable(Reason.MISCONFIGURED, detail, status)
-    if not answer.is_whole:
+    if not answer.is_whole and answer.body.lstrip()[:1] in {b"", b"{"}:  # else it would be none, come what may
         return retryable(Reason.PROTOCOL, f"HTTP {status}: the answer broke off, or is too long", status)
     return retryable(Reason.MISCONFIGURED, f"HTTP {status}: {why}: {mend}", status)
 
