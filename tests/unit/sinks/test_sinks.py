@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+import socket
 import ssl
 
 import pytest
 from support.receiver import Answer
 from support.sinks import NOW, attempt
 
+from bridge.delivery.outcome import Reason, Verdict
 from bridge.sinks.base import Request, Response
 from bridge.sinks.client import Client
 
@@ -55,3 +57,19 @@ async def test_without_a_secret_nothing_is_signed(receiver) -> None:
     await attempt("http", url=f"{receiver.url}/hook")
 
     assert "x-mlflow-signature" not in receiver.got[0].headers
+
+
+async def test_a_connection_that_is_not_made_in_time_is_told_from_an_answer_that_does_not_come() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:  # its queue is full: nobody accepts
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        async with Client() as client:
+            outcome = await client.post(Request(f"http://127.0.0.1:{port}/", {}, b"{}", 1_000))
+        for one in waiting:
+            one.close()
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.RETRYABLE, Reason.TIMEOUT)
+    assert f"no connection to 127.0.0.1:{port} in time" in outcome.detail
