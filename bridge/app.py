@@ -31,7 +31,7 @@ from bridge.store.state import State
 
 log = structlog.get_logger(__name__)
 
-_FILES_S = 2.0
+_FILES_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,19 +138,24 @@ class Client:
 
     async def post(self, request: Request) -> Response | Outcome:
         """Make ``request`` once; return the answer, or the outcome of not getting one."""
-        place = _place(request)
+        try:
+            sent = _as_sent(request)
+        except ValueError as error:
+            return _failure(error, request)
         make = partial(self._connection, request.url)
-        async with self._network.connections.lent(self, place, make) as connection:
-            return await self._exchange(connection, request)
+        async with self._network.connections.lent(self, _place(request), make) as connection:
+            return await self._exchange(connection, request, sent)
 
-    async def _exchange(self, connection: Connection, request: Request) -> Response | Outcome:
+    async def _exchange(
+        self, connection: Connection, request: Request, sent: httpcore.Request
+    ) -> Response | Outcome:
         end = asyncio.get_running_loop().time() + request.timeout_ms / 1000
         try:
             async with asyncio.timeout_at(end):
-                answer = await connection.send(_as_sent(request))
+                answer = await connection.send(sent)
         except TargetRefused as refused:
             return _refused(refused, self._access.hosts_key)
-        except (*_FAILURES, OSError, ValueError) as error:
+        except (*_FAILURES, OSError) as error:
             head = connection.reader.answer()
             return (
                 _failure(error, request) if head is None else _answer(head.status, head.fields, b"", request)

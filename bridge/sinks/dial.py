@@ -57,18 +57,14 @@ class Backend(httpcore.AsyncNetworkBackend):
 
         Raises:
             TargetRefused: none is allowed.
-            httpcore.ConnectError, httpcore.ConnectTimeout: none answers; the message says which and why.
+            httpcore.ConnectError: none answers; the message says which and why.
         """
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = self._allowed(host, await self._resolved(host))
-                connecting = {
-                    one: self._inner.connect_tcp(one, port, None, local_address, socket_options)
-                    for one in addresses
-                }
-                return ResponseStream(await _first(connecting, f"{_bracketed(host)}:{port}"), self._reader)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
+        addresses = self._allowed(host, await self._resolved(host))
+        connecting = {
+            one: self._inner.connect_tcp(one, port, timeout, local_address, socket_options)
+            for one in addresses
+        }
+        return ResponseStream(await _first(connecting, f"{_bracketed(host)}:{port}"), self._reader)
 
     async def _resolved(self, host: str) -> list[str]:
         try:
@@ -102,20 +98,26 @@ async def _first(connecting: Mapping[str, Coroutine[Any, Any, Stream]], place: s
             patience = _HEAD_START_S if waiting else None
             done, _ = await asyncio.wait(tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                address = tasks.pop(task)
                 error = task.exception()
                 if error is None:
-                    return task.result()
-                failures.append(f"{address}: {_why(error)}")
+                    return await _won(task, tasks)
+                failures.append(f"{tasks.pop(task)}: {_why(error)}")
+    except BaseException:
+        await _given_up(tasks)
+        raise
     finally:
         for _, attempt in waiting:
             attempt.close()
-        await _given_up(tasks)
     raise httpcore.ConnectError(_told(place, failures))
 
 
+async def _won(task: asyncio.Task[Stream], tasks: Iterable[asyncio.Task[Stream]]) -> Stream:
+    await _given_up([one for one in tasks if one is not task])
+    return task.result()
+
+
 async def _given_up(tasks: Iterable[asyncio.Task[Stream]]) -> None:
-    """End attempts that lost; a connection that was made all the same is closed."""
+    """End attempts; a connection that was made all the same is closed."""
     for task in tasks:
         task.cancel()
     for made in await asyncio.gather(*tasks, return_exceptions=True):

@@ -57,7 +57,7 @@ class InstallationTokens:
             return Kept(_IN_A_DRY_RUN, now_ms) if answer.verdict is Verdict.DELIVERED else answer
         if 200 <= answer.status < 300:
             return kept_of(answer.body, now_ms) or unusable(
-                answer, "no installation token: the answer is not GitHub's", "check api_url"
+                answer, _ANSWER_BYTES, "no installation token: the answer is not GitHub's", "check api_url"
             )
         return answered(answer, lambda got: self._refusal(got, now_ms))
 

@@ -136,7 +136,7 @@ class AccessTokens:
         found = kept_of(answer.body, now_ms)
         if isinstance(found, Kept):
             return found
-        return self._said(unusable(answer, mask(found, secrets), "check token_url"))
+        return self._said(unusable(answer, _ANSWER_BYTES, mask(found, secrets), "check token_url"))
 
     def _said(self, outcome: Outcome) -> Outcome:
         """Say whose answer it was: it is told of an attempt to deliver to somebody else."""

@@ -238,7 +238,13 @@ class ResponseStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         """Return the connection, made secure. No certificate has the final dot of an absolute name, or a zone."""
         name = server_hostname and server_hostname.partition("%")[0].removesuffix(".")
-        return ResponseStream(await self._inner.start_tls(ssl_context, name, timeout), self._reader)
+        try:
+            return ResponseStream(await self._inner.start_tls(ssl_context, name, timeout), self._reader)
+        except (
+            BaseException
+        ):  # a handshake that is cut off leaves the connection open: httpcore closes it on errors only
+            await self._inner.aclose()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         """Return what is known of the connection."""

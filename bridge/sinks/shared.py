@@ -107,17 +107,21 @@ def members_of(body: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def unusable(answer: Response, why: str, mend: str) -> Outcome:
-    """Return the outcome of a success whose body is of no use, ``why`` and how to ``mend`` it where it came as it was meant."""
+def unusable(answer: Response, reads: int, why: str, mend: str) -> Outcome:
+    """Return the outcome of a success whose body is of no use.
+
+    Args:
+        answer: what came.
+        reads: how many bytes of it were of interest: a body that is cut, and shorter, broke off.
+        why: what is wrong with a body that came as it was meant.
+        mend: what to do about that.
+    """
     status = answer.status
     if answer.coding:
         detail = f"HTTP {status}: the answer is compressed ({answer.coding}), which was not asked for and is not known"
         return retryable(Reason.MISCONFIGURED, detail, status)
-    if not answer.is_whole and answer.body.lstrip()[:1] in {
-        b"",
-        b"{",
-    }:  # else it would be none, come what may
-        return retryable(Reason.PROTOCOL, f"HTTP {status}: the answer broke off, or is too long", status)
+    if not answer.is_whole and len(answer.body) < reads:
+        return retryable(Reason.PROTOCOL, f"HTTP {status}: the answer broke off", status)
     return retryable(Reason.MISCONFIGURED, f"HTTP {status}: {why}: {mend}", status)
 
 

@@ -1,6 +1,7 @@
 """The small server."""
 
 import asyncio
+import errno
 import http.client
 import socket
 import threading
@@ -68,6 +69,27 @@ async def test_a_loop_that_hangs_fails_the_probe(monkeypatch) -> None:
         status, body = probing.result(30)  # holds up the loop, which is the point
 
     assert (status, body) == (503, b"the event loop does not answer\n")
+
+
+async def test_where_no_more_files_may_be_opened_the_server_does_not_spin(monkeypatch) -> None:
+    """No real way to run out of files would leave the test any."""
+    accepts = 0
+
+    def exhausted(_server):
+        nonlocal accepts
+        accepts += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    settings = ServerSettings(listen=f"127.0.0.1:{free_port()}")
+    with serving(settings, {"/livez": lambda: said(True, "alive")}):
+        with monkeypatch.context() as patched:
+            patched.setattr(module.ThreadingHTTPServer, "get_request", exhausted)
+            waiting = asyncio.create_task(get(settings.address[1], "/livez"))
+            await eventually(lambda: accepts > 2)
+            before = accepts
+            await asyncio.sleep(module._LOOK_S)
+            assert accepts - before < 20
+        assert await waiting == (200, b"alive\n")
 
 
 async def test_an_address_in_use_is_a_configuration_error() -> None:

@@ -9,18 +9,19 @@ import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from support.receiver import free_port
+from support.receiver import RawReceiver, free_port
 from support.sinks import DELIVERY, built
 from support.until import eventually
 
 from bridge.config import Access
 from bridge.delivery.outcome import Outcome, Reason, Verdict
 from bridge.delivery.targets import Targets
-from bridge.sinks import shared_calls
+from bridge.sinks import dial, shared_calls
 from bridge.sinks.base import Request, Response
 from bridge.sinks.client import Client
 from bridge.sinks.lazy import LazyTransport
 from bridge.sinks.name_resolution import NameResolution
+from bridge.sinks.response_stream import ResponseReader
 from bridge.sinks.shared_calls import SharedCalls
 
 DEAD = "hooks.dead.test"
@@ -267,3 +268,39 @@ async def test_an_absolute_name_is_asked_for_and_shown_without_its_dot(addresses
 
     assert isinstance(got, Response)
     assert receiver.got[0].headers["host"] == f"ci.example.com:{receiver.port}"
+
+
+class Stream:
+    """A connection that was made, and perhaps closed."""
+
+    is_closed = False
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+async def test_of_connections_that_are_made_at_once_one_is_used_and_the_others_are_closed() -> None:
+    streams = [Stream() for _ in range(3)]
+    all_began = asyncio.Event()
+
+    async def connect(number: int) -> Stream:
+        if number == 2:
+            all_began.set()
+        await all_began.wait()
+        return streams[number]
+
+    used = await dial._first({str(number): connect(number) for number in range(3)}, "ci.example.com:80")
+
+    assert [one.is_closed for one in streams if one is not used] == [True, True]
+    assert not used.is_closed
+
+
+async def test_what_is_no_request_is_passed_on_as_it_is() -> None:
+    receiver = RawReceiver(b"\x05\x00")  # a proxy that speaks SOCKS
+    port = int(receiver.url.rstrip("/").rpartition(":")[2])
+    stream = await dial.Backend(NameResolution(), ResponseReader()).connect_tcp("127.0.0.1", port)
+    await stream.write(b"\x05\x01\x00")
+
+    assert await stream.read(10) == b"\x05\x00"
+    await stream.aclose()
+    receiver.stop()

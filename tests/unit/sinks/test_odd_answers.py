@@ -133,6 +133,16 @@ async def test_a_connection_that_is_reset_after_the_status_changes_nothing(name)
     assert got.status == status
 
 
+async def test_an_answer_that_comes_before_the_request_was_read_counts() -> None:
+    receiver = RawReceiver(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", reset=True)
+    async with Client() as client:
+        got = await client.post(Request(receiver.url, {}, b"x" * 300_000, 30_000))
+    receiver.stop()
+
+    assert isinstance(got, Response), got
+    assert got.status == 413
+
+
 async def test_headers_that_never_end_leave_the_status() -> None:
     receiver = RawReceiver(b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nX: ", hang=60)
     async with Client() as client:

@@ -10,7 +10,7 @@ import pytest
 from support.receiver import Answer
 from support.sinks import NOW, attempt
 
-from bridge.delivery.outcome import Reason, Verdict
+from bridge.delivery.outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
 from bridge.sinks.client import Client
 
@@ -57,6 +57,47 @@ async def test_without_a_secret_nothing_is_signed(receiver) -> None:
     await attempt("http", url=f"{receiver.url}/hook")
 
     assert "x-mlflow-signature" not in receiver.got[0].headers
+
+
+@pytest.mark.parametrize("value", ["a\nX-Forged: b", "a\r\n\r\n", "a\0b"])
+async def test_a_header_that_no_header_takes_is_not_sent(value, receiver) -> None:
+    async with Client() as client:
+        got = await client.post(Request(f"{receiver.url}/", {"X": value}, b"{}", 9_000))
+
+    assert isinstance(got, Outcome)
+    assert (got.reason, receiver.came) == (Reason.INTERNAL, 0)
+    assert "a header holds what no header takes" in got.detail
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("", "/"),
+        ("?a=b", "/?a=b"),
+        ("/a?b=c&d=%20", "/a?b=c&d=%20"),
+        ("/a%2Fb/c;d=e?f=g/h", "/a%2Fb/c;d=e?f=g/h"),
+        ('/a"<>`{}?b="<>', "/a%22%3C%3E%60%7B%7D?b=%22%3C%3E"),
+        ("/a|b^c\\d[e]", "/a|b^c\\d[e]"),
+        ("/a#not-sent", "/a"),
+    ],
+)
+async def test_a_url_goes_out_as_it_is_written(asked, sent, receiver) -> None:
+    async with Client() as client:
+        assert isinstance(await client.post(Request(f"{receiver.url}{asked}", {}, b"{}", 9_000)), Response)
+
+    assert receiver.got[0].path == sent
+    assert receiver.got[0].headers["host"] == receiver.url.removeprefix("http://")
+    assert receiver.got[0].headers["content-length"] == "2"
+
+
+@pytest.mark.parametrize("url", ["http://h:x/", "http://h:99999/", "ftp://h/", "//h/", "http:///x"])
+async def test_what_is_no_url_is_no_connection(url) -> None:
+    async with Client() as client:
+        got = await client.post(Request(url, {}, b"{}", 9_000))
+        assert not client._network.connections._in_use
+
+    assert isinstance(got, Outcome)
+    assert got.reason is Reason.CONNECT
 
 
 async def test_a_connection_that_is_not_made_in_time_is_told_from_an_answer_that_does_not_come() -> None:

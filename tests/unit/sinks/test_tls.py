@@ -3,10 +3,11 @@
 import asyncio
 import os
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from support.receiver import Answer
+from support.receiver import Answer, RawReceiver
 from support.tls import DAY, Authority, TlsReceiver
 from support.until import eventually
 
@@ -55,6 +56,19 @@ async def test_an_authority_of_ones_own_is_trusted_where_it_is_named(authority, 
 
     assert isinstance(got, Response), got
     assert got.status == 204
+
+
+async def test_a_handshake_that_never_ends_holds_up_no_other(authority, receiver) -> None:
+    silent = RawReceiver(b"", hang=60)
+    async with LazyTransport() as transport:
+        way = transport.through(access(ca_file=authority.ca_file))
+        url = silent.url.rstrip("/").replace("http:", "https:")
+        waiting = [asyncio.create_task(way.post(replace(request(url), timeout_ms=500))) for _ in range(30)]
+        assert isinstance(await way.post(request(receiver.url)), Response)
+        outcomes = await asyncio.gather(*waiting)
+    silent.stop()
+
+    assert {one.reason for one in outcomes if isinstance(one, Outcome)} == {Reason.TIMEOUT}
 
 
 async def test_without_it_the_same_server_is_refused_before_anything_is_sent(receiver) -> None:
