@@ -7,6 +7,7 @@ from bridge.config import Settings
 from bridge.delivery.condition import RUNNING, Condition
 from bridge.delivery.condition import remaining_ms as rest_of
 from bridge.delivery.entry import remaining_ms
+from bridge.delivery.outcome import Reason
 from bridge.delivery.watch import watch_of
 from bridge.diff.abilities import Abilities
 from bridge.loading import routes_of
@@ -135,6 +136,6 @@ def _backlog(summary: SinkSummary, now_ms: int) -> dict[str, Any]:
         "oldest_age_seconds": None if oldest is None else max(0, now_ms - oldest) // 1000,
         "last_outcome": summary.last_reason or None,
         "last_http_status": summary.last_status,
-        "last_detail": summary.last_detail or None,
+        "last_detail": (summary.last_reason != Reason.OK and summary.last_detail) or None,
         "last_attempt_at": summary.last_attempt_at,
     }

@@ -95,7 +95,7 @@ def _meant(url: str) -> str:
 def _faults_of_place(place: str) -> Iterator[str]:
     """Yield what is wrong with a host and its port."""
     if "@" in place:
-        yield "must hold no user name or password: they would show in logs; the sink has keys for them"
+        yield "must hold no user name or password: they would show in logs; there are keys for them"
     host, port = _host_and_port(place)
     if not host:
         yield _MUST

@@ -23,10 +23,11 @@ def target_of(url: str, location: str) -> str:
         return ""
 
 
-def leads_to_sign_in(target: str) -> bool:
-    """Whether ``target`` looks like a page where people sign in."""
+def leads_to_sign_in(target: str, url: str = "") -> bool:
+    """Whether ``target`` looks like a page where people sign in, and not just because ``url`` does, which was asked for."""
     parts = urlsplit(target)
-    return bool(_SIGN_IN.search(parts.path) or _SIGN_IN.search(parts.hostname or ""))
+    path = parts.path.removesuffix(urlsplit(url).path)
+    return bool(_SIGN_IN.search(path) or _SIGN_IN.search(parts.hostname or ""))
 
 
 def shown_origin(target: str) -> str:
@@ -51,7 +52,7 @@ def redirect_fault(url: str, target: str, address: str) -> str:
         return f"write https:// in {address}"
     if (here.scheme, here.netloc) == (there.scheme, there.netloc) and there.path == f"{here.path}/":
         return f"write a slash at the end of {address}"
-    if leads_to_sign_in(target):
+    if leads_to_sign_in(target, url):
         return "it leads to a page for signing in: check the sink's credential, and whether a gateway before the receiver wants one"
     return f"set {address} to where it moved"
 

@@ -58,13 +58,18 @@ class Backend(httpcore.AsyncNetworkBackend):
         Raises:
             TargetRefused: none is allowed.
             httpcore.ConnectError: none answers; the message says which and why.
+            httpcore.ConnectTimeout: none did within ``timeout`` (s), or the name was not looked up.
         """
-        addresses = self._allowed(host, await self._resolved(host))
-        connecting = {
-            one: self._inner.connect_tcp(one, port, timeout, local_address, socket_options)
-            for one in addresses
-        }
-        return ResponseStream(await _first(connecting, f"{_bracketed(host)}:{port}"), self._reader)
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = self._allowed(host, await self._resolved(host))
+                connecting = {
+                    one: self._inner.connect_tcp(one, port, None, local_address, socket_options)
+                    for one in addresses
+                }
+                return ResponseStream(await _first(connecting, f"{_bracketed(host)}:{port}"), self._reader)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
 
     async def _resolved(self, host: str) -> list[str]:
         try:

@@ -19,7 +19,7 @@ from bridge.delivery.redirects import leads_to_sign_in
 from bridge.sinks.base import Response
 from bridge.sinks.github_jwt import app_jwt
 from bridge.sinks.github_refusals import forbidden_because
-from bridge.sinks.shared import OF_THE_APPLICATION, answered_elsewhere, is_page, origin, said_in
+from bridge.sinks.shared import answered_elsewhere, is_no_word_of_api, origin, said_in
 
 NO_KEY = "holds no usable RSA private key in PEM, without a password"
 _SECONDARY_WAIT_MS = 60_000
@@ -161,8 +161,7 @@ def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
         words[403] = forbidden_because(answer, words[403])
     advice = Advice("api_url", statuses={**_MORE, **words}, moved=_moved, is_timed=False)
     outcome = interpret(answer.status, answer.headers, now_ms, said_in(answer), advice)
-    is_foreign = 400 <= answer.status < 500 and outcome.reason in OF_THE_APPLICATION and is_page(answer)
-    if is_foreign:
+    if is_no_word_of_api(answer, outcome):
         return answered_elsewhere(answer, now_ms, "GitHub", "in JSON", "api_url")
     return outcome
 

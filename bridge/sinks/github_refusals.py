@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.sinks.base import Response
-from bridge.sinks.shared import said_in
+from bridge.sinks.shared import said_in, text_in
 
 _REASONS: Mapping[str, str] = {
     r"SAML": (
@@ -48,7 +48,7 @@ def forbidden_because(answer: Response, permission: str) -> str:
     """
     if "x-github-sso" in answer.headers:
         return _REASONS["SAML"]
-    said = said_in(answer)
+    said = text_in(answer.body, "message") or said_in(answer)
     if not said or _PERMISSION.search(said):
         return permission
     found = next((why for words, why in _KNOWN if words.search(said)), "")

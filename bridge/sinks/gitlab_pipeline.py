@@ -19,10 +19,10 @@ from bridge.events.signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.fields import Texts
 from bridge.sinks.shared import (
-    OF_THE_APPLICATION,
     answered,
     answered_elsewhere,
     form,
+    is_no_word_of_api,
     is_page,
     link_of,
     origin,
@@ -153,7 +153,7 @@ def judge(answer: Response, now_ms: int, token: str) -> Outcome:
         if answer.status != 201 or is_page(answer):
             return answered_elsewhere(answer, now_ms, "GitLab", "201 with the pipeline", "url")
         return delivered(answer.status, link_of(text_in(answer.body, "web_url"), (token,)))
-    if 400 <= answer.status < 500 and outcome.reason in OF_THE_APPLICATION and is_page(answer):
+    if is_no_word_of_api(answer, outcome):
         return answered_elsewhere(answer, now_ms, "GitLab", "in JSON", "url")
     return outcome
 

@@ -140,14 +140,13 @@ def judge(answer: Response, now_ms: int, request: Request) -> Outcome:
 
 
 def _moved(url: str, target: str) -> str:
-    if leads_to_sign_in(target):
+    if target.rstrip("/") == url.rpartition("/")[0]:  # the job's own page
+        return "Jenkins put nothing into its queue (it shuts down, or a plugin keeps the job from being queued): see its log"
+    if leads_to_sign_in(target, url):
         return (
             "Jenkins (or a gateway before it) wants the user to sign in: check username and token, which must be an "
             "API token of that user"
         )
-    here = url.rpartition("/")[0]
-    if target.rstrip("/") == here:
-        return "Jenkins put nothing into its queue (it shuts down, or a plugin keeps the job from being queued): see its log"
     return ""
 
 

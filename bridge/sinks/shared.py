@@ -67,14 +67,16 @@ def said_in(answer: Response) -> str:
     return answer.body.decode("utf-8", "replace") or answer.excerpt
 
 
-OF_THE_APPLICATION = frozenset({Reason.MISCONFIGURED, Reason.REFUSED})
-"""Reasons whose sentences are about what an application says of the request."""
-
-
 def is_page(answer: Response) -> bool:
     """Whether an answer is a page for people, which no API gives."""
     kind = answer.headers.get("content-type", "").lower()
     return "html" in kind or said_in(answer).lstrip("\ufeff \t\r\n")[:1] == "<"
+
+
+def is_no_word_of_api(answer: Response, outcome: Outcome) -> bool:
+    """Whether a refusal came as a page, where an API answers in JSON: what it seemed to mean is not meant."""
+    of_the_application = {Reason.MISCONFIGURED, Reason.REFUSED}
+    return 400 <= answer.status < 500 and outcome.reason in of_the_application and is_page(answer)  # noqa: PLR2004
 
 
 def answered_elsewhere(answer: Response, now_ms: int, api: str, expected: str, address: str) -> Outcome:

@@ -112,13 +112,16 @@ def test_the_link_to_what_was_started_is_shown(outbox) -> None:
 
 def test_what_the_receiver_of_a_delivery_answered_is_shown(outbox) -> None:
     (entry,) = [one for one in outbox.entries() if one.id == 4]
-    outbox.settle([replace(entry, status=Status.DELIVERED, attempts=1, reason="ok", detail="queued as 7")])
+    told = {"reason": "ok", "detail": "queued as 7", "last_attempt_at": 10_000}
+    outbox.settle([replace(entry, status=Status.DELIVERED, attempts=1, **told)])
 
     shown = outbox.run("outbox", "show", "4")
 
     assert shown.out.splitlines()[-1].endswith("queued as 7")
     (attempt,) = json.loads(outbox.run("outbox", "show", "4", "--output", "json").out)["attempts_on_record"]
     assert attempt["detail"] == "queued as 7"
+    sinks = json.loads(outbox.run("status", "--output", "json").out)["sinks"]
+    assert [one["last_detail"] for one in sinks if one["last_outcome"] == "ok"] == [None]
 
 
 @pytest.mark.parametrize("verb", ["show", "redrive", "drop"])

@@ -109,6 +109,10 @@ JENKINS_MOVED = {
     "not queued": ("/job/ml/job/deploy/", "put nothing into its queue"),
     "not queued, relative": (".", "put nothing into its queue"),
     "elsewhere": ("https://ci.example.com/jenkins/job/ml/job/deploy/build", "set url to where it moved"),
+    "elsewhere, with a word for it": (
+        "https://ci.example.com/job/ml/job/sso/build",
+        "set url to where it moved",
+    ),
 }
 GITLAB_MOVED = {
     "a page": ("/users/sign_in", "check url, and whether a gateway"),
@@ -124,8 +128,9 @@ MOVED = [
 @pytest.mark.parametrize(("kind", "own", "key", "location", "mend"), MOVED)
 async def test_a_redirect_names_a_setting_that_the_sink_has(kind, own, key, location, mend, receiver) -> None:
     receiver.answer = Answer(302, {"Location": location})
+    named = {"job": "ml/sso"} if "sso" in location and kind == "jenkins_job" else {}
 
-    outcome = await attempt(kind, **own, **{key: receiver.url})
+    outcome = await attempt(kind, **{**own, **named, key: receiver.url})
 
     assert outcome.reason is Reason.MISCONFIGURED
     assert mend in outcome.detail

@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import hmac
+import socket
 import ssl
 
 import pytest
 from support.receiver import Answer
 from support.sinks import NOW, attempt
 
-from bridge.delivery.outcome import Outcome, Reason
+from bridge.delivery.outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
 from bridge.sinks.client import Client
 
@@ -97,3 +98,19 @@ async def test_what_is_no_url_is_no_connection(url) -> None:
 
     assert isinstance(got, Outcome)
     assert got.reason is Reason.CONNECT
+
+
+async def test_a_connection_that_is_not_made_in_time_is_told_from_an_answer_that_does_not_come() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:  # its queue is full: nobody accepts
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        async with Client() as client:
+            outcome = await client.post(Request(f"http://127.0.0.1:{port}/", {}, b"{}", 1_000))
+        for one in waiting:
+            one.close()
+
+    assert (outcome.verdict, outcome.reason) == (Verdict.RETRYABLE, Reason.TIMEOUT)
+    assert f"no connection to 127.0.0.1:{port} in time" in outcome.detail
