@@ -11,6 +11,7 @@ from bridge.diff.compare import ModelDifference, compare
 from bridge.diff.doubts import Absence, Answers, Listing, resolve
 from bridge.diff.horizon import Horizon
 from bridge.diff.known import KnownModels
+from bridge.diff.odd_rows import OddRow, aside_since
 from bridge.diff.restrain import restrain
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.events.event import Event
@@ -23,12 +24,13 @@ OVERLAP_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known before the poll; ``counted`` are models and versions."""
+    """What was known before the poll; ``counted`` are models and versions, ``odd_rows`` those left aside."""
 
     models: KnownModels
     identities: Identities
     head: Head
     counted: tuple[int, int] = (0, 0)
+    odd_rows: tuple[OddRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +78,25 @@ def plan(
 ) -> Plan:
     """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
     before, after = resolve(known.models, reading.listing, reading.answers)
-    horizon = _horizon(known.head)
+    horizon = _horizon(known)
     if held:
         after = restrain(before, after, held, horizon)
     return _plan(known, reading, compare(before, after, horizon), routes, now_ms)
 
 
-def _horizon(head: Head) -> Horizon:
+def _horizon(known: Known) -> Horizon:
     """Return before when nothing can have been created unseen.
 
     Of models, that moves on with every scan; of versions, it stays with the baseline: later
     scans find what is missing by what is known, and a creation that one of them skips is news.
     """
+    head = known.head
     if not head.registry_clock:
         return Horizon()
     models = head.registry_clock - OVERLAP_MS
     versions = min(head.baseline_clock - OVERLAP_MS, models) if head.baseline_clock else None
-    return Horizon(models, versions)
+    aside = {name: since + head.skew - OVERLAP_MS for name, since in aside_since(known.odd_rows).items()}
+    return Horizon(models, versions, aside)
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:

@@ -98,7 +98,9 @@ def _is_past(page: Sequence[RegisteredModel], known: KnownModels, interest: Inte
     tail = page[-_TAIL:]
     return (
         len(tail) == _TAIL
-        and all(row.updated < interest.since for row in tail)
+        and all(
+            0 < row.updated < interest.since for row in tail
+        )  # without a time, a database may put it first
         and not _differing(tail, known, interest)
     )
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from bridge.config import is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
-from bridge.errors import RegistryLacks
+from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
 from bridge.registry.convert import ANY_NAME, PROMPTS
+from bridge.registry.page_narrowing import fails_on_a_row
 from bridge.registry.searches import BY_TIME
 
 
@@ -54,6 +55,9 @@ def _lists_versions(connection: Connection, deadline: Deadline) -> bool:
         connection.call(deadline, request)
     except RegistryLacks:
         return False
+    except RegistryError as error:
+        if not fails_on_a_row(connection, error, deadline):
+            raise
     return True
 
 
@@ -64,3 +68,7 @@ def _models(connection: Connection, deadline: Deadline, **arguments: Any) -> lis
         return list(connection.call(deadline, request))
     except RegistryLacks:
         return None
+    except RegistryError as error:
+        if not fails_on_a_row(connection, error, deadline):
+            raise
+        return [None]  # there is one, on which the server fails

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from bridge.diff.abilities import Abilities
 from bridge.diff.collect import Collector
 from bridge.diff.doubts import Absence, Answers, Listing
+from bridge.diff.odd_rows import OddRow
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks
 
@@ -27,6 +28,7 @@ class FakeRegistry:
     pages: int = 0
     scans: int = 0
     read: list[str] = field(default_factory=list)
+    odd: list[OddRow] = field(default_factory=list)
 
     def fingerprint(self, deadline) -> str | None:
         deadline.check()
@@ -87,6 +89,10 @@ class FakeRegistry:
         if name in self.refused:
             return Absence.UNKNOWN
         return self.models.get(name, Absence.GONE)
+
+    def odd_rows(self) -> list[OddRow]:
+        found, self.odd = self.odd, []
+        return found
 
     def put(self, *models: RegisteredModel) -> None:
         self.models.update({model.name: model for model in models})
