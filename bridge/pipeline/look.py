@@ -12,7 +12,7 @@ from bridge.diff.abilities import Abilities
 from bridge.diff.changes import ChangeKind
 from bridge.diff.doubts import Absence, Answer, Answers, Listing
 from bridge.diff.known import PlainModels
-from bridge.diff.odd_rows import OddRow
+from bridge.diff.odd_rows import OddRow, aside_since
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.strangers import not_as_known, strangers, without_strangers
 from bridge.errors import RegistryLacks, StateForeign
@@ -183,8 +183,9 @@ class Look:
             fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
             return Known(PlainModels(), Identities(), fresh)
         counted = (last.models, last.versions) if last else (0, 0)
-        odd_rows = last.odd_rows if last else ()
-        return Known(self._state.known(), self._state.identities(), head, counted, odd_rows)
+        shift = head.skew - OVERLAP_MS
+        aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
+        return Known(self._state.known(), self._state.identities(), head, counted, aside)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
         """Ask which database this is; note it where that is news.

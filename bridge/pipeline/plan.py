@@ -1,7 +1,7 @@
 """What a poll amounts to, as a value: the pure middle between reading and committing."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from bridge.delivery.routing import Route, Routed, route
@@ -11,7 +11,6 @@ from bridge.diff.compare import ModelDifference, compare
 from bridge.diff.doubts import Absence, Answers, Listing, resolve
 from bridge.diff.horizon import Horizon
 from bridge.diff.known import KnownModels
-from bridge.diff.odd_rows import OddRow, aside_since
 from bridge.diff.restrain import restrain
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.events.event import Event
@@ -24,13 +23,13 @@ OVERLAP_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known before the poll; ``counted`` are models and versions, ``odd_rows`` those left aside."""
+    """What was known before the poll; ``counted`` are models and versions, ``aside`` as `Horizon` has it."""
 
     models: KnownModels
     identities: Identities
     head: Head
     counted: tuple[int, int] = (0, 0)
-    odd_rows: tuple[OddRow, ...] = ()
+    aside: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +77,22 @@ def plan(
 ) -> Plan:
     """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
     before, after = resolve(known.models, reading.listing, reading.answers)
-    horizon = _horizon(known)
+    horizon = _horizon(known.head, known.aside)
     if held:
         after = restrain(before, after, held, horizon)
     return _plan(known, reading, compare(before, after, horizon), routes, now_ms)
 
 
-def _horizon(known: Known) -> Horizon:
+def _horizon(head: Head, aside: Mapping[str, int]) -> Horizon:
     """Return before when nothing can have been created unseen.
 
     Of models, that moves on with every scan; of versions, it stays with the baseline: later
     scans find what is missing by what is known, and a creation that one of them skips is news.
     """
-    head = known.head
     if not head.registry_clock:
         return Horizon()
     models = head.registry_clock - OVERLAP_MS
     versions = min(head.baseline_clock - OVERLAP_MS, models) if head.baseline_clock else None
-    aside = {name: since + head.skew - OVERLAP_MS for name, since in aside_since(known.odd_rows).items()}
     return Horizon(models, versions, aside)
 
 

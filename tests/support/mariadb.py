@@ -17,8 +17,8 @@ from pathlib import Path
 
 _START_S = 60
 _STOP_S = 60
-_USER = "mysql" if os.geteuid() == 0 else getpass.getuser()
-"""Who runs it: MariaDB refuses to run as root."""
+_AS_WE_ARE = f"--user={getpass.getuser()}"
+"""MariaDB runs as root only if it is told to, and Debian's programs alone come without a user for it."""
 
 _SERVER, _CLIENT, _INSTALL = "mariadbd", "mariadb", "mariadb-install-db"
 
@@ -53,16 +53,15 @@ def mariadb() -> Iterator[MariaDb]:
     missing = what_is_missing()
     if missing:
         raise SystemExit(missing)
-    folder = Path(tempfile.mkdtemp(prefix="registry-"))  # not below a folder that only root may enter
+    folder = Path(tempfile.mkdtemp(prefix="registry-"))  # pytest's would be too long for the path of a socket
     try:
-        shutil.chown(folder, _USER)
         _initialise(folder)
         settings = [f"--datadir={folder}/data", f"--socket={folder}/socket", "--skip-networking"]
         # Loses the last second in a power cut, as nobody minds here; commits are as quick as they can be.
         lean = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", f"--pid-file={folder}/pid"]
         with (folder / "log").open("wb") as log:
-            command = [_program(_SERVER), "--no-defaults", *settings, *lean]
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **_identity())
+            command = [_program(_SERVER), "--no-defaults", _AS_WE_ARE, *settings, *lean]
+            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
             server = MariaDb(folder)
             _wait(server, folder, process)
@@ -78,7 +77,7 @@ def what_is_missing() -> str:
     """Return what keeps a server from being run here, or nothing."""
     absent = [name for name in (_SERVER, _CLIENT, _INSTALL) if not _program(name)]
     if absent:
-        return f"MariaDB's {', '.join(absent)} cannot be found: apt-get install mariadb-server"
+        return f"MariaDB's {', '.join(absent)} cannot be found: apt-get install mariadb-server-core mariadb-client-core"
     if find_spec("pymysql") is None:
         return f"there is no driver: {sys.executable} -m pip install pymysql"
     return ""
@@ -89,20 +88,10 @@ def _program(name: str) -> str:
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/bin") or ""
 
 
-def _identity() -> dict[str, str]:
-    return {"user": _USER, "group": _USER} if os.geteuid() == 0 else {}
-
-
 def _initialise(folder: Path) -> None:
-    options = [
-        "--no-defaults",
-        f"--datadir={folder}/data",
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-    ]
-    subprocess.run(
-        [_program(_INSTALL), *options], check=True, cwd=folder, stdout=subprocess.DEVNULL, **_identity()
-    )
+    options = [f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db"]
+    command = [_program(_INSTALL), "--no-defaults", _AS_WE_ARE, *options]
+    subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
 
 
 def _wait(server: MariaDb, folder: Path, process: "subprocess.Popen[bytes]") -> None:

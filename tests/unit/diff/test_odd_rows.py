@@ -1,6 +1,9 @@
 """Rows that are left aside: what stands, what is new, since when."""
 
+import json
+
 from bridge.diff.odd_rows import MOST_KEPT, OddRow, aside_since, changed, standing, told
+from bridge.store.values import PollRecord
 
 CHURN = OddRow("churn", "1", "odd", since=10)
 FRAUD = OddRow("fraud", "", "odd", since=20)
@@ -33,6 +36,12 @@ def test_what_is_new_is_told_apart_from_what_stands() -> None:
 
 def test_a_model_counts_from_its_oldest_row() -> None:
     assert aside_since([OddRow("churn", "2", since=30), CHURN, FRAUD]) == {"churn": 10, "fraud": 20}
+
+
+def test_what_a_poll_left_aside_survives_a_restart() -> None:
+    record = PollRecord(1, "ok", odd_rows=(CHURN, FRAUD))
+
+    assert PollRecord.from_document(json.loads(json.dumps(record.to_document()))) == record
 
 
 def test_rows_without_a_name_are_told_as_far_as_named_ones_do_not_account_for_them() -> None:
