@@ -57,6 +57,7 @@ class MlflowRegistry:
         """Return the rows that were left aside since this was asked last."""
         found = told(self._searches.odd, self._unnamed)
         self._searches.odd.clear()
+        self._searches.left_out.clear()
         self._unnamed = []
         return found
 
@@ -98,7 +99,9 @@ class MlflowRegistry:
 
         A 2.9 server that was empty when it was probed looks like any other.
         """
-        if not self._abilities.lists_models or not misreads(self._connection, deadline):
+        if not self._abilities.lists_models or self._searches.has_met_odd_rows:
+            return False
+        if not misreads(self._connection, deadline):
             return False
         self._abilities = replace(self._abilities, lists_models=False)
         return True

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from operator import methodcaller
 from typing import Any
 
-from bridge.errors import RegistryError, RegistryUnreachable
+from bridge.errors import RegistryError, RegistryLacks, RegistryUnreachable
 from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
 from bridge.registry.failures import is_server_fault
@@ -57,11 +57,15 @@ class Narrowing:
             offset = offset_of(token)
             if offset is None or not fails_on_a_row(self._connection, error, self._deadline):
                 raise
+            failure = error
         else:
             return
         size = arguments["max_results"]
-        while (yield from self._between(arguments, offset, size)):
-            offset += size
+        try:
+            while (yield from self._between(arguments, offset, size)):
+                offset += size
+        except RegistryLacks:  # its tokens are no offsets after all
+            raise failure from failure.__cause__
 
     def _between(self, arguments: Mapping[str, Any], offset: int, size: int) -> Generator[Any, None, bool]:
         """Yield pages of ``size`` rows from ``offset`` on; return whether there is more after them."""
@@ -69,7 +73,7 @@ class Narrowing:
         try:
             page = self._connection.call(self._deadline, methodcaller(self._search, **request))
         except RegistryUnreachable as error:
-            if not is_server_fault(error.__cause__):
+            if not _is_fault(error):
                 raise
             if size == 1:
                 self._leave_out(error)
@@ -92,13 +96,18 @@ class Narrowing:
 
 def fails_on_a_row(connection: Connection, error: RegistryError, deadline: Deadline) -> bool:
     """Whether the server fails on what it was asked for, and answers another question that its database has to answer."""
-    if not is_server_fault(error.__cause__):
+    if not _is_fault(error):
         return False
     try:
         connection.point_read(deadline, methodcaller("get_experiment", "0"))
     except RegistryError:
         return False
     return True
+
+
+def _is_fault(error: RegistryError) -> bool:
+    """Whether the server failed, and said no more: where it asks to be left alone, say, its rows are not at fault."""
+    return type(error) is RegistryUnreachable and is_server_fault(error.__cause__)
 
 
 def token_of(offset: int) -> str | None:

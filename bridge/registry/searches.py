@@ -133,6 +133,11 @@ class Searches:
             return None
         return row
 
+    @property
+    def has_met_odd_rows(self) -> bool:
+        """Whether anything was left aside, or out, since that was told last: no list without it is empty."""
+        return bool(self.odd or self.left_out)
+
     def is_left_aside(self, row: OddRow, error: RegistryError, deadline: Deadline) -> bool:
         """Whether it is the ``row`` that was asked for, on which the server fails; it is left aside then."""
         if not fails_on_a_row(self._connection, error, deadline):

@@ -169,4 +169,4 @@ async def test_a_version_under_another_spelling_costs_no_other_model_anything(se
     told = [*await seen.look(Read.FAST), *await seen.look(), *await seen.look()]
 
     assert sorted(told) == ["churn TRANSITIONED 1", "fraud TRANSITIONED 1"]
-    assert seen.aside == [("Churn", "")]
+    assert seen.aside == [("", ""), ("Churn", "")]  # the row of the model, and that of the version

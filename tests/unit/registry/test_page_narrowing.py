@@ -2,12 +2,13 @@
 
 import pytest
 from support.failing_rows import FailingServer
+from support.json_api import invalid, one
 
 from bridge.config import RegistrySettings
 from bridge.diff.doubts import Absence, Doubt
 from bridge.diff.known import PlainModels
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.errors import RegistryUnreachable
+from bridge.errors import RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.page_narrowing import offset_of, token_of
@@ -153,6 +154,58 @@ def test_tokens_of_another_kind_are_left_alone(server, registry) -> None:
 
     with pytest.raises(RegistryUnreachable, match="HTTP 500"):
         scan(registry)
+
+
+def test_what_only_looks_like_an_offset_leaves_the_failure_as_it_is(server, registry, monkeypatch) -> None:
+    begin = server._begin
+    monkeypatch.setattr(server, "_begin", lambda token: _refuse() if token else begin(token))
+
+    def _refuse():
+        raise invalid("no such page")
+
+    server.failing_models = {"m03"}
+
+    with pytest.raises(RegistryUnreachable, match="HTTP 500"):
+        scan(registry)
+
+
+def test_a_registry_of_one_odd_model_is_not_taken_for_one_that_misreads(server, registry) -> None:
+    server.models = {"m00": server.models["m00"]}
+    server.failing_models = {"m00"}
+
+    assert scan(registry).abilities.lists_models
+    assert [list(next(pages)) for pages in registry.latest(soon())] == [[]]
+
+
+def test_names_that_differ_in_case_are_two_models_where_the_database_has_both(server, registry) -> None:
+    server.create("M20")
+
+    listing = scan(registry)
+    answers = registry.ask([Doubt("m20"), Doubt("M20")], soon())
+
+    assert {"m20", "M20"} < set(listing.models)
+    assert answers["m20"].created != answers["M20"].created
+    assert [row.name for row in registry.rows(["M20"], soon())] == ["M20"]
+
+
+def test_an_answer_about_another_name_is_none_about_this_one(server, registry, monkeypatch) -> None:
+    """As MySQL answers: a point read compares without case, a search to the letter."""
+    server.create("Only")
+    registry.expect(scan(registry).abilities)
+    get = server._get_model
+    monkeypatch.setattr(server, "_get_model", lambda query: get({"name": [one(query, "name").capitalize()]}))
+
+    answers = registry.ask([Doubt("only"), Doubt("Only")], soon())
+
+    assert answers["only"] is Absence.GONE
+    assert answers["Only"].name == "Only"
+
+
+def test_an_answer_about_nothing_is_no_mlflow_server(server, registry, monkeypatch) -> None:
+    monkeypatch.setattr(server, "_get_model", lambda _query: {})
+
+    with pytest.raises(RegistryRefused, match="is not an MLflow server"):
+        registry.ask([Doubt("m20")], soon())
 
 
 def known(name: str) -> RegisteredModel:
