@@ -61,8 +61,9 @@ class Searches:
         }
         if abilities.has_order:
             arguments["order_by"] = list(order or BY_NAME)
-        for page in self._pages(deadline, "search_registered_models", arguments):
-            if page and not any(entity.name for entity in page):
+        pages = self._pages(deadline, "search_registered_models", arguments)
+        for number, page in enumerate(pages):
+            if number == 0 and page and not any(entity.name for entity in page):
                 raise self._connection.no_server()
             rows = [self.taken(model_of(entity)) for entity in page]
             yield [row for row in rows if row is not None]

@@ -128,6 +128,52 @@ def test_a_server_that_is_down_is_not_asked_much_more(server, registry, status) 
     assert len(server.api.asked) < 10
 
 
+def test_a_server_that_is_down_from_the_start_can_not_be_told_what_it_can_do(server, registry) -> None:
+    server.down = True
+
+    with pytest.raises(RegistryUnreachable, match="HTTP 500"):
+        scan(registry)
+
+
+def test_a_server_that_goes_down_while_versions_are_asked_for_is_down(server, registry, monkeypatch) -> None:
+    def fall(_query) -> dict:
+        server.down = True
+        raise server._failure()
+
+    monkeypatch.setattr(server, "_search_versions", fall)
+
+    with pytest.raises(RegistryUnreachable, match="HTTP 500"):
+        scan(registry)
+
+
+def test_a_server_that_goes_away_while_a_page_is_halved_is_away(server, registry, monkeypatch) -> None:
+    experiment = server._get_experiment
+
+    def leave(query) -> dict:
+        server.status = 502
+        return experiment(query)
+
+    monkeypatch.setattr(server, "_get_experiment", leave)
+    server.failing_models = {"m20"}
+
+    with pytest.raises(RegistryUnreachable, match="HTTP 502"):
+        scan(registry)
+
+
+@pytest.mark.parametrize("others", [[], ["m00"]])
+def test_models_without_a_name_alone_are_no_models_of_mlflow(server, registry, others) -> None:
+    nameless = server.models["m01"]
+    nameless.name = ""
+    server.models = {"": nameless, **{name: server.models[name] for name in others}}
+
+    if others:
+        assert list(scan(registry).models) == others
+        assert whys(registry) == ["it has no name"]
+    else:
+        with pytest.raises(RegistryRefused, match="is not an MLflow server"):
+            scan(registry)
+
+
 def test_where_every_row_fails_it_is_the_server_that_is_at_fault(server, registry) -> None:
     registry.expect(scan(registry).abilities)
     server.failing_models = set(NAMES)
