@@ -12,7 +12,7 @@ from bridge.errors import RegistryLacks
 
 @dataclass
 class FakeRegistry:
-    """What is there (`models`), what a listing shows of it, and what a point read refuses."""
+    """What is there (`models`), what a listing shows of it, what a point read refuses, what a scan finds `odd`."""
 
     models: dict[str, RegisteredModel] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
@@ -29,6 +29,7 @@ class FakeRegistry:
     scans: int = 0
     read: list[str] = field(default_factory=list)
     odd: list[OddRow] = field(default_factory=list)
+    met: list[OddRow] = field(default_factory=list)
 
     def fingerprint(self, deadline) -> str | None:
         deadline.check()
@@ -48,6 +49,7 @@ class FakeRegistry:
 
     def scan(self, known, deadline, *, with_facts) -> Listing:
         self.scans += 1
+        self.met += self.odd
         collector = Collector(known, with_facts=with_facts)
         collector.add_models(replace(model, versions={}) for model in self.shown)
         for model in self.shown:
@@ -91,7 +93,7 @@ class FakeRegistry:
         return self.models.get(name, Absence.GONE)
 
     def odd_rows(self) -> list[OddRow]:
-        found, self.odd = self.odd, []
+        found, self.met = self.met, []
         return found
 
     def put(self, *models: RegisteredModel) -> None:
