@@ -18,6 +18,9 @@ ANY_NAME = f"name != '::{PROMPT_TAG}'"
 """Selects every model (none of today has a colon in its name), and names the tag, so that the
 client leaves the filter as it is: a 2.9 server would read the client's own as *has the tag*."""
 
+_DELETED = "Deleted_Internal"
+"""The stage that MLflow gives a version that it deletes (``STAGE_DELETED_INTERNAL``)."""
+
 _LONGEST_NUMBER = 100
 """Version numbers are integers of a database; Python converts no more than 4,300 digits."""
 
@@ -58,7 +61,7 @@ def version_of(entity: Any) -> ModelVersion | OddRow:
             version=_checked("no number", number),
             created=_creation(entity.creation_timestamp),
             updated=_instant(entity.last_updated_timestamp),
-            stage=_text(entity.current_stage) or NO_STAGE,
+            stage=_stage(entity.current_stage),
             status=_text(entity.status),
             description=_text(entity.description),
             user_id=_text(entity.user_id),
@@ -95,6 +98,18 @@ def _creation(value: Any) -> int:
     if not created:
         raise ValueError(f"its creation time is {'empty' if value is None else value}")
     return created
+
+
+def _stage(value: Any) -> str:
+    """Return a stage; `_DELETED` marks what is deleted, and should not have been shown.
+
+    Raises:
+        ValueError: it is that.
+    """
+    stage = _text(value) or NO_STAGE
+    if stage == _DELETED:
+        raise ValueError(f"it is half deleted: its stage is {_DELETED}")
+    return stage
 
 
 def _instant(value: Any) -> int:

@@ -37,6 +37,10 @@ class Questions:
         self._abilities = abilities
         self._deadline = deadline.rest()
         self._include_prompts = include_prompts
+        self._shown: frozenset[str] = frozenset()
+        """The versions that came with the row of the model that was read last."""
+        self._denied: list[OddRow] = []
+        """Those of them that the server denies to have."""
 
     def ask(self, doubt: Doubt) -> Answer:
         """Return what there is under a name now.
@@ -58,6 +62,7 @@ class Questions:
             model = self._with_versions(row, doubt.known)
             again = self._row(doubt.name)
             if again == row:
+                self._searches.odd.update(self._denied)
                 return model
             row = again
         is_same = isinstance(row, RegisteredModel) and row.created == model.created
@@ -87,6 +92,7 @@ class Questions:
             raise self._connection.no_server()
         if found.name != name:
             return self._row_by_search(name)
+        self._shown = frozenset(str(version.version) for version in found.latest_versions or ())
         return self._searches.taken(model_of(found)) or Absence.UNKNOWN
 
     def _row_by_search(self, name: str) -> Answer:
@@ -98,6 +104,7 @@ class Questions:
         return Absence.UNKNOWN if isinstance(found, OddRow) else found or Absence.GONE
 
     def _with_versions(self, row: RegisteredModel, known: RegisteredModel | None) -> RegisteredModel:
+        self._denied = []
         versions = self._versions_of(row.name)
         if known is not None and known.created == row.created:
             versions.update(self._missing(known, versions))
@@ -117,8 +124,10 @@ class Questions:
         if self._deadline.is_near():
             return known
         found = self._version_read(name, known)
+        if found is Absence.GONE:
+            return known if self._is_denied(name, known) else None
         if isinstance(found, Absence):
-            return None if found is Absence.GONE else known
+            return known
         if not found.name or str(found.version) != known.version:
             raise self._connection.no_server()
         version = self._searches.taken(version_of(found))
@@ -127,6 +136,14 @@ class Questions:
         if found.name != name and version.created != known.created:
             return None  # another model's, whose name the database takes for this one
         return version if self._abilities.has_full_rows else replace(version, tags=known.tags)
+
+    def _is_denied(self, name: str, known: ModelVersion) -> bool:
+        """Whether the server shows a version with its model, and denies to have it: its stage is NULL, then."""
+        if known.version not in self._shown:
+            return False
+        why = "the server shows it with its model, and denies to have it: does its row have a stage?"
+        self._denied.append(OddRow(name, known.version, why))
+        return True
 
     def _version_read(self, name: str, known: ModelVersion) -> Any:
         """Return MLflow's version, or how it is absent."""

@@ -92,6 +92,7 @@ ODD = {
     "a model created on a date": (model("creation_time = '2024-01-01'"), ("odd", "")),
     "a version created at 0": (version("creation_time = 0"), ("odd", "1")),
     "a version created at NULL": (version("creation_time = NULL"), ("odd", "")),
+    "a stage that is NULL": (version("current_stage = NULL"), ("odd", "1")),
     "a status that MLflow does not know": (version("status = 'WEIRD'"), ("odd", "")),
     "a number that is none": (version("version = 'abc'"), ("odd", "")),
     "a description that is bytes": (model("description = x'ff41'"), ("odd", "")),

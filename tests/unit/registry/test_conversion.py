@@ -89,10 +89,16 @@ def test_without_a_time_of_its_last_change_a_row_is_taken(value) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "told"),
-    [(None, "None"), ("", "None"), ("production", "production"), ("Deleted_Internal", "Deleted_Internal")],
+    [(None, "None"), ("", "None"), ("production", "production")],
 )
 def test_a_stage_is_taken_as_it_is_written(stage, told) -> None:
     assert version_of(version_row(current_stage=stage)).stage == told
+
+
+def test_a_version_that_is_half_deleted_is_left_aside() -> None:
+    odd = version_of(version_row(current_stage="Deleted_Internal"))
+
+    assert (odd.version, odd.why) == ("1", "it is half deleted: its stage is Deleted_Internal")
 
 
 @pytest.mark.parametrize("number", [0, 1, "1", 10**18, "2024.1"])

@@ -127,6 +127,45 @@ def test_a_version_under_another_spelling_is_the_known_one_if_it_was_created_the
     assert list(asked(registry, "team/old", known).versions) == ["2"]
 
 
+def shown_with_its_model(server, monkeypatch, number: int) -> None:
+    """As MLflow shows a version whose stage is NULL: with its model, and nowhere else."""
+    get = server._get_model
+
+    def with_latest(query) -> dict:
+        latest = [{"name": "team/old", "version": str(number), "creation_timestamp": 7}]
+        return {"registered_model": {**get(query)["registered_model"], "latest_versions": latest}}
+
+    monkeypatch.setattr(server, "_get_model", with_latest)
+
+
+def test_a_version_that_is_shown_with_its_model_and_nowhere_else_is_not_gone(
+    server, registry, monkeypatch
+) -> None:
+    known = as_held(server, **{"3": ModelVersion("3", 7, 7), "4": ModelVersion("4", 7, 7)})
+    shown_with_its_model(server, monkeypatch, 3)
+
+    assert sorted(asked(registry, "team/old", known).versions) == ["1", "2", "3"]
+    (row,) = registry.odd_rows()
+    assert (row.version, "does its row have a stage?" in row.why) == ("3", True)
+
+
+def test_a_version_that_is_deleted_while_its_model_is_read_is_gone(server, registry, monkeypatch) -> None:
+    known = as_held(server, **{"3": ModelVersion("3", 7, 7)})
+    get = server._get_model
+    shown_with_its_model(server, monkeypatch, 3)
+    version = server._get_version
+
+    def delete(query) -> dict:
+        server.models["team/old"].updated += 1
+        monkeypatch.setattr(server, "_get_model", get)
+        return version(query)
+
+    monkeypatch.setattr(server, "_get_version", delete)
+
+    assert sorted(asked(registry, "team/old", known).versions) == ["1", "2"]
+    assert registry.odd_rows() == []
+
+
 def test_a_version_that_says_nothing_of_itself_is_no_answer(server, registry, monkeypatch) -> None:
     known = as_held(server, **{"3": ModelVersion("3", 7, 7)})
     monkeypatch.setattr(server, "_get_version", lambda _query: {})
