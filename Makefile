@@ -25,7 +25,7 @@ demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool chromium ## Tests that need more: systemd, PostgreSQL, old MLflow servers, Prometheus, kustomize, a browser
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool chromium mariadb ## Tests that need more: systemd, PostgreSQL, MariaDB, old MLflow servers, Prometheus, kustomize, a browser
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -53,9 +53,10 @@ bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figure
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/poll.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/relay.py
 
-fidelity: $(VENV)/.test ## Thousands of random mutations while the bridge polls: is what it delivers what happened?
+fidelity: $(VENV)/.test mariadb ## Thousands of random mutations while the bridge polls: is what it delivers what happened?
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --postgresql
+	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --mariadb
 
 chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: is anything lost? About 20 minutes
 	$(BIN)/python benchmarks/chaos.py
@@ -109,6 +110,18 @@ chromium:
 			|| echo "chromium cannot be installed: the tests of the status page in a browser are skipped"; \
 	else \
 		echo "chromium is missing, and takes root and apt to install: the tests of the status page in a browser are skipped"; \
+	fi
+
+# A registry on MariaDB compares names without case. Its programs are Debian's, without the service: without apt or root, its tests are skipped.
+.PHONY: mariadb
+mariadb:
+	@{ command -v mariadbd || test -x /usr/sbin/mariadbd; } >/dev/null && exit; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "Installing MariaDB ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server-core mariadb-client-core >/dev/null \
+			|| echo "MariaDB cannot be installed: the tests of a registry on it are skipped"; \
+	else \
+		echo "MariaDB is missing, and takes root and apt to install: the tests of a registry on it are skipped"; \
 	fi
 
 clean: ## Remove what the other targets made

@@ -1,6 +1,6 @@
 """Thousands of random mutations while the bridge polls: is what it delivers what happened?
 
-    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql] [--keep FOLDER]
+    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql | --mariadb] [--keep FOLDER]
 
 Before a real `mlflow server`, with the real daemon and a real receiver; exits 1 on any difference.
 The seed fixes what each thread wishes to do, not how the threads meet.
@@ -10,19 +10,21 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from measure import table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.mariadb import mariadb
 from support.mlflow_server import MlflowServer
 from support.postgresql import postgresql
 from support.trial import Verdict, trial
 from support.workload import Workload
 
 _MOST_TOLD = 50
+_NAMES = {None: "SQLite", postgresql: "PostgreSQL", mariadb: "MariaDB"}
 
 
 def main() -> int:
@@ -30,31 +32,33 @@ def main() -> int:
     parser.add_argument("--mutations", type=int, default=3_000)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--postgresql", action="store_true")
+    backend = parser.add_mutually_exclusive_group()
+    backend.add_argument("--postgresql", dest="cluster", action="store_const", const=postgresql)
+    backend.add_argument("--mariadb", dest="cluster", action="store_const", const=mariadb)
     parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    with tempfile.TemporaryDirectory() as name, served(Path(name), with_postgresql=given.postgresql) as url:
+    with tempfile.TemporaryDirectory() as name, served(Path(name), given.cluster) as url:
         workload = Workload(url, given.seed, given.mutations, given.threads)
         verdict = trial(given.keep or Path(name) / "bridge", url, workload)
-    print(f"{'PostgreSQL' if given.postgresql else 'SQLite'}, seed {given.seed}, {given.threads} threads")
+    print(f"{_NAMES[given.cluster]}, seed {given.seed}, {given.threads} threads")
     report(verdict)
     return 1 if verdict.faults else 0
 
 
 @contextmanager
-def served(folder: Path, *, with_postgresql: bool) -> Iterator[str]:
+def served(folder: Path, cluster: Callable | None) -> Iterator[str]:
     """Serve an empty registry for as long as the context lasts."""
-    if not with_postgresql:
+    if cluster is None:
         server = MlflowServer(folder / "mlflow")
         try:
             yield server.start().url
         finally:
             server.stop()
         return
-    with postgresql() as cluster:
-        cluster.create("registry")
-        server = MlflowServer(folder / "mlflow", "--backend-store-uri", cluster.uri("registry"))
+    with cluster() as databases:
+        databases.create("registry")
+        server = MlflowServer(folder / "mlflow", "--backend-store-uri", databases.uri("registry"))
         try:
             yield server.start().url
         finally:

@@ -115,7 +115,7 @@ class Collector:
         return Listing(
             PackedModels(rows, texts),
             same=same,
-            orphans=frozenset(self._orphans),
+            orphans=frozenset(self._orphans - self._unread),
             unread=frozenset(self._unread - self._rows.keys()),
             atomic=atomic,
             pages_versions=pages_versions,

@@ -19,6 +19,8 @@ _NOTES = {
     "appeared": (logging.INFO, "model.appeared"),
     "surfaced": (logging.INFO, "version.appeared"),
     "missed": (logging.INFO, "change.missed"),
+    "left_aside": (logging.WARNING, "row.left_aside"),
+    "readable": (logging.INFO, "row.readable"),
     "undecided": (logging.WARNING, "route.undecided"),
     "held": (logging.ERROR, "poll.held"),
     "accepted": (logging.WARNING, "hold.accepted"),

@@ -10,8 +10,9 @@ from bridge.delivery.routing import Route
 from bridge.delivery.watch import Watch, watch_of
 from bridge.diff.abilities import Abilities
 from bridge.diff.changes import ChangeKind
-from bridge.diff.doubts import Absence, Answer, Listing
+from bridge.diff.doubts import Absence, Answer, Answers, Listing
 from bridge.diff.known import PlainModels
+from bridge.diff.odd_rows import OddRow, aside_since
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.strangers import not_as_known, strangers, without_strangers
 from bridge.errors import RegistryLacks, StateForeign
@@ -71,6 +72,7 @@ class Look:
             StateForeign: it is not the registry that the state was taken from.
         """
         self.under_way = order.read
+        self._registry.odd_rows()  # those of a look that was broken off are found again
         abilities = self._state.abilities
         if abilities is not None:
             self._registry.expect(abilities)
@@ -146,6 +148,8 @@ class Look:
             overlooked = _new_rows(known, listing)
             listing = without_strangers(known.models, listing)
         answers = inquire(self._registry, known.models, listing, answers, began_ms, deadline)
+        odd_rows = self._registry.odd_rows()
+        answers = {**answers, **_perhaps_odd(known, answers, odd_rows)}
         reading = Reading(listing, answers, began_ms)
         found = self._plan(known, reading, order)
         storm = hold_storm(found.routed, self._settings.max_events)
@@ -166,6 +170,7 @@ class Look:
                 hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
             ),
             overlooked=overlooked,
+            odd_rows=(*odd_rows, *_ownerless(listing, answers)),
         )
 
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
@@ -183,7 +188,9 @@ class Look:
             fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
             return Known(PlainModels(), Identities(), fresh)
         counted = (last.models, last.versions) if last else (0, 0)
-        return Known(self._state.known(), self._state.identities(), head, counted)
+        shift = head.skew - OVERLAP_MS
+        aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
+        return Known(self._state.known(), self._state.identities(), head, counted, aside)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
         """Ask which database this is; note it where that is news.
@@ -216,6 +223,20 @@ def _hold_replaced(known: Known, lost: Sequence[str], listing: Listing) -> Hold 
         return None
     older = [name for name, row in _new_rows(known, listing).items() if row.created < clock - OVERLAP_MS]
     return hold_replacement(lost, older) if older else None
+
+
+def _ownerless(listing: Listing, answers: Answers) -> list[OddRow]:
+    """Return the names under which there are versions, and no model."""
+    gone = [name for name in sorted(listing.orphans) if answers.get(name) is Absence.GONE]
+    return [OddRow(name, why="it has versions, and there is no model of this name") for name in gone]
+
+
+def _perhaps_odd(known: Known, answers: Answers, odd_rows: Sequence[OddRow]) -> dict[str, Answer]:
+    """Return the models that are gone from their names, and may be the ones in rows that were left aside."""
+    created = {row.created for row in odd_rows if row.created}
+    gone = [name for name, answer in answers.items() if answer is Absence.GONE]
+    rows = {name: known.models.row(name) for name in gone if created}
+    return {name: Absence.UNKNOWN for name, row in rows.items() if row is not None and row.created in created}
 
 
 def _new_rows(known: Known, listing: Listing) -> dict[str, RegisteredModel]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bridge.delivery.guard import Hold
 from bridge.diff.abilities import Abilities
 from bridge.diff.changes import ChangeKind
+from bridge.diff.odd_rows import OddRow
 from bridge.diff.snapshot import RegisteredModel
 from bridge.pipeline.plan import Plan
 from bridge.pipeline.reads import Read
@@ -34,7 +35,8 @@ class Order:
 class Observation:
     """What a look came to.
 
-    ``held`` are the holds that stand; ``overlooked`` the rows that they keep from being recorded.
+    ``held`` are the holds that stand; ``overlooked`` the rows that they keep from being recorded;
+    ``odd_rows`` those that could not be taken for what they should be.
     """
 
     plan: Plan
@@ -45,3 +47,4 @@ class Observation:
     held: tuple[Hold, ...] = ()
     accepted: tuple[Hold, ...] = ()
     overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
+    odd_rows: tuple[OddRow, ...] = ()

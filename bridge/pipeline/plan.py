@@ -1,7 +1,7 @@
 """What a poll amounts to, as a value: the pure middle between reading and committing."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from bridge.delivery.routing import Route, Routed, route
@@ -23,12 +23,13 @@ OVERLAP_MS = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known before the poll; ``counted`` are models and versions."""
+    """What was known before the poll; ``counted`` are models and versions, ``aside`` as `Horizon` has it."""
 
     models: KnownModels
     identities: Identities
     head: Head
     counted: tuple[int, int] = (0, 0)
+    aside: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ def plan(
 ) -> Plan:
     """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
     before, after = resolve(known.models, reading.listing, reading.answers)
-    horizon = _horizon(known.head)
+    horizon = _horizon(known.head, known.aside)
     if held:
         after = restrain(before, after, held, horizon)
     return _plan(known, reading, compare(before, after, horizon), routes, now_ms)
 
 
-def _horizon(head: Head) -> Horizon:
+def _horizon(head: Head, aside: Mapping[str, int]) -> Horizon:
     """Return before when nothing can have been created unseen.
 
     Of models, that moves on with every scan; of versions, it stays with the baseline: later
@@ -92,7 +93,7 @@ def _horizon(head: Head) -> Horizon:
         return Horizon()
     models = head.registry_clock - OVERLAP_MS
     versions = min(head.baseline_clock - OVERLAP_MS, models) if head.baseline_clock else None
-    return Horizon(models, versions)
+    return Horizon(models, versions, aside)
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:

@@ -24,6 +24,7 @@ from bridge.pipeline.records import (
     Span,
     failed_record,
     hold_notes,
+    odd_row_notes,
     poll_record,
     scan_record,
     standing_hold,
@@ -195,9 +196,10 @@ class Poll:
 
     def _commit(self, seen: Observation, span: Span) -> list[Entry]:
         found, before = seen.plan, self._state.last_poll
+        record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,
-            record=poll_record(seen, before, span),
+            record=record,
             removed=found.removed,
             models=found.models,
             events=found.events,
@@ -205,7 +207,11 @@ class Poll:
             at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
-            notes=(*found.notes, *hold_notes(seen, standing_hold(before), span.ended_ms)),
+            notes=(
+                *found.notes,
+                *odd_row_notes(record, before, span.ended_ms),
+                *hold_notes(seen, standing_hold(before), span.ended_ms),
+            ),
             reconciled=scan_record(seen.read, span, went_well=True),
             abilities=seen.abilities,
             details=models_told(found.routed, self._telling, found.models),

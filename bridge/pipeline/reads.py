@@ -94,11 +94,14 @@ def _latest(
 
 
 def _is_past(page: Sequence[RegisteredModel], known: KnownModels, interest: Interest) -> bool:
-    """Whether a page reaches to where nothing new can be: its last rows are as known, and old enough."""
+    """Whether a page reaches to where nothing new can be: its last rows are as known, and old enough.
+
+    What has no time says nothing: PostgreSQL puts NULL before the latest.
+    """
     tail = page[-_TAIL:]
     return (
         len(tail) == _TAIL
-        and all(row.updated < interest.since for row in tail)
+        and all(0 < row.updated < interest.since for row in tail)
         and not _differing(tail, known, interest)
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from bridge.diff.odd_rows import changed, standing
 from bridge.errors import PollHeld
 from bridge.pipeline.observation import Observation
 from bridge.pipeline.reads import Read
@@ -37,6 +38,9 @@ def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> Pol
         kind=seen.read.value,
         read_from=seen.read_from,
     )
+    is_complete = seen.read is Read.FULL
+    rows = standing(before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete)
+    record = replace(record, odd_rows=rows)
     record = _with_hold_before(record, before) if seen.read is Read.FAST else _with_holds(record, seen)
     return replace(record, outcome="held" if record.held_digest else "ok")
 
@@ -74,6 +78,13 @@ def scan_record(read: Read, span: Span, *, went_well: bool) -> ReconcileRecord |
     if read is not Read.FULL:
         return None
     return ReconcileRecord(span.began_ms, span.duration_ms, went_well)
+
+
+def odd_row_notes(record: PollRecord, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
+    """Yield what is new about rows that are left aside."""
+    odd, readable = changed(before.odd_rows if before else (), record.odd_rows)
+    yield from (Note(now_ms, "left_aside", row.model, row.version, row.why) for row in odd)
+    yield from (Note(now_ms, "readable", row.model, row.version) for row in readable)
 
 
 def hold_notes(seen: Observation, before: PollHeld | None, now_ms: int) -> Iterator[Note]:

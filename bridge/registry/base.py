@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from bridge.diff.abilities import Abilities
 from bridge.diff.doubts import Absence, Answers, Doubt, Listing
 from bridge.diff.known import KnownModels
+from bridge.diff.odd_rows import OddRow
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
 
@@ -92,6 +93,10 @@ class Registry(Protocol):
 
     def ask(self, doubts: Sequence[Doubt], deadline: Deadline) -> Answers:
         """Read each of these models by its name."""
+        ...
+
+    def odd_rows(self) -> Sequence[OddRow]:
+        """Return the rows that had to be left aside since this was asked last: nothing is known of them."""
         ...
 
 

@@ -21,6 +21,7 @@ _UNKNOWN_SCHEME = re.compile(
 _FOREIGN_NAME = "Invalid Host header"
 """MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
 _BUSY = frozenset({408, 425, 429})
+_FAULTS = frozenset({500, 503})
 _VARIABLE = re.compile(r"(MLFLOW_\w+) value must be one of (\[.*?\])")
 _OWN_PAGES = (
     "You are not authenticated. Please see https://www.mlflow.org",
@@ -61,6 +62,14 @@ def _is_of_transport(error: BaseException | None) -> bool:
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the registry refuses to tell (a missing permission, say)."""
     return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
+
+
+def is_server_fault(error: BaseException | None) -> bool:
+    """Whether the server failed while it made its answer: perhaps on one of the rows that it was asked for.
+
+    MLflow answers 500 where it cannot make something of a row, and 503 where its database's driver can't.
+    """
+    return _status(error) in _FAULTS
 
 
 def _code(error: BaseException | None) -> str:

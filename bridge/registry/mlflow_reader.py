@@ -11,12 +11,13 @@ from bridge.diff.abilities import Abilities
 from bridge.diff.collect import Collector
 from bridge.diff.doubts import Absence, Answer, Doubt, Listing
 from bridge.diff.known import KnownModels
+from bridge.diff.odd_rows import OddRow, told
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.errors import RegistryLacks
+from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
 from bridge.registry.connection import Connection
-from bridge.registry.convert import model_of, name_filter, names_filter
+from bridge.registry.convert import is_plain, model_of, name_filter, names_filter
 from bridge.registry.probe import confirm, find_out, misreads
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
@@ -48,6 +49,7 @@ class MlflowRegistry:
         self._searches = Searches(self._connection, include_prompts=settings.include_prompts)
         self._abilities = Abilities()
         self._probed_at: float | None = None
+        self._unnamed: list[OddRow] = []
 
     def prepare(self) -> None:
         """Import MLflow."""
@@ -56,6 +58,14 @@ class MlflowRegistry:
     def expect(self, abilities: Abilities) -> None:
         """Take what was found out earlier for granted, until a scan meets another server."""
         self._abilities = abilities
+
+    def odd_rows(self) -> list[OddRow]:
+        """Return the rows that were left aside since this was asked last."""
+        found = told(self._searches.odd, self._unnamed)
+        self._searches.odd.clear()
+        self._searches.left_out.clear()
+        self._unnamed = []
+        return found
 
     def fingerprint(self, deadline: Deadline) -> str | None:
         """Return the creation time of the Default experiment: that of the registry's database.
@@ -79,10 +89,13 @@ class MlflowRegistry:
         if self._has_to_probe(greeting.server):
             self._find_out(greeting.server, deadline)
         collector = Collector(known, with_facts=with_facts)
+        self._searches.left_out.clear()
         is_atomic = self._collect_models(collector, deadline)
         if not collector.names and self._learns_of_models(deadline):
             is_atomic = self._collect_models(collector, deadline)
         pages = self._collect_versions(collector, deadline)
+        collector.add_unread(row.model for row in self._searches.odd if not row.version)
+        self._unnamed = list(self._searches.left_out)
         models, versions = collector.counted
         if (models and not versions) or (not models and (known or not greeting.server)):
             confirm(self._connection, deadline)
@@ -108,7 +121,9 @@ class MlflowRegistry:
 
         A 2.9 server that was empty when it was probed looks like any other.
         """
-        if not self._abilities.lists_models or not misreads(self._connection, deadline):
+        if not self._abilities.lists_models or self._searches.has_met_odd_rows:
+            return False
+        if not misreads(self._connection, deadline):
             return False
         self._abilities = replace(self._abilities, lists_models=False)
         return True
@@ -201,25 +216,34 @@ class MlflowRegistry:
 
     def _row(self, name: str, deadline: Deadline) -> RegisteredModel | None:
         found = self._connection.point_read(deadline, lambda client: client.get_registered_model(name))
-        return None if isinstance(found, Absence) else self._searches.expected(model_of(found), name)
+        row = None if isinstance(found, Absence) else self._searches.taken(model_of(found))
+        return row if row is not None and row.name == name else None
 
     def _names_filters(self, names: Sequence[str]) -> Iterator[str]:
         if not self._abilities.has_names:
             yield from map(name_filter, names)
             return
-        plain = [name for name in names if "'" not in name]
-        yield from (name_filter(name) for name in names if "'" in name)
+        plain = [name for name in names if is_plain(name)]
+        yield from (name_filter(name) for name in names if not is_plain(name))
         yield from (names_filter(plain[at : at + _NAMES]) for at in range(0, len(plain), _NAMES))
 
     def with_versions(
         self, rows: Sequence[RegisteredModel], deadline: Deadline
     ) -> dict[str, RegisteredModel]:
-        """Return these models with their versions, which are read now.
+        """Return these models with their versions, which are read now, but for those on which the server fails.
 
         Raises:
             RegistryError: an answer did not come.
         """
-        return {row.name: replace(row, versions=self._versions_of(row.name, deadline)) for row in rows}
+        models: dict[str, RegisteredModel] = {}
+        for row in rows:
+            try:
+                models[row.name] = replace(row, versions=self._versions_of(row.name, deadline))
+            except RegistryError as error:
+                odd = OddRow(row.name, why="the server fails on its versions: its log says more")
+                if not self._searches.is_left_aside(odd, error, deadline):
+                    raise
+        return models
 
     def _versions_of(self, name: str, deadline: Deadline) -> dict[str, ModelVersion]:
         versions: dict[str, ModelVersion] = {}

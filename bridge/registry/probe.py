@@ -11,6 +11,7 @@ from bridge.registry.base import Deadline
 from bridge.registry.connection import Connection
 from bridge.registry.convert import ANY_NAME, PROMPTS
 from bridge.registry.failures import is_answer, is_refusal
+from bridge.registry.page_narrowing import fails_on_a_row
 from bridge.registry.searches import BY_TIME
 
 _NOBODY = "mlflow-bridge.nobody.7d9f5c1e"
@@ -27,7 +28,7 @@ def find_out(connection: Connection, server: str, deadline: Deadline) -> Abiliti
     listed = _models(connection, deadline, order_by=list(BY_TIME))
     has_order = listed is not None
     if listed is None:
-        listed = list(connection.call(deadline, methodcaller("search_registered_models", max_results=1)))
+        listed = _first(connection, deadline, "search_registered_models")
     return Abilities(
         server=server,
         lists_models=bool(listed) or not misreads(connection, deadline),
@@ -85,8 +86,19 @@ def _found(connection: Connection, deadline: Deadline, search: str, **arguments:
 
     A server in trouble may refuse for a moment what it can do.
     """
-    request = methodcaller(search, max_results=1, **arguments)
     for _ in range(2):
         with suppress(RegistryLacks):
-            return list(connection.call(deadline, request))
+            return _first(connection, deadline, search, **arguments)
     return None
+
+
+def _first(connection: Connection, deadline: Deadline, search: str, **arguments: Any) -> list[Any]:
+    """Return the first of what a search finds; one that is nothing where the server fails on its row."""
+    try:
+        return list(connection.call(deadline, methodcaller(search, max_results=1, **arguments)))
+    except RegistryLacks:
+        raise
+    except RegistryError as error:
+        if not fails_on_a_row(connection, error, deadline):
+            raise
+        return [None]

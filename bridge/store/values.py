@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from bridge.diff.odd_rows import OddRow
+
 
 class _Documented:
     """To and from a JSON document, member by member."""
@@ -108,7 +110,8 @@ class PollRecord(_Documented):
     says what waits for an operator, and ``held_digest`` names it, whatever came of the poll;
     ``held_kinds`` are the kinds of events that wait, and ``held_vanished`` says that models
     vanished, so that new ones wait, too. ``kind`` is how the registry was read (``fast`` or
-    ``full``), ``read_from`` when that began, by the registry's clock, where it went well.
+    ``full``), ``read_from`` when that began, by the registry's clock, where it went well. ``odd_rows``
+    are those that are left aside.
     """
 
     attempted_at: int
@@ -125,10 +128,15 @@ class PollRecord(_Documented):
     held_vanished: bool = False
     kind: str = ""
     read_from: int = 0
+    odd_rows: tuple[OddRow, ...] = ()
 
     def __post_init__(self) -> None:
-        """Take the list that JSON makes of a tuple."""
+        """Take the lists that JSON makes of tuples, and the objects that it makes of rows."""
         object.__setattr__(self, "held_kinds", tuple(self.held_kinds))
+        rows: tuple[Any, ...] = tuple(self.odd_rows)
+        object.__setattr__(
+            self, "odd_rows", tuple(OddRow(**row) if isinstance(row, dict) else row for row in rows)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,8 @@ class Note(_Documented):
     ``kind`` is ``appeared`` (a model came into view late and was taken into the baseline),
     ``surfaced`` (so did a version that the pages of the baseline had skipped),
     ``missed`` (something happened to a version between two looks that left no other trace),
+    ``left_aside`` (a row of the registry cannot be taken for what it should be; ``detail`` says why),
+    ``readable`` (it can again),
     ``undecided`` (a sink's ``when`` had no value, so it got the event),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more),
     ``rebaselined`` (the registry was recorded as it is, and what had changed was not told);

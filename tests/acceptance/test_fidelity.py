@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from support import mariadb
 from support.mlflow_server import MlflowServer
 from support.postgresql import postgresql, what_is_missing
 from support.trial import Verdict, trial
@@ -26,6 +27,21 @@ def postgresql_server(tmp_path_factory) -> Iterator[MlflowServer]:
             server.stop()
 
 
+@pytest.fixture(scope="module")
+def mariadb_server(tmp_path_factory) -> Iterator[MlflowServer]:
+    if missing := mariadb.what_is_missing():
+        pytest.skip(missing)
+    with mariadb.mariadb() as databases:
+        databases.create("registry")
+        server = MlflowServer(
+            tmp_path_factory.mktemp("mlflow"), "--backend-store-uri", databases.uri("registry")
+        )
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
 def judged(verdict: Verdict) -> None:
     assert "\n".join(verdict.faults) == ""
     assert (verdict.mutations > MUTATIONS / 3, verdict.polls["full"] > 1) == (True, True)
@@ -39,3 +55,9 @@ def test_what_is_delivered_applied_to_the_baseline_gives_the_registry(tmp_path, 
 def test_so_it_does_with_a_registry_on_postgresql(tmp_path, postgresql_server) -> None:
     url = postgresql_server.url
     judged(trial(tmp_path / "bridge", url, Workload(url, 4, MUTATIONS)))
+
+
+@pytest.mark.extra
+def test_so_it_does_with_a_registry_on_mariadb(tmp_path, mariadb_server) -> None:
+    url = mariadb_server.url
+    judged(trial(tmp_path / "bridge", url, Workload(url, 5, MUTATIONS)))

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from bridge.diff.abilities import Abilities
 from bridge.diff.collect import Collector
 from bridge.diff.doubts import Absence, Answers, Listing
+from bridge.diff.odd_rows import OddRow
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks
 
 
 @dataclass
 class FakeRegistry:
-    """What is there (`models`), what a listing shows of it, and what a point read refuses."""
+    """What is there (`models`), what a listing shows of it, what a point read refuses, what a scan finds `odd`."""
 
     models: dict[str, RegisteredModel] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
@@ -27,6 +28,8 @@ class FakeRegistry:
     pages: int = 0
     scans: int = 0
     read: list[str] = field(default_factory=list)
+    odd: list[OddRow] = field(default_factory=list)
+    met: list[OddRow] = field(default_factory=list)
 
     def fingerprint(self, deadline) -> str | None:
         deadline.check()
@@ -46,6 +49,7 @@ class FakeRegistry:
 
     def scan(self, known, deadline, *, with_facts) -> Listing:
         self.scans += 1
+        self.met += self.odd
         collector = Collector(known, with_facts=with_facts)
         collector.add_models(replace(model, versions={}) for model in self.shown)
         for model in self.shown:
@@ -87,6 +91,10 @@ class FakeRegistry:
         if name in self.refused:
             return Absence.UNKNOWN
         return self.models.get(name, Absence.GONE)
+
+    def odd_rows(self) -> list[OddRow]:
+        found, self.met = self.met, []
+        return found
 
     def put(self, *models: RegisteredModel) -> None:
         self.models.update({model.name: model for model in models})

@@ -60,6 +60,7 @@ def _print(document: dict[str, Any]) -> None:
         facts.append(("watched", _CUT))
     if document["held"]:
         facts.append(("held", f"{document['held']['why']}; {HOLD_ADVICE}"))
+    facts += [("left aside", _odd_row(row)) for row in document["left_aside"]]
     for name, value in facts:
         word, comma, rest = printable(value).partition(",")
         show(f"{name:<10} {status(word)}{comma}{rest}")
@@ -74,6 +75,11 @@ def _print(document: dict[str, Any]) -> None:
             )
         if (sink["pending"] or sink["dead"]) and sink["last_detail"]:
             click.echo(f"\n{sink['name']}: {printable(sink['last_detail'])}")
+
+
+def _odd_row(row: dict[str, Any]) -> str:
+    version = f"version {row['version']} of " if row["version"] else ""
+    return f"{version}{row['model'] or 'a row without a name'}: {row['why']} (since {instant(row['since'])})"
 
 
 def _poll(poll: dict[str, Any] | None) -> str:

@@ -11,6 +11,8 @@ from bridge.wording import instant, span
 _LATE_S = 600
 """From when on a backlog is more than a hiccup."""
 
+_NAMED = 3
+
 _TO_MEND = frozenset({Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS})
 """What does not pass by itself."""
 
@@ -43,6 +45,7 @@ def findings(view: View) -> list[Finding]:
         *_of_configuration(view),
         *_of_polls(view),
         *_of_hold(view),
+        *_of_odd_rows(view),
         *_of_sinks(view.sinks),
     ]
     return sorted(found, key=lambda one: one.level is Level.NOTE)
@@ -102,6 +105,19 @@ def _of_hold(view: View) -> Iterator[Finding]:
             "Everything else goes on. Look at them first; if they are meant, let them through. A registry "
             "that is whole again lifts the hold by itself.",
             ("mlflow-bridge diff", "mlflow-bridge once --accept-held"),
+        )
+
+
+def _of_odd_rows(view: View) -> Iterator[Finding]:
+    rows = view.poll.odd_rows if view.poll else ()
+    if rows:
+        some = ", ".join(f"{row.model or 'one without a name'}: {row.why}" for row in rows[:_NAMED])
+        yield Finding(
+            Level.NOTE,
+            f"Left aside: {len(rows)} of the registry's rows",
+            some,
+            "What was known of them stands, and everything else goes on. Mend them in MLflow's database.",
+            ("mlflow-bridge status",),
         )
 
 

@@ -54,6 +54,26 @@ async def test_a_model_changed_lately_is_read_again_until_nothing_can_follow_uns
         assert world.registry.read == read
 
 
+async def test_rows_without_a_time_do_not_hide_what_comes_after_them(world, monkeypatch) -> None:
+    """PostgreSQL puts NULL first where it orders by time, the latest first."""
+    for name in ("m7", "m8"):
+        world.registry.put(replace(world.registry.models[name], updated=0))
+    await world.poll.run(Read.FULL)
+    world.wait(300)
+    monkeypatch.setattr(
+        world.registry,
+        "latest",
+        lambda _deadline: iter([iter([rows(world, "m7", "m8"), rows(world, "m9", "m6", "m5")])]),
+    )
+    world.move("m9", "Production")
+
+    assert await world.fast() == ["m9 TRANSITIONED"]
+
+
+def rows(world, *names: str):
+    return [replace(world.registry.models[name], versions={}) for name in names]
+
+
 async def test_a_timestamp_that_moves_backwards_is_a_difference_too(world) -> None:
     world.move("m1", "Staging", at=world.registry.models["m1"].updated - 3)
 

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from support.page_story import NOW, Story
 
+from bridge.diff.odd_rows import OddRow
 from bridge.server.page.verdict import Level, findings
 from bridge.server.page.view import Pulse, View
 from bridge.store.values import PollRecord
@@ -64,6 +65,14 @@ def test_a_hold_is_told_with_the_way_to_accept_it() -> None:
 
     assert (one.level, one.why) == (Level.ACT, "2,000 events")
     assert one.commands == ("mlflow-bridge diff", "mlflow-bridge once --accept-held")
+
+
+def test_rows_that_are_left_aside_are_worth_knowing() -> None:
+    rows = (OddRow("", why="the server fails"), OddRow("churn", "1", "no time"), OddRow("a"), OddRow("b"))
+    (one,) = findings(replace(WELL, sinks=[SINK], poll=replace(WELL.poll, odd_rows=rows)))
+
+    assert (one.level, one.what) == (Level.NOTE, "Left aside: 4 of the registry's rows")
+    assert one.why == "one without a name: the server fails, churn: no time, a: "
 
 
 @pytest.mark.parametrize(
