@@ -5,9 +5,13 @@ from collections.abc import Callable
 from bridge.config import Settings
 from bridge.diff.doubts import Listing
 from bridge.diff.known import PlainModels
-from bridge.pipeline.threads import in_thread
+from bridge.errors import RegistryUnreachable
+from bridge.pipeline.threads import ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
+
+_GRACE_S = 5.0
+"""How much longer than the deadline a request under way may take."""
 
 
 async def ask_registry(settings: Settings, scanned: Callable[[int, int], None] | None = None) -> str:
@@ -17,13 +21,20 @@ async def ask_registry(settings: Settings, scanned: Callable[[int, int], None] |
         RegistryError: it gives no usable answer.
         SecretUnavailable: a credential is not where the configuration says.
     """
-    listing, fingerprint = await in_thread(lambda: _ask(settings, scanned))
+    deadline = Deadline.after(settings.poll.deadline)
+    asking = ThreadedCall(lambda: _ask(settings, scanned, deadline))
+    try:
+        listing, fingerprint = await asking.within(deadline.remaining() + _GRACE_S)
+    except TimeoutError:
+        msg = f"{settings.registry.uri} did not answer everything in time (poll.deadline)"
+        raise RegistryUnreachable(msg) from None
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
     return f"answers, {models} models, {versions} versions{known}"
 
 
-def _ask(settings: Settings, scanned: Callable[[int, int], None] | None) -> tuple[Listing, str | None]:
+def _ask(
+    settings: Settings, scanned: Callable[[int, int], None] | None, deadline: Deadline
+) -> tuple[Listing, str | None]:
     registry = MlflowRegistry(settings.registry, scanned)
-    deadline = Deadline.after(settings.poll.deadline)
     return registry.scan(PlainModels(), deadline, with_facts=False), registry.fingerprint(deadline)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bridge.config import Settings
 from bridge.errors import RegistryUnreachable, StateForeign
-from bridge.pipeline.threads import ThreadedCall, in_thread
+from bridge.pipeline.threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.states import binding_of
@@ -43,9 +43,9 @@ async def rebind(state: State, settings: Settings) -> str:
 async def _fingerprint(settings: Settings) -> str | None:
     """Ask for the fingerprint, and don't wait for ever: no poll can be made meanwhile."""
     registry = MlflowRegistry(settings.registry)
-    await in_thread(registry.prepare)
     deadline = Deadline.after(settings.poll.deadline)
     try:
+        await SharedCall(registry.prepare).within(deadline.remaining())
         return await ThreadedCall(lambda: registry.fingerprint(deadline)).within(deadline.remaining())
     except TimeoutError:
         msg = f"{settings.registry.uri} did not answer in time (poll.deadline)"

@@ -173,7 +173,7 @@ class Polling:
             self._probes.poll_began()  # each read has a deadline of its own
             results.append(await self._poll.run(read, accepted, within_ms))
             self._app.relay.offer(results[-1].entries)
-        self._backoff.note(has_failed=results[-1].has_failed)
+        self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             housekeep(self._app.state, self._app.settings, self._app.trust)
         return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from bridge.delivery.entry import Entry
-from bridge.errors import BridgeError, PollHeld, StateUnwritable
+from bridge.errors import BridgeError, PollHeld, RegistryBusy, StateUnwritable
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.reads import Read
 
@@ -24,6 +24,11 @@ class PollResult:
         """Whether nothing was observed."""
         return self.error is not None and not isinstance(self.error, PollHeld)
 
+    @property
+    def asked_s(self) -> float:
+        """How many seconds the registry asks to be left alone; 0 where it does not."""
+        return (self.error.wait_s or 0) if isinstance(self.error, RegistryBusy) else 0
+
 
 class WatchedPoll:
     """A poll that reports its failures once, and never raises what a later poll can mend."""
@@ -34,6 +39,7 @@ class WatchedPoll:
         self.trouble = ""
         """Why the last poll failed, if it did."""
         self.attempts = 0
+        self._is_busy = False
 
     async def run(
         self,
@@ -58,7 +64,8 @@ class WatchedPoll:
 
     def _failed(self, error: BridgeError) -> PollResult:
         name = _NAMES.get(type(error), "poll.failed")
-        repeated = str(error) == self.trouble
+        was_busy, self._is_busy = self._is_busy, isinstance(error, RegistryBusy)
+        repeated = str(error) == self.trouble or (was_busy and self._is_busy)  # the seconds count down
         self.trouble = str(error)
         (log.debug if repeated else log.error)(name, error=str(error), attempt=self.attempts)
         return PollResult(error=error)
@@ -66,7 +73,7 @@ class WatchedPoll:
     def _went_well(self) -> None:
         if self.trouble:
             log.info("poll.recovered", after=self.trouble)
-            self.trouble = ""
+            self.trouble, self._is_busy = "", False
 
 
 _NAMES: dict[type[BridgeError], str] = {StateUnwritable: "state.unwritable"}

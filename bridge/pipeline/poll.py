@@ -28,7 +28,7 @@ from bridge.pipeline.records import (
     scan_record,
     standing_hold,
 )
-from bridge.pipeline.threads import ThreadedCall, in_thread
+from bridge.pipeline.threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline, Registry
 from bridge.store.commits import PollCommit
 from bridge.store.state import State
@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 _GRACE_S = 5.0
 """How much longer than the deadline a request under way may take before it is cut off."""
+
+_MOST_LEFT = 4
+"""How many reads that could not be cut off (a look-up of a name that hangs, say) may be left to themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
-        self._left_over: ThreadedCall[Observation] | None = None
+        self._prepared = SharedCall(self._look.prepare)  # half an import could not be mended
+        self._left: list[ThreadedCall[Observation]] = []
 
     def due(self) -> list[Read]:
         """Return what the next poll has to read, one after the other; perhaps nothing.
@@ -171,26 +175,36 @@ class Poll:
 
     async def _observe(self, order: Order, within_ms: int | None) -> Observation:
         """Look in a thread, within the deadline and a little grace; then cut it off."""
-        if self._left_over is not None and self._left_over.is_running():
-            self._left_over.cut_off()
-            msg = "the registry is still holding up the read of an earlier poll"
-            raise RegistryUnreachable(msg)
+        self._left = [one for one in self._left if one.is_running()]
+        if len(self._left) >= _MOST_LEFT:
+            raise RegistryUnreachable(
+                f"the registry is still holding up the reads of {_MOST_LEFT} earlier polls, which cannot be cut off: "
+                "does looking up its name hang, or a file that MLflow's client reads?"
+            )
         began = self._clock.monotonic()
-        await in_thread(self._look.prepare)  # never cut off: half an import could not be mended
+        await self._prepare(self._settings.deadline if within_ms is None else within_ms)
         allowed = self._settings.deadline
         if within_ms is not None:
             allowed = min(max(0, within_ms - int((self._clock.monotonic() - began) * 1000)), allowed)
         deadline = Deadline.after(allowed)
         reading = ThreadedCall(lambda: self._look.take(order, self._overlooked, deadline))
-        self._left_over = reading
         try:
             return await reading.within(deadline.remaining() + (_GRACE_S if within_ms is None else 0))
         except TimeoutError:
             msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
             raise RegistryUnreachable(msg) from None
         finally:
-            if not reading.result.cancelled():
-                self._left_over = None  # and with it, what was read
+            if reading.is_running():  # it ends at its next step, and what it read counts for nothing
+                self._left.append(reading)
+
+    async def _prepare(self, within_ms: int) -> None:
+        try:
+            await self._prepared.within(within_ms / 1000)
+        except TimeoutError:
+            raise RegistryUnreachable(
+                "MLflow's client could not be made ready in time (poll.deadline, or --deadline): "
+                "do its packages, or the files of the registry's secrets, lie on a disk that hangs?"
+            ) from None
 
     def _commit(self, seen: Observation, span: Span) -> list[Entry]:
         found, before = seen.plan, self._state.last_poll

@@ -90,6 +90,28 @@ class ThreadedCall(Generic[T]):
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
 
 
+class SharedCall(Generic[T]):
+    """A call that is never cut off, and made once at a time: all who wait, wait for the same."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        """Remember ``call``; it is made when its result is asked for."""
+        self._call = call
+        self._under_way: ThreadedCall[T] | None = None
+
+    async def within(self, seconds: float) -> T:
+        """Return what the call comes to; one that takes longer goes on, and can be waited for again.
+
+        Raises:
+            TimeoutError: it takes longer.
+        """
+        call = self._under_way = self._under_way or ThreadedCall(self._call)
+        await asyncio.wait({call.result}, timeout=seconds)
+        if not call.result.done():
+            raise TimeoutError
+        self._under_way = None
+        return call.result.result()
+
+
 async def in_thread(call: Callable[[], T]) -> T:
     """Return what ``call`` returns, from a thread."""
     return await ThreadedCall(call).result

@@ -21,6 +21,14 @@ from bridge.errors import ConfigurationError, RegistryUnreachable
 _RETRIES = "1"
 """Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
 
+_WITHOUT_PAUSES = {
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+}
+"""MLflow's client sleeps within a request, for as long as ``Retry-After`` says, whatever the timeout:
+nothing ends that. The bridge waits between polls."""
+
 
 def environment(settings: RegistrySettings) -> dict[str, str]:
     """Return the variables to set; secrets are read now.
@@ -32,8 +40,9 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     """
     _check_files(settings)
     variables = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(settings.timeout / 1000))),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": _whole_seconds(settings.timeout),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
+        **_WITHOUT_PAUSES,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }
@@ -52,6 +61,10 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     return variables
 
 
+def _whole_seconds(milliseconds: int) -> str:
+    return str(max(1, math.ceil(milliseconds / 1000)))
+
+
 def _token_name(settings: RegistrySettings) -> str:
     """Return the variable from which MLflow takes the bearer token for this kind of registry."""
     if is_databricks(settings.uri):
@@ -65,11 +78,12 @@ def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[
         # MLflow asks for the consent. And its file store asks the process' default tracking server
         # for each version's metrics: by default a database that it makes in the working directory.
         return {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": settings.uri}
+    # Databricks' SDK tries a refused connection, and a rate limit, for 500 s unless told otherwise.
+    patience = {"MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": _whole_seconds(settings.timeout)}
     if is_databricks(settings.uri) and known.get("DATABRICKS_TOKEN"):
-        # Databricks' SDK takes no timeout of ours: it tries a refused connection for 300 s. A
-        # token needs no SDK; its other ways to sign in do, and so may the operator.
-        return {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
-    return {}
+        # A token needs no SDK, which retries in ways of its own; its other ways to sign in do, and so may the operator.
+        return {**patience, "MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
+    return patience if is_databricks(settings.uri) else {}
 
 
 def _check_files(settings: RegistrySettings) -> None:

@@ -2,7 +2,8 @@
 
 import re
 
-from bridge.errors import RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+from bridge.errors import RegistryBusy, RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+from bridge.registry.retry_after import asked_wait_s
 
 _GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
@@ -19,6 +20,10 @@ _UNKNOWN_SCHEME = re.compile(
 _FOREIGN_NAME = "Invalid Host header"
 """MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
 _BUSY = frozenset({408, 425, 429})
+_BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
+"""With ``Retry-After`` these are a limit or maintenance; without it, a fault."""
+_LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
+"""MLflow's codes for a rate limit; Databricks' SDK keeps no status."""
 
 
 def is_absence(error: BaseException | None) -> bool:
@@ -49,8 +54,9 @@ def _status(error: BaseException | None) -> int | None:
 def translate(error: Exception, uri: str) -> RegistryError:
     """Return ``error`` as one of ours. Bodies of answers are left out: they can hold anything."""
     status = _status(error)
-    if status in _BUSY:
-        return RegistryUnreachable(f"{uri} is busy (HTTP {status})")
+    busy = _busy(error, uri, status)
+    if busy is not None:
+        return busy
     if _UNKNOWN_SCHEME.match(str(error).lstrip()):
         return RegistryRefused(
             f"{uri} has a scheme that MLflow's client does not know: "
@@ -61,6 +67,21 @@ def translate(error: Exception, uri: str) -> RegistryError:
         return RegistryLacks(f"{uri} does not take a request of MLflow's client ({kind})")
     refusal = _refusal(error, status)
     return RegistryRefused(f"{uri} {refusal}") if refusal else _transport(error, uri, status)
+
+
+def _busy(error: Exception, uri: str, status: int | None) -> RegistryBusy | None:
+    """Return a request to be left alone for a while, where the answer is one."""
+    what = f"HTTP {status}" if status else _code(error)
+    wait_s = asked_wait_s(error) if status in _BUSY | _BUSY_IF_IT_SAYS_SO else None
+    if wait_s is not None:
+        return RegistryBusy(
+            f"{uri} asks to wait {wait_s} s ({what}, Retry-After): it limits requests, or is down for a while; "
+            "so may a proxy before it",
+            wait_s,
+        )
+    if status in _BUSY or _code(error) in _LIMITED:
+        return RegistryBusy(f"{uri} is busy ({what}): it limits requests, or a proxy before it does")
+    return None
 
 
 def _is_lacking(error: Exception) -> bool:

@@ -34,5 +34,5 @@ async def test_a_server_that_trickles_is_cut_off_and_asked_again_at_the_next_pol
     for _ in range(2):
         with pytest.raises(RegistryUnreachable, match="did not answer everything in time"):
             await poll.run()
-        await eventually(lambda: not poll._left_over.is_running())
+        await eventually(lambda: not any(one.is_running() for one in poll._left))
     trickle.stop()

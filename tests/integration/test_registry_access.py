@@ -5,6 +5,7 @@ import datetime as dt
 import ipaddress
 import os
 import ssl
+import time
 
 import pytest
 from cryptography import x509
@@ -120,6 +121,23 @@ def test_telemetry_is_off_and_timeouts_are_set() -> None:
     assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert variables["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
     assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+
+
+def test_nothing_sleeps_inside_a_request_whatever_the_environment_says(monkeypatch) -> None:
+    for name in ("BACKOFF_FACTOR", "BACKOFF_JITTER", "MAX_RETRIES"):
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "100")
+    monkeypatch.setenv("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "true")
+    registry = WebServer(Answer(503, {"Retry-After": "600"}))
+    began = time.monotonic()
+    with pytest.raises(RegistryUnreachable, match="600 s"):
+        scan(registry.url)
+    assert time.monotonic() - began < 30
+    registry.stop()
+
+
+def test_databricks_sdk_retries_no_longer_than_the_timeout() -> None:
+    variables = environment(RegistrySettings(tracking_uri="databricks", timeout="7s"))
+    assert variables["MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT"] == "7"
 
 
 @pytest.mark.parametrize(
