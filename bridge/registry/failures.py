@@ -17,8 +17,11 @@ _UNSUPPORTED = re.compile(
 _UNKNOWN_SCHEME = re.compile(
     r"Model [Rr]egistry (functionality is unavailable; got|features are not supported)"
 )
+_LONG_LINE = "Request Line is too large"
+"""gunicorn's."""
 _FOREIGN_NAME = "Invalid Host header"
 """MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
+_TOO_LONG = frozenset({400, 403, 404, 413, 414, 431})
 _BUSY = frozenset({408, 425, 429})
 _BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
 """With ``Retry-After`` these are a limit or maintenance; without it, a fault."""
@@ -32,6 +35,15 @@ def is_absence(error: BaseException | None) -> bool:
     A 404 page of a proxy says nothing of the kind: it carries no MLflow error code.
     """
     return _code(error) in _GONE and _status(error) is None
+
+
+def is_too_long(error: BaseException | None) -> bool:
+    """Whether a shorter request may get through: what stands before MLflow's application refuses this one.
+
+    gunicorn and Tomcat answer 400, nginx, Apache and load balancers 414, Envoy 431, IIS 404 (404.15), filters 403.
+    MLflow's own refusals are error documents.
+    """
+    return _status(error) in _TOO_LONG
 
 
 def is_refusal(error: BaseException | None) -> bool:
@@ -103,6 +115,10 @@ def _refusal(error: Exception, status: int | None) -> str:
         (
             status == 403 and _FOREIGN_NAME in text,
             "does not answer to this name: start MLflow with --allowed-hosts naming it, port included",
+        ),
+        (
+            status in {414, 431} or (status == 400 and _LONG_LINE in text),
+            f"takes no request as long as this one (HTTP {status}): raise its limit, or that of a proxy before it",
         ),
         (is_refusal(error), "denies access: the bridge's user needs READ permission"),
         (

@@ -13,7 +13,8 @@ from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
 from bridge.registry.connection import Connection
-from bridge.registry.convert import model_of, name_filter, names_filter
+from bridge.registry.convert import conditions, model_of
+from bridge.registry.name_batches import NameBatches
 from bridge.registry.probe import find_out, misreads
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
@@ -23,8 +24,6 @@ _FIRST_PAGE = 10
 a second page is needed; a page of 20 costs half as much again."""
 
 _LATER_PAGES = 100
-_NAMES = 100
-"""How many models to ask for by name at once."""
 
 
 class MlflowRegistry:
@@ -40,6 +39,7 @@ class MlflowRegistry:
         self._scanned = scanned
         self._connection = Connection(settings)
         self._searches = Searches(self._connection, include_prompts=settings.include_prompts)
+        self._batches = NameBatches(settings.uri)
         self._abilities = Abilities()
         self._has_probed = False
 
@@ -166,28 +166,25 @@ class MlflowRegistry:
         if not self._abilities.has_full_rows:
             return [row for name in names if (row := self._row(name, deadline)) is not None]
         wanted = set(names)
+        found = self._batches.read(
+            sorted(wanted),
+            lambda names: self._selected(names, deadline),
+            together=self._abilities.has_names,
+        )
+        return [row for row in found if row.name in wanted]
+
+    def _selected(self, names: str, deadline: Deadline) -> list[RegisteredModel]:
+        """Return the rows, of models and of prompts if those are wanted, that a condition selects."""
         return [
             row
-            for condition in self._names_filters(sorted(wanted))
             for kind in self._searches.kinds()
-            for page in self._searches.models(
-                self._abilities, deadline, f"{condition}{kind and ' AND '}{kind}"
-            )
+            for page in self._searches.models(self._abilities, deadline, conditions(names, kind) or "")
             for row in page
-            if row.name in wanted
         ]
 
     def _row(self, name: str, deadline: Deadline) -> RegisteredModel | None:
         found = self._connection.point_read(deadline, lambda client: client.get_registered_model(name))
         return None if isinstance(found, Absence) else self._searches.expected(model_of(found), name)
-
-    def _names_filters(self, names: Sequence[str]) -> Iterator[str]:
-        if not self._abilities.has_names:
-            yield from map(name_filter, names)
-            return
-        plain = [name for name in names if "'" not in name]
-        yield from (name_filter(name) for name in names if "'" in name)
-        yield from (names_filter(plain[at : at + _NAMES]) for at in range(0, len(plain), _NAMES))
 
     def with_versions(
         self, rows: Sequence[RegisteredModel], deadline: Deadline
