@@ -1,6 +1,7 @@
 """Ask the registry the few questions that show whether the bridge can work with it."""
 
 from collections.abc import Callable
+from functools import partial
 
 from bridge.config import Settings
 from bridge.diff.doubts import Listing
@@ -9,6 +10,7 @@ from bridge.errors import RegistryUnreachable
 from bridge.pipeline.threads import ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.registry.scan_progress import ScanProgress
 
 _GRACE_S = 5.0
 """How much longer than the deadline a request under way may take."""
@@ -21,20 +23,26 @@ async def ask_registry(settings: Settings, scanned: Callable[[int, int], None] |
         RegistryError: it gives no usable answer.
         SecretUnavailable: a credential is not where the configuration says.
     """
-    deadline = Deadline.after(settings.poll.deadline)
-    asking = ThreadedCall(lambda: _ask(settings, scanned, deadline))
-    try:
-        listing, fingerprint = await asking.within(deadline.remaining() + _GRACE_S)
-    except TimeoutError:
-        msg = f"{settings.registry.uri} did not answer everything in time (poll.deadline)"
-        raise RegistryUnreachable(msg) from None
+    registry, progress = MlflowRegistry(settings.registry, scanned), ScanProgress()
+    while True:
+        deadline = Deadline.after(settings.poll.deadline)
+        asking = ThreadedCall(partial(_ask, registry, progress, deadline))
+        try:
+            listing, fingerprint = await asking.within(deadline.remaining() + _GRACE_S)
+            break
+        except (TimeoutError, RegistryUnreachable) as error:
+            if progress.pages and deadline.remaining() == 0:
+                progress = ScanProgress(progress.keep())
+            elif isinstance(error, RegistryUnreachable):
+                raise
+            else:
+                msg = f"{settings.registry.uri} did not answer everything in time (poll.deadline)"
+                raise RegistryUnreachable(msg) from None
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
     return f"answers, {models} models, {versions} versions{known}"
 
 
-def _ask(
-    settings: Settings, scanned: Callable[[int, int], None] | None, deadline: Deadline
-) -> tuple[Listing, str | None]:
-    registry = MlflowRegistry(settings.registry, scanned)
-    return registry.scan(PlainModels(), deadline, with_facts=False), registry.fingerprint(deadline)
+def _ask(registry: MlflowRegistry, progress: ScanProgress, deadline: Deadline) -> tuple[Listing, str | None]:
+    listing = registry.scan(PlainModels(), deadline, with_facts=False, progress=progress)
+    return listing, registry.fingerprint(deadline)

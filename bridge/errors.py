@@ -13,7 +13,8 @@
     │       └── OwnerUnavailable  and does not do what it was asked to
     ├── RegistryError           the registry did not give what was asked
     │   ├── RegistryUnreachable no usable answer in time
-    │   │   └── RegistryBusy    it asks to be left alone for a while
+    │   │   ├── RegistryBusy    it asks to be left alone for a while
+    │   │   └── ScanUnfinished  a full scan came part of the way in its time
     │   └── RegistryRefused     it answered, and refuses us or is no MLflow server
     │       └── RegistryLacks   it knows no such request: a filter or an order, say
     ├── PollHeld                the poll saw a difference too large to act on unasked
@@ -88,6 +89,10 @@ class RegistryBusy(RegistryUnreachable):
         """Keep how long it asks to wait."""
         self.wait_s = wait_s
         super().__init__(message)
+
+
+class ScanUnfinished(RegistryUnreachable):
+    """A full scan came part of the way in its time; the next one goes on from there."""
 
 
 class RegistryRefused(RegistryError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from bridge.delivery.entry import Entry
-from bridge.errors import BridgeError, PollHeld, RegistryBusy, StateUnwritable
+from bridge.errors import BridgeError, PollHeld, RegistryBusy, ScanUnfinished, StateUnwritable
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.reads import Read
 
@@ -22,7 +22,12 @@ class PollResult:
     @property
     def has_failed(self) -> bool:
         """Whether nothing was observed."""
-        return self.error is not None and not isinstance(self.error, PollHeld)
+        return self.error is not None and not isinstance(self.error, PollHeld | ScanUnfinished)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a full scan is to go on with the next poll."""
+        return isinstance(self.error, ScanUnfinished)
 
     @property
     def asked_s(self) -> float:
@@ -46,10 +51,15 @@ class WatchedPoll:
         read: Read = Read.FULL,
         accepted: frozenset[str] = frozenset(),
         within_ms: int | None = None,
+        *,
+        afresh: bool = False,
     ) -> PollResult:
         """Poll once; arguments as for `Poll.run`. A hold that stands counts as an error beside the entries."""
         try:
-            polled = await self._poll.run(read, accepted, within_ms)
+            polled = await self._poll.run(read, accepted, within_ms, afresh=afresh)
+        except ScanUnfinished as error:
+            log.info("scan.unfinished", progress=str(error))
+            return PollResult(error=error)
         except BridgeError as error:
             return self._failed(error)
         except Exception as error:

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any, TypeVar
 
@@ -12,9 +14,17 @@ from bridge.diff.doubts import Absence
 from bridge.errors import BridgeError, RegistryError, RegistryRefused
 from bridge.registry.base import Deadline
 from bridge.registry.environment import environment
-from bridge.registry.failures import is_absence, is_refusal, translate
+from bridge.registry.failures import is_absence, is_refusal, is_too_much, translate
+from bridge.registry.page_sizes import PageSize
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where the next page of a search begins; None for the first, and after the last."""
+
+    token: str | None = None
 
 
 class Connection:
@@ -30,14 +40,14 @@ class Connection:
         os.environ.update(environment(self.settings))
         _import_client()
 
-    def call(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
-        """Make one request.
+    def call(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool = True) -> T:
+        """Make one request; MLflow's client makes it again where it gets no answer, unless ``retries`` is off.
 
         Raises:
             RegistryError: it got no usable answer, or the deadline has passed.
         """
         try:
-            return self._request(deadline, request)
+            return self._request(deadline, request, retries=retries)
         except BridgeError:
             raise
         except Exception as error:
@@ -58,24 +68,39 @@ class Connection:
                 return Absence.UNKNOWN
             raise
 
-    def pages(self, deadline: Deadline, search: str, arguments: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the pages of a search.
+    def pages(
+        self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize, cursor: Cursor
+    ) -> Iterator[Any]:
+        """Yield the pages of a search from ``cursor`` on, which moves on before each; smaller ones where it has to be.
 
         Raises:
             RegistryError: a page did not come, or pages repeat.
         """
-        token: str | None = None
         seen: set[str] = set()
         while True:
-            page = self.call(deadline, methodcaller(search, **arguments, page_token=token))
+            page = self._page(deadline, search, {**arguments, "page_token": cursor.token}, size)
+            cursor.token = token = page.token or None
             yield page
-            token = page.token
-            if not token:
+            if token is None:
                 return
             if token in seen:
                 msg = f"{self.settings.uri} pages endlessly: it gave the same page token twice"
                 raise RegistryRefused(msg)
             seen.add(token)
+
+    def _page(self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize) -> Any:
+        """Return a page: as large as the server gives in time."""
+        while True:
+            asked = min(size.rows, arguments["max_results"])
+            request, began = methodcaller(search, **{**arguments, "max_results": asked}), time.monotonic()
+            try:
+                page = self.call(deadline, request, retries=not size.can_shrink(asked))
+            except RegistryError as error:
+                if not (is_too_much(error) and size.shrink(asked)):
+                    raise
+                continue
+            size.note(asked, len(page), time.monotonic() - began, self.settings.timeout / 1000)
+            return page
 
     def no_server(self) -> RegistryRefused:
         """Return what to raise where an answer does not say what was asked."""
@@ -84,9 +109,9 @@ class Connection:
             "check registry.tracking_uri"
         )
 
-    def _request(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
+    def _request(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool) -> T:
         deadline.check()
-        os.environ.update(environment(self.settings))
+        os.environ.update(environment(self.settings, retries=retries))
         if self._client is None:
             self._client = _connect(self.settings)
         return request(self._client)

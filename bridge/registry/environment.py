@@ -30,8 +30,10 @@ _WITHOUT_PAUSES = {
 nothing ends that. The bridge waits between polls."""
 
 
-def environment(settings: RegistrySettings) -> dict[str, str]:
+def environment(settings: RegistrySettings, *, retries: bool = True) -> dict[str, str]:
     """Return the variables to set; secrets are read now.
+
+    ``retries`` says whether MLflow's client makes a request again that got no answer.
 
     Raises:
         SecretUnavailable: a secret is not where the configuration says.
@@ -41,7 +43,7 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     _check_files(settings)
     variables = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": _whole_seconds(settings.timeout),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES if retries else "0",
         **_WITHOUT_PAUSES,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",

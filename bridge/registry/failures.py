@@ -10,6 +10,17 @@ _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
 _STATUS = re.compile(r"API request to endpoint \S+ failed with error code (\d{3}) != 200\.")
 _RETRIED = re.compile(r"Caused by ResponseError\('too many (\d{3}) error responses'\)")
 _NO_JSON = "API request to endpoint was successful but the response body was not in a valid JSON format"
+_CUT_SHORT = _NO_JSON + ". Response body: '{"
+_BROKEN_OFF = (
+    "Read timed out",
+    "ReadTimeoutError",
+    "Connection aborted",
+    "Connection reset",
+    "Connection broken",
+    "IncompleteRead",
+    "InvalidChunkLength",
+    "Response ended prematurely",
+)
 _UNSUPPORTED = re.compile(
     r"(Argument|Method) '\w+' is unsupported for models in |(Unsupported|Missing) filter"
 )
@@ -44,6 +55,23 @@ def is_too_long(error: BaseException | None) -> bool:
     MLflow's own refusals are error documents.
     """
     return _status(error) in _TOO_LONG
+
+
+def is_too_much(error: RegistryError) -> bool:
+    """Whether fewer rows at once may come where this came: in time, and through what limits the size of answers.
+
+    Gateways answer 413, 502, 504; a server's worker that took too long, or too much memory, is killed, and its
+    connection breaks; a proxy cuts an answer short. A server that is not there at all is none of that.
+    """
+    cause = error.__cause__
+    if isinstance(error, RegistryBusy) or cause is None:
+        return False
+    text, status = str(cause), _status(cause)
+    if status is not None:
+        return status == 413 or status >= 500
+    if isinstance(error, RegistryLacks):
+        return "max_results" in text
+    return any(sign in text for sign in _BROKEN_OFF) or text.startswith(_CUT_SHORT)
 
 
 def is_refusal(error: BaseException | None) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
 from bridge.diff.abilities import Abilities
@@ -12,11 +13,12 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
-from bridge.registry.connection import Connection
+from bridge.registry.connection import Connection, Cursor
 from bridge.registry.convert import conditions, model_of
 from bridge.registry.name_batches import NameBatches
 from bridge.registry.probe import find_out, misreads
 from bridge.registry.questions import Questions
+from bridge.registry.scan_progress import ScanProgress
 from bridge.registry.searches import BY_TIME, Searches
 
 _FIRST_PAGE = 10
@@ -63,7 +65,14 @@ class MlflowRegistry:
         created = None if isinstance(found, Absence) else found.creation_time
         return str(created) if created else None
 
-    def scan(self, known: KnownModels, deadline: Deadline, *, with_facts: bool) -> Listing:
+    def scan(
+        self,
+        known: KnownModels,
+        deadline: Deadline,
+        *,
+        with_facts: bool,
+        progress: ScanProgress | None = None,
+    ) -> Listing:
         """List models first, then versions: a model's timestamp is older than what follows it.
 
         Raises:
@@ -73,13 +82,21 @@ class MlflowRegistry:
         if not self._has_probed or greeting.server != self._abilities.server:
             self._abilities = find_out(self._connection, greeting.server, deadline)
             self._has_probed = True
-        collector = Collector(known, with_facts=with_facts)
-        is_atomic = self._collect_models(collector, deadline)
+        progress = progress or ScanProgress()
+        collector = progress.begin(
+            known,
+            self._searches.sizes,
+            clock=greeting.clock,
+            with_facts=with_facts,
+            server=greeting.server,
+            kinds=self._searches.kinds(),
+        )
+        self._collect_models(progress, collector, deadline)
         if not collector.names and self._learns_of_models(deadline):
-            is_atomic = self._collect_models(collector, deadline)
-        pages = self._collect_versions(collector, deadline)
-        listing = collector.listing(atomic=is_atomic, pages_versions=pages, clock=greeting.clock)
-        return replace(listing, abilities=self._abilities)
+            progress.begin_again()
+            self._collect_models(progress, collector, deadline)
+        self._collect_versions(progress, collector, deadline)
+        return replace(progress.listing(), abilities=self._abilities)
 
     def _learns_of_models(self, deadline: Deadline) -> bool:
         """Doubt a list without a model; return whether from now on it is asked for in another way.
@@ -91,44 +108,40 @@ class MlflowRegistry:
         self._abilities = replace(self._abilities, lists_models=False)
         return True
 
-    def _collect_models(self, collector: Collector, deadline: Deadline) -> bool:
-        """Collect all models; return whether one page held them all."""
-        is_atomic = True
-        for kind in self._searches.kinds():
-            for number, page in enumerate(self._searches.models(self._abilities, deadline, kind)):
-                is_atomic = is_atomic and number == 0
-                if self._abilities.has_full_rows:
-                    collector.add_models(page)
-                else:
-                    names = [row.name for row in page]
-                    collector.add_models(self.rows(names, deadline))
-                    collector.add_unread(names)
-                self._tell(collector)
-        return is_atomic
+    def _collect_models(self, progress: ScanProgress, collector: Collector, deadline: Deadline) -> None:
+        for kind in self._searches.kinds()[progress.step :]:
+            cursor = Cursor(progress.token)
+            for page in self._searches.models(self._abilities, deadline, kind, cursor=cursor):
+                rows = (
+                    page if self._abilities.has_full_rows else self.rows([row.name for row in page], deadline)
+                )
+                progress.take_in(
+                    partial(_take_models, collector, page, rows), cursor.token, of_versions=False
+                )
+                self._tell(progress)
 
-    def _collect_versions(self, collector: Collector, deadline: Deadline) -> bool:
-        """Collect all versions; return whether they came in several pages."""
+    def _collect_versions(self, progress: ScanProgress, collector: Collector, deadline: Deadline) -> None:
+        kinds = self._searches.kinds()
         if not self._abilities.lists_versions:
-            return self._collect_by_name(collector, deadline)
-        has_pages = False
-        for kind in self._searches.kinds():
-            for number, page in enumerate(self._searches.versions(self._abilities, deadline, kind)):
-                has_pages = has_pages or number > 0
-                for name, version in page:
-                    collector.add_version(name, version)
-                self._tell(collector)
-        return has_pages
+            self._collect_by_name(progress, collector, deadline)
+            return
+        for kind in kinds[progress.step - len(kinds) :]:
+            cursor = Cursor(progress.token)
+            for page in self._searches.versions(self._abilities, deadline, kind, cursor):
+                progress.take_in(partial(_take_versions, collector, page), cursor.token, of_versions=True)
+                self._tell(progress)
 
-    def _tell(self, collector: Collector) -> None:
+    def _tell(self, progress: ScanProgress) -> None:
         if self._scanned is not None:
-            self._scanned(*collector.counted)
+            self._scanned(*progress.counted)
 
-    def _collect_by_name(self, collector: Collector, deadline: Deadline) -> bool:
-        for name in collector.names:
-            for version in self._versions_of(name, deadline).values():
-                collector.add_version(name, version)
-            self._tell(collector)
-        return True  # a model can have more versions than a page
+    def _collect_by_name(self, progress: ScanProgress, collector: Collector, deadline: Deadline) -> None:
+        names = collector.names
+        for number in range(int(progress.token or 0), len(names)):
+            name = names[number]
+            page = [(name, version) for version in self._versions_of(name, deadline).values()]
+            progress.take_in(partial(_take_versions, collector, page), str(number + 1), of_versions=True)
+            self._tell(progress)
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
         """Yield, for models and for prompts if those are wanted, the rows updated last.
@@ -216,3 +229,17 @@ class MlflowRegistry:
             include_prompts=self._settings.include_prompts,
         )
         return {doubt.name: questions.ask(doubt) for doubt in doubts}
+
+
+def _take_models(
+    collector: Collector, listed: Sequence[RegisteredModel], rows: Sequence[RegisteredModel]
+) -> None:
+    """Take in ``rows``, which are those of a page that could still be read."""
+    collector.add_models(rows)
+    if rows is not listed:
+        collector.add_unread([row.name for row in listed])
+
+
+def _take_versions(collector: Collector, page: Sequence[tuple[str, ModelVersion]]) -> None:
+    for name, version in page:
+        collector.add_version(name, version)

@@ -6,8 +6,9 @@ from typing import Any
 from bridge.diff.abilities import Abilities
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.registry.base import Deadline
-from bridge.registry.connection import Connection
+from bridge.registry.connection import Connection, Cursor
 from bridge.registry.convert import ANY_NAME, PROMPTS, conditions, model_of, name_filter, version_of
+from bridge.registry.page_sizes import PageSizes
 
 MODELS_PAGE = 1_000
 VERSIONS_PAGE = 5_000
@@ -24,6 +25,7 @@ class Searches:
     def __init__(self, connection: Connection, *, include_prompts: bool) -> None:
         """Search over ``connection``."""
         self._connection = connection
+        self.sizes = PageSizes(MODELS_PAGE, VERSIONS_PAGE)
         self._include_prompts = include_prompts
 
     def kinds(self) -> list[str]:
@@ -37,9 +39,11 @@ class Searches:
         condition: str = "",
         order: Sequence[str] | None = None,
         size: int | None = None,
+        cursor: Cursor | None = None,
     ) -> Iterator[list[RegisteredModel]]:
         """Yield pages of models without versions, ordered by name unless told otherwise.
 
+        They have ``size`` rows at most, and begin where ``cursor`` is, which moves on with them.
         Of the orders, that by name is the least disturbed by what changes between two pages.
 
         Raises:
@@ -52,13 +56,16 @@ class Searches:
         }
         if abilities.has_order:
             arguments["order_by"] = list(order or BY_NAME)
-        for page in self._connection.pages(deadline, "search_registered_models", arguments):
+        pages = self._connection.pages(
+            deadline, "search_registered_models", arguments, self.sizes.models, cursor or Cursor()
+        )
+        for page in pages:
             yield [self.expected(model, model.name or "?") for model in map(model_of, page)]
 
     def versions(
-        self, abilities: Abilities, deadline: Deadline, condition: str = ""
+        self, abilities: Abilities, deadline: Deadline, condition: str = "", cursor: Cursor | None = None
     ) -> Iterator[list[tuple[str, ModelVersion]]]:
-        """Yield pages of versions, each with the name of its model.
+        """Yield pages of versions, each with the name of its model, from where ``cursor`` is.
 
         Raises:
             RegistryError: a page did not come.
@@ -69,7 +76,10 @@ class Searches:
         }
         if abilities.has_order and abilities.has_aliases:  # Databricks orders by other columns
             arguments["order_by"] = list(_BY_NAME_AND_NUMBER)
-        for page in self._connection.pages(deadline, "search_model_versions", arguments):
+        pages = self._connection.pages(
+            deadline, "search_model_versions", arguments, self.sizes.versions, cursor or Cursor()
+        )
+        for page in pages:
             yield [(entity.name, version_of(entity)) for entity in page]
 
     def versions_of(
