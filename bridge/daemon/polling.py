@@ -94,7 +94,7 @@ class Polling:
             OwnerUnavailable: this life ends.
             BridgeError: as `Poll.rebaseline`.
         """
-        return (await self.between(self._app.poll.rebaseline)).counted
+        return (await self.between(lambda: self._app.poll.rebaseline(self._probes.poll_began))).counted
 
     async def between(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what ``call`` returns, run while no poll is under way.

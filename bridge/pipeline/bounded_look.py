@@ -1,6 +1,6 @@
 """A look at the registry that nobody waits for longer than the deadline, whatever holds it up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable, ScanUnfinished
@@ -63,8 +63,8 @@ class BoundedLook:
             if reading.is_running():  # it ends at its next step, and what it read counts for nothing
                 self._left.append(reading)
 
-    async def whole(self, order: Order) -> Observation:
-        """Scan for as long as it takes, and as it comes further within each deadline.
+    async def whole(self, order: Order, goes_on: Callable[[], None]) -> Observation:
+        """Scan for as long as it takes, and as it comes further within each deadline: then ``goes_on`` is called.
 
         Raises:
             RegistryError, SecretUnavailable, StateForeign: as `Look.take`.
@@ -74,6 +74,7 @@ class BoundedLook:
             try:
                 return await self.take(order, {}, scan)
             except ScanUnfinished:
+                goes_on()
                 scan = ScanSlice(self._clock.now_ms(), scan.keep(0))
 
     async def _prepare(self, within_ms: int | None) -> int:

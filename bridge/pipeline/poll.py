@@ -127,20 +127,22 @@ class Poll:
             give_back()  # now that nothing refers to what was read
         return polled
 
-    async def rebaseline(self) -> Plan:
+    async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
         """Record the registry as it is, and announce nothing; return what was recorded.
+
+        It takes as long as it comes further within each deadline; then ``goes_on`` is called.
 
         Raises:
             RegistryError, SecretUnavailable, StateError: as `run`.
         """
         watch = self._watch()
-        seen = await self._bounded.whole(Order(Read.FULL, holds=False, silently=True))
+        seen = await self._bounded.whole(Order(Read.FULL, holds=False, silently=True), goes_on)
         self._commit(seen, watch())
         return seen.plan
 
     async def preview(self) -> Observation:
         """Return what the next full poll would commit. Nothing changes, and nothing is held back."""
-        return await self._bounded.whole(Order(Read.FULL, holds=False))
+        return await self._bounded.whole(Order(Read.FULL, holds=False), lambda: None)
 
     def standing_hold(self) -> PollHeld | None:
         """Return the hold that stands, if one does."""

@@ -18,19 +18,24 @@ class ScanSlice:
         is_recent = kept is not None and 0 <= now_ms - kept["began_ms"] < _LONGEST_MS
         self._kept = kept if is_recent else None
         self._place: list[str | None] = []
+        self._now_ms = now_ms
         self.progress = ScanProgress()
-        self.began_ms = now_ms
+
+    @property
+    def began_ms(self) -> int:
         """When the scan began, by our own clock, ms since the epoch: maybe in an earlier poll."""
-        self.spent_ms = 0
+        return int(self._kept["began_ms"]) if self._kept and self.progress.goes_on else self._now_ms
+
+    @property
+    def spent_ms(self) -> int:
         """How long earlier polls took over it."""
+        return int(self._kept["spent_ms"]) if self._kept and self.progress.goes_on else 0
 
     def begin(self, head: Head, now_ms: int) -> ScanProgress:
         """Return the progress to go on with; what was read of another registry than that of ``head`` counts for nothing."""
-        self._place, self.began_ms = [head.uri, head.workspace, head.fingerprint], now_ms
+        self._place, self._now_ms = [head.uri, head.workspace, head.fingerprint], now_ms
         if self._kept is not None and self._kept["place"] == self._place:
             self.progress = ScanProgress(self._kept["progress"])
-            if self.progress.goes_on:
-                self.began_ms, self.spent_ms = self._kept["began_ms"], self._kept["spent_ms"]
         return self.progress
 
     def keep(self, duration_ms: int) -> Mapping[str, Any] | None:

@@ -34,11 +34,8 @@ class ScanProgress:
         self.token: str | None = None
         self.pages = 0
         """How many were taken in by this scan itself."""
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether an earlier scan left pages to go on after."""
-        return "collected" in self._kept
+        self.goes_on = False
+        """Whether it goes on after the pages of an earlier one."""
 
     def begin(
         self, known: KnownModels, sizes: PageSizes, *, clock: int | None, with_facts: bool, **facts: Any
@@ -47,7 +44,8 @@ class ScanProgress:
         self._sizes = sizes
         sizes.take(self._kept.get("sizes", {}))
         self._facts = {**facts, "with_facts": with_facts}
-        if self.goes_on and self._kept["facts"] == self._facts:
+        self.goes_on = "collected" in self._kept and self._kept["facts"] == self._facts
+        if self.goes_on:
             collector = Collector.from_document(known, self._kept["collected"], with_facts=with_facts)
             self.step, self.token, self._clock = (self._kept[key] for key in ("step", "token", "clock"))
             self._several = [True, True]
@@ -57,9 +55,9 @@ class ScanProgress:
         return collector
 
     @property
-    def sizes(self) -> Document | None:
+    def sizes(self) -> Document:
         """How large pages may be, in plain JSON, where that is less than they are at first."""
-        return self._sizes.to_document() if self._sizes is not None and self._sizes.are_less else None
+        return self._sizes.to_document() if self._sizes is not None and self._sizes.are_less else {}
 
     @property
     def counted(self) -> tuple[int, int]:
@@ -94,13 +92,13 @@ class ScanProgress:
         """Take in nothing more; return what there is as plain JSON, or None where that is nothing new."""
         with self._lock:
             self._is_kept = True
-            if self._sizes is None or self._collector is None:
+            if self._collector is None:
                 return None
-            sizes = self._sizes.to_document()
             if not self.pages:
-                return {**self._kept, "sizes": sizes} if sizes != self._kept.get("sizes") else None
+                news = self.sizes != self._kept.get("sizes", {})
+                return {**self._kept, "sizes": self.sizes} if news else None
             return {
-                "sizes": sizes,
+                "sizes": self.sizes,
                 "facts": self._facts,
                 "step": self.step,
                 "token": self.token,

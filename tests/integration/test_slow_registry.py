@@ -11,6 +11,7 @@ from support.receiver import Answer, RawReceiver
 from support.slow_registry import BORN, SlowRegistry
 
 from bridge.app import wire_poll
+from bridge.cli.commands.status import _scan
 from bridge.config import RegistrySettings
 from bridge.config.load import build
 from bridge.connect import ask_registry
@@ -22,6 +23,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.reads import Read
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.report import full_scan
 from bridge.sinks.kinds import SETTINGS
 from bridge.states import owned_state, read_state
 
@@ -195,6 +197,9 @@ async def test_a_scan_that_goes_on_tells_so_and_is_no_failure_of_the_polls_besid
             assert state.last_poll == before
             assert state.last_reconcile.unfinished
             assert poll.due() == [Read.FAST, Read.FULL]
+            told = full_scan(settings, state, SystemClock().now_ms())
+            assert (told["is_over"], told["went_well"], told["next_in_ms"]) == (False, True, 0)
+            assert _scan(told).startswith("goes on, took ")
 
             # What a fast read saw meanwhile is not undone by the older pages of the scan.
             served.fault = lambda rows: None
