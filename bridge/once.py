@@ -17,6 +17,8 @@ from bridge.pipeline.reads import Read
 log = structlog.get_logger(__name__)
 
 _FOREVER = float("inf")
+_LEAST_S = 1.0
+"""In less time than this, no scan comes further."""
 _PLAIN = PollOrder()
 
 
@@ -51,7 +53,7 @@ async def _polled(app: App, until: float, read: Read, accepted: frozenset[str], 
         try:
             return await app.poll.run(read, accepted, _left_ms(app, until), afresh=afresh)
         except ScanUnfinished as error:
-            if _left_ms(app, until) == 0:
+            if until - app.clock.monotonic() < _LEAST_S:
                 raise
             log.info("scan.unfinished", progress=str(error))
             read, afresh = Read.FULL, False

@@ -7,7 +7,6 @@ behind but how far it matches, and what differs stays packed until somebody look
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from zlib import crc32
 
 from bridge.diff.doubts import Listing
 from bridge.diff.known import KnownModels
@@ -69,13 +68,13 @@ class Collector:
         collector._versions, collector._latest = document["versions"], document["latest"]
         marks, outdated = document["marks"], set(document["outdated"])
         collector._outdated = outdated | {
-            name for name in collector._rows if marks.get(name, 0) != _mark(known, name)
+            name for name in collector._rows if marks.get(name, 0) != known.mark(name)
         }
         return collector
 
     def to_document(self) -> dict[str, Any]:
         """Return what was taken in as plain JSON."""
-        marks = {name: mark for name in self._rows if (mark := _mark(self._known, name))}
+        marks = {name: mark for name in self._rows if (mark := self._known.mark(name))}
         return {
             "rows": {name: row and pack_row(row) for name, row in self._rows.items()},
             "matching": self._matching,
@@ -177,12 +176,3 @@ class Collector:
         if row is None:
             raise KeyError(name)
         return row
-
-
-def _mark(known: KnownModels, name: str) -> int:
-    """Return a number that changes with what is known of a model; 0 where nothing is."""
-    row = known.row(name)
-    if row is None:
-        return 0
-    text = f"{pack_row(row)}{known.packed(name)}"
-    return crc32(text.encode("utf-8", "surrogatepass")) or 1

@@ -201,7 +201,8 @@ class Poll:
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked
         if seen.read is Read.FULL:
-            self._state.keep_scan(scan.leave() if scan else None)
+            with suppress(StateUnwritable):  # the commit stands, and what is left over does no harm
+                self._state.keep_scan(scan.leave() if scan else None)
         for note in commit.notes:
             report_note(note)
         return entries

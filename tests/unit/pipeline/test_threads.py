@@ -37,6 +37,17 @@ async def test_a_call_that_nobody_waits_for_any_more_is_cut_off() -> None:
     await eventually(lambda: not call.is_running())
 
 
+async def test_a_call_that_is_cut_off_before_its_thread_came_to_it_is_not_made(monkeypatch) -> None:
+    """An exception would hit the code by which Python starts a thread."""
+    made = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", lambda _thread: None)
+        call = ThreadedCall(lambda: made.append(1))
+    call.cut_off()
+    call._work()
+    assert (made, call.is_running()) == ([], False)
+
+
 async def test_cutting_off_a_call_at_its_very_end_hurts_nobody(monkeypatch) -> None:
     """pytest fails on an exception that ends a thread unseen."""
     seen = []
