@@ -122,6 +122,8 @@ def test_what_was_left_aside_stays_left_aside_when_a_scan_is_cut_off_twice() -> 
     first.add_models([replace(MODEL, versions={}, description="old page")])
     second = Collector.from_document(PlainModels(changed), first.to_document(), with_facts=True)
     third = Collector.from_document(PlainModels(changed), second.to_document(), with_facts=True)
+    third.add_models([replace(MODEL, versions={}, description="a page that shows it again")])
+    third.add_version("m", VERSION)
 
     listing = third.listing(atomic=False, pages_versions=True, clock=None)
     assert (dict(listing.models), listing.same) == ({}, {"m"})
