@@ -14,6 +14,8 @@
     │       └── OwnerUnavailable  and does not do what it was asked to
     ├── RegistryError           the registry did not give what was asked
     │   ├── RegistryUnreachable no usable answer in time
+    │   │   ├── RegistryBusy    it asks to be left alone for a while
+    │   │   └── ScanUnfinished  a full scan came part of the way in its time
     │   └── RegistryRefused     it answered, and refuses us or is no MLflow server
     │       └── RegistryLacks   it knows no such request: a filter or an order, say
     ├── PollHeld                the poll saw a difference too large to act on unasked
@@ -83,6 +85,19 @@ class RegistryError(BridgeError):
 
 class RegistryUnreachable(RegistryError):
     """No usable answer came from the registry in time."""
+
+
+class RegistryBusy(RegistryUnreachable):
+    """The registry, or what stands before it, asks to be left alone; for ``wait_s`` seconds, where it says so."""
+
+    def __init__(self, message: str, wait_s: int | None = None) -> None:
+        """Keep how long it asks to wait."""
+        self.wait_s = wait_s
+        super().__init__(message)
+
+
+class ScanUnfinished(RegistryUnreachable):
+    """A full scan came part of the way in its time; the next one goes on from there."""
 
 
 class RegistryRefused(RegistryError):

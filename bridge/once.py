@@ -8,15 +8,18 @@ import structlog
 
 from bridge.app import App, Scanned, application
 from bridge.config import Settings
-from bridge.errors import BridgeError, StateUnwritable
+from bridge.errors import BridgeError, ScanUnfinished, StateUnwritable
 from bridge.orders import OnceResult, PollOrder, accepted_hold
 from bridge.pipeline.clock import SystemClock
 from bridge.pipeline.housekeeping import housekeep
+from bridge.pipeline.poll import Polled
 from bridge.pipeline.reads import Read
 
 log = structlog.get_logger(__name__)
 
 _FOREVER = float("inf")
+_LEAST_S = 1.0
+"""In less time than this, no scan comes further."""
 _PLAIN = PollOrder()
 
 
@@ -37,7 +40,7 @@ async def run_once(
     async with application(settings, scanned) as app:
         accepted = accepted_hold(app.state) if order.accept_held else frozenset[str]()
         reads = [Read.FULL] if order.full or order.accept_held else app.poll.due()
-        return await _run(app, until, reads, accepted)
+        return await _run(app, until, reads, accepted, afresh=order.full or order.accept_held)
 
 
 def _left_ms(app: App, until: float) -> int | None:
@@ -45,7 +48,21 @@ def _left_ms(app: App, until: float) -> int | None:
     return None if left == _FOREVER else max(0, int(left * 1000))
 
 
-async def _run(app: App, until: float, reads: Sequence[Read], accepted: frozenset[str]) -> OnceResult:
+async def _polled(app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool) -> Polled:
+    """Poll, and go on with a scan that takes longer than one poll may, for as long as there is time."""
+    while True:
+        try:
+            return await app.poll.run(read, accepted, _left_ms(app, until), afresh=afresh)
+        except ScanUnfinished as error:
+            if until - app.clock.monotonic() < _LEAST_S:
+                raise
+            log.info("scan.unfinished", progress=str(error))
+            read, afresh = Read.FULL, False
+
+
+async def _run(
+    app: App, until: float, reads: Sequence[Read], accepted: frozenset[str], *, afresh: bool
+) -> OnceResult:
     errors: list[BridgeError] = []
     app.relay.load()
     stop = asyncio.Event()
@@ -53,7 +70,7 @@ async def _run(app: App, until: float, reads: Sequence[Read], accepted: frozense
     new = 0
     for read in reads:
         try:
-            polled = await app.poll.run(read, accepted, _left_ms(app, until))
+            polled = await _polled(app, until, read, accepted, afresh=afresh)
             new += len(polled.entries)
             app.relay.offer(polled.entries)
         except BridgeError as error:

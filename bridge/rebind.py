@@ -11,7 +11,7 @@ import structlog
 from bridge.config import Settings
 from bridge.errors import RegistryUnreachable, StateForeign
 from bridge.pipeline.registry_identity import Likeness, compare_versions
-from bridge.pipeline.threads import ThreadedCall, in_thread
+from bridge.pipeline.threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.states import binding_of
@@ -114,7 +114,6 @@ async def rebind(state: State, settings: Settings, *, accept: bool = False) -> s
 async def _comparison(state: State, head: Head, settings: Settings) -> Comparison:
     """Ask the registry, and don't wait for ever: no poll can be made meanwhile."""
     registry = MlflowRegistry(settings.registry)
-    await in_thread(registry.prepare)
     deadline = Deadline.after(settings.poll.deadline)
 
     def ask() -> Comparison:
@@ -125,6 +124,7 @@ async def _comparison(state: State, head: Head, settings: Settings) -> Compariso
         return Comparison(head, settings.registry.uri, fingerprint, likeness)
 
     try:
+        await SharedCall(registry.prepare).within(deadline.remaining())
         return await ThreadedCall(ask).within(deadline.remaining())
     except TimeoutError:
         msg = f"{settings.registry.uri} did not answer in time (poll.deadline)"

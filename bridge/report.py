@@ -69,9 +69,10 @@ def full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] |
     return {
         "at": last.at,
         "duration_ms": last.duration_ms,
-        "went_well": last.went_well,
+        "went_well": last.went_well or last.unfinished,
+        "is_over": not last.unfinished,
         "every_ms": every_ms,
-        "next_in_ms": max(0, last.at + every_ms - now_ms),
+        "next_in_ms": 0 if last.unfinished else max(0, last.at + every_ms - now_ms),
         "is_slowed_by_share": every_ms > 1.2 * found.reconcile_interval,
     }
 

@@ -133,7 +133,7 @@ class PollSettings(Model):
     reconcile_share: float = Field(default=0.05, gt=0, le=1, strict=True)
     """The largest share of the time that full scans may take; where they are slow, they come less often."""
     deadline: Duration = 120_000
-    """How long one poll may take; then it is cut off, and the next one begins afresh."""
+    """How long one poll may take; then it is cut off. A full scan that came further in that time goes on with the next poll."""
     first_run: Literal["baseline", "emit"] = "baseline"
     """What the first poll does with what is already there: record it (`baseline`), or announce it (`emit`)."""
     max_events: StrictInt = Field(default=1000, ge=1)

@@ -18,20 +18,22 @@ class Backoff:
         self._failures = 0
         self._until = float("-inf")
 
-    def note(self, *, has_failed: bool) -> None:
-        """Take note of how a poll went."""
+    def note(self, *, has_failed: bool, asked_s: float = 0.0) -> None:
+        """Take note of how a poll went; ``asked_s`` is how long the registry asked to be left alone."""
         self._failures = self._failures + 1 if has_failed else 0
-        pause = self._pause_s() if has_failed else 0.0
+        pause = self._pause_s(asked_s) if has_failed else 0.0
         self._until = self._clock.monotonic() + pause
 
-    def _pause_s(self) -> float:
-        """Return the pause that the failures so far ask for, spread by a tenth, less a little.
+    def _pause_s(self, asked_s: float) -> float:
+        """Return the pause that the failures so far ask for, or the registry, spread by a tenth, less a little.
 
+        A limit is often lifted long before its ``Retry-After`` is over: so that is no more than a reason
+        not to begin with short pauses.
         A scheduled poll comes a whole number of intervals later: it must not miss the end narrowly.
         """
         most = max(self._interval_s, min(_TIMES * self._interval_s, _LONGEST_S))
         doubled: float = self._interval_s * 2 ** min(self._failures - 1, _TIMES)
-        return min(most, doubled) * random.uniform(0.8, 0.95)  # noqa: S311 - spreads instances, guards nothing
+        return min(most, max(doubled, asked_s)) * random.uniform(0.8, 0.95)  # noqa: S311 - spreads instances, guards nothing
 
     def remaining_s(self) -> float:
         """Return how long it is still too early to ask again."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -93,7 +94,7 @@ class Polling:
             OwnerUnavailable: this life ends.
             BridgeError: as `Poll.rebaseline`.
         """
-        return (await self.between(self._app.poll.rebaseline)).counted
+        return (await self.between(lambda: self._app.poll.rebaseline(self._probes.poll_began))).counted
 
     async def between(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what ``call`` returns, run while no poll is under way.
@@ -171,11 +172,14 @@ class Polling:
         results = [PollResult()]
         for read in [Read.FULL] if full else self._app.poll.due():
             self._probes.poll_began()  # each read has a deadline of its own
-            results.append(await self._poll.run(read, accepted, within_ms))
+            results.append(await self._poll.run(read, accepted, within_ms, afresh=full))
             self._app.relay.offer(results[-1].entries)
-        self._backoff.note(has_failed=results[-1].has_failed)
+        self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             housekeep(self._app.state, self._app.settings, self._app.trust)
+        if results[-1].is_unfinished and not self.is_over:
+            # Behind others who wait for their turn, and with what is new first.
+            self._begin(partial(self._poll_once, accepted))
         return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
 
     def _until(self, order: PollOrder) -> float:

@@ -6,10 +6,11 @@ behind but how far it matches, and what differs stays packed until somebody look
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from bridge.diff.doubts import Listing
 from bridge.diff.known import KnownModels
-from bridge.diff.packing import pack_version, unpack_versions
+from bridge.diff.packing import pack_row, pack_version, unpack_row, unpack_versions
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 
 
@@ -46,9 +47,45 @@ class Collector:
         self._differing: dict[str, list[str]] = {}
         self._orphans: set[str] = set()
         self._unread: set[str] = set()
+        self._outdated: set[str] = set()  # read by others since an earlier scan took them in
         self._current = ("", "")
         self._versions = 0
         self._latest = 0
+
+    @classmethod
+    def from_document(
+        cls, known: KnownModels, document: Mapping[str, Any], *, with_facts: bool
+    ) -> "Collector":
+        """Go on with what `to_document` wrote, over what is ``known`` now.
+
+        A model of which something else is known by now was read later than the scan did: that counts.
+        """
+        collector = cls(known, with_facts=with_facts)
+        collector._rows = {name: row and unpack_row(name, row) for name, row in document["rows"].items()}
+        collector._matching = dict(document["matching"])
+        collector._differing = {name: [text] if text else [] for name, text in document["differing"].items()}
+        collector._orphans, collector._unread = set(document["orphans"]), set(document["unread"])
+        collector._versions, collector._latest = document["versions"], document["latest"]
+        marks, outdated = document["marks"], set(document["outdated"])
+        collector._outdated = outdated | {
+            name for name in collector._rows if marks.get(name, 0) != known.mark(name)
+        }
+        return collector
+
+    def to_document(self) -> dict[str, Any]:
+        """Return what was taken in as plain JSON."""
+        marks = {name: mark for name in self._rows if (mark := self._known.mark(name))}
+        return {
+            "rows": {name: row and pack_row(row) for name, row in self._rows.items()},
+            "matching": self._matching,
+            "differing": {name: ",".join(pieces) for name, pieces in self._differing.items()},
+            "orphans": sorted(self._orphans),
+            "unread": sorted(self._unread),
+            "outdated": sorted(self._outdated),
+            "versions": self._versions,
+            "latest": self._latest,
+            "marks": marks,
+        }
 
     @property
     def names(self) -> list[str]:
@@ -63,6 +100,8 @@ class Collector:
     def add_models(self, rows: Iterable[RegisteredModel]) -> None:
         """Take in models without their versions."""
         for row in rows:
+            if row.name in self._outdated:
+                continue
             self._latest = max(self._latest, row.created, row.updated)
             known = self._known.row(row.name)
             self._rows[row.name] = None if row == known else row
@@ -77,6 +116,8 @@ class Collector:
         """Take in a version of a model."""
         self._versions += 1
         self._latest = max(self._latest, version.updated)
+        if name in self._outdated:
+            return
         if name not in self._rows:
             self._orphans.add(name)
         elif name in self._differing or not self._matches(name, pack_version(version)):
@@ -104,14 +145,16 @@ class Collector:
 
     def listing(self, *, atomic: bool, pages_versions: bool, clock: int | None) -> Listing:
         """Return what the scan came to."""
-        rows, same = {}, set()
+        rows, same = {}, {name for name in self._outdated if self._known.row(name) is not None}
         for name, row in self._rows.items():
+            if name in self._outdated:
+                continue
             if row is None and name not in self._differing and self._is_all_there(name):
                 same.add(name)
             else:
                 self._pieces(name)
                 rows[name] = row or self._known_row(name)
-        texts = {name: ",".join(pieces) for name, pieces in self._differing.items()}
+        texts = {name: ",".join(pieces) for name, pieces in self._differing.items() if name in rows}
         return Listing(
             PackedModels(rows, texts),
             same=same,

@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from zlib import crc32
 
-from bridge.diff.packing import pack_versions
+from bridge.diff.packing import pack_row, pack_versions
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 
 
@@ -20,6 +21,11 @@ class KnownModels(Mapping[str, RegisteredModel]):
         """Whether a model of this name was created at this instant (ms), as far as is known."""
         row = self.row(name)
         return row is not None and row.created == created
+
+    def mark(self, name: str) -> int:
+        """Return a number that changes with what is recorded of a model; 0 where it is not known."""
+        row = self.row(name)
+        return 0 if row is None else checksum(f"{pack_row(row)}{self.packed(name)}")
 
     @abstractmethod
     def packed(self, name: str) -> str:
@@ -75,3 +81,8 @@ class PlainModels(KnownModels):
     def unsettled(self) -> Collection[str]:
         """Models to be read again."""
         return self._unsettled
+
+
+def checksum(text: str) -> int:
+    """Return a number that is hardly the same for another text, and never 0."""
+    return crc32(text.encode("utf-8", "surrogatepass")) or 1

@@ -19,7 +19,7 @@ from bridge.errors import BridgeError, RegistryUnreachable, StateUnwritable
 from bridge.events.details import Include, Why, assembled, bounded, gone, merged, model_part
 from bridge.events.event import Event
 from bridge.pipeline.clock import Clock
-from bridge.pipeline.threads import ThreadedCall, in_thread
+from bridge.pipeline.threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline, Facts
 from bridge.store.state import State
 
@@ -64,6 +64,7 @@ class Enrichment:
         self._state = state
         self._facts = facts
         self._clock = clock
+        self._prepared = SharedCall(facts.prepare)  # half an import could not be mended
         self._places = asyncio.Semaphore(_AT_A_TIME)
         self._under_way: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._down_until = float("-inf")
@@ -134,7 +135,7 @@ class Enrichment:
         return found
 
     async def _within_patience(self, found: _Found, name: str, version: str, asked: Sequence[str]) -> None:
-        await in_thread(self._facts.prepare)  # never cut off: half an import could not be mended
+        await self._prepared.within(_PATIENCE_MS / 1000)
         deadline = Deadline.after(_PATIENCE_MS)
         call = ThreadedCall(lambda: _read(self._facts, found, name, version, asked, deadline))
         await call.within(deadline.remaining() + _GRACE_S)

@@ -24,6 +24,7 @@ from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
 from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
+from bridge.pipeline.scan_slices import ScanSlice
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
 from bridge.store.values import Binding, Head
@@ -63,9 +64,13 @@ class Look:
         self._registry.prepare()
 
     def take(
-        self, order: Order, overlooked: Mapping[str, RegisteredModel], deadline: Deadline
+        self,
+        order: Order,
+        overlooked: Mapping[str, RegisteredModel],
+        deadline: Deadline,
+        scan: ScanSlice,
     ) -> Observation:
-        """Look once.
+        """Look once; where that takes a full scan, it goes on as ``scan``.
 
         Raises:
             RegistryError: the registry gave no usable answer.
@@ -81,7 +86,7 @@ class Look:
             if found is not None:
                 return found
         self.under_way = Read.FULL
-        return self._full(replace(order, read=Read.FULL), deadline)
+        return self._full(replace(order, read=Read.FULL), deadline, scan)
 
     def _fast(
         self,
@@ -124,11 +129,12 @@ class Look:
         last = self._state.last_poll
         return (last.read_from if last else 0) - OVERLAP_MS
 
-    def _full(self, order: Order, deadline: Deadline) -> Observation:
-        known, began_ms = self._checked(self._known(), deadline), self._clock.now_ms()
+    def _full(self, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
+        known = self._checked(self._known(), deadline)
+        progress = scan.begin(known.head, self._clock.now_ms())
         with_facts = self._settings.first_run == "emit" or self._state.head is not None
-        listing = self._registry.scan(known.models, deadline, with_facts=with_facts)
-        return self._conclude(known, listing, began_ms, order, deadline)
+        listing = self._registry.scan(known.models, deadline, with_facts=with_facts, progress=progress)
+        return self._conclude(known, listing, scan.began_ms, order, deadline)
 
     def _conclude(
         self,

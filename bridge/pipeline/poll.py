@@ -1,6 +1,8 @@
 """The poll: registry → outbox. Fetch, compare, synthesize, route, commit."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,8 @@ from bridge.config import PollSettings
 from bridge.delivery.enriched import models_told
 from bridge.delivery.entry import Entry
 from bridge.delivery.routing import Route
-from bridge.errors import BridgeError, PollHeld, RegistryUnreachable, StateUnwritable
+from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
+from bridge.pipeline.bounded_look import GRACE_S, BoundedLook
 from bridge.pipeline.cadence import Cadence, is_due, is_pressing
 from bridge.pipeline.clock import Clock
 from bridge.pipeline.judgement import report_event, report_note
@@ -29,8 +32,8 @@ from bridge.pipeline.records import (
     scan_record,
     standing_hold,
 )
-from bridge.pipeline.threads import ThreadedCall, in_thread
-from bridge.registry.base import Deadline, Registry
+from bridge.pipeline.scan_slices import ScanSlice
+from bridge.registry.base import Registry
 from bridge.store.commits import PollCommit
 from bridge.store.state import State
 from bridge.store.values import Binding
@@ -39,9 +42,6 @@ if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel
 
 log = structlog.get_logger(__name__)
-
-_GRACE_S = 5.0
-"""How much longer than the deadline a request under way may take before it is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
-        self._left_over: ThreadedCall[Observation] | None = None
+        self._bounded = BoundedLook(self._look, settings.deadline, clock)
 
     def due(self) -> list[Read]:
         """Return what the next poll has to read, one after the other; perhaps nothing.
@@ -94,7 +94,7 @@ class Poll:
 
     def _is_full_due(self) -> bool:
         last, head = self._state.last_reconcile, self._state.head
-        if last is None or head is None:
+        if last is None or head is None or last.unfinished:
             return True
         pressing = is_pressing(head, last, self._state.last_poll, self._state.abilities)
         spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=pressing)
@@ -105,6 +105,8 @@ class Poll:
         read: Read = Read.FULL,
         accepted: frozenset[str] = frozenset(),
         within_ms: int | None = None,
+        *,
+        afresh: bool = False,
     ) -> Polled:
         """Poll once and commit.
 
@@ -112,31 +114,36 @@ class Poll:
             read: how much to read.
             accepted: digests of holds that an operator lets through.
             within_ms: how long it may take, where that is less than ``poll.deadline``.
+            afresh: whether a full scan shall see the registry as it is from now on, whatever an earlier one read.
 
         Raises:
+            ScanUnfinished: a full scan came part of the way; the next one goes on.
             RegistryError: the registry gave no usable answer; nothing changed.
             SecretUnavailable: a credential for it is not where the configuration says.
             StateError: the state is another registry's, or cannot be written; nothing changed.
         """
-        polled = await self._run(Order(read, accepted), within_ms)
+        kept = None if afresh else self._state.unfinished_scan
+        polled = await self._run(Order(read, accepted), within_ms, ScanSlice(self._clock.now_ms(), kept))
         if polled.read is Read.FULL:
             give_back()  # now that nothing refers to what was read
         return polled
 
-    async def rebaseline(self) -> Plan:
+    async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
         """Record the registry as it is, and announce nothing; return what was recorded.
+
+        It takes as long as it comes further within each deadline; then ``goes_on`` is called.
 
         Raises:
             RegistryError, SecretUnavailable, StateError: as `run`.
         """
         watch = self._watch()
-        seen = await self._observe(Order(Read.FULL, holds=False, silently=True), None)
+        seen = await self._bounded.whole(Order(Read.FULL, holds=False, silently=True), goes_on)
         self._commit(seen, watch())
         return seen.plan
 
     async def preview(self) -> Observation:
         """Return what the next full poll would commit. Nothing changes, and nothing is held back."""
-        return await self._observe(Order(Read.FULL, holds=False), None)
+        return await self._bounded.whole(Order(Read.FULL, holds=False), lambda: None)
 
     def standing_hold(self) -> PollHeld | None:
         """Return the hold that stands, if one does."""
@@ -145,7 +152,7 @@ class Poll:
     def _watch(self) -> Callable[[], Span]:
         """Begin to take the time: wall clocks jump, and a machine that sleeps has not been scanning."""
         began, began_ms = self._clock.monotonic(), self._clock.now_ms()
-        most = self._settings.deadline + _GRACE_S * 1000
+        most = self._settings.deadline + GRACE_S * 1000
 
         def stop() -> Span:
             taken = (self._clock.monotonic() - began) * 1000
@@ -153,48 +160,29 @@ class Poll:
 
         return stop
 
-    async def _run(self, order: Order, within_ms: int | None) -> Polled:
+    async def _run(self, order: Order, within_ms: int | None, scan: ScanSlice) -> Polled:
         watch, outcome = self._watch(), "failed"
         try:
-            seen = await self._observe(order, within_ms)
-            entries = self._commit(seen, watch())
+            seen = await self._bounded.take(order, self._overlooked, scan, within_ms)
+            entries = self._commit(seen, watch(), scan)
             held = self.standing_hold()
             outcome = "held" if held else "ok"
         except StateUnwritable:
             raise  # nothing more can be noted
+        except asyncio.CancelledError:
+            with suppress(StateUnwritable):
+                self._keep(scan, watch())
+            raise
         except Exception as error:
-            self._note_failure(error, watch())
+            outcome = "unfinished" if isinstance(error, ScanUnfinished) else outcome
+            self._note_failure(error, watch(), scan)
             raise
         finally:
             self._observer.poll_finished(outcome, watch().duration_ms / 1000)
         self._report(seen, entries)
         return Polled(entries, held, seen.read)
 
-    async def _observe(self, order: Order, within_ms: int | None) -> Observation:
-        """Look in a thread, within the deadline and a little grace; then cut it off."""
-        if self._left_over is not None and self._left_over.is_running():
-            self._left_over.cut_off()
-            msg = "the registry is still holding up the read of an earlier poll"
-            raise RegistryUnreachable(msg)
-        began = self._clock.monotonic()
-        await in_thread(self._look.prepare)  # never cut off: half an import could not be mended
-        allowed = self._settings.deadline
-        if within_ms is not None:
-            allowed = min(max(0, within_ms - int((self._clock.monotonic() - began) * 1000)), allowed)
-        deadline = Deadline.after(allowed)
-        self._state.known()  # counts, the first time, what is unsettled: not in a thread that may be left behind
-        reading = ThreadedCall(lambda: self._look.take(order, self._overlooked, deadline))
-        self._left_over = reading
-        try:
-            return await reading.within(deadline.remaining() + (_GRACE_S if within_ms is None else 0))
-        except TimeoutError:
-            msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
-            raise RegistryUnreachable(msg) from None
-        finally:
-            if not reading.result.cancelled():
-                self._left_over = None  # and with it, what was read
-
-    def _commit(self, seen: Observation, span: Span) -> list[Entry]:
+    def _commit(self, seen: Observation, span: Span, scan: ScanSlice | None = None) -> list[Entry]:
         found, before = seen.plan, self._state.last_poll
         record = poll_record(seen, before, span)
         commit = PollCommit(
@@ -212,21 +200,40 @@ class Poll:
                 *odd_row_notes(record, before, span.ended_ms),
                 *hold_notes(seen, standing_hold(before), span.ended_ms),
             ),
-            reconciled=scan_record(seen.read, span, went_well=True),
+            reconciled=scan_record(seen.read, span, went_well=True, spent_ms=scan.spent_ms if scan else 0),
             abilities=seen.abilities,
             details=models_told(found.routed, self._telling, found.models),
         )
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked
+        if seen.read is Read.FULL:
+            with suppress(StateUnwritable):  # the commit stands, and what is left over does no harm
+                self._state.keep_scan(scan.leave() if scan else None)
         for note in commit.notes:
             report_note(note)
         return entries
 
-    def _note_failure(self, error: Exception, span: Span) -> None:
-        """Write down why the poll failed; of a fault in the code, only what kind it is."""
+    def _note_failure(self, error: Exception, span: Span, scan: ScanSlice) -> None:
+        """Write down why the poll failed; of a fault in the code, only what kind it is.
+
+        A scan that goes on is no failure, once there is a baseline: the polls beside it tell how they went.
+        """
         told = str(error) if isinstance(error, BridgeError) else f"a fault: {type(error).__name__}"
-        record = failed_record(told, self._state.last_poll, span.ended_ms)
-        self._state.record_poll(record, scan_record(self._look.under_way, span, went_well=False))
+        last, unfinished = self._state.last_poll, isinstance(error, ScanUnfinished)
+        goes_on = unfinished and self._state.head is not None
+        record = last if goes_on and last else failed_record(told, last, span.ended_ms)
+        spent_ms = scan.spent_ms if unfinished else 0
+        scanned = scan_record(
+            self._look.under_way, span, went_well=False, spent_ms=spent_ms, unfinished=unfinished
+        )
+        self._state.record_poll(record, scanned)
+        self._keep(scan, span)
+
+    def _keep(self, scan: ScanSlice, span: Span) -> None:
+        """Keep what was read of a scan that did not come to its end."""
+        kept = scan.keep(span.duration_ms)
+        if kept is not None:
+            self._state.keep_scan(kept)
 
     def _report(self, seen: Observation, entries: Sequence[Entry]) -> None:
         models, versions = seen.plan.counted

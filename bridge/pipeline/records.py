@@ -73,11 +73,13 @@ def failed_record(error: str, before: PollRecord | None, now_ms: int) -> PollRec
     return replace(known, attempted_at=now_ms, outcome="failed", error=error)
 
 
-def scan_record(read: Read, span: Span, *, went_well: bool) -> ReconcileRecord | None:
-    """Return the record of a full scan; a fast read has none."""
+def scan_record(
+    read: Read, span: Span, *, went_well: bool, spent_ms: int = 0, unfinished: bool = False
+) -> ReconcileRecord | None:
+    """Return the record of a full scan, over which earlier polls took ``spent_ms``; a fast read has none."""
     if read is not Read.FULL:
         return None
-    return ReconcileRecord(span.began_ms, span.duration_ms, went_well)
+    return ReconcileRecord(span.began_ms, span.duration_ms + spent_ms, went_well, unfinished)
 
 
 def odd_row_notes(record: PollRecord, before: PollRecord | None, now_ms: int) -> Iterator[Note]:

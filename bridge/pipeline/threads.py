@@ -27,13 +27,18 @@ class ThreadedCall(Generic[T]):
         self.result: asyncio.Future[T] = self._loop.create_future()
         self.result.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._call = call
-        self._over = False
+        self._has_begun = self._is_cut_off = self._over = False
         self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="registry", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         try:
+            with self._ending:
+                if self._is_cut_off:
+                    self._over = True
+                    return
+                self._has_begun = True
             result, error = self._outcome()
             with self._ending:
                 self._over = True
@@ -85,9 +90,33 @@ class ThreadedCall(Generic[T]):
         """
         self.result.cancel()
         with self._ending:  # or it could hit what comes after the call, or another thread of that number
-            if self.is_running():
+            if not self._has_begun:  # or it would hit Python's own code, which starts the thread
+                self._is_cut_off = True
+            elif self.is_running():
                 number = ctypes.c_ulong(self._thread.ident or 0)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(CutOff))
+
+
+class SharedCall(Generic[T]):
+    """A call that is never cut off, and made once at a time: all who wait, wait for the same."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        """Remember ``call``; it is made when its result is asked for."""
+        self._call = call
+        self._under_way: ThreadedCall[T] | None = None
+
+    async def within(self, seconds: float) -> T:
+        """Return what the call comes to; one that takes longer goes on, and can be waited for again.
+
+        Raises:
+            TimeoutError: it takes longer.
+        """
+        call = self._under_way = self._under_way or ThreadedCall(self._call)
+        await asyncio.wait({call.result}, timeout=seconds)
+        if not call.result.done():
+            raise TimeoutError
+        self._under_way = None
+        return call.result.result()
 
 
 async def in_thread(call: Callable[[], T]) -> T:

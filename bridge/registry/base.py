@@ -11,6 +11,7 @@ from bridge.diff.known import KnownModels
 from bridge.diff.odd_rows import OddRow
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
+from bridge.registry.scan_progress import ScanProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,18 @@ class Registry(Protocol):
         """Return what identifies the registry's database, or None where that can't be read."""
         ...
 
-    def scan(self, known: KnownModels, deadline: Deadline, *, with_facts: bool) -> Listing:
+    def scan(
+        self,
+        known: KnownModels,
+        deadline: Deadline,
+        *,
+        with_facts: bool,
+        progress: ScanProgress | None = None,
+    ) -> Listing:
         """List all models and all versions, page by page, against what is ``known``.
 
-        ``with_facts`` keeps what only the event of a version's creation tells.
+        ``with_facts`` keeps what only the event of a version's creation tells. ``progress`` has what an
+        earlier scan read, from where this one goes on; and it is told how far this one comes.
         """
         ...
 

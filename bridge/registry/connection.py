@@ -1,8 +1,10 @@
 """Requests to a registry through MLflow's own client, one at a time, within a deadline."""
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any, TypeVar
 
@@ -11,12 +13,20 @@ from bridge.diff.doubts import Absence
 from bridge.errors import BridgeError, RegistryError, RegistryRefused
 from bridge.registry.base import Deadline
 from bridge.registry.environment import set_environment
-from bridge.registry.failures import is_absence, is_refusal, no_mlflow, translate
+from bridge.registry.failures import is_absence, is_refusal, is_too_much, no_mlflow, translate
 from bridge.registry.http_exchange import forget_exchange
+from bridge.registry.page_sizes import PageSize
 from bridge.registry.proxy_failures import with_proxy
 from bridge.registry.request_auth import register_providers
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where the next page of a search begins; None for the first, and after the last."""
+
+    token: str | None = None
 
 
 class Connection:
@@ -32,14 +42,14 @@ class Connection:
         set_environment(self.settings)
         _import_client()
 
-    def call(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
-        """Make one request.
+    def call(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool = True) -> T:
+        """Make one request; MLflow's client makes it again where it gets no answer, unless ``retries`` is off.
 
         Raises:
             RegistryError: it got no usable answer, or the deadline has passed.
         """
         try:
-            return self._request(deadline, request)
+            return self._request(deadline, request, retries=retries)
         except BridgeError:
             raise
         except Exception as error:
@@ -60,33 +70,48 @@ class Connection:
                 return Absence.UNKNOWN
             raise
 
-    def pages(self, deadline: Deadline, search: str, arguments: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the pages of a search.
+    def pages(
+        self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize, cursor: Cursor
+    ) -> Iterator[Any]:
+        """Yield the pages of a search from ``cursor`` on, which moves on before each; smaller ones where it has to be.
 
         Raises:
             RegistryError: a page did not come, or pages repeat.
         """
-        token: str | None = None
         seen: set[str] = set()
         while True:
-            page = self.call(deadline, methodcaller(search, **arguments, page_token=token))
+            page = self._page(deadline, search, {**arguments, "page_token": cursor.token}, size)
+            cursor.token = token = page.token or None
             yield page
-            token = page.token
-            if not token:
+            if token is None:
                 return
             if token in seen:
                 msg = f"{self.settings.uri} pages endlessly: it gave the same page token twice"
                 raise RegistryRefused(msg)
             seen.add(token)
 
+    def _page(self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize) -> Any:
+        """Return a page: as large as the server gives in time."""
+        while True:
+            asked = min(size.rows, arguments["max_results"])
+            request, began = methodcaller(search, **{**arguments, "max_results": asked}), time.monotonic()
+            try:
+                page = self.call(deadline, request, retries=not size.can_shrink(asked))
+            except RegistryError as error:
+                if not (is_too_much(error) and size.shrink(asked)):
+                    raise
+                continue
+            size.note(asked, len(page), time.monotonic() - began, self.settings.timeout / 1000)
+            return page
+
     def no_server(self) -> RegistryRefused:
         """Return what to raise where an answer does not say what was asked."""
         return no_mlflow(self.settings.uri, "its answers are empty")
 
-    def _request(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
+    def _request(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool) -> T:
         deadline.check()
         forget_exchange()
-        set_environment(self.settings)
+        set_environment(self.settings, retries=retries)
         if self._client is None:
             self._client = _connect(self.settings)
         return request(self._client)

@@ -25,21 +25,30 @@ from bridge.registry.request_auth import TOKEN, UNCONFIGURED, USER
 _RETRIES = "1"
 """Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
 
+_WITHOUT_PAUSES = {
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+}
+"""MLflow's client sleeps within a request, for as long as ``Retry-After`` says, whatever the timeout:
+nothing ends that. The bridge waits between polls."""
 
-def set_environment(settings: RegistrySettings) -> None:
+
+def set_environment(settings: RegistrySettings, *, retries: bool = True) -> None:
     """Set the variables that `environment` returns.
 
     Raises:
         SecretUnavailable, ConfigurationError, RegistryUnreachable: as `environment`.
     """
-    impose(environment(settings))
+    impose(environment(settings, retries=retries))
 
 
-def environment(settings: RegistrySettings) -> dict[str, str]:
+def environment(settings: RegistrySettings, *, retries: bool = True) -> dict[str, str]:
     """Return the variables to set; secrets are read now.
 
     What the configuration names is what MLflow's client sends; what it does not name stays as the operator's
     environment has it. Plug-ins that ask MLflow for the process' tracking server get the configured one.
+    ``retries`` says whether MLflow's client makes a request again that got no answer.
 
     Raises:
         SecretUnavailable: a secret is not where the configuration says.
@@ -49,8 +58,9 @@ def environment(settings: RegistrySettings) -> dict[str, str]:
     _check_files(settings)
     warn_of_unusable_key_log()
     variables = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(settings.timeout / 1000))),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES,
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": _whole_seconds(settings.timeout),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _RETRIES if retries else "0",
+        **_WITHOUT_PAUSES,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
@@ -104,6 +114,10 @@ def signs_for_aws() -> bool:
     return (given("MLFLOW_TRACKING_AWS_SIGV4") or "").lower() in {"true", "1"}
 
 
+def _whole_seconds(milliseconds: int) -> str:
+    return str(max(1, math.ceil(milliseconds / 1000)))
+
+
 def _token_name(settings: RegistrySettings) -> str:
     """Return the variable from which MLflow takes the bearer token for this kind of registry."""
     if is_databricks(settings.uri):
@@ -117,14 +131,13 @@ def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[
         # MLflow asks for the consent. And its file store asks the process' tracking server for each
         # version's metrics.
         return {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": settings.uri}
+    # Databricks' SDK tries a refused connection, and a rate limit, for 500 s unless told otherwise.
+    patience = {"MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": _whole_seconds(settings.timeout)}
     if is_databricks(settings.uri) and known.get("DATABRICKS_TOKEN"):
-        # Databricks' SDK takes no timeout of ours: it tries a refused connection for 300 s. A
-        # token needs no SDK; its other ways to sign in do, and so may the operator.
-        return {
-            "MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false"),
-            **_with_token_alone(settings),
-        }
-    return {}
+        # A token needs no SDK, which retries in ways of its own; its other ways to sign in do, and so may the operator.
+        sdk = {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
+        return {**patience, **sdk, **_with_token_alone(settings)}
+    return patience if is_databricks(settings.uri) else {}
 
 
 def _with_token_alone(settings: RegistrySettings) -> dict[str, str]:

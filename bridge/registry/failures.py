@@ -2,8 +2,9 @@
 
 import re
 
-from bridge.errors import RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+from bridge.errors import RegistryBusy, RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
 from bridge.registry.http_exchange import last_exchange
+from bridge.registry.retry_after import asked_wait_s
 from bridge.registry.transport_faults import transport_fault
 
 _GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
@@ -11,6 +12,17 @@ _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
 _STATUS = re.compile(r"API request to endpoint \S+ failed with error code (\d{3}) != 200\.")
 _RETRIED = re.compile(r"Caused by ResponseError\('too many (\d{3}) error responses'\)")
 _NO_JSON = "API request to endpoint was successful but the response body was not in a valid JSON format"
+_CUT_SHORT = _NO_JSON + ". Response body: '{"
+_BROKEN_OFF = (
+    "Read timed out",
+    "ReadTimeoutError",
+    "Connection aborted",
+    "Connection reset",
+    "Connection broken",
+    "IncompleteRead",
+    "InvalidChunkLength",
+    "Response ended prematurely",
+)
 _UNSUPPORTED = re.compile(
     r"(Argument|Method) '\w+' is unsupported for models in |(Unsupported|Missing) filter"
 )
@@ -18,9 +30,16 @@ _UNSUPPORTED = re.compile(
 _UNKNOWN_SCHEME = re.compile(
     r"Model [Rr]egistry (functionality is unavailable; got|features are not supported)"
 )
+_LONG_LINE = "Request Line is too large"
+"""gunicorn's."""
 _FOREIGN_NAME = "Invalid Host header"
 """MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
+_TOO_LONG = frozenset({400, 403, 404, 413, 414, 431})
 _BUSY = frozenset({408, 425, 429})
+_BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
+"""With ``Retry-After`` these are a limit or maintenance; without it, a fault."""
+_LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
+"""MLflow's codes for a rate limit; Databricks' SDK keeps no status."""
 _FAULTS = frozenset({500, 503})
 _VARIABLE = re.compile(r"(MLFLOW_\w+) value must be one of (\[.*?\])")
 _OWN_PAGES = (
@@ -59,6 +78,32 @@ def _is_of_transport(error: BaseException | None) -> bool:
     return str(error).startswith(("API request to ", _NO_JSON))
 
 
+def is_too_long(error: BaseException | None) -> bool:
+    """Whether a shorter request may get through: what stands before MLflow's application refuses this one.
+
+    gunicorn and Tomcat answer 400, nginx, Apache and load balancers 414, Envoy 431, IIS 404 (404.15), filters 403.
+    MLflow's own refusals are error documents.
+    """
+    return _status(error) in _TOO_LONG
+
+
+def is_too_much(error: RegistryError) -> bool:
+    """Whether fewer rows at once may come where this came: in time, and through what limits the size of answers.
+
+    Gateways answer 413, 502, 504; a server's worker that took too long, or too much memory, is killed, and its
+    connection breaks; a proxy cuts an answer short. A server that is not there at all is none of that.
+    """
+    cause = error.__cause__
+    if isinstance(error, RegistryBusy) or cause is None:
+        return False
+    text, status = str(cause), _status(cause)
+    if status is not None:
+        return status == 413 or status >= 500
+    if isinstance(error, RegistryLacks):
+        return "max_results" in text
+    return any(sign in text for sign in _BROKEN_OFF) or text.startswith(_CUT_SHORT)
+
+
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the registry refuses to tell (a missing permission, say)."""
     return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
@@ -90,8 +135,9 @@ def translate(error: Exception, uri: str) -> RegistryError:
     Of a page, only its first words are told, with the credential masked.
     """
     status = _status(error)
-    if status in _BUSY:
-        return RegistryUnreachable(f"{uri} is busy (HTTP {status})")
+    busy = _busy(error, uri, status)
+    if busy is not None:
+        return busy
     client = _of_client(error, uri)
     if client is not None:
         return client
@@ -157,6 +203,21 @@ def _of_client(error: Exception, uri: str) -> RegistryError | None:
     return None
 
 
+def _busy(error: Exception, uri: str, status: int | None) -> RegistryBusy | None:
+    """Return a request to be left alone for a while, where the answer is one."""
+    what = f"HTTP {status}" if status else _code(error)
+    wait_s = asked_wait_s(error) if status in _BUSY | _BUSY_IF_IT_SAYS_SO else None
+    if wait_s is not None:
+        return RegistryBusy(
+            f"{uri} asks to wait {wait_s} s ({what}, Retry-After): it limits requests, or is down for a while; "
+            "so may a proxy before it",
+            wait_s,
+        )
+    if status in _BUSY or _code(error) in _LIMITED:
+        return RegistryBusy(f"{uri} is busy ({what}): it limits requests, or a proxy before it does")
+    return None
+
+
 def _is_lacking(error: Exception) -> bool:
     """Whether the registry, or MLflow's client for this kind of registry, knows no such request."""
     declined = isinstance(error, NotImplementedError) or _UNSUPPORTED.match(str(error)) is not None
@@ -183,6 +244,10 @@ def _refusal(error: Exception, status: int | None) -> str:
         (
             status == 403 and _FOREIGN_NAME in text,
             "does not answer to this name: start MLflow with --allowed-hosts naming it, port included",
+        ),
+        (
+            status in {414, 431} or (status == 400 and _LONG_LINE in text),
+            f"takes no request as long as this one (HTTP {status}): raise its limit, or that of a proxy before it",
         ),
         (is_refusal(error), "denies access: the bridge's user needs READ permission"),
         (

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -16,10 +17,12 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.clock import greet
-from bridge.registry.connection import Connection
-from bridge.registry.convert import is_plain, model_of, name_filter, names_filter
+from bridge.registry.connection import Connection, Cursor
+from bridge.registry.convert import conditions, model_of
+from bridge.registry.name_batches import NameBatches
 from bridge.registry.probe import confirm, find_out, misreads
 from bridge.registry.questions import Questions
+from bridge.registry.scan_progress import ScanProgress
 from bridge.registry.searches import BY_TIME, Searches
 
 log = structlog.get_logger(__name__)
@@ -30,8 +33,6 @@ a second page is needed; a page of 20 costs half as much again."""
 
 _REFUSAL_LASTS_S = 3600
 _LATER_PAGES = 100
-_NAMES = 100
-"""How many models to ask for by name at once."""
 
 
 class MlflowRegistry:
@@ -47,6 +48,7 @@ class MlflowRegistry:
         self._scanned = scanned
         self._connection = Connection(settings)
         self._searches = Searches(self._connection, include_prompts=settings.include_prompts)
+        self._batches = NameBatches(settings.uri)
         self._abilities = Abilities()
         self._probed_at: float | None = None
         self._unnamed: list[OddRow] = []
@@ -79,7 +81,14 @@ class MlflowRegistry:
         created = None if isinstance(found, Absence) else found.creation_time
         return str(created) if created else None
 
-    def scan(self, known: KnownModels, deadline: Deadline, *, with_facts: bool) -> Listing:
+    def scan(
+        self,
+        known: KnownModels,
+        deadline: Deadline,
+        *,
+        with_facts: bool,
+        progress: ScanProgress | None = None,
+    ) -> Listing:
         """List models first, then versions: a model's timestamp is older than what follows it.
 
         Raises:
@@ -88,19 +97,27 @@ class MlflowRegistry:
         greeting = self._connection.call(deadline, lambda _client: greet(self._settings.uri))
         if self._has_to_probe(greeting.server):
             self._find_out(greeting.server, deadline)
-        collector = Collector(known, with_facts=with_facts)
+        progress = progress or ScanProgress()
         self._searches.left_out.clear()
-        is_atomic = self._collect_models(collector, deadline)
+        collector = progress.begin(
+            known,
+            self._searches.sizes,
+            clock=greeting.clock,
+            with_facts=with_facts,
+            server=greeting.server,
+            kinds=self._searches.kinds(),
+        )
+        self._collect_models(progress, collector, deadline)
         if not collector.names and self._learns_of_models(deadline):
-            is_atomic = self._collect_models(collector, deadline)
-        pages = self._collect_versions(collector, deadline)
+            progress.begin_again()
+            self._collect_models(progress, collector, deadline)
+        self._collect_versions(progress, collector, deadline)
         collector.add_unread(row.model for row in self._searches.odd if not row.version)
         self._unnamed = list(self._searches.left_out)
         models, versions = collector.counted
         if (models and not versions) or (not models and (known or not greeting.server)):
             confirm(self._connection, deadline)
-        listing = collector.listing(atomic=is_atomic, pages_versions=pages, clock=greeting.clock)
-        return replace(listing, abilities=self._abilities)
+        return replace(progress.listing(), abilities=self._abilities)
 
     def _has_to_probe(self, server: str) -> bool:
         """Whether to find out what the server can do; what it refused an hour ago, it may take now."""
@@ -128,44 +145,40 @@ class MlflowRegistry:
         self._abilities = replace(self._abilities, lists_models=False)
         return True
 
-    def _collect_models(self, collector: Collector, deadline: Deadline) -> bool:
-        """Collect all models; return whether one page held them all."""
-        is_atomic = True
-        for kind in self._searches.kinds():
-            for number, page in enumerate(self._searches.models(self._abilities, deadline, kind)):
-                is_atomic = is_atomic and number == 0
-                if self._abilities.has_full_rows:
-                    collector.add_models(page)
-                else:
-                    names = [row.name for row in page]
-                    collector.add_models(self.rows(names, deadline))
-                    collector.add_unread(names)
-                self._tell(collector)
-        return is_atomic
+    def _collect_models(self, progress: ScanProgress, collector: Collector, deadline: Deadline) -> None:
+        for kind in self._searches.kinds()[progress.step :]:
+            cursor = Cursor(progress.token)
+            for page in self._searches.models(self._abilities, deadline, kind, cursor=cursor):
+                rows = (
+                    page if self._abilities.has_full_rows else self.rows([row.name for row in page], deadline)
+                )
+                progress.take_in(
+                    partial(_take_models, collector, page, rows), cursor.token, of_versions=False
+                )
+                self._tell(progress)
 
-    def _collect_versions(self, collector: Collector, deadline: Deadline) -> bool:
-        """Collect all versions; return whether they came in several pages."""
+    def _collect_versions(self, progress: ScanProgress, collector: Collector, deadline: Deadline) -> None:
+        kinds = self._searches.kinds()
         if not self._abilities.lists_versions:
-            return self._collect_by_name(collector, deadline)
-        has_pages = False
-        for kind in self._searches.kinds():
-            for number, page in enumerate(self._searches.versions(self._abilities, deadline, kind)):
-                has_pages = has_pages or number > 0
-                for name, version in page:
-                    collector.add_version(name, version)
-                self._tell(collector)
-        return has_pages
+            self._collect_by_name(progress, collector, deadline)
+            return
+        for kind in kinds[progress.step - len(kinds) :]:
+            cursor = Cursor(progress.token)
+            for page in self._searches.versions(self._abilities, deadline, kind, cursor):
+                progress.take_in(partial(_take_versions, collector, page), cursor.token, of_versions=True)
+                self._tell(progress)
 
-    def _tell(self, collector: Collector) -> None:
+    def _tell(self, progress: ScanProgress) -> None:
         if self._scanned is not None:
-            self._scanned(*collector.counted)
+            self._scanned(*progress.counted)
 
-    def _collect_by_name(self, collector: Collector, deadline: Deadline) -> bool:
-        for name in collector.names:
-            for version in self._versions_of(name, deadline).values():
-                collector.add_version(name, version)
-            self._tell(collector)
-        return True  # a model can have more versions than a page
+    def _collect_by_name(self, progress: ScanProgress, collector: Collector, deadline: Deadline) -> None:
+        names = collector.names
+        for number in range(int(progress.token or 0), len(names)):
+            name = names[number]
+            page = [(name, version) for version in self._versions_of(name, deadline).values()]
+            progress.take_in(partial(_take_versions, collector, page), str(number + 1), of_versions=True)
+            self._tell(progress)
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
         """Yield, for models and for prompts if those are wanted, the rows updated last.
@@ -203,29 +216,26 @@ class MlflowRegistry:
         if not self._abilities.has_full_rows:
             return [row for name in names if (row := self._row(name, deadline)) is not None]
         wanted = set(names)
+        found = self._batches.read(
+            sorted(wanted),
+            lambda names: self._selected(names, deadline),
+            together=self._abilities.has_names,
+        )
+        return [row for row in found if row.name in wanted]
+
+    def _selected(self, names: str, deadline: Deadline) -> list[RegisteredModel]:
+        """Return the rows, of models and of prompts if those are wanted, that a condition selects."""
         return [
             row
-            for condition in self._names_filters(sorted(wanted))
             for kind in self._searches.kinds()
-            for page in self._searches.models(
-                self._abilities, deadline, f"{condition}{kind and ' AND '}{kind}"
-            )
+            for page in self._searches.models(self._abilities, deadline, conditions(names, kind) or "")
             for row in page
-            if row.name in wanted
         ]
 
     def _row(self, name: str, deadline: Deadline) -> RegisteredModel | None:
         found = self._connection.point_read(deadline, lambda client: client.get_registered_model(name))
         row = None if isinstance(found, Absence) else self._searches.taken(model_of(found))
         return row if row is not None and row.name == name else None
-
-    def _names_filters(self, names: Sequence[str]) -> Iterator[str]:
-        if not self._abilities.has_names:
-            yield from map(name_filter, names)
-            return
-        plain = [name for name in names if is_plain(name)]
-        yield from (name_filter(name) for name in names if not is_plain(name))
-        yield from (names_filter(plain[at : at + _NAMES]) for at in range(0, len(plain), _NAMES))
 
     def with_versions(
         self, rows: Sequence[RegisteredModel], deadline: Deadline
@@ -265,3 +275,17 @@ class MlflowRegistry:
             include_prompts=self._settings.include_prompts,
         )
         return {doubt.name: questions.ask(doubt) for doubt in doubts}
+
+
+def _take_models(
+    collector: Collector, listed: Sequence[RegisteredModel], rows: Sequence[RegisteredModel]
+) -> None:
+    """Take in ``rows``, which are those of a page that could still be read."""
+    collector.add_models(rows)
+    if rows is not listed:
+        collector.add_unread([row.name for row in listed])
+
+
+def _take_versions(collector: Collector, page: Sequence[tuple[str, ModelVersion]]) -> None:
+    for name, version in page:
+        collector.add_version(name, version)

@@ -17,8 +17,9 @@ from typing import Any
 
 from bridge.errors import RegistryError, RegistryLacks, RegistryUnreachable
 from bridge.registry.base import Deadline
-from bridge.registry.connection import Connection
+from bridge.registry.connection import Connection, Cursor
 from bridge.registry.failures import is_server_fault
+from bridge.registry.page_sizes import PageSize
 
 _MOST = 100
 """With more odd rows than this in one list, it is the server that is at fault."""
@@ -41,51 +42,65 @@ class Narrowing:
         self._last: Any = None
         self._failed = 0
 
-    def pages(self, arguments: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the pages of a search.
+    def pages(self, arguments: Mapping[str, Any], size: PageSize, cursor: Cursor) -> Iterator[Any]:
+        """Yield the pages of a search from ``cursor`` on, which moves on before each.
 
         Raises:
             RegistryError: a page did not come, and not for one of its rows.
         """
-        token: str | None = None
+        has_more = True
+        while has_more:
+            try:
+                for page in self._connection.pages(self._deadline, self._search, arguments, size, cursor):
+                    self._last = page[-1] if page else self._last
+                    yield page
+            except RegistryUnreachable as failure:
+                offset = offset_of(cursor.token)
+                if offset is None or not fails_on_a_row(self._connection, failure, self._deadline):
+                    raise
+                rows = min(size.rows, arguments["max_results"])
+                has_more = yield from self._around(arguments, offset, rows, cursor, failure)
+            else:
+                return
+
+    def _around(
+        self,
+        arguments: Mapping[str, Any],
+        offset: int,
+        rows: int,
+        cursor: Cursor,
+        failure: RegistryUnreachable,
+    ) -> Generator[Any, None, bool]:
+        """Yield the ``rows`` from ``offset`` on around the one that fails; return whether there is more after them."""
         try:
-            for page in self._connection.pages(self._deadline, self._search, arguments):
-                self._last = page[-1] if page else self._last
-                yield page
-                token = page.token
-        except RegistryUnreachable as error:
-            offset = offset_of(token)
-            if offset is None or not fails_on_a_row(self._connection, error, self._deadline):
-                raise
-            failure = error
-        else:
-            return
-        size = arguments["max_results"]
-        try:
-            while (yield from self._between(arguments, offset, size)):
-                offset += size
+            has_more = yield from self._between(arguments, offset, rows, cursor)
         except RegistryLacks:  # its tokens are no offsets after all
             raise failure from failure.__cause__
+        cursor.token = token_of(offset + rows) if has_more else None
+        return has_more
 
-    def _between(self, arguments: Mapping[str, Any], offset: int, size: int) -> Generator[Any, None, bool]:
-        """Yield pages of ``size`` rows from ``offset`` on; return whether there is more after them."""
-        request = {**arguments, "max_results": size, "page_token": token_of(offset)}
+    def _between(
+        self, arguments: Mapping[str, Any], offset: int, rows: int, cursor: Cursor
+    ) -> Generator[Any, None, bool]:
+        """Yield pages of the ``rows`` from ``offset`` on; return whether there is more after them."""
+        request = {**arguments, "max_results": rows, "page_token": token_of(offset)}
         try:
             page = self._connection.call(self._deadline, methodcaller(self._search, **request))
         except RegistryUnreachable as error:
             if not _is_fault(error):
                 raise
-            if size == 1:
+            if rows == 1:
                 self._leave_out(error)
                 return True
         else:
             self._last = page[-1] if page else self._last
+            cursor.token = page.token or None
             yield page
             return bool(page.token)
-        half = (size + 1) // 2
-        if not (yield from self._between(arguments, offset, half)):
+        half = (rows + 1) // 2
+        if not (yield from self._between(arguments, offset, half, cursor)):
             return False
-        return (yield from self._between(arguments, offset + half, size - half))
+        return (yield from self._between(arguments, offset + half, rows - half, cursor))
 
     def _leave_out(self, error: RegistryUnreachable) -> None:
         self._failed += 1

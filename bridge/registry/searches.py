@@ -8,9 +8,10 @@ from bridge.diff.odd_rows import OddRow
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError
 from bridge.registry.base import Deadline
-from bridge.registry.connection import Connection
+from bridge.registry.connection import Connection, Cursor
 from bridge.registry.convert import ANY_NAME, PROMPTS, conditions, model_of, name_filter, version_of
 from bridge.registry.page_narrowing import Narrowing, fails_on_a_row
+from bridge.registry.page_sizes import PageSize, PageSizes
 
 T = TypeVar("T", RegisteredModel, ModelVersion)
 
@@ -29,6 +30,7 @@ class Searches:
     def __init__(self, connection: Connection, *, include_prompts: bool) -> None:
         """Search over ``connection``."""
         self._connection = connection
+        self.sizes = PageSizes(MODELS_PAGE, VERSIONS_PAGE)
         self._include_prompts = include_prompts
         self.odd: set[OddRow] = set()
         """Rows that were left aside."""
@@ -46,9 +48,11 @@ class Searches:
         condition: str = "",
         order: Sequence[str] | None = None,
         size: int | None = None,
+        cursor: Cursor | None = None,
     ) -> Iterator[list[RegisteredModel]]:
         """Yield pages of models without versions, ordered by name unless told otherwise.
 
+        They have ``size`` rows at most, and begin where ``cursor`` is, which moves on with them.
         Of the orders, that by name is the least disturbed by what changes between two pages.
 
         Raises:
@@ -61,7 +65,7 @@ class Searches:
         }
         if abilities.has_order:
             arguments["order_by"] = list(order or BY_NAME)
-        pages = self._pages(deadline, "search_registered_models", arguments)
+        pages = self._pages(deadline, "search_registered_models", arguments, self.sizes.models, cursor)
         for number, page in enumerate(pages):
             if number == 0 and page and not any(entity.name for entity in page):
                 raise self._connection.no_server()
@@ -69,9 +73,9 @@ class Searches:
             yield [row for row in rows if row is not None]
 
     def versions(
-        self, abilities: Abilities, deadline: Deadline, condition: str = ""
+        self, abilities: Abilities, deadline: Deadline, condition: str = "", cursor: Cursor | None = None
     ) -> Iterator[list[tuple[str, ModelVersion]]]:
-        """Yield pages of versions, each with the name of its model.
+        """Yield pages of versions, each with the name of its model, from where ``cursor`` is.
 
         Raises:
             RegistryError: a page did not come.
@@ -82,11 +86,19 @@ class Searches:
         }
         if abilities.has_order and abilities.has_aliases:  # Databricks orders by other columns
             arguments["order_by"] = list(_BY_NAME_AND_NUMBER)
-        for page in self._pages(deadline, "search_model_versions", arguments):
+        pages = self._pages(deadline, "search_model_versions", arguments, self.sizes.versions, cursor)
+        for page in pages:
             rows = [(entity.name, self.taken(version_of(entity))) for entity in page]
             yield [(name, version) for name, version in rows if version is not None]
 
-    def _pages(self, deadline: Deadline, search: str, arguments: dict[str, Any]) -> Iterator[Any]:
+    def _pages(
+        self,
+        deadline: Deadline,
+        search: str,
+        arguments: dict[str, Any],
+        size: PageSize,
+        cursor: Cursor | None,
+    ) -> Iterator[Any]:
         """Yield the pages of a search, without the rows on which the server fails."""
 
         def note(last: Any) -> None:
@@ -94,7 +106,8 @@ class Searches:
                 OddRow("", why=f"the server fails on one row ({_place(last)}): its log says more")
             )
 
-        return Narrowing(self._connection, deadline, search, note).pages(arguments)
+        narrowing = Narrowing(self._connection, deadline, search, note)
+        return narrowing.pages(arguments, size, cursor or Cursor())
 
     def versions_of(
         self, name: str, abilities: Abilities, deadline: Deadline, more: str = ""

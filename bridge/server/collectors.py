@@ -44,7 +44,7 @@ class Polls(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}_reconcile_failed",
             "Whether the last full scan failed.",
-            value=_value(None if scan is None else not scan.went_well),
+            value=_value(None if scan is None else not (scan.went_well or scan.unfinished)),
         )
 
     def describe(self) -> Iterable[Metric]:

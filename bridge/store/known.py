@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
-from bridge.diff.known import KnownModels
+from bridge.diff.known import KnownModels, checksum
 from bridge.diff.packing import packed_versions, unpack_model, unpack_row
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.synthesis import Identity
@@ -50,6 +50,13 @@ class StoredModels(KnownModels):
         """Return a model without its versions, or None where it is not known."""
         document = self._documents.get(MODELS, name)
         return unpack_row(name, document) if document is not None else None
+
+    def mark(self, name: str) -> int:
+        """Return a number that changes with every change, also of one that was taken back: generations rise."""
+        document = self._documents.get(MODELS, name)
+        if document is None:
+            return 0
+        return checksum(repr({key: value for key, value in document.items() if key != UNSETTLED}))
 
     def packed(self, name: str) -> str:
         """Return a known model's versions packed."""

@@ -9,7 +9,7 @@ from bridge.diff.known import KnownModels
 from bridge.diff.packing import count_versions
 from bridge.events.event import Event
 from bridge.events.synthesis import Identities
-from bridge.store.base import Documents
+from bridge.store.base import Document, Documents
 from bridge.store.commits import (
     ABILITIES,
     AUDIT,
@@ -38,6 +38,7 @@ from bridge.store.values import (
 )
 
 _PRUNED, _ORPHANS = "pruned", "orphans"
+_SCAN = "scan"
 
 
 class State(Outbox):
@@ -100,6 +101,20 @@ class State(Outbox):
         """
         scanned = {RECONCILE: reconciled.to_document()} if reconciled else {}
         self._documents.commit({META: {POLL: record.to_document(), **scanned}})
+
+    @property
+    def unfinished_scan(self) -> Document | None:
+        """What was kept of a full scan that is not over, or None."""
+        return self._documents.get(_SCAN, _SCAN)
+
+    def keep_scan(self, scan: Document | None) -> None:
+        """Keep what was read of a full scan that is not over; None forgets it.
+
+        Raises:
+            StateUnwritable: what was kept before is still kept.
+        """
+        if scan != self.unfinished_scan:
+            self._documents.commit({_SCAN: {_SCAN: scan}})
 
     @property
     def last_reconcile(self) -> ReconcileRecord | None:

@@ -141,11 +141,15 @@ class PollRecord(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRecord(_Documented):
-    """The last full scan: when it began (ms since the epoch), what it took, and whether it went well."""
+    """The last full scan: when it began (ms since the epoch), what it took, and whether it went well.
+
+    One that is ``unfinished`` goes on with the next poll; what it took are then, and in the end, all its parts.
+    """
 
     at: int
     duration_ms: int
     went_well: bool
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

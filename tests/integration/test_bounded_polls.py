@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 async def test_a_server_that_trickles_is_cut_off_and_asked_again_at_the_next_poll(monkeypatch) -> None:
     """Each byte comes within the timeout, so MLflow's client would wait for the last one: for hours."""
-    monkeypatch.setattr("bridge.pipeline.poll._GRACE_S", 0.2)
+    monkeypatch.setattr("bridge.pipeline.bounded_look.GRACE_S", 0.2)
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n" + b"3" * 100_000
     trickle = RawReceiver(answer, drip=0.1)
     poll = Poll(
@@ -34,5 +34,5 @@ async def test_a_server_that_trickles_is_cut_off_and_asked_again_at_the_next_pol
     for _ in range(2):
         with pytest.raises(RegistryUnreachable, match="did not answer everything in time"):
             await poll.run()
-        await eventually(lambda: not poll._left_over.is_running())
+        await eventually(lambda: not any(one.is_running() for one in poll._bounded._left))
     trickle.stop()

@@ -5,6 +5,7 @@ import datetime as dt
 import ipaddress
 import os
 import ssl
+import time
 
 import pytest
 from cryptography import x509
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from mlflow import MlflowClient
+from support.gateway import Gateway
 from support.mlflow_server import MlflowServer
 from support.receiver import Answer, WebServer
 
@@ -127,6 +129,57 @@ def test_telemetry_is_off_and_timeouts_are_set() -> None:
     assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert variables["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
     assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+
+
+def test_nothing_sleeps_inside_a_request_whatever_the_environment_says(monkeypatch) -> None:
+    for name in ("BACKOFF_FACTOR", "BACKOFF_JITTER", "MAX_RETRIES"):
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "100")
+    monkeypatch.setenv("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "true")
+    registry = WebServer(Answer(503, {"Retry-After": "600"}))
+    began = time.monotonic()
+    with pytest.raises(RegistryUnreachable, match="600 s"):
+        scan(registry.url)
+    assert time.monotonic() - began < 300
+    registry.stop()
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "page"),
+    [
+        (4_094, 400, b"<h1>Bad Request</h1>Request Line is too large (5000 &gt; 4094)"),  # gunicorn
+        (2_048, 404, b"<h2>HTTP Error 404.15 - Not Found</h2>"),  # IIS
+        (1_024, 414, b"<h1>414 Request-URI Too Large</h1>"),
+        (512, 431, b""),
+    ],
+)
+def test_many_names_get_past_what_limits_the_length_of_requests(server, client, limit, status, page) -> None:
+    names = [f"{limit}-不正検知-{number}-" + "m" * 60 for number in range(12)] + [f"{limit} it's"]
+    for name in names:
+        client.create_registered_model(name)
+    gateway = Gateway(
+        server.url, lambda got: Answer(status, {}, page) if len(got.path) > limit - 13 else None
+    )
+    reader = MlflowRegistry(RegistrySettings(tracking_uri=gateway.url, timeout="5s"))
+    for _ in range(2):
+        found = reader.rows(names, Deadline.after(60_000))
+        assert sorted(row.name for row in found) == sorted(names)
+    gateway.stop()
+
+
+@pytest.mark.parametrize(
+    ("status", "page"), [(414, b""), (431, b""), (400, b"Request Line is too large (5000 > 4094)")]
+)
+def test_a_request_that_is_too_long_by_itself_is_told_as_that(status, page) -> None:
+    gateway = WebServer(Answer(status, {}, page))
+    reader = MlflowRegistry(RegistrySettings(tracking_uri=gateway.url, timeout="5s"))
+    with pytest.raises(RegistryRefused, match=f"takes no request as long as this one .HTTP {status}"):
+        reader.rows(["m" * 200], Deadline.after(60_000))
+    gateway.stop()
+
+
+def test_databricks_sdk_retries_no_longer_than_the_timeout() -> None:
+    variables = environment(RegistrySettings(tracking_uri="databricks", timeout="7s"))
+    assert variables["MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT"] == "7"
 
 
 @pytest.mark.parametrize(

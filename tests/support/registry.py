@@ -47,7 +47,7 @@ class FakeRegistry:
     def shown(self) -> list[RegisteredModel]:
         return [model for name, model in self.models.items() if name not in self.hidden]
 
-    def scan(self, known, deadline, *, with_facts) -> Listing:
+    def scan(self, known, deadline, *, with_facts, progress=None) -> Listing:
         self.scans += 1
         self.met += self.odd
         collector = Collector(known, with_facts=with_facts)

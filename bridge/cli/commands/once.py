@@ -26,7 +26,12 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 @new_command("once")
 @config_option
-@click.option("--deadline", metavar="TIME", callback=_duration, help='End by then, such as "60s".')
+@click.option(
+    "--deadline",
+    metavar="TIME",
+    callback=_duration,
+    help='End by then, such as "60s"; a full scan goes on with the next run.',
+)
 @click.option("--full", is_flag=True, help="Scan the whole registry.")
 @click.option("--accept-held", is_flag=True, help="Let the poll through that was held last.")
 @click.pass_context

@@ -96,6 +96,8 @@ def _poll(poll: dict[str, Any] | None) -> str:
 def _scan(scan: dict[str, Any] | None) -> str:
     if scan is None:
         return "none yet"
+    if not scan["is_over"]:
+        return f"goes on, took {scan['duration_ms'] / 1000:.1f} s so far"
     went = "ok" if scan["went_well"] else "failed"
     slowed = ", for its share of the registry's time" if scan["is_slowed_by_share"] else ""
     return (

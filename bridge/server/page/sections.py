@@ -124,7 +124,7 @@ def _last_scan(view: View) -> Sequence[str | Html] | None:
     soon = f"in {span(scan['next_in_ms'])}"
     if scan["is_slowed_by_share"]:
         soon += ", slowed: it may keep the registry busy for a small share of the time"
-    outcome = _outcome("ok" if scan["went_well"] else "failed")
+    outcome = _outcome(("ok" if scan["is_over"] else "goes on") if scan["went_well"] else "failed")
     return "Last full scan", moment(scan["at"], view.now_ms), took(scan["duration_ms"]), outcome, soon
 
 

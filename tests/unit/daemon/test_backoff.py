@@ -29,6 +29,13 @@ def test_the_pause_doubles_up_to_a_bound_that_fits_the_interval(interval_ms, mos
     )
 
 
+@pytest.mark.parametrize(("asked_s", "least", "most"), [(0, 0.8, 1), (4, 3.2, 4), (600, 8, 10), (1e9, 8, 10)])
+def test_a_registry_that_asks_for_a_pause_gets_it_up_to_the_same_bound(asked_s, least, most) -> None:
+    backoff = Backoff(1_000, HandClock())
+    backoff.note(has_failed=True, asked_s=asked_s)
+    assert least <= backoff.remaining_s() <= most
+
+
 def test_a_good_poll_ends_it() -> None:
     backoff = Backoff(1_000, HandClock())
     for _ in range(5):

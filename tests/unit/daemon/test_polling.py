@@ -4,13 +4,14 @@ import asyncio
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 from support.registry import FakeRegistry
 from support.until import eventually
 from support.values import model
 from support.world import World
 
 from bridge.daemon.polling import Polling
-from bridge.errors import OwnerUnavailable, PollHeld, RegistryUnreachable
+from bridge.errors import OwnerUnavailable, PollHeld, RegistryBusy, RegistryUnreachable, ScanUnfinished
 from bridge.orders import OnceResult, PollOrder
 
 
@@ -161,3 +162,47 @@ async def test_whoever_ordered_a_poll_can_go_away(world, polling) -> None:
 
     await eventually(lambda: world.state.last_poll)
     assert world.state.last_poll.outcome == "ok"
+
+
+async def test_a_scan_that_is_not_over_goes_on_with_polls_of_its_own_behind_others_who_wait(
+    world, polling, monkeypatch
+) -> None:
+    world.registry.release.set()
+    poll, made = polling._poll._poll, []
+    run = poll.run
+
+    async def part_of_the_way(read, accepted=frozenset(), within_ms=None, *, afresh=False):
+        made.append((read.value, sorted(accepted), afresh))
+        if len([one for one in made if one[0] == "full"]) < 3:
+            raise ScanUnfinished("not over")
+        return await run(read, accepted, within_ms, afresh=afresh)
+
+    monkeypatch.setattr(poll, "run", part_of_the_way)
+    monkeypatch.setattr("bridge.daemon.polling.accepted_hold", lambda _state: frozenset({"digest"}))
+    done = await polling.now(PollOrder(accept_held=True))
+    assert [str(error) for error in done.errors] == ["not over"]
+    await eventually(lambda: len([one for one in made if one[0] == "full"]) == 3)
+
+    assert [one for one in made if one[0] == "full"] == [
+        ("full", ["digest"], True),
+        ("full", ["digest"], False),
+        ("full", ["digest"], False),
+    ]
+    assert (polling.trouble, polling.rests_for_s) == ("", 0)
+
+
+async def test_a_registry_that_asks_for_a_pause_is_given_one_and_told_of_once(world, polling) -> None:
+    world.registry.release.set()
+    with capture_logs() as logs:
+        for wait_s in (600, 590, 580):
+            world.registry.failure = RegistryBusy(f"asks to wait {wait_s} s", wait_s)
+            await polling.now(PollOrder())
+    assert [(one["log_level"], one["error"]) for one in logs if one["event"] == "poll.failed"] == [
+        ("error", "asks to wait 600 s"),
+        ("debug", "asks to wait 590 s"),
+        ("debug", "asks to wait 580 s"),
+    ]
+    assert polling.rests_for_s > 0
+    world.registry.failure = None
+    await polling.now(PollOrder())
+    assert polling.rests_for_s == 0

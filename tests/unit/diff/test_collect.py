@@ -1,8 +1,9 @@
 """What a full scan keeps of what it reads."""
 
+import json
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import snapshots
 
@@ -69,3 +70,60 @@ def test_versions_of_a_model_that_was_not_listed_are_told_of() -> None:
     collector.add_version("late", VERSION)
 
     assert collector.listing(atomic=True, pages_versions=False, clock=1).orphans == {"late"}
+
+
+def interrupted(before, after, snapshot, at):
+    """Return what a scan comes to that was cut off after ``at`` steps, and taken up when ``after`` was known."""
+    rows = [replace(model, versions={}) for model in snapshot.values()]
+    steps = [lambda to, row=row: to.add_models([row]) for row in rows]
+    steps += [
+        lambda to, name=name, version=version: to.add_version(name, version)
+        for name, model in snapshot.items()
+        for version in model.versions.values()
+    ]
+    collector = Collector(PlainModels(before), with_facts=True)
+    for step in steps[:at]:
+        step(collector)
+    kept = json.loads(json.dumps(collector.to_document()))
+    collector = Collector.from_document(PlainModels(after), kept, with_facts=True)
+    for step in steps[at:]:
+        step(collector)
+    return collector.listing(atomic=False, pages_versions=True, clock=None)
+
+
+@settings(max_examples=50)
+@given(snapshots(), snapshots(), st.integers(0, 30))
+def test_a_scan_that_was_cut_off_and_taken_up_comes_to_the_same(known, snapshot, at) -> None:
+    whole, found = collected(known, snapshot), interrupted(known, known, snapshot, at)
+
+    assert (dict(found.models), found.same, found.orphans) == (dict(whole.models), whole.same, whole.orphans)
+    assert (found.counted, found.latest) == (whole.counted, whole.latest)
+
+
+@settings(max_examples=50)
+@given(snapshots(), snapshots(), snapshots(), st.integers(0, 30))
+def test_what_is_known_of_later_reads_is_not_overwritten_by_an_older_page(
+    before, after, snapshot, at
+) -> None:
+    found = interrupted(before, after, snapshot, at)
+
+    read = list(snapshot)[:at]
+    for name in read:
+        if before.get(name) != after.get(name):
+            assert name not in found.models
+            assert (name in found.same) == (name in after)
+    for name in found.models:
+        assert dict(found.models)[name] == snapshot[name]
+
+
+def test_what_was_left_aside_stays_left_aside_when_a_scan_is_cut_off_twice() -> None:
+    changed = {"m": replace(MODEL, updated=999)}
+    first = Collector(PlainModels({"m": MODEL}), with_facts=True)
+    first.add_models([replace(MODEL, versions={}, description="old page")])
+    second = Collector.from_document(PlainModels(changed), first.to_document(), with_facts=True)
+    third = Collector.from_document(PlainModels(changed), second.to_document(), with_facts=True)
+    third.add_models([replace(MODEL, versions={}, description="a page that shows it again")])
+    third.add_version("m", VERSION)
+
+    listing = third.listing(atomic=False, pages_versions=True, clock=None)
+    assert (dict(listing.models), listing.same) == ({}, {"m"})

@@ -1,12 +1,12 @@
 """The poll: what it commits, what it refuses, and what it never invents."""
 
-import asyncio
 import threading
 from dataclasses import replace
 
 import pytest
 from support.clock import HandClock
 from support.registry import FakeRegistry
+from support.until import eventually
 from support.values import model
 
 from bridge.config import PollSettings
@@ -329,22 +329,55 @@ async def test_a_state_that_cannot_be_written_loses_nothing(world, monkeypatch) 
     assert await world.events() == ["TRANSITIONED"]
 
 
-async def test_a_registry_that_hangs_is_given_up_and_not_asked_twice(monkeypatch) -> None:
+async def test_a_registry_that_hangs_is_given_up_and_few_reads_are_left_hanging(monkeypatch) -> None:
     world = World(deadline="200ms")
     # As if nothing in Python happened there. (And on 3.11 the tracer of coverage spins in this
     # thread for as long as another has not taken the exception that it was sent.)
     monkeypatch.setattr(ThreadedCall, "cut_off", lambda call: call.result.cancel())
-    monkeypatch.setattr("bridge.pipeline.poll._GRACE_S", 0.1)
+    monkeypatch.setattr("bridge.pipeline.bounded_look.GRACE_S", 0.1)
     release = threading.Event()
     monkeypatch.setattr(world.registry, "fingerprint", lambda _deadline: release.wait(10) and "1")
 
-    with pytest.raises(RegistryUnreachable, match="in time"):
-        await world.poll.run()
-    with pytest.raises(RegistryUnreachable, match="still holding up"):
+    for _ in range(4):
+        with pytest.raises(RegistryUnreachable, match="in time"):
+            await world.poll.run()
+    with pytest.raises(RegistryUnreachable, match="still holding up the reads of 4 earlier polls"):
         await world.poll.run()
     release.set()
-    await asyncio.sleep(0.1)
+    await eventually(lambda: not any(one.is_running() for one in world.poll._bounded._left))
     await world.poll.run()
+
+
+async def test_a_read_that_cannot_be_cut_off_holds_up_no_later_poll(monkeypatch) -> None:
+    """A look-up of a name hangs in C, where no exception gets to it."""
+    world = World(deadline="200ms")
+    monkeypatch.setattr(ThreadedCall, "cut_off", lambda call: call.result.cancel())
+    monkeypatch.setattr("bridge.pipeline.bounded_look.GRACE_S", 0.1)
+    release = threading.Event()
+    with monkeypatch.context() as hanging:
+        hanging.setattr(world.registry, "fingerprint", lambda _deadline: release.wait(20) and "1")
+        with pytest.raises(RegistryUnreachable, match="in time"):
+            await world.poll.run()
+    await world.poll.run()
+    assert [one.is_running() for one in world.poll._bounded._left] == [True]
+    release.set()
+    await eventually(lambda: not world.poll._bounded._left[0].is_running())
+    await world.poll.run()
+    assert world.poll._bounded._left == []
+
+
+async def test_getting_ready_is_waited_for_no_longer_than_the_deadline_and_goes_on(monkeypatch) -> None:
+    """A file of secrets on a mount that hangs: nothing cuts that off, and nobody waits for ever."""
+    world = World(deadline="100ms")
+    release, began = threading.Event(), []
+    monkeypatch.setattr(world.registry, "prepare", lambda: began.append(1) or release.wait(20))
+    for _ in range(3):
+        with pytest.raises(RegistryUnreachable, match="could not be made ready in time"):
+            await world.poll.run()
+    release.set()
+    await eventually(world.poll._bounded._prepared._under_way.result.done)
+    await world.poll.run()
+    assert began == [1]
 
 
 def test_every_route_of_these_tests_is_a_name_of_the_contract() -> None:

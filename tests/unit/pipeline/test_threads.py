@@ -7,7 +7,7 @@ import time
 import pytest
 from support.until import eventually
 
-from bridge.pipeline.threads import ThreadedCall, in_thread
+from bridge.pipeline.threads import SharedCall, ThreadedCall, in_thread
 
 
 async def test_it_returns_what_the_call_returns_and_raises_what_it_raises() -> None:
@@ -37,6 +37,17 @@ async def test_a_call_that_nobody_waits_for_any_more_is_cut_off() -> None:
     await eventually(lambda: not call.is_running())
 
 
+async def test_a_call_that_is_cut_off_before_its_thread_came_to_it_is_not_made(monkeypatch) -> None:
+    """An exception would hit the code by which Python starts a thread."""
+    made = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", lambda _thread: None)
+        call = ThreadedCall(lambda: made.append(1))
+    call.cut_off()
+    call._work()
+    assert (made, call.is_running()) == ([], False)
+
+
 async def test_cutting_off_a_call_at_its_very_end_hurts_nobody(monkeypatch) -> None:
     """pytest fails on an exception that ends a thread unseen."""
     seen = []
@@ -49,3 +60,35 @@ async def test_cutting_off_a_call_at_its_very_end_hurts_nobody(monkeypatch) -> N
         assert not call.is_running()
 
     assert seen == []
+
+
+async def test_a_shared_call_is_made_once_at_a_time_and_goes_on_when_nobody_waits_longer() -> None:
+    release, made = threading.Event(), []
+
+    def call() -> int:
+        made.append(len(made))
+        release.wait(20)
+        return made[-1]
+
+    shared = SharedCall(call)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await shared.within(0.01)
+    release.set()
+    assert await asyncio.gather(shared.within(20), shared.within(20)) == [0, 0]
+    assert await shared.within(20) == 1
+
+
+async def test_a_shared_call_that_fails_is_made_again() -> None:
+    failures = [ZeroDivisionError(), None]
+
+    def call() -> str:
+        failure = failures.pop(0)
+        if failure:
+            raise failure
+        return "done"
+
+    shared = SharedCall(call)
+    with pytest.raises(ZeroDivisionError):
+        await shared.within(20)
+    assert await shared.within(20) == "done"

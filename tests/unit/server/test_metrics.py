@@ -66,6 +66,9 @@ def test_how_the_last_poll_went_is_read_from_the_state_also_after_a_restart() ->
     bad = scraped(state, clock)
     state.record_poll(PollRecord(12_000, "held", 12_000, held="too much", held_digest="d"))
     held = scraped(state, clock)
+    going_on = ReconcileRecord(12_000, 10, went_well=False, unfinished=True)
+    state.record_poll(PollRecord(13_000, "ok", 13_000), going_on)
+    unfinished = scraped(state, clock)
 
     def told(found: dict) -> tuple:
         names = ("registry_up", "poll_held", "reconcile_failed", "last_successful_poll_timestamp_seconds")
@@ -75,6 +78,7 @@ def test_how_the_last_poll_went_is_read_from_the_state_also_after_a_restart() ->
     assert told(good) == (1, 0, 0, 5)
     assert told(bad) == (0, 0, 1, 5)
     assert told(held) == (1, 1, 1, 12)
+    assert told(unfinished) == (1, 0, 0, 13)
 
 
 def test_failures_are_counted_by_reason_and_those_with_an_alert_from_zero() -> None:

@@ -1,0 +1,41 @@
+"""How long a registry, or what stands before it, asks to be left alone: ``Retry-After`` (RFC 9110, 10.2.3).
+
+MLflow's client gives up on a 429 or 503 with an exception that holds the status alone. The
+answer itself, with its headers, is what urllib3 was looking at when it raised.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from traceback import walk_tb
+
+from bridge.delivery.answers import retry_after_ms
+
+_MOST_CAUSES = 10
+
+
+def asked_wait_s(error: BaseException) -> int | None:
+    """Return how many seconds the answer behind ``error`` asks to wait, or None where it does not say."""
+    for headers in _headers(error):
+        wait_ms = retry_after_ms(
+            {"retry-after": str(headers.get("Retry-After", ""))}, int(time.time() * 1000)
+        )
+        if wait_ms is not None:
+            return -(-wait_ms // 1000)
+    return None
+
+
+def _headers(error: BaseException) -> Iterator[Mapping[str, str]]:
+    """Yield the headers of the answers that the code at fault had at hand."""
+    for cause in _causes(error):
+        for frame, _ in walk_tb(cause.__traceback__):
+            headers = getattr(frame.f_locals.get("response"), "headers", None)
+            if isinstance(headers, Mapping):
+                yield headers
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(_MOST_CAUSES):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,36 @@
+"""How many rows are asked for at once."""
+
+import pytest
+
+from bridge.registry.page_sizes import PageSize
+
+
+def test_what_is_too_much_is_quartered_down_to_a_few() -> None:
+    size, seen = PageSize(1_000), []
+    while size.shrink(size.rows):
+        seen.append(size.rows)
+    assert seen == [250, 62, 15, 10]
+    assert not size.can_shrink(10)
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "seconds", "after"),
+    [
+        (100, 100, 2.4, 200),
+        (100, 100, 2.6, 100),  # twice as many could take more than half of the timeout
+        (100, 99, 0.1, 100),  # the last page of a search says little
+        (10, 10, 0.1, 100),  # nor does one that was meant to be small
+    ],
+)
+def test_quick_and_full_pages_are_doubled(asked, got, seconds, after) -> None:
+    size = PageSize(1_000)
+    size.rows = 100
+    size.note(asked, got, seconds, 10)
+    assert size.rows == after
+
+
+def test_they_grow_no_larger_than_they_were_at_first() -> None:
+    size = PageSize(1_000)
+    for _ in range(3):
+        size.note(size.rows, size.rows, 0.1, 10)
+    assert (size.rows, size.is_less) == (1_000, False)
