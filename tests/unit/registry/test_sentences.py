@@ -211,11 +211,11 @@ def test_https_to_a_port_without_tls_is_said_to_be_that(answering) -> None:
     ("url", "expected"),
     [
         ("http://no-such-host.invalid:5000", "cannot be reached: (no such host|its name cannot be resolved)"),
-        (f"http://127.0.0.1:{free_port()}", "connection refused: is the server running"),
+        ("http://127.0.0.1:{port}", "connection refused: is the server running"),
     ],
 )
 def test_what_cannot_be_reached_says_why(url, expected) -> None:
-    assert re.search(expected, str(failure(url)))
+    assert re.search(expected, str(failure(url.format(port=free_port()))))
 
 
 def test_a_connection_that_nobody_takes_is_a_matter_of_the_network() -> None:
