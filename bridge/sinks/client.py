@@ -238,7 +238,8 @@ def _failure(error: Exception, request: Request) -> Outcome:
         return retryable(
             Reason.INTERNAL, "the request could not be made: a header holds what no header takes"
         )
-    text = _shown(str(error) or type(error).__name__, request, is_cut=True)
+    is_cut = isinstance(error, httpcore.RemoteProtocolError)  # it ends with the beginning of what came
+    text = _shown(str(error) or type(error).__name__, request, is_cut=is_cut)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

@@ -15,17 +15,14 @@ import httpcore
 from bridge.sinks.response_heads import Framing, Head, end_of_head, read_head, status_in
 
 _LONGEST_HEAD = 131_072
-_LONGEST_CUT_HEAD = 16_384
-"""A head that ends unfinished after more than this is no answer: it was endless."""
-
+_LONGEST_CUT_HEAD = 16_384  # a head that ends unfinished after more than this is no answer: it was endless
 _LONGEST_LINE = 8_192
 _BEGINNING = 8  # bytes, within which a status line shows what it is
-
 _NAMES = re.compile(rb"HTTP|ICY", re.IGNORECASE)
 _REQUEST = re.compile(rb"([A-Z]+) \S+ HTTP/1\.1\r\n")
 _SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})(?![0-9a-fA-F])")
 _NO_CHUNK = b"-\r\n"
-_SHOWN = 60
+_SHOWN = 2_048  # bytes: who shows them masks secrets first, which are found whole only
 _TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
 _INFORMATIONAL = range(100, 200)
 _SWITCHING = 101
@@ -130,8 +127,11 @@ class ResponseReader:
 def _no_http(data: bytes) -> str:
     if _TLS_RECORD.match(data):
         return "the answer is no HTTP but TLS: the url needs https"
-    begin = data[:_SHOWN].decode("ascii", "replace")
-    return "the answer is no HTTP: it begins with " + "".join(c if c.isprintable() else "." for c in begin)
+    begin = data[:_SHOWN].decode("utf-8", "replace")
+    return (
+        "the answer is no HTTP: it begins with "
+        + "".join(c if c.isprintable() else " " for c in begin).strip()
+    )
 
 
 class _Body:

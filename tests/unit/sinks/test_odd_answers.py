@@ -198,7 +198,7 @@ async def test_what_is_no_http_is_told_by_its_beginning() -> None:
 
     assert isinstance(ssh, Outcome)
     assert isinstance(tls, Outcome)
-    assert ssh.detail == "the connection broke: the answer is no HTTP: it begins with SSH-2.0-OpenSSH_9.2.."
+    assert ssh.detail == "the connection broke: the answer is no HTTP: it begins with SSH-2.0-OpenSSH_9.2"
     assert tls.detail == "the connection broke: the answer is no HTTP but TLS: the url needs https"
 
 
