@@ -36,10 +36,10 @@ class PausedRegistry(FakeRegistry):
         self.begun, self.go = Flag(), Flag()
         self.go.set()
 
-    def scan(self, known, deadline, *, with_facts):
+    def scan(self, known, deadline, **how):
         self.begun.set()
         assert self.go.wait(30)
-        return super().scan(known, deadline, with_facts=with_facts)
+        return super().scan(known, deadline, **how)
 
 
 class AnsweredSink:

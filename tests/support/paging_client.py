@@ -155,7 +155,9 @@ def _holds(condition: re.Match, model: RegisteredModel) -> bool:
 
 
 def _model(model: RegisteredModel) -> SimpleNamespace:
+    latest = {one.stage: one for one in sorted(model.versions.values(), key=lambda one: int(one.version))}
     return SimpleNamespace(
+        latest_versions=[_version(model.name, one) for one in latest.values()],
         name=model.name,
         creation_timestamp=model.created,
         last_updated_timestamp=model.updated,
