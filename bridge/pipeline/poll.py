@@ -22,6 +22,7 @@ from bridge.pipeline.plan import Plan
 from bridge.pipeline.reads import Read
 from bridge.pipeline.records import (
     Span,
+    doubt_notes,
     failed_record,
     hold_notes,
     poll_record,
@@ -91,11 +92,11 @@ class Poll:
         abilities = self._state.abilities
         return abilities is None or abilities.has_order
 
-    def _is_full_due(self) -> bool:
+    def _is_full_due(self, *, is_wanted: bool = False) -> bool:
         last, head = self._state.last_reconcile, self._state.head
         if last is None or head is None:
             return True
-        pressing = is_pressing(head, last, self._state.last_poll, self._state.abilities)
+        pressing = is_wanted or is_pressing(head, last, self._state.last_poll, self._state.abilities)
         spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=pressing)
         return is_due(last, spacing, self._clock.now_ms())
 
@@ -117,7 +118,8 @@ class Poll:
             SecretUnavailable: a credential for it is not where the configuration says.
             StateError: the state is another registry's, or cannot be written; nothing changed.
         """
-        polled = await self._run(Order(read, accepted), within_ms)
+        order = Order(read, accepted, may_scan=self._is_full_due(is_wanted=True))
+        polled = await self._run(order, within_ms)
         if polled.read is Read.FULL:
             give_back()  # now that nothing refers to what was read
         return polled
@@ -204,10 +206,15 @@ class Poll:
             at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
-            notes=(*found.notes, *hold_notes(seen, standing_hold(before), span.ended_ms)),
+            notes=(
+                *found.notes,
+                *doubt_notes(seen, before, span.ended_ms),
+                *hold_notes(seen, standing_hold(before), span.ended_ms),
+            ),
             reconciled=scan_record(seen.read, span, went_well=True),
             abilities=seen.abilities,
             details=models_told(found.routed, self._telling, found.models),
+            superseded=found.superseded,
         )
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked

@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from bridge.diff.signs_of_age import Sign
 from bridge.errors import PollHeld
 from bridge.pipeline.observation import Observation
 from bridge.pipeline.reads import Read
 from bridge.store.values import Note, PollRecord, ReconcileRecord
+from bridge.wording import instant
+
+MOST_DOUBTED = 20
+"""How many models that are in doubt are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> Pol
         events=len(seen.plan.events),
         kind=seen.read.value,
         read_from=seen.read_from,
+        doubted=tuple(sorted(seen.plan.review.withheld)[:MOST_DOUBTED]),
     )
     record = _with_hold_before(record, before) if seen.read is Read.FAST else _with_holds(record, seen)
     return replace(record, outcome="held" if record.held_digest else "ok")
@@ -59,7 +65,7 @@ def _with_holds(record: PollRecord, seen: Observation) -> PollRecord:
         held="; ".join(hold.message for hold in seen.held),
         held_digest="+".join(hold.digest for hold in seen.held),
         held_kinds=tuple(sorted(kind.value for hold in seen.held for kind in hold.kinds)),
-        held_vanished=any(not hold.kinds for hold in seen.held),
+        held_vanished=any(not hold.kinds and not hold.is_older for hold in seen.held),
     )
 
 
@@ -74,6 +80,21 @@ def scan_record(read: Read, span: Span, *, went_well: bool) -> ReconcileRecord |
     if read is not Read.FULL:
         return None
     return ReconcileRecord(span.began_ms, span.duration_ms, went_well)
+
+
+def doubt_notes(seen: Observation, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
+    """Yield what reads as older than it is known, and was not in doubt at the poll before."""
+    known = before.doubted if before else ()
+    signs = {sign.model: sign for sign in reversed(seen.plan.review.signs)}
+    for name in sorted(seen.plan.review.withheld.difference(known))[:MOST_DOUBTED]:
+        sign = signs.get(name)
+        yield Note(now_ms, "doubted", name, sign.version if sign else "", _doubt(sign))
+
+
+def _doubt(sign: Sign | None) -> str:
+    if sign is None or sign.read == sign.known:
+        return "what was read of it may be from before what is known: it waits for another look"
+    return f"it reads as of {instant(sign.read)}, and is known as of {instant(sign.known)}: it waits for another look"
 
 
 def hold_notes(seen: Observation, before: PollHeld | None, now_ms: int) -> Iterator[Note]:

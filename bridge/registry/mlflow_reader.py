@@ -11,12 +11,12 @@ from bridge.diff.known import KnownModels
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryLacks
 from bridge.registry.base import Deadline
-from bridge.registry.clock import greet
 from bridge.registry.connection import Connection
 from bridge.registry.convert import model_of, name_filter, names_filter
 from bridge.registry.probe import find_out, misreads
 from bridge.registry.questions import Questions
 from bridge.registry.searches import BY_TIME, Searches
+from bridge.registry.server_version import server_version
 
 _FIRST_PAGE = 10
 """Where nothing happened, so few rows show it, and up to eight models can change at once before
@@ -69,16 +69,16 @@ class MlflowRegistry:
         Raises:
             RegistryError: a page did not come.
         """
-        greeting = self._connection.call(deadline, lambda _client: greet(self._settings.uri))
-        if not self._has_probed or greeting.server != self._abilities.server:
-            self._abilities = find_out(self._connection, greeting.server, deadline)
+        server = self._connection.call(deadline, lambda _client: server_version(self._settings.uri))
+        if not self._has_probed or server != self._abilities.server:
+            self._abilities = find_out(self._connection, server, deadline)
             self._has_probed = True
         collector = Collector(known, with_facts=with_facts)
         is_atomic = self._collect_models(collector, deadline)
         if not collector.names and self._learns_of_models(deadline):
             is_atomic = self._collect_models(collector, deadline)
         pages = self._collect_versions(collector, deadline)
-        listing = collector.listing(atomic=is_atomic, pages_versions=pages, clock=greeting.clock)
+        listing = collector.listing(atomic=is_atomic, pages_versions=pages)
         return replace(listing, abilities=self._abilities)
 
     def _learns_of_models(self, deadline: Deadline) -> bool:

@@ -10,6 +10,7 @@ from bridge.delivery.routing import Routed
 from bridge.diff.abilities import Abilities
 from bridge.diff.packing import pack_model
 from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.superseded import Superseded
 from bridge.events.event import Event
 from bridge.events.synthesis import Identity
 from bridge.store.base import Document, Documents, Writes
@@ -19,6 +20,7 @@ from bridge.store.values import AttemptRecord, Head, Note, PollRecord, Reconcile
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
+SUPERSEDED = "superseded"
 
 MOST_ATTEMPTS = 50
 """How many attempts of an entry are kept on record beside its last: a night of them, at the longest wait."""
@@ -42,6 +44,7 @@ class PollCommit:
         reconciled: the full scan that this was, if it was one.
         abilities: what the registry can do.
         details: what goes with events beside themselves, by event id.
+        superseded: what was known until lately, where that is another than before.
     """
 
     head: Head
@@ -57,6 +60,7 @@ class PollCommit:
     reconciled: ReconcileRecord | None = None
     abilities: Abilities | None = None
     details: Mapping[str, Document] = field(default_factory=dict)
+    superseded: Sequence[Superseded] | None = None
 
 
 def new_entries(commit: PollCommit) -> list[Entry]:
@@ -79,6 +83,8 @@ def writes_of(commit: PollCommit, entries: Sequence[Entry], documents: Documents
         facts[RECONCILE] = commit.reconciled.to_document()
     if commit.abilities is not None:
         facts[ABILITIES] = asdict(commit.abilities)
+    if commit.superseded is not None:
+        facts[SUPERSEDED] = {"past": [one.to_document() for one in commit.superseded]}
     writes: Writes = {
         META: {key: fact for key, fact in facts.items() if fact != documents.get(META, key)},
         MODELS: _models(commit, documents),
@@ -154,14 +160,15 @@ def _entry(routed: Routed, number: int, now_ms: int) -> Entry:
 def _models(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
     models: dict[str, Document | None] = dict.fromkeys(commit.removed)
     for name, (model, identity) in commit.models.items():
-        models[name] = _model_document(model, identity, is_unsettled=name in commit.unsettled)
+        recorded_at = commit.at if name in commit.unsettled else None
+        models[name] = _model_document(model, identity, recorded_at)
     for name in commit.settled:
         models[name] = _settled(documents.get(MODELS, name) or {})
     return models
 
 
-def _model_document(model: RegisteredModel, identity: Identity, *, is_unsettled: bool) -> Document:
-    mark = {UNSETTLED: True} if is_unsettled else {}
+def _model_document(model: RegisteredModel, identity: Identity, recorded_at: int | None) -> Document:
+    mark = {} if recorded_at is None else {UNSETTLED: recorded_at}
     return {**pack_model(model), "lane": identity.lane, "generation": identity.generation, **mark}
 
 

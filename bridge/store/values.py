@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 
 class _Documented:
@@ -34,6 +34,22 @@ class Binding(_Documented):
     fingerprint: str | None = None
 
 
+class Stamp(NamedTuple):
+    """An instant of ours: wall clock (ms since the epoch), and monotonic clock (ms) since that start of the machine."""
+
+    wall_ms: int
+    monotonic_ms: int
+    boot_id: str
+
+    def until(self, later: "Stamp") -> int:
+        """Return how much time went by until ``later``, ms, at least.
+
+        One clock stands still while the machine sleeps, the other is set back now and then.
+        """
+        steady = later.monotonic_ms - self.monotonic_ms if later.boot_id == self.boot_id else 0
+        return max(0, steady, later.wall_ms - self.wall_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Head(_Documented):
     """The state's own facts, which change only together with a poll's commit.
@@ -49,8 +65,11 @@ class Head(_Documented):
             came in several pages: it can have skipped older ones. 0: they came in one.
         registry_clock: by the registry's own clock, ms: whatever was created well before this
             was there to be seen, so that it can't be new.
-        scanned_clock: the same clock when the last scan began.
-        skew: how far the registry's clock was ahead of ours then, ms.
+        scanned_clock: the same clock when the last scan began, as far as its rows told.
+        vouched, scanned: our own time then: of ``registry_clock``, of ``scanned_clock``.
+        skew: how far the registry's clock was ahead of ours, ms, by the last change that its rows told the
+            time of, when that was seen; never more than 0.
+        stale_at: when, by our clock (ms), the registry last gave a picture older than what was known; 0: never.
         noted: how many notes the audit trail was given so far.
         accepted: digests of holds that an operator accepted; the same is not held again.
     """
@@ -66,13 +85,19 @@ class Head(_Documented):
     baseline_clock: int = 0
     registry_clock: int = 0
     scanned_clock: int = 0
+    vouched: Stamp | None = None
+    scanned: Stamp | None = None
     skew: int = 0
+    stale_at: int = 0
     noted: int = 0
     accepted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Take the list that JSON makes of a tuple."""
+        """Take the lists that JSON makes of tuples."""
         object.__setattr__(self, "accepted", tuple(self.accepted))
+        for name in ("vouched", "scanned"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, Stamp(*value) if value else None)
 
     @property
     def binding(self) -> Binding:
@@ -101,7 +126,8 @@ class PollRecord(_Documented):
     says what waits for an operator, and ``held_digest`` names it, whatever came of the poll;
     ``held_kinds`` are the kinds of events that wait, and ``held_vanished`` says that models
     vanished, so that new ones wait, too. ``kind`` is how the registry was read (``fast`` or
-    ``full``), ``read_from`` when that began, by the registry's clock, where it went well.
+    ``full``), ``read_from`` when that began, by the registry's clock, where it went well. ``doubted`` are
+    models that read as older than they are known, so that what was read of them is not told yet.
     """
 
     attempted_at: int
@@ -116,12 +142,14 @@ class PollRecord(_Documented):
     held_digest: str = ""
     held_kinds: tuple[str, ...] = ()
     held_vanished: bool = False
+    doubted: tuple[str, ...] = ()
     kind: str = ""
     read_from: int = 0
 
     def __post_init__(self) -> None:
         """Take the list that JSON makes of a tuple."""
         object.__setattr__(self, "held_kinds", tuple(self.held_kinds))
+        object.__setattr__(self, "doubted", tuple(self.doubted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +168,7 @@ class Note(_Documented):
     ``kind`` is ``appeared`` (a model came into view late and was taken into the baseline),
     ``surfaced`` (so did a version that the pages of the baseline had skipped),
     ``missed`` (something happened to a version between two looks that left no other trace),
+    ``doubted`` (a model reads as older than it is known, so what was read of it waits),
     ``undecided`` (a sink's ``when`` had no value, so it got the event),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more),
     ``rebaselined`` (the registry was recorded as it is, and what had changed was not told);

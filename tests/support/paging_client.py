@@ -13,7 +13,6 @@ from unittest.mock import patch
 
 from bridge.config import RegistrySettings
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.registry.clock import Greeting
 from bridge.registry.mlflow_reader import MlflowRegistry
 from support.paging_registry import PagingRegistry, Refusal
 
@@ -56,9 +55,9 @@ class PagingClient:
         for happens in (one for number in sorted(late) for one in late[number]):
             happens()
 
-    def greet(self, _uri: str) -> Greeting:
+    def server_version(self, _uri: str) -> str:
         self.on_request()
-        return Greeting("MLflow double", self.registry.clock() // 1000 * 1000)
+        return "MLflow double"
 
     def get_experiment(self, _number: str) -> SimpleNamespace:
         self.on_request()
@@ -190,6 +189,7 @@ def reader_of(client: PagingClient) -> MlflowRegistry:
 
 @contextmanager
 def greeted_by(client: PagingClient) -> Iterator[None]:
-    """Have the registry's version and time come from ``client`` as well."""
-    with patch("bridge.registry.mlflow_reader.greet", client.greet), patch.dict("os.environ"):
+    """Have the registry's version come from ``client`` as well."""
+    told = patch("bridge.registry.mlflow_reader.server_version", client.server_version)
+    with told, patch.dict("os.environ"):
         yield

@@ -107,10 +107,13 @@ class WatchedBridge:
         self.clock.sleep(seconds)
 
     def baseline(self) -> None:
-        since = self.clock.now_ms() + min(0, self.ahead_ms)  # a clock that is ahead is not believed
         self.is_disturbed = bool(self.client.between)
         self._runner.run(self.poll.run(Read.FULL))
-        self.ledger = Ledger(self.registry, dict(self.state.known()), 0, since)
+        known = dict(self.state.known())
+        rows = [part for model in known.values() for part in (model, *model.versions.values())]
+        told = max((row.updated for row in rows), default=0)
+        since = min(told, self.clock.now_ms())  # a clock that is ahead is not believed
+        self.ledger = Ledger(self.registry, known, 0, since)
         self.client.calm()
 
     @property

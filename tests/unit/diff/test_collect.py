@@ -20,7 +20,7 @@ def collected(known, snapshot, order=None, *, with_facts=True):
     versions = [(name, version) for name, model in snapshot.items() for version in model.versions.values()]
     for name, version in order(versions) if order else versions:
         collector.add_version(name, version)
-    return collector.listing(atomic=True, pages_versions=False, clock=None)
+    return collector.listing(atomic=True, pages_versions=False)
 
 
 @given(snapshots(), snapshots(), st.randoms())
@@ -68,4 +68,4 @@ def test_versions_of_a_model_that_was_not_listed_are_told_of() -> None:
     collector = Collector(PlainModels(), with_facts=False)
     collector.add_version("late", VERSION)
 
-    assert collector.listing(atomic=True, pages_versions=False, clock=1).orphans == {"late"}
+    assert collector.listing(atomic=True, pages_versions=False).orphans == {"late"}
