@@ -63,7 +63,7 @@ def signs_of(pair: Pair, memory: Memory) -> Iterator[Sign]:
             yield Sign(new.name, "", new.updated, new.updated, is_certain=True)
         return
     past, recorded_at = memory.of(old.created), memory.recorded_at(old.created)
-    for version, known, read, is_former in _parts_that_went_back(old, new, past):
+    for version, known, read, is_former in _parts_of_the_past(old, new, past):
         is_certain = is_former or recorded_at is None or known - read > OVERLAP_MS
         yield Sign(old.name, version, known, read, is_certain, (recorded_at or 0) + OVERLAP_MS)
     if new.updated == old.updated and recorded_at is not None:  # a deletion moves the model's time
@@ -73,19 +73,26 @@ def signs_of(pair: Pair, memory: Memory) -> Iterator[Sign]:
                 yield Sign(old.name, number, old.updated, new.updated, is_certain=False, until=until)
 
 
-def _parts_that_went_back(
+def _parts_of_the_past(
     old: RegisteredModel, new: RegisteredModel, past: Sequence[Superseded]
 ) -> Iterator[tuple[str, int, int, bool]]:
-    """Yield version (empty for the model), time known, time read, and whether it is just as it formerly was."""
-    if new.updated < old.updated:
-        yield "", old.updated, new.updated, _is_former_row(new, past)
+    """Yield version (empty for the model), time known, time read, and whether it is just as it formerly was.
+
+    What is as it formerly was is of the past also where its time is a later one: clocks differ.
+    """
+    if new.updated != old.updated:
+        is_former = _is_former_row(new, past)
+        if is_former or new.updated < old.updated:
+            yield "", old.updated, new.updated, is_former
     for number, read in new.versions.items():
         known = old.versions.get(number)
         if known is None:
             if any(one.created == read.created for one in former_versions(past, number)):
                 yield number, old.updated, read.updated, True
-        elif read.created == known.created and read.updated < known.updated:
-            yield number, known.updated, read.updated, _is_former_version(read, past)
+        elif read.created == known.created and read.updated != known.updated:
+            is_former = _is_former_version(read, past)
+            if is_former or read.updated < known.updated:
+                yield number, known.updated, read.updated, is_former
 
 
 def _is_former_row(row: RegisteredModel, past: Iterable[Superseded]) -> bool:

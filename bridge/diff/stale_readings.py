@@ -25,7 +25,7 @@ class Review:
         after: the models as they are to be recorded.
         signs: what reads as older than it is known.
         withheld: the models, by the names under which they are known, of which not all that was read is believed.
-        doubtful: names to ask for again: what they stand for reads as older than it is known, or as it did lately.
+        doubtful: names to ask for again: what they stand for reads as older than it is known, or changed twice in a short while.
     """
 
     after: Mapping[str, RegisteredModel]
@@ -73,7 +73,7 @@ def review(
         doubtful=frozenset(
             model.name
             for pair, of_pair in found
-            if of_pair or judge.is_reverted(pair)
+            if of_pair or judge.is_unsure(pair)
             for model in (pair.before, pair.after)
             if model is not None
         ),
@@ -165,25 +165,25 @@ class _Judge:
             return read
         if self._caution is Caution.SUSPECTING:
             return known
-        reverted = _reversals(known, read, former)
-        kept = [(key, value) for key, value in known if key in reverted]
-        return tuple(sorted([*kept, *((key, value) for key, value in read if key not in reverted)]))
+        unsure = _changed_twice(known, read, former)
+        kept = [(key, value) for key, value in known if key in unsure]
+        return tuple(sorted([*kept, *((key, value) for key, value in read if key not in unsure)]))
 
     def _lately(self, created: int) -> list[Superseded]:
         return [one for one in self._memory.of(created) if one.at > self._since]
 
-    def is_reverted(self, pair: Pair) -> bool:
-        """Whether something without a time reads as it did a while ago."""
+    def is_unsure(self, pair: Pair) -> bool:
+        """Whether something without a time changed twice in a short while: the second may be an old picture."""
         old, new = pair.before, pair.after
         past = self._lately(old.created) if old is not None else []
         if old is None or new is None:
             return any(one.was is None for one in past)
-        if _reversals(old.aliases, new.aliases, _aliases(past)) or _reversals(
+        if _changed_twice(old.aliases, new.aliases, _aliases(past)) or _changed_twice(
             old.tags, new.tags, _tags(past)
         ):
             return True
         return any(
-            _reversals(
+            _changed_twice(
                 known.tags, new.versions[number].tags, [one.tags for one in former_versions(past, number)]
             )
             for number, known in old.versions.items()
@@ -199,14 +199,17 @@ def _tags(past: Iterable[Superseded]) -> list[Pairs]:
     return [one.was.tags if one.was else () for one in past]
 
 
-def _reversals(known: Pairs, read: Pairs, former: Sequence[Pairs]) -> set[str]:
-    """Return the keys of what reads otherwise than it is known, and as it formerly was."""
+def _changed_twice(known: Pairs, read: Pairs, former: Sequence[Pairs]) -> set[str]:
+    """Return the keys of what reads otherwise than it is known, and was known otherwise a while ago.
+
+    It need not read as it was then: between two polls it can have been something else.
+    """
     before, now = dict(known), dict(read)
     earlier = [dict(one) for one in former]
     return {
         key
         for key in before.keys() | now.keys()
-        if before.get(key) != now.get(key) and any(one.get(key) == now.get(key) for one in earlier)
+        if before.get(key) != now.get(key) and any(one.get(key) != before.get(key) for one in earlier)
     }
 
 

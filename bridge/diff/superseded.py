@@ -64,7 +64,7 @@ def superseded_by(differences: Iterable[ModelDifference], at: int) -> Iterator[S
     for one in differences:
         old, new = one.before, one.after
         if old is None and new is not None:
-            yield Superseded(at, new.created, None)
+            yield Superseded(at, new.created, None, new_versions=tuple(new.versions))
         elif old is not None:
             versions = new.versions if new else {}
             parts = {number: known for number, known in old.versions.items() if versions.get(number) != known}

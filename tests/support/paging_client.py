@@ -14,7 +14,7 @@ from unittest.mock import patch
 from bridge.config import RegistrySettings
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.registry.mlflow_reader import MlflowRegistry
-from support.paging_registry import PagingRegistry, Refusal
+from support.paging_registry import PagingRegistry, Refusal, Rows
 
 _CONDITION = re.compile(
     r"""name\s(?P<sign>=|!=|LIKE)\s(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")"""
@@ -101,16 +101,21 @@ class PagingClient:
         page.token = str(start + size) if start + size < len(found) else None
         return page
 
+    def picture(self) -> Rows:
+        """Return the registry that a request shows."""
+        return self.registry.rows
+
     def _shown(self) -> Iterator[RegisteredModel]:
-        kept = self.registry.rows.values()
+        kept = self.picture().values()
         return (one.model for one in kept if one.uid not in self.registry.hidden)
 
     def _readable(self, name: str) -> RegisteredModel:
-        if name not in self.registry.rows:
+        rows = self.picture()
+        if name not in rows:
             raise Refusal("RESOURCE_DOES_NOT_EXIST")
-        if self.registry.rows[name].uid in self.registry.hidden:
+        if rows[name].uid in self.registry.hidden:
             raise Refusal("PERMISSION_DENIED")
-        return self.registry.models[name]
+        return rows[name].model
 
 
 def _order_of_models(order: list[str]) -> Callable:

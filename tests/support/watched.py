@@ -34,11 +34,18 @@ WATCH = Route("watch", tuple(kind.value for kind in K), ("a", "e*"))
 class WatchedBridge:
     """A registry, a state, and a poll between them; ``ahead_ms`` is how wrong our clock is."""
 
-    def __init__(self, page: int = 2, ahead_ms: int = 0, routes: tuple[Route, ...] = (), **settings) -> None:
+    def __init__(
+        self,
+        page: int = 2,
+        ahead_ms: int = 0,
+        routes: tuple[Route, ...] = (),
+        client: type[PagingClient] = PagingClient,
+        **settings,
+    ) -> None:
         self.clock = HandClock()
         self.ahead_ms = ahead_ms
         self.registry = PagingRegistry(lambda: self.clock.now_ms() + ahead_ms)
-        self.client = PagingClient(self.registry, page)
+        self.client = client(self.registry, page)
         self.documents = MemoryDocuments()
         every = (Route("all", tuple(K)), Route("ci", (K.TRANSITIONED.value,)))
         self.routes = (*every, *routes)
