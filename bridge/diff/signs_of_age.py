@@ -53,24 +53,34 @@ class Sign:
         return not is_race and now_ms < self.until
 
 
-def signs_of(pair: Pair, memory: Memory) -> Iterator[Sign]:
+def signs_of(pair: Pair, memory: Memory, now_ms: int) -> Iterator[Sign]:
     """Yield what of a model reads as older than it is known."""
     old, new = pair.before, pair.after
     if new is None:
         return
     if old is None:
-        if memory.is_past(new):
+        if memory.is_past(new, now_ms):
             yield Sign(new.name, "", new.updated, new.updated, is_certain=True)
         return
-    past, recorded_at = memory.of(old.created), memory.recorded_at(old.created)
-    for version, known, read, is_former in _parts_of_the_past(old, new, past):
+    for number in _gone_versions_that_show(old, new, memory.lately(old.created, now_ms)):
+        yield Sign(old.name, number, old.updated, new.updated, is_certain=True)
+    recorded_at = memory.recorded_at(old.created)
+    for version, known, read, is_former in _parts_of_the_past(old, new, memory.of(old.created)):
         is_certain = is_former or recorded_at is None or known - read > OVERLAP_MS
         yield Sign(old.name, version, known, read, is_certain, (recorded_at or 0) + OVERLAP_MS)
     if new.updated == old.updated and recorded_at is not None:  # a deletion moves the model's time
-        for number in old.versions:
-            if number not in new.versions:
-                until = recorded_at + OVERLAP_MS
-                yield Sign(old.name, number, old.updated, new.updated, is_certain=False, until=until)
+        for number in old.versions.keys() - new.versions.keys():
+            yield Sign(old.name, number, old.updated, new.updated, False, recorded_at + OVERLAP_MS)  # noqa: FBT003
+
+
+def _gone_versions_that_show(
+    old: RegisteredModel, new: RegisteredModel, past: Sequence[Superseded]
+) -> Iterator[str]:
+    """Yield the versions that are shown, and were deleted lately."""
+    for number, read in new.versions.items():
+        formerly = former_versions(past, number) if number not in old.versions else ()
+        if any(one.created == read.created for one in formerly):
+            yield number
 
 
 def _parts_of_the_past(
@@ -86,10 +96,7 @@ def _parts_of_the_past(
             yield "", old.updated, new.updated, is_former
     for number, read in new.versions.items():
         known = old.versions.get(number)
-        if known is None:
-            if any(one.created == read.created for one in former_versions(past, number)):
-                yield number, old.updated, read.updated, True
-        elif read.created == known.created and read.updated != known.updated:
+        if known is not None and read.created == known.created and read.updated != known.updated:
             is_former = _is_former_version(read, past)
             if is_former or read.updated < known.updated:
                 yield number, known.updated, read.updated, is_former

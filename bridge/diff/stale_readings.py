@@ -14,7 +14,7 @@ from bridge.diff.pairing import Pair, pair_models
 from bridge.diff.restrain import aliases_within
 from bridge.diff.signs_of_age import Caution, Sign, signs_of
 from bridge.diff.snapshot import ModelVersion, Pairs, RegisteredModel, Snapshot
-from bridge.diff.superseded import OVERLAP_MS, Memory, Superseded, former_versions
+from bridge.diff.superseded import Memory, Superseded, former_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def review(
         horizon: tells what was created since the last scan from what may be long gone.
     """
     pairs = pair_models(before, after)
-    found = [(pair, tuple(signs_of(pair, memory))) for pair in pairs]
+    found = [(pair, tuple(signs_of(pair, memory, now_ms))) for pair in pairs]
     signs = tuple(sign for _, of_pair in found for sign in of_pair)
     if any(sign.is_certain for sign in signs):
         caution = Caution.SUSPECTING
@@ -93,7 +93,7 @@ class _Judge:
         self._memory = memory
         self._horizon = horizon
         self._caution = caution
-        self._since = now_ms - OVERLAP_MS
+        self._now_ms = now_ms
         self._standing: dict[str, set[str]] = {}
         for sign in signs:
             if sign.stands(caution, now_ms):
@@ -170,7 +170,7 @@ class _Judge:
         return tuple(sorted([*kept, *((key, value) for key, value in read if key not in unsure)]))
 
     def _lately(self, created: int) -> list[Superseded]:
-        return [one for one in self._memory.of(created) if one.at > self._since]
+        return self._memory.lately(created, self._now_ms)
 
     def is_unsure(self, pair: Pair) -> bool:
         """Whether something without a time changed twice in a short while: the second may be an old picture."""

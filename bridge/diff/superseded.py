@@ -98,11 +98,15 @@ class Memory:
         at = max([self.baseline_at, *(one.at for one in self.of(created))])
         return at if at >= self.scanned_at - OVERLAP_MS else None
 
-    def is_past(self, model: RegisteredModel) -> bool:
-        """Whether a model was recorded as deleted, or as renamed from the name that it has here."""
+    def lately(self, created: int, now_ms: int) -> list[Superseded]:
+        """Return what was superseded of a model so short a while ago that a picture may lag behind it."""
+        return [one for one in self.of(created) if one.at > now_ms - OVERLAP_MS]
+
+    def is_past(self, model: RegisteredModel, now_ms: int) -> bool:
+        """Whether a model was lately recorded as deleted, or as renamed from the name that it has here."""
         return any(
             one.is_gone or (one.was is not None and one.was.name == model.name)
-            for one in self.of(model.created)
+            for one in self.lately(model.created, now_ms)
         )
 
     def with_differences(self, differences: Iterable[ModelDifference], at: int) -> tuple[Superseded, ...]:

@@ -140,4 +140,5 @@ def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: Sig
         return False
     if not sign.version:
         return answer.updated == known.updated
-    return answer.versions.get(sign.version) == known.versions[sign.version]
+    version = known.versions.get(sign.version)
+    return version is not None and answer.versions.get(sign.version) == version

@@ -96,14 +96,12 @@ def _value(rows: Rows, change: Change) -> object:
         return model is not None
     if change.kind in (K.VERSION_CREATED, K.VERSION_DELETED):
         return is_there
-    if model is None:
+    if model is None or (change.version is not None and version is None and _what(change) != "alias"):
         return None
     if _what(change) == "alias":
         return dict(model.aliases).get(change.key or "")
     if change.version is None:
         told = {K.MODEL_RENAMED: model.name, K.MODEL_UPDATED: model.description}
         return told.get(change.kind, dict(model.tags).get(change.key or ""))
-    if version is None:
-        return None
     told = {K.TRANSITIONED: version.stage, K.VERSION_UPDATED: version.description}
     return told.get(change.kind, dict(version.tags).get(change.key or ""))

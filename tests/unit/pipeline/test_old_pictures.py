@@ -200,6 +200,8 @@ MUTATIONS = st.builds(
     Mutation, st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2), st.integers(0, 7)
 )
 
+LAGS = st.lists(st.sampled_from([0, 0, 2, 20, 60]), max_size=5)
+
 
 class OldPictures(RuleBasedStateMachine):
     """Any mix of present and past answers, up to a minute old."""
@@ -218,11 +220,18 @@ class OldPictures(RuleBasedStateMachine):
         self.bridge.watched.wait(0.05)
         self.bridge.watched.mutate(mutation)
 
+    @rule(mutation=MUTATIONS, read=st.sampled_from(list(Read)), lags=LAGS)
+    def mutate_and_look_twice(self, mutation, read, lags) -> None:
+        self.mutate(mutation)
+        self.bridge.run(Read.FULL)
+        self.bridge.watched.wait(2)
+        self.bridge.run(read, *lags)
+
     @rule(seconds=st.sampled_from([1, 11, 30, 130]))
     def wait(self, seconds) -> None:
         self.bridge.watched.wait(seconds)
 
-    @rule(read=st.sampled_from(list(Read)), lags=st.lists(st.sampled_from([0, 0, 2, 20, 60]), max_size=5))
+    @rule(read=st.sampled_from(list(Read)), lags=LAGS)
     def poll(self, read, lags) -> None:
         self.bridge.run(read, *lags)
 
@@ -239,7 +248,5 @@ class OldPictures(RuleBasedStateMachine):
                 self.bridge.watched.close()
 
 
-OldPictures.TestCase.settings = settings(
-    max_examples=settings.default.max_examples, stateful_step_count=40
-)
+OldPictures.TestCase.settings = settings(max_examples=settings.default.max_examples, stateful_step_count=40)
 TestOldPictures = OldPictures.TestCase
