@@ -31,6 +31,7 @@ def status_document(settings: Settings, state: State, now_ms: int) -> dict[str, 
         "full_scan": full_scan(settings, state, now_ms),
         "watched": _watched(settings, state),
         "held": hold(poll),
+        "doubted": list(poll.doubted) if poll else [],
         "snapshot": {"models": models, "versions": versions},
         "sinks": sink_rows(settings, state, now_ms),
     }

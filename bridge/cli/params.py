@@ -14,7 +14,7 @@ from bridge.config.problems import did_you_mean
 from bridge.events.names import EVENT_NAMES
 
 NOTE_KINDS = (
-    *("appeared", "surfaced", "missed", "undecided", "held", "accepted", "lifted", "rebaselined"),
+    *("appeared", "surfaced", "missed", "doubted", "undecided", "held", "accepted", "lifted", "rebaselined"),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
 )
 """What the audit trail says beside the events (see `bridge.store.values.Note`)."""

@@ -19,6 +19,12 @@ from bridge.events.event import Event
 from bridge.events.synthesis import Identities, Identity, synthesize
 from bridge.pipeline.registry_time import Reading, horizon_of, is_past, is_settled, skew, with_clock
 from bridge.store.values import Head, Note
+from bridge.wording import instant
+
+_AGE = (
+    "it says that it was created at {}, before the last full scan, which did not show it: so it was hidden then, and is "
+    "not announced; had it been made since, the clocks of the registry's servers would differ by minutes"
+)
 
 WARY_MS = 86_400_000
 """For how long a registry that gave an old picture is expected to give another, ms."""
@@ -198,7 +204,7 @@ def _settled(known: Known, reading: Reading, differences: Sequence[ModelDifferen
 def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note]:
     for one in differences:
         if one.after is not None and one.appeared:
-            yield Note(now_ms, "appeared", one.after.name)
+            yield Note(now_ms, "appeared", one.after.name, detail=_AGE.format(instant(one.after.created)))
         if one.after is not None:
             yield from (Note(now_ms, "surfaced", one.after.name, version) for version in one.surfaced)
             yield from (Note(now_ms, "missed", one.after.name, version) for version in one.missed)

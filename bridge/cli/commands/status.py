@@ -17,6 +17,8 @@ from bridge.wording import instant, printable, span
 _LET_THROUGH = "mlflow-bridge diff shows it, mlflow-bridge once --accept-held lets it through"
 
 
+_IN_DOUBT = "read as older than known, so what was read waits for another look (events list tells more)"
+
 _CUT = "sinks ask for aliases, tags or descriptions of more models than are read at every poll: full scans find them"
 
 
@@ -63,6 +65,8 @@ def _print(document: dict[str, Any]) -> None:
         facts.append(("watched", _CUT))
     if document["held"]:
         facts.append(("held", f"{document['held']['why']}; {_LET_THROUGH}"))
+    if document["doubted"]:
+        facts.append(("in doubt", f"{', '.join(document['doubted'])}: {_IN_DOUBT}"))
     for name, value in facts:
         word, comma, rest = printable(value).partition(",")
         show(f"{name:<10} {status(word)}{comma}{rest}")

@@ -43,6 +43,7 @@ def findings(view: View) -> list[Finding]:
         *_of_configuration(view),
         *_of_polls(view),
         *_of_hold(view),
+        *_of_doubt(view),
         *_of_sinks(view.sinks),
     ]
     return sorted(found, key=lambda one: one.level is Level.NOTE)
@@ -102,6 +103,17 @@ def _of_hold(view: View) -> Iterator[Finding]:
             "Everything else goes on. Look at them first; if they are meant, let them through. A registry "
             "that is whole again lifts the hold by itself.",
             ("mlflow-bridge diff", "mlflow-bridge once --accept-held"),
+        )
+
+
+def _of_doubt(view: View) -> Iterator[Finding]:
+    if view.poll is not None and view.poll.doubted and not view.held:
+        yield Finding(
+            Level.NOTE,
+            "Models read as older than they are known",
+            ", ".join(view.poll.doubted),
+            "What was read of them waits for another look. A replica or a cache before the registry may lag.",
+            ("mlflow-bridge events list",),
         )
 
 
