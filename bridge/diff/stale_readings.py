@@ -101,12 +101,22 @@ class _Judge:
 
     def believed(self, pair: Pair) -> RegisteredModel | None:
         """Return the model as it is to be recorded, or None where it is not."""
-        old, new = pair.before, pair.after
+        old, new = pair.before, self._with_its_own(pair.after) if pair.after is not None else None
         if old is None:
             return None if new is None or self._leaves_out(pair, new) else new
         if new is None:
             return old if self._keeps_model(old) else None
         return self._joined(old, new)
+
+    def _with_its_own(self, new: RegisteredModel) -> RegisteredModel:
+        """Leave out the versions of another model that had this one's name lately: versions are read by name."""
+        others = self._memory.of_others(new)
+        own = {
+            number: version
+            for number, version in new.versions.items()
+            if all(one.created != version.created for one in former_versions(others, number))
+        }
+        return new if len(own) == len(new.versions) else replace(new, versions=own)
 
     def _leaves_out(self, pair: Pair, new: RegisteredModel) -> bool:
         """Whether a model that is not known may be gone: the picture may be from before its deletion."""

@@ -93,6 +93,14 @@ class Memory:
         """Return what was superseded of a model."""
         return [one for one in self.past if one.created == created]
 
+    def of_others(self, model: RegisteredModel) -> list[Superseded]:
+        """Return what was superseded of other models that had the name of this one."""
+        return [
+            one
+            for one in self.past
+            if one.created != model.created and one.was and one.was.name == model.name
+        ]
+
     def recorded_at(self, created: int) -> int | None:
         """Return when something new was recorded of a model, or None where it has long been as it is known."""
         at = max([self.baseline_at, *(one.at for one in self.of(created))])
