@@ -125,8 +125,8 @@ class _Judge:
         )
 
     def _keeps_model(self, old: RegisteredModel) -> bool:
-        """Whether a model that is gone may be there: the picture may be from before its creation."""
-        is_new = any(one.was is None for one in self._lately(old.created))
+        """Whether a model that is gone may be there: the picture may be from before it had its name."""
+        is_new = _is_new_under_its_name(old, self._lately(old.created))
         return self._caution is Caution.SUSPECTING or (self._caution is Caution.WARY and is_new)
 
     def _joined(self, old: RegisteredModel, new: RegisteredModel) -> RegisteredModel:
@@ -187,7 +187,7 @@ class _Judge:
         old, new = pair.before, pair.after
         past = self._lately(old.created) if old is not None else []
         if old is None or new is None:
-            return any(one.was is None for one in past)
+            return old is not None and _is_new_under_its_name(old, past)
         if _changed_twice(old.aliases, new.aliases, _aliases(past)) or _changed_twice(
             old.tags, new.tags, _tags(past)
         ):
@@ -199,6 +199,10 @@ class _Judge:
             for number, known in old.versions.items()
             if number in new.versions
         )
+
+
+def _is_new_under_its_name(model: RegisteredModel, past: Iterable[Superseded]) -> bool:
+    return any(one.was is None or one.was.name != model.name for one in past)
 
 
 def _aliases(past: Iterable[Superseded]) -> list[Pairs]:

@@ -124,13 +124,13 @@ def ask_again(
     """
     names = sorted(seen.doubtful)[:_MOST_ASKED_AGAIN]
     answers = registry.ask([Doubt(name, known.get(name)) for name in names], deadline)
-    contradicted = any(
-        _is_as_known(known.get(sign.model), answers.get(sign.model), sign) for sign in seen.signs
+    contradicted = tuple(
+        sign for sign in seen.signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign)
     )
     return replace(
         reading,
         answers={**reading.answers, **answers},
-        is_contradicted=reading.is_contradicted or contradicted,
+        contradicted=(*reading.contradicted, *contradicted),
     )
 
 

@@ -11,7 +11,7 @@ from bridge.diff.compare import ModelDifference, compare
 from bridge.diff.doubts import Absence, resolve
 from bridge.diff.known import KnownModels
 from bridge.diff.restrain import restrain
-from bridge.diff.signs_of_age import Caution
+from bridge.diff.signs_of_age import Caution, Sign
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.diff.stale_readings import Review, review
 from bridge.diff.superseded import Memory, Superseded
@@ -61,6 +61,7 @@ class Plan:
     notes: tuple[Note, ...] = ()
     superseded: tuple[Superseded, ...] | None = None
     review: Review = field(default_factory=lambda: Review({}))
+    contradicted: tuple[Sign, ...] = ()
 
 
 def plan(
@@ -76,15 +77,15 @@ def plan(
     reviewed = _reviewed(known, reading, before, after, now_ms)
     told = restrain(before, reviewed.after, held, horizon) if held else reviewed.after
     found = _plan(known, reading, compare(before, told, horizon), routes, now_ms)
-    is_stale = reading.is_contradicted or bool(reviewed.certain)
+    is_stale = bool(reading.contradicted or reviewed.certain)
     head = replace(found.head, stale_at=now_ms) if is_stale else found.head
-    return replace(found, head=head, review=reviewed)
+    return replace(found, head=head, review=reviewed, contradicted=reading.contradicted)
 
 
 def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot, now_ms: int) -> Review:
     if reading.as_it_is:
         return Review(after)
-    caution = Caution.SUSPECTING if reading.is_contradicted else known.caution(now_ms)
+    caution = Caution.SUSPECTING if reading.contradicted else known.caution(now_ms)
     return review(before, after, known.memory, now_ms, caution, horizon_of(known.head, reading))
 
 

@@ -84,17 +84,22 @@ def scan_record(read: Read, span: Span, *, went_well: bool) -> ReconcileRecord |
 
 def doubt_notes(seen: Observation, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
     """Yield what reads as older than it is known, and was not in doubt at the poll before."""
-    known = before.doubted if before else ()
-    signs = {sign.model: sign for sign in reversed(seen.plan.review.signs)}
-    for name in sorted(seen.plan.review.withheld.difference(known))[:MOST_DOUBTED]:
+    found = seen.plan
+    passed = {sign.model: sign for sign in reversed(found.contradicted)}
+    signs = {**passed, **{sign.model: sign for sign in reversed(found.review.signs)}}
+    names = found.review.withheld.union(passed).difference(before.doubted if before else ())
+    for name in sorted(names)[:MOST_DOUBTED]:
         sign = signs.get(name)
-        yield Note(now_ms, "doubted", name, sign.version if sign else "", _doubt(sign))
+        then = (
+            "it waits for another look" if name in found.review.withheld else "asked again, it read as known"
+        )
+        yield Note(now_ms, "doubted", name, sign.version if sign else "", f"{_doubt(sign)}: {then}")
 
 
 def _doubt(sign: Sign | None) -> str:
     if sign is None or sign.read == sign.known:
-        return "what was read of it may be from before what is known: it waits for another look"
-    return f"it reads as of {instant(sign.read)}, and is known as of {instant(sign.known)}: it waits for another look"
+        return "what was read of it may be from before what is known"
+    return f"it reads as of {instant(sign.read)}, and is known as of {instant(sign.known)}"
 
 
 def hold_notes(seen: Observation, before: PollHeld | None, now_ms: int) -> Iterator[Note]:

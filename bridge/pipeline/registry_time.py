@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from bridge.diff.compare import ModelDifference
 from bridge.diff.doubts import Answers, Listing
 from bridge.diff.horizon import Horizon
+from bridge.diff.signs_of_age import Sign
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.superseded import OVERLAP_MS
 from bridge.store.values import Head, Stamp
@@ -24,7 +25,7 @@ class Reading:
         listing: what the read showed.
         answers: the answers to its doubts.
         began, ended: our own time then.
-        is_contradicted: whether something that was read as old read as known a moment later.
+        contradicted: what was read as old, and as known a moment later.
         as_it_is: whether it counts as the present, whatever it looks like: an operator says so.
     """
 
@@ -32,7 +33,7 @@ class Reading:
     answers: Answers
     began: Stamp
     ended: Stamp
-    is_contradicted: bool = False
+    contradicted: tuple[Sign, ...] = ()
     as_it_is: bool = False
 
     @property

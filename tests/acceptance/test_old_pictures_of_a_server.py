@@ -38,9 +38,7 @@ def watching(folder, url: str, receiver: Receiver, model: str) -> Bridge:
     return bridge
 
 
-def test_a_cache_undoes_nothing_and_what_stays_old_is_held_until_it_is_accepted(
-    tmp_path, server, client, model, receiver
-) -> None:
+def test_a_cache_undoes_nothing(tmp_path, server, client, model, receiver) -> None:
     proxy = CachingProxy(server.url)
     try:
         bridge = watching(tmp_path / "bridge", proxy.url, receiver, model)
@@ -52,27 +50,17 @@ def test_a_cache_undoes_nothing_and_what_stays_old_is_held_until_it_is_accepted(
 
         proxy.is_old = True
         seen = bridge.run("once", "--full")
-        shown = bridge.run("status").stdout
         proxy.is_old = False
         again = bridge.run("once", "--full")
 
         assert told(receiver) == []
+        # The point reads by which it asks again were never made before, so the cache has no answer to them.
+        assert "asked again, it read as known" in seen.stderr
         assert (again.returncode, bridge.status()["doubted"]) == (0, [])
-        notes = json.loads(bridge.run("events", "list", "--output", "json").stdout)
-        assert any(one.get("note") == "doubted" or one.get("kind") == "doubted" for one in _flat(notes)), (
-            notes
-        )
-        # The point reads by which it asks again were never asked before: they come from the server.
-        assert seen.returncode in {0, 65}, seen.stderr
-        assert ("in doubt" in shown) or ("held" in shown)
+        trail = json.loads(bridge.run("events", "list", "--output", "json").stdout)
+        assert {note["kind"] for note in trail["notes"]} == {"doubted"}
     finally:
         proxy.stop()
-
-
-def _flat(value) -> list[dict]:
-    if isinstance(value, dict):
-        return [value, *(one for part in value.values() for one in _flat(part))]
-    return [one for part in value for one in _flat(part)] if isinstance(value, list) else []
 
 
 def test_a_step_back_that_stays_is_held_and_accepted(tmp_path, server, client, model, receiver) -> None:
@@ -81,7 +69,6 @@ def test_a_step_back_that_stays_is_held_and_accepted(tmp_path, server, client, m
     try:
         bridge = watching(tmp_path / "bridge", proxy.url, receiver, model)
         client.transition_model_version_stage(model, "1", "Production")
-        before = client.get_model_version(model, "1")
         assert bridge.run("once", "--full").returncode == 0
         assert told(receiver) == ["MODEL_VERSION_TRANSITIONED_STAGE Production"]
 
@@ -100,7 +87,6 @@ def test_a_step_back_that_stays_is_held_and_accepted(tmp_path, server, client, m
         assert told(receiver) == []
         assert bridge.run("once", "--accept-held").returncode == 0
         assert told(receiver) == ["MODEL_VERSION_TRANSITIONED_STAGE None"]
-        assert before.current_stage == "Production"
     finally:
         proxy.stop()
 

@@ -214,6 +214,7 @@ class OldPictures(RuleBasedStateMachine):
             check = self.bridge.chronicle.check
             self.bridge.chronicle.check = lambda change: check(change) if change.kind in TIMED else None
             self.bridge.watched.ledger._happened = lambda *_: True
+            self.bridge.watched.ledger._was_hidden = lambda *_: True
 
     @rule(mutation=MUTATIONS)
     def mutate(self, mutation) -> None:
