@@ -31,10 +31,15 @@ def told(receiver: Receiver) -> list[str]:
     ]
 
 
+def scanned(bridge: Bridge):
+    """Poll in full; a machine may be busy."""
+    return bridge.run("once", "--full", timeout=180)
+
+
 def watching(folder, url: str, receiver: Receiver, model: str) -> Bridge:
     """Return a bridge that has its baseline."""
     bridge = Bridge(folder, url, http_sink(receiver.url, more=f"{only(model)}\nevents = {EVENTS}"))
-    assert bridge.run("once", "--full").returncode == 0
+    assert scanned(bridge).returncode == 0
     return bridge
 
 
@@ -42,16 +47,16 @@ def test_a_cache_undoes_nothing(tmp_path, server, client, model, receiver) -> No
     proxy = CachingProxy(server.url)
     try:
         bridge = watching(tmp_path / "bridge", proxy.url, receiver, model)
-        assert bridge.run("once", "--full").returncode == 0  # so that every question has been asked
+        assert scanned(bridge).returncode == 0  # so that every question has been asked
         client.transition_model_version_stage(model, "1", "Production")
         client.set_registered_model_alias(model, "champion", "1")
-        assert bridge.run("once", "--full").returncode == 0
+        assert scanned(bridge).returncode == 0
         assert told(receiver) == ["MODEL_VERSION_TRANSITIONED_STAGE Production", "MODEL_VERSION_ALIAS_SET 1"]
 
         proxy.is_old = True
-        seen = bridge.run("once", "--full")
+        seen = scanned(bridge)
         proxy.is_old = False
-        again = bridge.run("once", "--full")
+        again = scanned(bridge)
 
         assert told(receiver) == []
         # The point reads by which it asks again were never made before, so the cache has no answer to them.
@@ -69,7 +74,7 @@ def test_a_step_back_that_stays_is_held_and_accepted(tmp_path, server, client, m
     try:
         bridge = watching(tmp_path / "bridge", proxy.url, receiver, model)
         client.transition_model_version_stage(model, "1", "Production")
-        assert bridge.run("once", "--full").returncode == 0
+        assert scanned(bridge).returncode == 0
         assert told(receiver) == ["MODEL_VERSION_TRANSITIONED_STAGE Production"]
 
         stepped_back = _database_of(server)
@@ -81,7 +86,7 @@ def test_a_step_back_that_stays_is_held_and_accepted(tmp_path, server, client, m
             "UPDATE registered_models SET last_updated_time = creation_time WHERE name = ?", (model,)
         )
         stepped_back.commit()
-        held = bridge.run("once", "--full")
+        held = scanned(bridge)
         assert held.returncode == 65, held.stderr
         assert "reads as older than known" in held.stderr
         assert told(receiver) == []
@@ -106,7 +111,7 @@ def test_a_registry_whose_clock_is_off_behind_a_proxy_whose_clock_is_not(
         client.create_registered_model(fresh)
         client.create_model_version(fresh, "s3://b/x")
         client.transition_model_version_stage(fresh, "1", "Production")
-        assert bridge.run("once", "--full").returncode == 0
+        assert scanned(bridge).returncode == 0
         assert told(receiver) == [
             "REGISTERED_MODEL_CREATED",
             "MODEL_VERSION_CREATED 1",

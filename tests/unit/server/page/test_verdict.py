@@ -66,6 +66,15 @@ def test_a_hold_is_told_with_the_way_to_accept_it() -> None:
     assert one.commands == ("mlflow-bridge diff", "mlflow-bridge once --accept-held")
 
 
+def test_models_in_doubt_are_told_unless_the_hold_says_so_already() -> None:
+    poll = PollRecord(NOW, "ok", NOW, doubted=("churn",))
+    (one,) = findings(replace(WELL, sinks=[SINK], poll=poll))
+
+    assert (one.level, one.why) == (Level.NOTE, "churn")
+    (held,) = findings(replace(WELL, sinks=[SINK], poll=poll, held={"why": "w", "digest": "d"}))
+    assert held.level is Level.ACT
+
+
 @pytest.mark.parametrize(
     ("pulse", "words"),
     [
