@@ -1,7 +1,8 @@
 """What was known until lately, so that a picture of the registry which is older than what is known can be told. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.diff.compare import ModelDifference
@@ -11,6 +12,9 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 OVERLAP_MS = 120_000
 """How much later than its own timestamp a row may become visible (clock skew, late commits), and how far a
 picture of the registry may lag behind it (a replica, a cache), ms."""
+
+_MOST_VERSIONS = 100
+"""How many versions of a model are remembered of one change at most."""
 
 _MOST = 500
 """How many changes are remembered at most: a flood of them must not weigh down every commit."""
@@ -59,15 +63,20 @@ class Superseded:
         )
 
 
-def superseded_by(differences: Iterable[ModelDifference], at: int) -> Iterator[Superseded]:
-    """Yield what is known no more once ``differences`` are recorded."""
+def superseded_by(differences: Iterable[ModelDifference], at: int) -> list[Superseded]:
+    """Return what is known no more once ``differences`` are recorded; of a flood, the last of it."""
+    return list(_superseded_by(differences, at))[-_MOST:]
+
+
+def _superseded_by(differences: Iterable[ModelDifference], at: int) -> Iterator[Superseded]:
     for one in differences:
         old, new = one.before, one.after
         if old is None and new is not None:
             yield Superseded(at, new.created, None, new_versions=tuple(new.versions))
         elif old is not None:
             versions = new.versions if new else {}
-            parts = {number: known for number, known in old.versions.items() if versions.get(number) != known}
+            changed = [number for number, known in old.versions.items() if versions.get(number) != known]
+            parts = {number: old.versions[number] for number in changed[-_MOST_VERSIONS:]}
             was = RegisteredModel(
                 old.name, old.created, old.updated, old.description, old.tags, old.aliases, parts
             )
@@ -88,10 +97,22 @@ class Memory:
     past: Sequence[Superseded] = ()
     baseline_at: int = 0
     scanned_at: int = 0
+    _by_creation: Mapping[int, list[Superseded]] = field(init=False, repr=False, compare=False)
+    _by_name: Mapping[str, list[Superseded]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort what is remembered: in a large scan, many models are looked up."""
+        creations, names = defaultdict(list), defaultdict(list)
+        for one in self.past:
+            creations[one.created].append(one)
+            if one.was is not None:
+                names[one.was.name].append(one)
+        object.__setattr__(self, "_by_creation", dict(creations))
+        object.__setattr__(self, "_by_name", dict(names))
 
     def of(self, created: int) -> list[Superseded]:
         """Return what was superseded of a model."""
-        return [one for one in self.past if one.created == created]
+        return self._by_creation.get(created, [])
 
     def of_others(self, model: RegisteredModel) -> list[Superseded]:
         """Return what was superseded of other models that had the name of this one."""
@@ -117,11 +138,11 @@ class Memory:
             for one in self.lately(model.created, now_ms)
         )
 
-    def with_differences(self, differences: Iterable[ModelDifference], at: int) -> tuple[Superseded, ...]:
-        """Return what is to be remembered once ``differences`` are recorded."""
+    def expired(self, at: int, more: int) -> int:
+        """Return how many of the oldest need not be remembered any more, where so many ``more`` come at this time."""
         since = min(self.scanned_at, at) - OVERLAP_MS
-        kept = [one for one in self.past if one.at >= since]
-        return (*kept, *superseded_by(differences, at))[-_MOST:]
+        kept = sum(one.at >= since for one in self.past)
+        return len(self.past) - min(kept, max(0, _MOST - more))
 
 
 def former_versions(past: Iterable[Superseded], number: str) -> Iterator[ModelVersion]:

@@ -14,7 +14,7 @@ from bridge.diff.restrain import restrain
 from bridge.diff.signs_of_age import Caution, Sign
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.diff.stale_readings import Review, review
-from bridge.diff.superseded import Memory, Superseded
+from bridge.diff.superseded import Memory, Superseded, superseded_by
 from bridge.events.event import Event
 from bridge.events.synthesis import Identities, Identity, synthesize
 from bridge.pipeline.registry_time import Reading, horizon_of, is_past, is_settled, skew, with_clock
@@ -59,7 +59,8 @@ class Plan:
     unsettled: frozenset[str] = frozenset()
     settled: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
-    superseded: tuple[Superseded, ...] | None = None
+    superseded: Sequence[Superseded] = ()
+    forgotten: int = 0
     review: Review = field(default_factory=lambda: Review({}))
     contradicted: tuple[Sign, ...] = ()
 
@@ -162,6 +163,7 @@ def _plan(
     ahead = skew(known.head, differences, reading)
     head = replace(known.head, floor=synthesis.floor, past_lanes=dict(synthesis.past_lanes), skew=ahead)
     routed = tuple(route(synthesis.events, routes))
+    superseded = superseded_by(differences, now_ms)
     return Plan(
         head=with_clock(head, reading),
         removed=tuple(one.before.name for one in differences if one.before is not None),
@@ -172,7 +174,8 @@ def _plan(
         unsettled=frozenset(model.name for model in changed if not is_past(model, head, reading)),
         settled=tuple(_settled(known, reading, differences)),
         notes=(*_notes(differences, now_ms), *_doubts(routed, now_ms)),
-        superseded=known.memory.with_differences(differences, now_ms) if differences else None,
+        superseded=superseded,
+        forgotten=known.memory.expired(now_ms, len(superseded)) if superseded else 0,
     )
 
 

@@ -215,6 +215,7 @@ class Poll:
             abilities=seen.abilities,
             details=models_told(found.routed, self._telling, found.models),
             superseded=found.superseded,
+            forgotten=found.forgotten,
         )
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked

@@ -19,8 +19,8 @@ from bridge.store.values import AttemptRecord, Head, Note, PollRecord, Reconcile
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
-HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
 SUPERSEDED = "superseded"
+HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
 
 MOST_ATTEMPTS = 50
 """How many attempts of an entry are kept on record beside its last: a night of them, at the longest wait."""
@@ -44,7 +44,8 @@ class PollCommit:
         reconciled: the full scan that this was, if it was one.
         abilities: what the registry can do.
         details: what goes with events beside themselves, by event id.
-        superseded: what was known until lately, where that is another than before.
+        superseded: what is known no more by this.
+        forgotten: how many of those superseded before need not be remembered any more, the oldest.
     """
 
     head: Head
@@ -60,7 +61,8 @@ class PollCommit:
     reconciled: ReconcileRecord | None = None
     abilities: Abilities | None = None
     details: Mapping[str, Document] = field(default_factory=dict)
-    superseded: Sequence[Superseded] | None = None
+    superseded: Sequence[Superseded] = ()
+    forgotten: int = 0
 
 
 def new_entries(commit: PollCommit) -> list[Entry]:
@@ -83,8 +85,6 @@ def writes_of(commit: PollCommit, entries: Sequence[Entry], documents: Documents
         facts[RECONCILE] = commit.reconciled.to_document()
     if commit.abilities is not None:
         facts[ABILITIES] = asdict(commit.abilities)
-    if commit.superseded is not None:
-        facts[SUPERSEDED] = {"past": [one.to_document() for one in commit.superseded]}
     writes: Writes = {
         META: {key: fact for key, fact in facts.items() if fact != documents.get(META, key)},
         MODELS: _models(commit, documents),
@@ -94,9 +94,19 @@ def writes_of(commit: PollCommit, entries: Sequence[Entry], documents: Documents
             str(commit.head.noted + number): note.to_document()
             for number, note in enumerate(commit.notes, start=1)
         },
+        SUPERSEDED: _superseded(commit, documents),
         **outbox_writes(entries),
     }
     return {table: documents for table, documents in writes.items() if documents}
+
+
+def _superseded(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
+    numbers = sorted(int(key) for key, _ in documents.items(SUPERSEDED))
+    first = numbers[-1] + 1 if numbers else 1
+    gone: dict[str, Document | None] = dict.fromkeys(map(str, numbers[: commit.forgotten]))
+    return gone | {
+        str(number): one.to_document() for number, one in enumerate(commit.superseded, start=first)
+    }
 
 
 def outbox_writes(entries: Sequence[Entry]) -> Writes:

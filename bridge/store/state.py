@@ -109,8 +109,8 @@ class State(Outbox):
     @property
     def superseded(self) -> tuple[Superseded, ...]:
         """What was known until lately, oldest first."""
-        document = self._documents.get(META, SUPERSEDED) or {}
-        return tuple(map(Superseded.from_document, document.get("past", ())))
+        documents = sorted(self._documents.items(SUPERSEDED), key=lambda item: int(item[0]))
+        return tuple(Superseded.from_document(document) for _, document in documents)
 
     @property
     def abilities(self) -> Abilities | None:

@@ -202,14 +202,14 @@ def test_what_was_superseded_survives_as_a_document_and_is_forgotten_in_time() -
         ModelDifference(None, model("n"), ()),
         ModelDifference(None, None, ()),
     ]
-    entries = Memory(scanned_at=NOW).with_differences(differences, NOW)
+    entries = tuple(superseded_by(differences, NOW))
 
     assert tuple(Superseded.from_document(one.to_document()) for one in entries) == entries
     assert len(entries) == 2
-    later = Memory(entries, scanned_at=NOW + OVERLAP_MS + 1).with_differences([], NOW + OVERLAP_MS + 1)
-    assert later == ()
-    flood = [ModelDifference(KNOWN, None, ())] * 600
-    assert len(Memory(scanned_at=NOW).with_differences(flood, NOW)) == 500
+    for later, expired in ((0, 0), (OVERLAP_MS + 1, 2)):
+        assert Memory(entries, scanned_at=NOW + later).expired(NOW + later, 1) == expired
+    flood = superseded_by([ModelDifference(KNOWN, None, ())] * 600, NOW)
+    assert (len(flood), Memory(entries, scanned_at=NOW).expired(NOW, len(flood))) == (500, 2)
 
 
 def test_a_hold_names_what_went_back_and_a_worse_one_is_another() -> None:

@@ -249,5 +249,7 @@ class OldPictures(RuleBasedStateMachine):
                 self.bridge.watched.close()
 
 
-OldPictures.TestCase.settings = settings(max_examples=settings.default.max_examples, stateful_step_count=40)
+OldPictures.TestCase.settings = settings(
+    max_examples=settings.default.max_examples // 2, stateful_step_count=25
+)
 TestOldPictures = OldPictures.TestCase
