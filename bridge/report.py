@@ -33,6 +33,7 @@ def status_document(settings: Settings, state: State, now_ms: int) -> dict[str, 
         "watched": _watched(settings, state),
         "held": hold(poll),
         "left_aside": [asdict(row) for row in poll.odd_rows] if poll else [],
+        "doubted": list(poll.doubted) if poll else [],
         "snapshot": {"models": models, "versions": versions},
         "sinks": sink_rows(settings, state, now_ms),
     }

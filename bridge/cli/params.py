@@ -18,6 +18,7 @@ NOTE_KINDS = (
         "appeared",
         "surfaced",
         "missed",
+        "doubted",
         "left_aside",
         "readable",
         "undecided",

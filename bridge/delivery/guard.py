@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridge.delivery.routing import Routed
 from bridge.diff.changes import ChangeKind
+from bridge.diff.signs_of_age import Sign
 
 _FEW = 5
 """This many models may vanish at once whatever their share: small registries change wholly."""
@@ -19,12 +20,28 @@ _CONSEQUENCE = "accepting it tells receivers that these models were deleted"
 class Hold:
     """What is held of a poll, and why. ``digest`` stands for exactly this difference, and accepts it.
 
-    ``kinds`` are the kinds of changes that are held; where there are none, it is models that vanished.
+    ``kinds`` are the kinds of changes that are held; where there are none, it is models that vanished, or,
+    where it ``is_older``, models that read as older than they are known.
     """
 
     message: str
     digest: str
     kinds: frozenset[ChangeKind] = frozenset()
+    is_older: bool = False
+
+
+def hold_older(signs: Sequence[Sign]) -> Hold | None:
+    """Hold what reads as older than it is known, and stayed so when it was asked for again."""
+    if not signs:
+        return None
+    names = sorted({sign.model for sign in signs})
+    message = (
+        f"{len(names)} {'model reads' if len(names) == 1 else 'models read'} as older than known "
+        f"({_some(names)}): if the registry was restored from a backup, or its clock set back, accept it; if a "
+        "replica or a cache before it lags, it passes by itself"
+    )
+    facts = sorted(repr((sign.model, sign.version, sign.known, sign.read)) for sign in signs)
+    return Hold(message, _digest("older", facts), is_older=True)
 
 
 def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | None:

@@ -143,7 +143,7 @@ class Collector:
             self._differing[name] = [seen] if seen else []
         return self._differing[name]
 
-    def listing(self, *, atomic: bool, pages_versions: bool, clock: int | None) -> Listing:
+    def listing(self, *, atomic: bool, pages_versions: bool) -> Listing:
         """Return what the scan came to."""
         rows, same = {}, {name for name in self._outdated if self._known.row(name) is not None}
         for name, row in self._rows.items():
@@ -162,7 +162,6 @@ class Collector:
             unread=frozenset(self._unread - self._rows.keys()),
             atomic=atomic,
             pages_versions=pages_versions,
-            clock=clock,
             latest=self._latest,
             counted=self.counted,
         )

@@ -31,8 +31,7 @@ class Listing:
         is_complete: whether it was a full scan, so that what it does not show is missing.
         atomic: whether one page held all models, so that none can have been skipped.
         pages_versions: whether versions came in several pages, so that some can have been skipped.
-        clock: the registry's own time when the read began, ms; None where it doesn't tell.
-        latest: the latest timestamp seen, ms: how far the registry's clock has come at least.
+        latest: the latest timestamp seen, ms: how far the registry's own clock has come at least.
         counted: how many models and versions a full scan showed.
         abilities: what the registry can do, where the scan found that out.
     """
@@ -44,7 +43,6 @@ class Listing:
     is_complete: bool = True
     atomic: bool = True
     pages_versions: bool = False
-    clock: int | None = None
     latest: int = 0
     counted: tuple[int, int] = (0, 0)
     abilities: Abilities | None = None

@@ -37,17 +37,20 @@ class KnownModels(Mapping[str, RegisteredModel]):
 
     @property
     @abstractmethod
-    def unsettled(self) -> Collection[str]:
-        """Models whose versions were read so soon after a change that another may have followed."""
+    def unsettled(self) -> Mapping[str, int]:
+        """Models whose versions were read so soon after a change that another may have followed.
+
+        With each, when that was recorded, by our clock (ms).
+        """
 
 
 class PlainModels(KnownModels):
     """A snapshot in memory."""
 
-    def __init__(self, models: Snapshot | None = None, unsettled: Collection[str] = ()) -> None:
+    def __init__(self, models: Snapshot | None = None, unsettled: Mapping[str, int] | None = None) -> None:
         """Know ``models``."""
         self._models = models or {}
-        self._unsettled = unsettled
+        self._unsettled = unsettled or {}
 
     def __getitem__(self, name: str) -> RegisteredModel:
         """Return a model."""
@@ -78,7 +81,7 @@ class PlainModels(KnownModels):
         return found
 
     @property
-    def unsettled(self) -> Collection[str]:
+    def unsettled(self) -> Mapping[str, int]:
         """Models to be read again."""
         return self._unsettled
 

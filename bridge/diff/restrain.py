@@ -88,12 +88,12 @@ def _restrained(old: RegisteredModel, new: RegisteredModel, kinds: Kinds) -> Reg
         new,
         description=old.description if K.MODEL_UPDATED in kinds else new.description,
         tags=_undone(old.tags, new.tags, K.MODEL_TAG_SET in kinds, K.MODEL_TAG_DELETED in kinds),
-        aliases=_within(aliases, old.aliases, versions),
+        aliases=aliases_within(aliases, old.aliases, versions),
         versions=versions,
     )
 
 
-def _within(aliases: Pairs, before: Pairs, versions: Collection[str]) -> Pairs:
+def aliases_within(aliases: Pairs, before: Pairs, versions: Collection[str]) -> Pairs:
     """Leave aliases where they were that now point to a version that is held."""
     known = dict(before)
     placed = {

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable, ScanUnfinished
-from bridge.pipeline.clock import Clock
+from bridge.pipeline.clock import Clock, stamp_of
 from bridge.pipeline.look import Look
 from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.scan_slices import ScanSlice
@@ -69,13 +69,13 @@ class BoundedLook:
         Raises:
             RegistryError, SecretUnavailable, StateForeign: as `Look.take`.
         """
-        scan = ScanSlice(self._clock.now_ms())
+        scan = ScanSlice(stamp_of(self._clock))
         while True:
             try:
                 return await self.take(order, {}, scan)
             except ScanUnfinished:
                 goes_on()
-                scan = ScanSlice(self._clock.now_ms(), scan.keep(0))
+                scan = ScanSlice(stamp_of(self._clock), scan.keep(0))
 
     async def _prepare(self, within_ms: int | None) -> int:
         """Get ready; return how many milliseconds there are for the look itself."""

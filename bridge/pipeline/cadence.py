@@ -37,12 +37,12 @@ def is_pressing(
 ) -> bool:
     """Whether a scan is wanted as soon as the share allows.
 
-    It is while something is held, where nothing else reads the registry, and after a baseline whose
+    It is while something is held or in doubt, where nothing else reads the registry, and after a baseline whose
     pages can have skipped versions: nothing is known of those before the next scan.
     """
     is_confirmed = not head.baseline_clock or last.at > head.baseline_at
     has_order = abilities is None or abilities.has_order
-    return bool(poll and poll.held_digest) or not has_order or not is_confirmed
+    return bool(poll and (poll.held_digest or poll.doubted)) or not has_order or not is_confirmed
 
 
 def is_due(last: ReconcileRecord | None, spacing_ms: int, now_ms: int) -> bool:

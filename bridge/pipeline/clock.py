@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bridge.store.values import ClockRecord
+from bridge.store.values import ClockRecord, Stamp
 
 _TOLERANCE_MS = 2_000
 """How far the clocks may drift apart between two looks before that counts as a jump."""
@@ -50,6 +50,11 @@ class SystemClock:
         with suppress(OSError):
             return _BOOT_ID.read_text().strip()
         return ""
+
+
+def stamp_of(clock: Clock) -> Stamp:
+    """Return what time it is, by both clocks."""
+    return Stamp(clock.now_ms(), round(clock.monotonic() * 1000), clock.boot_id())
 
 
 @dataclass(slots=True)

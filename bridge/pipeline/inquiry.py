@@ -6,6 +6,7 @@ looked for under another before it counts as deleted.
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from bridge.diff.doubts import (
     Absence,
@@ -20,13 +21,18 @@ from bridge.diff.doubts import (
     reopened,
 )
 from bridge.diff.known import KnownModels
+from bridge.diff.signs_of_age import Sign
 from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.stale_readings import Review
 from bridge.errors import RegistryLacks
-from bridge.pipeline.plan import OVERLAP_MS
+from bridge.pipeline.registry_time import Reading
 from bridge.registry.base import Deadline, Registry
 
 _ROUNDS = 8
 """How often to ask; what moves all the time is left for the next poll."""
+
+_MOST_ASKED_AGAIN = 20
+"""How many models to ask for that read as older than they are known."""
 
 
 def inquire(
@@ -34,12 +40,20 @@ def inquire(
     known: KnownModels,
     listing: Listing,
     settled: Answers,
-    began_ms: int,
+    since: int,
+    turn: int,
     deadline: Deadline,
 ) -> dict[str, Answer]:
     """Return the answers to everything that ``listing`` leaves in doubt, beside those ``settled``.
 
-    Each time (``began_ms`` tells) another model is asked for first: the time may not do for all.
+    Args:
+        registry: to be asked.
+        known: what is known of it.
+        listing: what a read showed.
+        settled: answers that are given already.
+        since: the registry's time before which nothing new can have come, ms.
+        turn: another one each time, for another model to be asked for first: the time may not do for all.
+        deadline: when to end.
 
     Raises:
         RegistryError: an answer did not come.
@@ -49,14 +63,13 @@ def inquire(
     names -= settled.keys()
     for _ in range(_ROUNDS):
         asked = [Doubt(name, known.get(name)) for name in sorted(names)]
-        start = began_ms % max(1, len(asked))
+        start = turn % max(1, len(asked))
         found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
         answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
         # Still there after it was seen elsewhere: then there are two, of one millisecond.
         again = reopened(known, listing, answers, names).items() - reasked
         reasked |= again
         names = {name for name, _ in again}
-        since = began_ms - OVERLAP_MS
         rows = () if names else _sighted(registry, departed(known, listing, answers), since, deadline)
         names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
         if not names:
@@ -97,3 +110,35 @@ def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[Regi
                     break
     except RegistryLacks:  # without that order, the next scan shows it
         return
+
+
+def ask_again(
+    registry: Registry, known: KnownModels, reading: Reading, seen: Review, deadline: Deadline
+) -> Reading:
+    """Return the reading with the models asked for once more that read as older than they are known.
+
+    Of many, a few are asked for: they tell whether the picture is an old one.
+
+    Raises:
+        RegistryError: an answer did not come.
+    """
+    names = sorted(seen.doubtful)[:_MOST_ASKED_AGAIN]
+    answers = registry.ask([Doubt(name, known.get(name)) for name in names], deadline)
+    contradicted = tuple(
+        sign for sign in seen.signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign)
+    )
+    return replace(
+        reading,
+        answers={**reading.answers, **answers},
+        contradicted=(*reading.contradicted, *contradicted),
+    )
+
+
+def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: Sign) -> bool:
+    """Whether a part that read as older reads as known after all: then the older reading was of the past."""
+    if known is None or not isinstance(answer, RegisteredModel) or sign.read == sign.known:
+        return False
+    if not sign.version:
+        return answer.updated == known.updated
+    version = known.versions.get(sign.version)
+    return version is not None and answer.versions.get(sign.version) == version

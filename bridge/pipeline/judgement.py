@@ -16,11 +16,12 @@ _TOLD = ("from_stage", "to_stage", "alias", "previous_version", "previous_name")
 """What a log line tells of a change; tags and descriptions can be long, and private."""
 
 _NOTES = {
-    "appeared": (logging.INFO, "model.appeared"),
+    "appeared": (logging.WARNING, "model.appeared"),
     "surfaced": (logging.INFO, "version.appeared"),
     "missed": (logging.INFO, "change.missed"),
     "left_aside": (logging.WARNING, "row.left_aside"),
     "readable": (logging.INFO, "row.readable"),
+    "doubted": (logging.WARNING, "model.doubted"),
     "undecided": (logging.WARNING, "route.undecided"),
     "held": (logging.ERROR, "poll.held"),
     "accepted": (logging.WARNING, "hold.accepted"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from bridge.config import PollSettings
-from bridge.delivery.guard import Hold, hold_replacement, hold_storm, hold_vanished
+from bridge.delivery.guard import Hold, hold_older, hold_replacement, hold_storm, hold_vanished
 from bridge.delivery.routing import Route
 from bridge.delivery.watch import Watch, watch_of
 from bridge.diff.abilities import Abilities
@@ -15,22 +15,28 @@ from bridge.diff.known import PlainModels
 from bridge.diff.odd_rows import OddRow, aside_since
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.strangers import not_as_known, strangers, without_strangers
+from bridge.diff.superseded import OVERLAP_MS, Memory
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.synthesis import Identities
-from bridge.pipeline.clock import Clock
-from bridge.pipeline.inquiry import inquire
+from bridge.pipeline.clock import Clock, stamp_of
+from bridge.pipeline.inquiry import ask_again, inquire
 from bridge.pipeline.judgement import Judgement, another_database
 from bridge.pipeline.observation import Observation, Order
-from bridge.pipeline.plan import OVERLAP_MS, Known, Plan, Reading, plan, plan_baseline, plan_silently
+from bridge.pipeline.plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
+from bridge.pipeline.registry_time import Reading
 from bridge.pipeline.scan_slices import ScanSlice
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
-from bridge.store.values import Binding, Head
+from bridge.store.values import Binding, Head, Stamp
 
 _FEW_REPLACED = 5
 """With more known names that stand for other models, a full scan has to judge what this registry is."""
+
+
+_TIMES_ASKED = 2
+"""How often to ask again for what reads as older than it is known: what answers in turn with an old copy shows it."""
 
 
 class Look:
@@ -95,20 +101,14 @@ class Look:
         deadline: Deadline,
     ) -> Observation | None:
         """Return what changed lately, or None where that is so much that a full scan has to judge."""
-        known, began_ms = self._known(), self._clock.now_ms()
+        known, began = self._known(), stamp_of(self._clock)
         interest = Interest(self._since(), self._watched(known), overlooked)
         last = self._state.last_poll
         has_vanished = last is not None and last.held_vanished
         try:
-            if has_vanished and are_back(self._registry, known.models, began_ms, deadline):
+            if has_vanished and are_back(self._registry, known.models, began.wall_ms, deadline):
                 return None  # the full scan lifts the hold
-            listing = read_fast(
-                self._registry,
-                known.models,
-                interest,
-                lambda: self._clock.now_ms() + known.head.skew,
-                deadline,
-            )
+            listing = read_fast(self._registry, known.models, interest, deadline)
         except (TooMuch, RegistryLacks):
             return None
         if len(strangers(known.models, listing).replaced) > _FEW_REPLACED:
@@ -118,8 +118,10 @@ class Look:
         if has_vanished:
             listing = without_strangers(known.models, listing)
         held = frozenset(map(ChangeKind, last.held_kinds)) if last is not None else frozenset()
-        found = self._conclude(known, listing, began_ms, replace(order, held=held), deadline)
-        return None if found.held else replace(found, overlooked=overlooked)
+        found = self._conclude(known, listing, began, replace(order, held=held), deadline)
+        if any(order.may_scan or not hold.is_older for hold in found.held):
+            return None
+        return replace(found, overlooked=overlooked)
 
     def _watched(self, known: Known) -> Watch:
         abilities = self._state.abilities or Abilities()
@@ -131,19 +133,20 @@ class Look:
 
     def _full(self, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
         known = self._checked(self._known(), deadline)
-        progress = scan.begin(known.head, self._clock.now_ms())
+        progress = scan.begin(known.head, stamp_of(self._clock))
         with_facts = self._settings.first_run == "emit" or self._state.head is not None
         listing = self._registry.scan(known.models, deadline, with_facts=with_facts, progress=progress)
-        return self._conclude(known, listing, scan.began_ms, order, deadline)
+        return self._conclude(known, listing, scan.began, order, deadline)
 
     def _conclude(
         self,
         known: Known,
         listing: Listing,
-        began_ms: int,
+        began: Stamp,
         order: Order,
         deadline: Deadline,
     ) -> Observation:
+        ended = stamp_of(self._clock)
         judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
         answers: dict[str, Answer] = {}
         overlooked: dict[str, RegisteredModel] = {}
@@ -153,11 +156,21 @@ class Look:
             answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
             overlooked = _new_rows(known, listing)
             listing = without_strangers(known.models, listing)
-        answers = inquire(self._registry, known.models, listing, answers, began_ms, deadline)
+        since = self._since()
+        answers = inquire(self._registry, known.models, listing, answers, since, began.wall_ms, deadline)
         odd_rows = self._registry.odd_rows()
         answers = {**answers, **_perhaps_odd(known, answers, odd_rows)}
-        reading = Reading(listing, answers, began_ms)
+        reading = Reading(listing, answers, began, ended)
         found = self._plan(known, reading, order)
+        for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
+            reading = ask_again(self._registry, known.models, reading, found.review, deadline)
+            found = self._plan(known, reading, order)
+        older = hold_older(found.review.certain)
+        if older is not None and not judgement.is_held(older):
+            reading = replace(reading, as_it_is=True)
+            found = self._plan(known, reading, order)
+        elif older is not None:
+            overlooked.update(_differing_rows(reading, found))
         storm = hold_storm(found.routed, self._settings.max_events)
         if storm is not None and judgement.is_held(storm):
             held = order.held | storm.kinds
@@ -168,7 +181,7 @@ class Look:
         return Observation(
             plan=found,
             read=order.read,
-            read_from=began_ms + found.head.skew,
+            read_from=began.wall_ms + found.head.skew,
             is_first=self._state.head is None,
             abilities=listing.abilities,
             held=tuple(judgement.held),
@@ -176,7 +189,7 @@ class Look:
                 hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
             ),
             overlooked=overlooked,
-            odd_rows=(*odd_rows, *_ownerless(listing, answers)),
+            odd_rows=(*odd_rows, *self._registry.odd_rows(), *_ownerless(listing, answers)),
         )
 
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
@@ -196,7 +209,9 @@ class Look:
         counted = (last.models, last.versions) if last else (0, 0)
         shift = head.skew - OVERLAP_MS
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
-        return Known(self._state.known(), self._state.identities(), head, counted, aside)
+        last_scan = self._state.last_reconcile
+        memory = Memory(self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0)
+        return Known(self._state.known(), self._state.identities(), head, counted, memory, aside)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
         """Ask which database this is; note it where that is news.
@@ -216,7 +231,13 @@ def _judged(before: Head, after: Head, judgement: Judgement) -> Head:
     after = replace(after, accepted=judgement.let_through)
     if not judgement.held:
         return after
-    return replace(after, registry_clock=before.registry_clock, scanned_clock=before.scanned_clock)
+    return replace(
+        after,
+        registry_clock=before.registry_clock,
+        vouched=before.vouched,
+        scanned_clock=before.scanned_clock,
+        scanned=before.scanned,
+    )
 
 
 def _hold_replaced(known: Known, lost: Sequence[str], listing: Listing) -> Hold | None:

@@ -22,6 +22,7 @@ class Order:
         holds: whether anything is held at all (a dry run shows everything).
         held: kinds of changes that wait for an operator, and stay out of what is read.
         silently: whether to record the registry as it is, and announce nothing.
+        may_scan: whether a full scan is within its share of the registry's time, if a fast read asks for it.
     """
 
     read: Read
@@ -29,6 +30,7 @@ class Order:
     holds: bool = True
     held: frozenset[ChangeKind] = frozenset()
     silently: bool = False
+    may_scan: bool = True
 
 
 @dataclass(frozen=True, slots=True)

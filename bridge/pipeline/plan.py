@@ -8,49 +8,46 @@ from bridge.delivery.routing import Route, Routed, route
 from bridge.diff.changes import ChangeKind
 from bridge.diff.collect import PackedModels
 from bridge.diff.compare import ModelDifference, compare
-from bridge.diff.doubts import Absence, Answers, Listing, resolve
-from bridge.diff.horizon import Horizon
+from bridge.diff.doubts import Absence, resolve
 from bridge.diff.known import KnownModels
 from bridge.diff.restrain import restrain
+from bridge.diff.signs_of_age import Caution, Sign
 from bridge.diff.snapshot import RegisteredModel, Snapshot
+from bridge.diff.stale_readings import Review, review
+from bridge.diff.superseded import Memory, Superseded, superseded_by
 from bridge.events.event import Event
 from bridge.events.synthesis import Identities, Identity, synthesize
+from bridge.pipeline.registry_time import Reading, horizon_of, is_past, is_settled, skew, with_clock
 from bridge.store.values import Head, Note
+from bridge.wording import instant
 
-OVERLAP_MS = 120_000
-"""How much later than its own timestamp a row may become visible (clock skew, late commits)."""
+_AGE = (
+    "it says that it was created at {}, before the last full scan, which did not show it: so it was hidden then, and is "
+    "not announced; had it been made since, the clocks of the registry's servers would differ by minutes"
+)
+
+WARY_MS = 86_400_000
+"""For how long a registry that gave an old picture is expected to give another, ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known before the poll; ``counted`` are models and versions, ``aside`` as `Horizon` has it."""
+    """What was known before the poll.
+
+    ``counted`` are models and versions, ``memory`` is of what was known before that, ``aside`` as `Horizon` has it.
+    """
 
     models: KnownModels
     identities: Identities
     head: Head
     counted: tuple[int, int] = (0, 0)
+    memory: Memory = field(default_factory=Memory)
     aside: Mapping[str, int] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read: the listing, the answers to its doubts, and our own time when it began, ms."""
-
-    listing: Listing
-    answers: Answers
-    began_ms: int
-
-    def read_at(self, head: Head) -> int:
-        """Return when versions began to be read, by the registry's clock as far as that is known."""
-        return self.began_ms + min(0, head.skew if self.skew is None else self.skew)
-
-    @property
-    def skew(self) -> int | None:
-        """How far the registry's clock is ahead of ours, ms, where it tells.
-
-        It tells by a header that a proxy may have set: nothing relies on it to be ahead.
-        """
-        return None if self.listing.clock is None else min(0, self.listing.clock - self.began_ms)
+    def caution(self, now_ms: int) -> Caution:
+        """Return how far the registry is believed in what carries no time."""
+        seen = self.head.stale_at
+        return Caution.WARY if seen and 0 <= now_ms - seen < WARY_MS else Caution.TRUSTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,10 @@ class Plan:
     unsettled: frozenset[str] = frozenset()
     settled: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
+    superseded: Sequence[Superseded] = ()
+    forgotten: int = 0
+    review: Review = field(default_factory=lambda: Review({}))
+    contradicted: tuple[Sign, ...] = ()
 
 
 def plan(
@@ -77,23 +78,20 @@ def plan(
 ) -> Plan:
     """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
     before, after = resolve(known.models, reading.listing, reading.answers)
-    horizon = _horizon(known.head, known.aside)
-    if held:
-        after = restrain(before, after, held, horizon)
-    return _plan(known, reading, compare(before, after, horizon), routes, now_ms)
+    horizon = horizon_of(known.head, reading, known.aside)
+    reviewed = _reviewed(known, reading, before, after, now_ms)
+    told = restrain(before, reviewed.after, held, horizon) if held else reviewed.after
+    found = _plan(known, reading, compare(before, told, horizon), routes, now_ms)
+    is_stale = bool(reading.contradicted or reviewed.certain)
+    head = replace(found.head, stale_at=now_ms) if is_stale else found.head
+    return replace(found, head=head, review=reviewed, contradicted=reading.contradicted)
 
 
-def _horizon(head: Head, aside: Mapping[str, int]) -> Horizon:
-    """Return before when nothing can have been created unseen.
-
-    Of models, that moves on with every scan; of versions, it stays with the baseline: later
-    scans find what is missing by what is known, and a creation that one of them skips is news.
-    """
-    if not head.registry_clock:
-        return Horizon()
-    models = head.registry_clock - OVERLAP_MS
-    versions = min(head.baseline_clock - OVERLAP_MS, models) if head.baseline_clock else None
-    return Horizon(models, versions, aside)
+def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot, now_ms: int) -> Review:
+    if reading.as_it_is:
+        return Review(after)
+    caution = Caution.SUSPECTING if reading.contradicted else known.caution(now_ms)
+    return review(before, after, known.memory, now_ms, caution, horizon_of(known.head, reading, known.aside))
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
@@ -106,13 +104,13 @@ def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
 
 def plan_baseline(known: Known, reading: Reading) -> Plan:
     """Return what it takes to record a registry of which nothing is known yet."""
-    listing, read_at = reading.listing, reading.read_at(known.head)
-    head = _with_clock(known.head, reading)
+    listing = reading.listing
+    head = replace(with_clock(known.head, reading), skew=min(0, listing.latest - reading.began_ms))
     late = {name: model for name, model in reading.answers.items() if isinstance(model, RegisteredModel)}
     gone = {name for name, answer in reading.answers.items() if answer is Absence.GONE}
     models = _Baseline(listing.models, late, gone)
     return Plan(
-        head=_with_baseline(replace(head, registry_clock=head.scanned_clock), reading),
+        head=_with_baseline(replace(head, registry_clock=head.scanned_clock, vouched=head.scanned), reading),
         removed=(),
         models=models,
         events=(),
@@ -123,7 +121,7 @@ def plan_baseline(known: Known, reading: Reading) -> Plan:
             name
             for rows in (_rows(listing.models), late)
             for name, row in rows.items()
-            if name not in gone and not _is_settled(row, read_at)
+            if name not in gone and not is_past(row, head, reading)
         ),
     )
 
@@ -152,30 +150,6 @@ class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
         return sum(1 for _ in self)
 
 
-def _is_settled(model: RegisteredModel, read_at: int) -> bool:
-    """Whether nothing of the same timestamp can have become visible since its versions were read."""
-    return read_at > model.updated + OVERLAP_MS
-
-
-def _with_clock(head: Head, reading: Reading) -> Head:
-    """Move the instant before which nothing can have been created unseen.
-
-    A scan in several pages can have skipped a model that was new then, so it vouches only for
-    what the scan before it could see.
-    """
-    listing = reading.listing
-    if not listing.is_complete:
-        return head
-    seen = reading.began_ms + reading.skew if reading.skew is not None else listing.latest
-    seen = min(seen, reading.began_ms)
-    return replace(
-        head,
-        registry_clock=seen if listing.atomic else head.scanned_clock,
-        scanned_clock=seen,
-        skew=reading.skew or 0,
-    )
-
-
 def _with_baseline(head: Head, reading: Reading) -> Head:
     """Note when versions began to be read that may have been skipped, and will be no news then."""
     return replace(head, baseline_clock=head.scanned_clock if reading.listing.pages_versions else 0)
@@ -190,19 +164,22 @@ def _plan(
 ) -> Plan:
     synthesis = synthesize(differences, known.identities, UUID(known.head.state_id), now_ms)
     changed = [one.after for one in differences if one.after is not None]
-    read_at = reading.read_at(known.head)
-    head = replace(known.head, floor=synthesis.floor, past_lanes=dict(synthesis.past_lanes))
+    ahead = skew(known.head, differences, reading)
+    head = replace(known.head, floor=synthesis.floor, past_lanes=dict(synthesis.past_lanes), skew=ahead)
     routed = tuple(route(synthesis.events, routes))
+    superseded = superseded_by(differences, now_ms)
     return Plan(
-        head=_with_clock(head, reading),
+        head=with_clock(head, reading),
         removed=tuple(one.before.name for one in differences if one.before is not None),
         models={model.name: (model, synthesis.identities[model.name]) for model in changed},
         events=synthesis.events,
         routed=routed,
         counted=_counted(known, differences),
-        unsettled=frozenset(model.name for model in changed if not _is_settled(model, read_at)),
-        settled=tuple(_settled(known, reading.listing, differences, read_at)),
+        unsettled=frozenset(model.name for model in changed if not is_past(model, head, reading)),
+        settled=tuple(_settled(known, reading, differences)),
         notes=(*_notes(differences, now_ms), *_doubts(routed, now_ms)),
+        superseded=superseded,
+        forgotten=known.memory.expired(now_ms, len(superseded)) if superseded else 0,
     )
 
 
@@ -216,22 +193,26 @@ def _counted(known: Known, differences: Sequence[ModelDifference]) -> tuple[int,
     return models, versions
 
 
-def _settled(
-    known: Known, listing: Listing, differences: Sequence[ModelDifference], read_at: int
-) -> Iterator[str]:
+def _settled(known: Known, reading: Reading, differences: Sequence[ModelDifference]) -> Iterator[str]:
     """Yield the models that were read again, late enough, and read as before."""
     changed = {one.before.name for one in differences if one.before is not None}
-    for name in known.models.unsettled:
+    listing = reading.listing
+    for name, since in known.models.unsettled.items():
         row = known.models.row(name)
         was_read = name in listing.same or name in listing.models
-        if row is not None and was_read and name not in changed and _is_settled(row, read_at):
+        if (
+            row is not None
+            and was_read
+            and name not in changed
+            and is_settled(row, since, known.head, reading)
+        ):
             yield name
 
 
 def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note]:
     for one in differences:
         if one.after is not None and one.appeared:
-            yield Note(now_ms, "appeared", one.after.name)
+            yield Note(now_ms, "appeared", one.after.name, detail=_AGE.format(instant(one.after.created)))
         if one.after is not None:
             yield from (Note(now_ms, "surfaced", one.after.name, version) for version in one.surfaced)
             yield from (Note(now_ms, "missed", one.after.name, version) for version in one.missed)

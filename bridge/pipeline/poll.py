@@ -15,7 +15,7 @@ from bridge.delivery.routing import Route
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
 from bridge.pipeline.bounded_look import GRACE_S, BoundedLook
 from bridge.pipeline.cadence import Cadence, is_due, is_pressing
-from bridge.pipeline.clock import Clock
+from bridge.pipeline.clock import Clock, stamp_of
 from bridge.pipeline.judgement import report_event, report_note
 from bridge.pipeline.look import Look
 from bridge.pipeline.memory import give_back
@@ -25,6 +25,7 @@ from bridge.pipeline.plan import Plan
 from bridge.pipeline.reads import Read
 from bridge.pipeline.records import (
     Span,
+    doubt_notes,
     failed_record,
     hold_notes,
     odd_row_notes,
@@ -92,11 +93,11 @@ class Poll:
         abilities = self._state.abilities
         return abilities is None or abilities.has_order
 
-    def _is_full_due(self) -> bool:
+    def _is_full_due(self, *, is_wanted: bool = False) -> bool:
         last, head = self._state.last_reconcile, self._state.head
         if last is None or head is None or last.unfinished:
             return True
-        pressing = is_pressing(head, last, self._state.last_poll, self._state.abilities)
+        pressing = is_wanted or is_pressing(head, last, self._state.last_poll, self._state.abilities)
         spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=pressing)
         return is_due(last, spacing, self._clock.now_ms())
 
@@ -122,8 +123,10 @@ class Poll:
             SecretUnavailable: a credential for it is not where the configuration says.
             StateError: the state is another registry's, or cannot be written; nothing changed.
         """
+        self._state.known()  # counts, the first time, what is unsettled: not in a thread that may be left behind
+        order = Order(read, accepted, may_scan=self._is_full_due(is_wanted=True))
         kept = None if afresh else self._state.unfinished_scan
-        polled = await self._run(Order(read, accepted), within_ms, ScanSlice(self._clock.now_ms(), kept))
+        polled = await self._run(order, within_ms, ScanSlice(stamp_of(self._clock), kept))
         if polled.read is Read.FULL:
             give_back()  # now that nothing refers to what was read
         return polled
@@ -197,12 +200,15 @@ class Poll:
             settled=found.settled,
             notes=(
                 *found.notes,
+                *doubt_notes(seen, before, span.ended_ms),
                 *odd_row_notes(record, before, span.ended_ms),
                 *hold_notes(seen, standing_hold(before), span.ended_ms),
             ),
             reconciled=scan_record(seen.read, span, went_well=True, spent_ms=scan.spent_ms if scan else 0),
             abilities=seen.abilities,
             details=models_told(found.routed, self._telling, found.models),
+            superseded=found.superseded,
+            forgotten=found.forgotten,
         )
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked

@@ -1,6 +1,6 @@
 """The reads of a registry: what changed lately, what is watched by name, and everything."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
@@ -37,7 +37,7 @@ class Interest:
     """What a fast read looks for.
 
     Attributes:
-        since: the registry's time before which nothing new can have come, ms.
+        since: the registry's time before which nothing new can have come, ms, as far as its rows told.
         watch: models to read by name.
         overlooked: rows that differ because a hold keeps them from being recorded.
     """
@@ -47,17 +47,11 @@ class Interest:
     overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
 
 
-def read_fast(
-    registry: Registry,
-    known: KnownModels,
-    interest: Interest,
-    clock: Callable[[], int],
-    deadline: Deadline,
-) -> Listing:
+def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadline: Deadline) -> Listing:
     """Read the models that were updated last, until nothing differs and nothing new can follow.
 
-    ``clock`` tells the registry's time, ms, as far as it is known. Rows are compared with the
-    snapshot by difference, never by a watermark: timestamps repeat and go backwards.
+    Rows are compared with the snapshot by difference, never by a watermark: timestamps repeat and
+    go backwards.
 
     Raises:
         TooMuch: a full scan has to do it.
@@ -74,9 +68,9 @@ def read_fast(
     if len(wanted) > MOST_DIFFERING:
         raise TooMuch
     wanted |= {name for name in (*known.unsettled, *interest.watch.versions) if name in rows}
-    read_at = clock()
+    latest = max((row.updated for row in rows.values()), default=0)
     models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
-    return Listing(models, is_complete=False, clock=read_at)
+    return Listing(models, is_complete=False, latest=latest)
 
 
 def _latest(

@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bridge.diff.odd_rows import changed, standing
+from bridge.diff.signs_of_age import Sign
 from bridge.errors import PollHeld
 from bridge.pipeline.observation import Observation
 from bridge.pipeline.reads import Read
 from bridge.store.values import Note, PollRecord, ReconcileRecord
+from bridge.wording import instant
+
+MOST_DOUBTED = 20
+"""How many models that are in doubt are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> Pol
         events=len(seen.plan.events),
         kind=seen.read.value,
         read_from=seen.read_from,
+        doubted=tuple(sorted(seen.plan.review.withheld)[:MOST_DOUBTED]),
     )
     is_complete = seen.read is Read.FULL
     rows = standing(before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete)
@@ -63,7 +69,7 @@ def _with_holds(record: PollRecord, seen: Observation) -> PollRecord:
         held="; ".join(hold.message for hold in seen.held),
         held_digest="+".join(hold.digest for hold in seen.held),
         held_kinds=tuple(sorted(kind.value for hold in seen.held for kind in hold.kinds)),
-        held_vanished=any(not hold.kinds for hold in seen.held),
+        held_vanished=any(not hold.kinds and not hold.is_older for hold in seen.held),
     )
 
 
@@ -87,6 +93,26 @@ def odd_row_notes(record: PollRecord, before: PollRecord | None, now_ms: int) ->
     odd, readable = changed(before.odd_rows if before else (), record.odd_rows)
     yield from (Note(now_ms, "left_aside", row.model, row.version, row.why) for row in odd)
     yield from (Note(now_ms, "readable", row.model, row.version) for row in readable)
+
+
+def doubt_notes(seen: Observation, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
+    """Yield what reads as older than it is known, and was not in doubt at the poll before."""
+    found = seen.plan
+    passed = {sign.model: sign for sign in reversed(found.contradicted)}
+    signs = {**passed, **{sign.model: sign for sign in reversed(found.review.signs)}}
+    names = found.review.withheld.union(passed).difference(before.doubted if before else ())
+    for name in sorted(names)[:MOST_DOUBTED]:
+        sign = signs.get(name)
+        then = (
+            "it waits for another look" if name in found.review.withheld else "asked again, it read as known"
+        )
+        yield Note(now_ms, "doubted", name, sign.version if sign else "", f"{_doubt(sign)}: {then}")
+
+
+def _doubt(sign: Sign | None) -> str:
+    if sign is None or sign.read == sign.known:
+        return "what was read of it may be from before what is known"
+    return f"it reads as of {instant(sign.read)}, and is known as of {instant(sign.known)}"
 
 
 def hold_notes(seen: Observation, before: PollHeld | None, now_ms: int) -> Iterator[Note]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.registry.scan_progress import ScanProgress
-from bridge.store.values import Head
+from bridge.store.values import Head, Stamp
 
 _LONGEST_MS = 12 * 3_600_000
 """What was read longer ago than this is read again."""
@@ -13,27 +13,27 @@ _LONGEST_MS = 12 * 3_600_000
 class ScanSlice:
     """One poll's part of a scan; `keep` is what the next one goes on with."""
 
-    def __init__(self, now_ms: int, kept: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, now: Stamp, kept: Mapping[str, Any] | None = None) -> None:
         """Go on with what was ``kept``, unless that is too old (or from the future: the clock was set back)."""
-        is_recent = kept is not None and 0 <= now_ms - kept["began_ms"] < _LONGEST_MS
+        is_recent = kept is not None and 0 <= now.wall_ms - kept["began"][0] < _LONGEST_MS
         self._kept = kept if is_recent else None
         self._place: list[str | None] = []
-        self._now_ms = now_ms
+        self._now = now
         self.progress = ScanProgress()
 
     @property
-    def began_ms(self) -> int:
-        """When the scan began, by our own clock, ms since the epoch: maybe in an earlier poll."""
-        return int(self._kept["began_ms"]) if self._kept and self.progress.goes_on else self._now_ms
+    def began(self) -> Stamp:
+        """When the scan began, by our own clocks: maybe in an earlier poll."""
+        return Stamp(*self._kept["began"]) if self._kept and self.progress.goes_on else self._now
 
     @property
     def spent_ms(self) -> int:
         """How long earlier polls took over it."""
         return int(self._kept["spent_ms"]) if self._kept and self.progress.goes_on else 0
 
-    def begin(self, head: Head, now_ms: int) -> ScanProgress:
+    def begin(self, head: Head, now: Stamp) -> ScanProgress:
         """Return the progress to go on with; what was read of another registry than that of ``head`` counts for nothing."""
-        self._place, self._now_ms = [head.uri, head.workspace, head.fingerprint], now_ms
+        self._place, self._now = [head.uri, head.workspace, head.fingerprint], now
         if self._kept is not None and self._kept["place"] == self._place:
             self.progress = ScanProgress(self._kept["progress"])
         return self.progress
@@ -51,5 +51,5 @@ class ScanSlice:
         return self._document({"sizes": sizes}, 0) if sizes else None
 
     def _document(self, progress: Mapping[str, Any], spent_ms: int) -> Mapping[str, Any]:
-        began = {"began_ms": self.began_ms, "spent_ms": spent_ms}
+        began = {"began": list(self.began), "spent_ms": spent_ms}
         return {**began, "place": self._place, "progress": progress}

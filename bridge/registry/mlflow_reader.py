@@ -16,7 +16,6 @@ from bridge.diff.odd_rows import OddRow, told
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
-from bridge.registry.clock import greet
 from bridge.registry.connection import Connection, Cursor
 from bridge.registry.convert import conditions, model_of
 from bridge.registry.name_batches import NameBatches
@@ -24,6 +23,7 @@ from bridge.registry.probe import confirm, find_out, misreads
 from bridge.registry.questions import Questions
 from bridge.registry.scan_progress import ScanProgress
 from bridge.registry.searches import BY_TIME, Searches
+from bridge.registry.server_version import server_version
 
 log = structlog.get_logger(__name__)
 
@@ -94,17 +94,16 @@ class MlflowRegistry:
         Raises:
             RegistryError: a page did not come.
         """
-        greeting = self._connection.call(deadline, lambda _client: greet(self._settings.uri))
-        if self._has_to_probe(greeting.server):
-            self._find_out(greeting.server, deadline)
+        server = self._connection.call(deadline, lambda _client: server_version(self._settings.uri))
+        if self._has_to_probe(server):
+            self._find_out(server, deadline)
         progress = progress or ScanProgress()
         self._searches.left_out.clear()
         collector = progress.begin(
             known,
             self._searches.sizes,
-            clock=greeting.clock,
             with_facts=with_facts,
-            server=greeting.server,
+            server=server,
             kinds=self._searches.kinds(),
         )
         self._collect_models(progress, collector, deadline)
@@ -115,7 +114,7 @@ class MlflowRegistry:
         collector.add_unread(row.model for row in self._searches.odd if not row.version)
         self._unnamed = list(self._searches.left_out)
         models, versions = collector.counted
-        if (models and not versions) or (not models and (known or not greeting.server)):
+        if (models and not versions) or (not models and (known or not server)):
             confirm(self._connection, deadline)
         return replace(progress.listing(), abilities=self._abilities)
 

@@ -28,7 +28,6 @@ class ScanProgress:
         self._collector: Collector | None = None
         self._facts: dict[str, Any] = {}
         self._sizes: PageSizes | None = None
-        self._clock: int | None = None
         self._several = [False, False]  # whether models, and versions, came in several pages
         self.step = 0
         self.token: str | None = None
@@ -37,20 +36,18 @@ class ScanProgress:
         self.goes_on = False
         """Whether it goes on after the pages of an earlier one."""
 
-    def begin(
-        self, known: KnownModels, sizes: PageSizes, *, clock: int | None, with_facts: bool, **facts: Any
-    ) -> Collector:
-        """Begin, or go on; ``facts`` (plain JSON) are what has to be as it was then, ``clock`` the registry's, ms."""
+    def begin(self, known: KnownModels, sizes: PageSizes, *, with_facts: bool, **facts: Any) -> Collector:
+        """Begin, or go on; ``facts`` (plain JSON) are what has to be as it was then."""
         self._sizes = sizes
         sizes.take(self._kept.get("sizes", {}))
         self._facts = {**facts, "with_facts": with_facts}
         self.goes_on = "collected" in self._kept and self._kept["facts"] == self._facts
         if self.goes_on:
             collector = Collector.from_document(known, self._kept["collected"], with_facts=with_facts)
-            self.step, self.token, self._clock = (self._kept[key] for key in ("step", "token", "clock"))
+            self.step, self.token = self._kept["step"], self._kept["token"]
             self._several = [True, True]
         else:
-            collector, self._clock = Collector(known, with_facts=with_facts), clock
+            collector = Collector(known, with_facts=with_facts)
         self._collector = collector
         return collector
 
@@ -86,7 +83,7 @@ class ScanProgress:
         """Return what the scan came to, once it is through."""
         assert self._collector is not None  # noqa: S101 - it has begun
         models, versions = self._several
-        return self._collector.listing(atomic=not models, pages_versions=versions, clock=self._clock)
+        return self._collector.listing(atomic=not models, pages_versions=versions)
 
     def keep(self) -> Document | None:
         """Take in nothing more; return what there is as plain JSON, or None where that is nothing new."""
@@ -102,6 +99,5 @@ class ScanProgress:
                 "facts": self._facts,
                 "step": self.step,
                 "token": self.token,
-                "clock": self._clock,
                 "collected": self._collector.to_document(),
             }

@@ -10,6 +10,7 @@ from bridge.delivery.routing import Routed
 from bridge.diff.abilities import Abilities
 from bridge.diff.packing import pack_model
 from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.superseded import Superseded
 from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.synthesis import Identity
@@ -19,6 +20,7 @@ from bridge.store.values import AttemptRecord, Head, Note, PollRecord, Reconcile
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
+SUPERSEDED = "superseded"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
 
 MOST_ATTEMPTS = 50
@@ -43,6 +45,8 @@ class PollCommit:
         reconciled: the full scan that this was, if it was one.
         abilities: what the registry can do.
         details: what goes with events beside themselves, by event id.
+        superseded: what is known no more by this.
+        forgotten: how many of those superseded before need not be remembered any more, the oldest.
     """
 
     head: Head
@@ -58,6 +62,8 @@ class PollCommit:
     reconciled: ReconcileRecord | None = None
     abilities: Abilities | None = None
     details: Mapping[str, Document] = field(default_factory=dict)
+    superseded: Sequence[Superseded] = ()
+    forgotten: int = 0
 
 
 def head_in(documents: Documents) -> Head | None:
@@ -99,6 +105,7 @@ def writes_of(
         EVENTS: {event.id: event.to_document() for event in commit.events},
         DETAILS: commit.details,
         AUDIT: trail_writes(commit.notes, present or commit.head),
+        SUPERSEDED: _superseded(commit, documents),
         **outbox_writes(entries),
     }
     head = numbered_head(commit.head, present, len(entries), len(commit.notes))
@@ -117,6 +124,17 @@ def writes_of(
 def trail_writes(notes: Sequence[Note], head: Head) -> Mapping[str, Document]:
     """Return notes as documents of the audit trail, numbered on from the last that ``head`` tells of."""
     return {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
+
+
+def _superseded(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
+    if not (commit.superseded or commit.forgotten):
+        return {}
+    numbers = sorted(int(key) for key, _ in documents.items(SUPERSEDED))
+    first = numbers[-1] + 1 if numbers else 1
+    gone: dict[str, Document | None] = dict.fromkeys(map(str, numbers[: commit.forgotten]))
+    return gone | {
+        str(number): one.to_document() for number, one in enumerate(commit.superseded, start=first)
+    }
 
 
 def outbox_writes(entries: Sequence[Entry]) -> Writes:
@@ -191,14 +209,15 @@ def _entry(routed: Routed, number: int, now_ms: int) -> Entry:
 def _models(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
     models: dict[str, Document | None] = dict.fromkeys(commit.removed)
     for name, (model, identity) in commit.models.items():
-        models[name] = _model_document(model, identity, is_unsettled=name in commit.unsettled)
+        recorded_at = commit.at if name in commit.unsettled else None
+        models[name] = _model_document(model, identity, recorded_at)
     for name in commit.settled:
         models[name] = _settled(documents.get(MODELS, name) or {})
     return models
 
 
-def _model_document(model: RegisteredModel, identity: Identity, *, is_unsettled: bool) -> Document:
-    mark = {UNSETTLED: True} if is_unsettled else {}
+def _model_document(model: RegisteredModel, identity: Identity, recorded_at: int | None) -> Document:
+    mark = {} if recorded_at is None else {UNSETTLED: recorded_at}
     return {**pack_model(model), "lane": identity.lane, "generation": identity.generation, **mark}
 
 

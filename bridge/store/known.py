@@ -13,13 +13,15 @@ MODELS = "models"
 """The table of models, by name."""
 
 UNSETTLED = "unsettled"
-"""The member that marks a model whose versions have to be read again."""
+"""The member that marks a model whose versions have to be read again: when it was recorded, ms since the epoch.
+
+In states of earlier versions it is true, which counts as long ago."""
 
 
 class StoredModels(KnownModels):
     """The last committed snapshot; models are unpacked as they are asked for."""
 
-    def __init__(self, documents: Documents, unsettled: Collection[str]) -> None:
+    def __init__(self, documents: Documents, unsettled: Mapping[str, int]) -> None:
         """Look into ``documents``."""
         self._documents = documents
         self._unsettled = unsettled
@@ -71,8 +73,8 @@ class StoredModels(KnownModels):
         return found
 
     @property
-    def unsettled(self) -> Collection[str]:
-        """Models whose versions have to be read again."""
+    def unsettled(self) -> Mapping[str, int]:
+        """Models whose versions have to be read again, and when they were recorded (ms)."""
         return self._unsettled
 
 

@@ -7,6 +7,7 @@ from bridge.delivery.entry import Entry, Status
 from bridge.diff.abilities import Abilities
 from bridge.diff.known import KnownModels
 from bridge.diff.packing import count_versions
+from bridge.diff.superseded import Superseded
 from bridge.events.event import Event
 from bridge.events.synthesis import Identities
 from bridge.store.base import Document, Documents
@@ -20,6 +21,7 @@ from bridge.store.commits import (
     META,
     POLL,
     RECONCILE,
+    SUPERSEDED,
     PollCommit,
     check_basis,
     new_entries,
@@ -47,7 +49,7 @@ class State(Outbox):
     def __init__(self, documents: Documents) -> None:
         """Work on ``documents``."""
         super().__init__(documents)
-        self._unsettled: set[str] | None = None
+        self._unsettled: dict[str, int] | None = None
 
     @property
     def last_poll(self) -> PollRecord | None:
@@ -58,7 +60,9 @@ class State(Outbox):
     def known(self) -> KnownModels:
         """Return the last committed snapshot."""
         if self._unsettled is None:
-            self._unsettled = {name for name, doc in self._documents.items(MODELS) if UNSETTLED in doc}
+            self._unsettled = {
+                name: int(doc[UNSETTLED]) for name, doc in self._documents.items(MODELS) if UNSETTLED in doc
+            }
         return StoredModels(self._documents, self._unsettled)
 
     def identities(self) -> Identities:
@@ -91,7 +95,8 @@ class State(Outbox):
     def _note_settled(self, commit: PollCommit) -> None:
         if self._unsettled is not None:
             gone = {*commit.removed, *commit.models, *commit.settled}
-            self._unsettled = (self._unsettled - gone) | set(commit.unsettled)
+            kept = {name: at for name, at in self._unsettled.items() if name not in gone}
+            self._unsettled = {**kept, **dict.fromkeys(commit.unsettled, commit.at)}
 
     def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
         """Note how a poll went that changed nothing.
@@ -121,6 +126,12 @@ class State(Outbox):
         """The last full scan, or None before the first."""
         document = self._documents.get(META, RECONCILE)
         return ReconcileRecord.from_document(document) if document else None
+
+    @property
+    def superseded(self) -> tuple[Superseded, ...]:
+        """What was known until lately, oldest first."""
+        documents = sorted(self._documents.items(SUPERSEDED), key=lambda item: int(item[0]))
+        return tuple(Superseded.from_document(document) for _, document in documents)
 
     @property
     def abilities(self) -> Abilities | None:

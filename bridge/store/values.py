@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from bridge.diff.odd_rows import OddRow
 
@@ -37,6 +37,22 @@ class Binding(_Documented):
     fingerprint: str | None = None
 
 
+class Stamp(NamedTuple):
+    """An instant of ours: wall clock (ms since the epoch), and monotonic clock (ms) since that start of the machine."""
+
+    wall_ms: int
+    monotonic_ms: int
+    boot_id: str
+
+    def until(self, later: "Stamp") -> int:
+        """Return how much time went by until ``later``, ms, at least.
+
+        One clock stands still while the machine sleeps, the other is set back now and then.
+        """
+        steady = later.monotonic_ms - self.monotonic_ms if later.boot_id == self.boot_id else 0
+        return max(0, steady, later.wall_ms - self.wall_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Head(_Documented):
     """The state's own facts, which change together with a poll's commit, or when the registry has moved.
@@ -52,8 +68,11 @@ class Head(_Documented):
             came in several pages: it can have skipped older ones. 0: they came in one.
         registry_clock: by the registry's own clock, ms: whatever was created well before this
             was there to be seen, so that it can't be new.
-        scanned_clock: the same clock when the last scan began.
-        skew: how far the registry's clock was ahead of ours then, ms.
+        scanned_clock: the same clock when the last scan began, as far as its rows told.
+        vouched, scanned: our own time then: of ``registry_clock``, of ``scanned_clock``.
+        skew: how far the registry's clock was ahead of ours, ms, by the last change that its rows told the
+            time of, when that was seen; never more than 0.
+        stale_at: when, by our clock (ms), the registry last gave a picture older than what was known; 0: never.
         noted: how many notes the audit trail was given so far.
         accepted: digests of holds that an operator accepted; the same is not held again.
         revision: rises whenever these facts, the snapshot or the outbox change by a poll. What was made
@@ -74,14 +93,20 @@ class Head(_Documented):
     baseline_clock: int = 0
     registry_clock: int = 0
     scanned_clock: int = 0
+    vouched: Stamp | None = None
+    scanned: Stamp | None = None
     skew: int = 0
+    stale_at: int = 0
     noted: int = 0
     accepted: tuple[str, ...] = ()
     revision: int = 0
 
     def __post_init__(self) -> None:
-        """Take the list that JSON makes of a tuple."""
+        """Take the lists that JSON makes of tuples."""
         object.__setattr__(self, "accepted", tuple(self.accepted))
+        for name in ("vouched", "scanned"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, Stamp(*value) if value else None)
 
     @property
     def binding(self) -> Binding:
@@ -110,8 +135,9 @@ class PollRecord(_Documented):
     says what waits for an operator, and ``held_digest`` names it, whatever came of the poll;
     ``held_kinds`` are the kinds of events that wait, and ``held_vanished`` says that models
     vanished, so that new ones wait, too. ``kind`` is how the registry was read (``fast`` or
-    ``full``), ``read_from`` when that began, by the registry's clock, where it went well. ``odd_rows``
-    are those that are left aside.
+    ``full``), ``read_from`` when that began, by the registry's clock, where it went well. ``doubted`` are
+    models that read as older than they are known, so that what was read of them is not told yet.
+    ``odd_rows`` are those that are left aside.
     """
 
     attempted_at: int
@@ -126,6 +152,7 @@ class PollRecord(_Documented):
     held_digest: str = ""
     held_kinds: tuple[str, ...] = ()
     held_vanished: bool = False
+    doubted: tuple[str, ...] = ()
     kind: str = ""
     read_from: int = 0
     odd_rows: tuple[OddRow, ...] = ()
@@ -133,6 +160,7 @@ class PollRecord(_Documented):
     def __post_init__(self) -> None:
         """Take the lists that JSON makes of tuples, and the objects that it makes of rows."""
         object.__setattr__(self, "held_kinds", tuple(self.held_kinds))
+        object.__setattr__(self, "doubted", tuple(self.doubted))
         rows: tuple[Any, ...] = tuple(self.odd_rows)
         object.__setattr__(
             self, "odd_rows", tuple(OddRow(**row) if isinstance(row, dict) else row for row in rows)
@@ -161,6 +189,7 @@ class Note(_Documented):
     ``missed`` (something happened to a version between two looks that left no other trace),
     ``left_aside`` (a row of the registry cannot be taken for what it should be; ``detail`` says why),
     ``readable`` (it can again),
+    ``doubted`` (a model reads as older than it is known, so what was read of it waits),
     ``undecided`` (a sink's ``when`` had no value, so it got the event),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more),
     ``rebaselined`` (the registry was recorded as it is, and what had changed was not told);

@@ -156,7 +156,7 @@ def test_commands_show_all_of_it_and_dead_letters_are_sent_again(era, command) -
 
 
 async def test_the_next_poll_invents_nothing_and_goes_on_with_new_ids(era) -> None:
-    registry = FakeRegistry(dict(era.models), print=era.about["fingerprint"], clock=era.now_ms())
+    registry = FakeRegistry(dict(era.models), print=era.about["fingerprint"])
     state = State(TinyDocuments.open(era.folder))
     routes = [Route("takes", tuple(kind.value for kind in ChangeKind))]
     binding = Binding(era.about["registry"])

@@ -251,15 +251,6 @@ def test_a_name_that_reads_like_an_error_is_a_name(server, code) -> None:
     assert reader(server.url).ask([Doubt(name)], soon()) == {name: Absence.GONE}
 
 
-def test_the_registry_clock_is_that_of_its_answers(server) -> None:
-    import time
-
-    assert (
-        abs(reader(server.url).scan(PlainModels(), soon(), with_facts=True).clock - time.time() * 1000)
-        < 60_000
-    )
-
-
 def test_near_the_deadline_questions_wait_for_the_next_poll(server, client) -> None:
     client.create_registered_model("patient")
     names = [f"patient-{number}" for number in range(2_000)]

@@ -7,7 +7,7 @@ from bridge.diff.changes import Change, Flag
 from bridge.diff.changes import ChangeKind as K
 from bridge.diff.compare import ModelDifference
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.pipeline.plan import OVERLAP_MS
+from bridge.diff.superseded import OVERLAP_MS
 from support.apply import applied
 from support.paging_registry import PagingRegistry, Rows
 

@@ -13,9 +13,8 @@ from unittest.mock import patch
 
 from bridge.config import RegistrySettings
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.registry.clock import Greeting
 from bridge.registry.mlflow_reader import MlflowRegistry
-from support.paging_registry import PagingRegistry, Refusal
+from support.paging_registry import PagingRegistry, Refusal, Rows
 
 _CONDITION = re.compile(
     r"""name\s(?P<sign>=|!=|LIKE)\s(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")"""
@@ -56,9 +55,9 @@ class PagingClient:
         for happens in (one for number in sorted(late) for one in late[number]):
             happens()
 
-    def greet(self, _uri: str) -> Greeting:
+    def server_version(self, _uri: str) -> str:
         self.on_request()
-        return Greeting("MLflow double", self.registry.clock() // 1000 * 1000)
+        return "MLflow double"
 
     def get_experiment(self, _number: str) -> SimpleNamespace:
         self.on_request()
@@ -102,16 +101,21 @@ class PagingClient:
         page.token = str(start + size) if start + size < len(found) else None
         return page
 
+    def picture(self) -> Rows:
+        """Return the registry that a request shows."""
+        return self.registry.rows
+
     def _shown(self) -> Iterator[RegisteredModel]:
-        kept = self.registry.rows.values()
+        kept = self.picture().values()
         return (one.model for one in kept if one.uid not in self.registry.hidden)
 
     def _readable(self, name: str) -> RegisteredModel:
-        if name not in self.registry.rows:
+        rows = self.picture()
+        if name not in rows:
             raise Refusal("RESOURCE_DOES_NOT_EXIST")
-        if self.registry.rows[name].uid in self.registry.hidden:
+        if rows[name].uid in self.registry.hidden:
             raise Refusal("PERMISSION_DENIED")
-        return self.registry.models[name]
+        return rows[name].model
 
 
 def _order_of_models(order: list[str]) -> Callable:
@@ -192,6 +196,7 @@ def reader_of(client: PagingClient) -> MlflowRegistry:
 
 @contextmanager
 def greeted_by(client: PagingClient) -> Iterator[None]:
-    """Have the registry's version and time come from ``client`` as well."""
-    with patch("bridge.registry.mlflow_reader.greet", client.greet), patch.dict("os.environ"):
+    """Have the registry's version come from ``client`` as well."""
+    told = patch("bridge.registry.mlflow_reader.server_version", client.server_version)
+    with told, patch.dict("os.environ"):
         yield

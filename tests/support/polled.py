@@ -24,7 +24,7 @@ class Polled:
 
     def __init__(self, routes=(), **settings) -> None:
         self.clock = HandClock()
-        self.registry = FakeRegistry(clock=self.clock.now_ms())
+        self.registry = FakeRegistry()
         self.state = State(MemoryDocuments())
         every = Route("all", tuple(kind.value for kind in K))
         self.poll = Poll(
@@ -52,7 +52,6 @@ class Polled:
 
     def wait(self, seconds: float) -> None:
         self.clock.sleep(seconds)
-        self.registry.clock = self.now
         self.registry.read.clear()
         self.registry.asked.clear()
 

@@ -22,7 +22,6 @@ class FakeRegistry:
     asked: list[str] = field(default_factory=list)
     atomic: bool = True
     pages_versions: bool = False
-    clock: int | None = None
     abilities: Abilities = field(default_factory=lambda: Abilities("double"))
     page: int = 5
     pages: int = 0
@@ -55,7 +54,7 @@ class FakeRegistry:
         for model in self.shown:
             for version in model.versions.values():
                 collector.add_version(model.name, version)
-        listing = collector.listing(atomic=self.atomic, pages_versions=self.pages_versions, clock=self.clock)
+        listing = collector.listing(atomic=self.atomic, pages_versions=self.pages_versions)
         return replace(listing, abilities=self.abilities)
 
     def latest(self, deadline):

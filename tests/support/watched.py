@@ -34,11 +34,18 @@ WATCH = Route("watch", tuple(kind.value for kind in K), ("a", "e*"))
 class WatchedBridge:
     """A registry, a state, and a poll between them; ``ahead_ms`` is how wrong our clock is."""
 
-    def __init__(self, page: int = 2, ahead_ms: int = 0, routes: tuple[Route, ...] = (), **settings) -> None:
+    def __init__(
+        self,
+        page: int = 2,
+        ahead_ms: int = 0,
+        routes: tuple[Route, ...] = (),
+        client: type[PagingClient] = PagingClient,
+        **settings,
+    ) -> None:
         self.clock = HandClock()
         self.ahead_ms = ahead_ms
         self.registry = PagingRegistry(lambda: self.clock.now_ms() + ahead_ms)
-        self.client = PagingClient(self.registry, page)
+        self.client = client(self.registry, page)
         self.documents = MemoryDocuments()
         every = (Route("all", tuple(K)), Route("ci", (K.TRANSITIONED.value,)))
         self.routes = (*every, *routes)
@@ -107,10 +114,13 @@ class WatchedBridge:
         self.clock.sleep(seconds)
 
     def baseline(self) -> None:
-        since = self.clock.now_ms() + min(0, self.ahead_ms)  # a clock that is ahead is not believed
         self.is_disturbed = bool(self.client.between)
         self._runner.run(self.poll.run(Read.FULL))
-        self.ledger = Ledger(self.registry, dict(self.state.known()), 0, since)
+        known = dict(self.state.known())
+        rows = [part for model in known.values() for part in (model, *model.versions.values())]
+        told = max((row.updated for row in rows), default=0)
+        since = min(told, self.clock.now_ms())  # a clock that is ahead is not believed
+        self.ledger = Ledger(self.registry, known, 0, since)
         self.client.calm()
 
     @property

@@ -67,7 +67,7 @@ def list_command(
     """List what was observed, oldest first; or what the registry was like at an instant.
 
     Works beside a running daemon; asks neither the registry nor a sink. Beside the events,
-    notes tell what appeared late, what was missed, what was held, and what operators did.
+    notes tell what appeared late, what was missed, doubted or held, and what operators did.
 
     TIME is 2026-11-01T12:00 (local time), 2026-11-01T12:00+01:00, 2026-11-01T11:00Z, a date
     (its beginning), or so long ago: 2h, 7d. Times are shown in UTC.

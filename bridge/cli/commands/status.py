@@ -14,6 +14,8 @@ from bridge.report import status_document
 from bridge.states import read_state
 from bridge.wording import instant, printable, span
 
+_IN_DOUBT = "read as older than known, so what was read waits for another look (events list tells more)"
+
 _CUT = "sinks ask for aliases, tags or descriptions of more models than are read at every poll: full scans find them"
 
 
@@ -60,6 +62,8 @@ def _print(document: dict[str, Any]) -> None:
         facts.append(("watched", _CUT))
     if document["held"]:
         facts.append(("held", f"{document['held']['why']}; {HOLD_ADVICE}"))
+    if document["doubted"]:
+        facts.append(("in doubt", f"{', '.join(document['doubted'])}: {_IN_DOUBT}"))
     facts += [("left aside", _odd_row(row)) for row in document["left_aside"]]
     for name, value in facts:
         word, comma, rest = printable(value).partition(",")

@@ -45,6 +45,7 @@ def findings(view: View) -> list[Finding]:
         *_of_configuration(view),
         *_of_polls(view),
         *_of_hold(view),
+        *_of_doubt(view),
         *_of_odd_rows(view),
         *_of_sinks(view.sinks),
     ]
@@ -118,6 +119,17 @@ def _of_odd_rows(view: View) -> Iterator[Finding]:
             some,
             "What was known of them stands, and everything else goes on. Mend them in MLflow's database.",
             ("mlflow-bridge status",),
+        )
+
+
+def _of_doubt(view: View) -> Iterator[Finding]:
+    if view.poll is not None and view.poll.doubted and not view.held:
+        yield Finding(
+            Level.NOTE,
+            "Models read as older than they are known",
+            ", ".join(view.poll.doubted),
+            "What was read of them waits for another look. A replica or a cache before the registry may lag.",
+            ("mlflow-bridge events list",),
         )
 
 

@@ -21,7 +21,7 @@ def collected(known, snapshot, order=None, *, with_facts=True):
     versions = [(name, version) for name, model in snapshot.items() for version in model.versions.values()]
     for name, version in order(versions) if order else versions:
         collector.add_version(name, version)
-    return collector.listing(atomic=True, pages_versions=False, clock=None)
+    return collector.listing(atomic=True, pages_versions=False)
 
 
 @given(snapshots(), snapshots(), st.randoms())
@@ -69,7 +69,7 @@ def test_versions_of_a_model_that_was_not_listed_are_told_of() -> None:
     collector = Collector(PlainModels(), with_facts=False)
     collector.add_version("late", VERSION)
 
-    assert collector.listing(atomic=True, pages_versions=False, clock=1).orphans == {"late"}
+    assert collector.listing(atomic=True, pages_versions=False).orphans == {"late"}
 
 
 def interrupted(before, after, snapshot, at):
@@ -88,7 +88,7 @@ def interrupted(before, after, snapshot, at):
     collector = Collector.from_document(PlainModels(after), kept, with_facts=True)
     for step in steps[at:]:
         step(collector)
-    return collector.listing(atomic=False, pages_versions=True, clock=None)
+    return collector.listing(atomic=False, pages_versions=True)
 
 
 @settings(max_examples=50)
@@ -125,5 +125,5 @@ def test_what_was_left_aside_stays_left_aside_when_a_scan_is_cut_off_twice() -> 
     third.add_models([replace(MODEL, versions={}, description="a page that shows it again")])
     third.add_version("m", VERSION)
 
-    listing = third.listing(atomic=False, pages_versions=True, clock=None)
+    listing = third.listing(atomic=False, pages_versions=True)
     assert (dict(listing.models), listing.same) == ({}, {"m"})

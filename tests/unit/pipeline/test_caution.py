@@ -249,16 +249,6 @@ async def test_a_first_scan_in_pages_is_soon_followed_by_another() -> None:
     assert world.poll.due() == [Read.FAST]
 
 
-async def test_a_clock_header_of_the_future_swallows_no_creation() -> None:
-    world = await Polled().baseline()
-    world.registry.clock = world.now + 5 * MINUTE
-    await world.poll.run(Read.FULL)
-    world.clock.sleep(60)
-    world.registry.put(replace(model("new"), created=world.now, updated=world.now))
-
-    assert await world.fast() == ["new MODEL_CREATED", "new VERSION_CREATED"]
-
-
 async def test_a_machine_that_slept_during_a_scan_has_not_been_scanning() -> None:
     world = await Polled().baseline()
     scan = world.registry.scan

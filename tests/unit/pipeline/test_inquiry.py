@@ -22,7 +22,7 @@ def moved(name: str, updated: int = 950):
 
 
 def inquired(registry: FakeRegistry, listing: Listing):
-    return inquire(registry, KNOWN, listing, {}, 1_000, Deadline.after(10_000))
+    return inquire(registry, KNOWN, listing, {}, 880, 1_000, Deadline.after(10_000))
 
 
 def test_a_model_renamed_after_it_was_listed_is_not_taken_for_two() -> None:

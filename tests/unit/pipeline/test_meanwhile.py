@@ -45,6 +45,7 @@ def test_a_model_that_the_pages_of_the_baseline_skipped_is_not_announced(bridge)
     for _ in range(3):
         bridge.mutate(CREATE)
     bridge.wait(600)
+    bridge.registry.update_registered_model("b", "news")  # tells what time it is
     meanwhile(bridge, 7, Mutation("delete_registered_model"))
     bridge.baseline()
     assert "c" not in bridge.state.known()

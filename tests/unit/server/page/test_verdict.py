@@ -75,6 +75,15 @@ def test_rows_that_are_left_aside_are_worth_knowing() -> None:
     assert one.why == "one without a name: the server fails, churn: no time, a: "
 
 
+def test_models_in_doubt_are_told_unless_the_hold_says_so_already() -> None:
+    poll = PollRecord(NOW, "ok", NOW, doubted=("churn",))
+    (one,) = findings(replace(WELL, sinks=[SINK], poll=poll))
+
+    assert (one.level, one.why) == (Level.NOTE, "churn")
+    (held,) = findings(replace(WELL, sinks=[SINK], poll=poll, held={"why": "w", "digest": "d"}))
+    assert held.level is Level.ACT
+
+
 @pytest.mark.parametrize(
     ("pulse", "words"),
     [
