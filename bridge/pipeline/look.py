@@ -25,7 +25,7 @@ from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
-from bridge.pipeline.registry_time import Reading
+from bridge.pipeline.registry_time import CLOCKS_APART_MS, Reading
 from bridge.pipeline.scan_slices import ScanSlice
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
@@ -207,7 +207,9 @@ class Look:
             fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
             return Known(PlainModels(), Identities(), fresh)
         counted = (last.models, last.versions) if last else (0, 0)
-        shift = head.skew - OVERLAP_MS
+        shift = (
+            max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS
+        )  # where it rests, rows tell nothing of its clock
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
         last_scan = self._state.last_reconcile
         memory = Memory(self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0)
@@ -245,7 +247,8 @@ def _hold_replaced(known: Known, lost: Sequence[str], listing: Listing) -> Hold 
 
     So a registry looks whose own database was replaced, however few its models are.
     """
-    clock = known.head.registry_clock
+    head = known.head
+    clock = max(head.registry_clock, head.vouched.wall_ms - CLOCKS_APART_MS if head.vouched else 0)
     if not clock or not lost or len(lost) < len(known.models):
         return None
     older = [name for name, row in _new_rows(known, listing).items() if row.created < clock - OVERLAP_MS]

@@ -15,6 +15,10 @@ from bridge.diff.superseded import OVERLAP_MS
 from bridge.store.values import Head, Stamp
 
 _HOUR_MS = 3_600_000
+
+CLOCKS_APART_MS = 900_000
+"""How far a registry's clock is taken to be behind ours at most, where that only makes a hold, or an odd row, be judged."""
+
 _NOTHING: Mapping[str, int] = {}
 
 
