@@ -5,14 +5,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 from bridge.config import PollSettings
-from bridge.delivery.guard import Hold, hold_older, hold_replacement, hold_storm, hold_vanished
+from bridge.delivery.guard import hold_older, hold_storm, hold_vanished
 from bridge.delivery.routing import Route
 from bridge.delivery.watch import Watch, watch_of
 from bridge.diff.abilities import Abilities
 from bridge.diff.changes import ChangeKind
-from bridge.diff.doubts import Absence, Answer, Answers, Listing
+from bridge.diff.doubts import Absence, Answer, Listing
 from bridge.diff.known import PlainModels
-from bridge.diff.odd_rows import OddRow, aside_since
+from bridge.diff.odd_rows import aside_since
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.strangers import not_as_known, strangers, without_strangers
 from bridge.diff.superseded import OVERLAP_MS, Memory
@@ -22,6 +22,14 @@ from bridge.pipeline.clock import Clock, stamp_of
 from bridge.pipeline.inquiry import ask_again, inquire
 from bridge.pipeline.judgement import Judgement, another_database
 from bridge.pipeline.observation import Observation, Order
+from bridge.pipeline.observed_rows import (
+    differing_rows,
+    judged_head,
+    new_rows,
+    ownerless_versions,
+    perhaps_odd,
+    replacement_hold,
+)
 from bridge.pipeline.plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reads import Interest, Read, TooMuch, read_fast
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
@@ -152,14 +160,14 @@ class Look:
         overlooked: dict[str, RegisteredModel] = {}
         lost = strangers(known.models, listing).lost if listing.is_complete else []
         vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
-        if judgement.is_held(vanished or _hold_replaced(known, lost, listing)):
+        if judgement.is_held(vanished or replacement_hold(known, lost, listing)):
             answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
-            overlooked = _new_rows(known, listing)
+            overlooked = new_rows(known, listing)
             listing = without_strangers(known.models, listing)
         since = self._since()
         answers = inquire(self._registry, known.models, listing, answers, since, began.wall_ms, deadline)
         odd_rows = self._registry.odd_rows()
-        answers = {**answers, **_perhaps_odd(known, answers, odd_rows)}
+        answers = {**answers, **perhaps_odd(known, answers, odd_rows)}
         reading = Reading(listing, answers, began, ended)
         found = self._plan(known, reading, order)
         for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
@@ -170,14 +178,14 @@ class Look:
             reading = replace(reading, as_it_is=True)
             found = self._plan(known, reading, order)
         elif older is not None:
-            overlooked.update(_differing_rows(reading, found))
+            overlooked.update(differing_rows(reading, found))
         storm = hold_storm(found.routed, self._settings.max_events)
         if storm is not None and judgement.is_held(storm):
             held = order.held | storm.kinds
             found = plan(known, reading, self._routes, self._clock.now_ms(), held)
-            overlooked.update(_differing_rows(reading, found))
+            overlooked.update(differing_rows(reading, found))
         if listing.is_complete:
-            found = replace(found, head=_judged(known.head, found.head, judgement))
+            found = replace(found, head=judged_head(known.head, found.head, judgement))
         return Observation(
             plan=found,
             read=order.read,
@@ -189,7 +197,7 @@ class Look:
                 hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
             ),
             overlooked=overlooked,
-            odd_rows=(*odd_rows, *self._registry.odd_rows(), *_ownerless(listing, answers)),
+            odd_rows=(*odd_rows, *self._registry.odd_rows(), *ownerless_versions(listing, answers)),
         )
 
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
@@ -226,56 +234,3 @@ class Look:
             likeness = likeness_if_told(self._registry, known.models, deadline)
             raise StateForeign(another_database(head, likeness))
         return replace(known, head=replace(head, fingerprint=head.fingerprint or fingerprint))
-
-
-def _judged(before: Head, after: Head, judgement: Judgement) -> Head:
-    """Keep what was let through; while something is held, what is new must not age into the baseline."""
-    after = replace(after, accepted=judgement.let_through)
-    if not judgement.held:
-        return after
-    return replace(
-        after,
-        registry_clock=before.registry_clock,
-        vouched=before.vouched,
-        scanned_clock=before.scanned_clock,
-        scanned=before.scanned,
-    )
-
-
-def _hold_replaced(known: Known, lost: Sequence[str], listing: Listing) -> Hold | None:
-    """Hold a poll in which no known model is left, and a model is there that the last scan should have shown.
-
-    So a registry looks whose own database was replaced, however few its models are.
-    """
-    head = known.head
-    clock = max(head.registry_clock, head.vouched.wall_ms - CLOCKS_APART_MS if head.vouched else 0)
-    if not clock or not lost or len(lost) < len(known.models):
-        return None
-    older = [name for name, row in _new_rows(known, listing).items() if row.created < clock - OVERLAP_MS]
-    return hold_replacement(lost, older) if older else None
-
-
-def _ownerless(listing: Listing, answers: Answers) -> list[OddRow]:
-    """Return the names under which there are versions, and no model."""
-    gone = [name for name in sorted(listing.orphans) if answers.get(name) is Absence.GONE]
-    return [OddRow(name, why="it has versions, and there is no model of this name") for name in gone]
-
-
-def _perhaps_odd(known: Known, answers: Answers, odd_rows: Sequence[OddRow]) -> dict[str, Answer]:
-    """Return the models that are gone from their names, and may be the ones in rows that were left aside."""
-    created = {row.created for row in odd_rows if row.created}
-    gone = [name for name, answer in answers.items() if answer is Absence.GONE]
-    rows = {name: known.models.row(name) for name in gone if created}
-    return {name: Absence.UNKNOWN for name, row in rows.items() if row is not None and row.created in created}
-
-
-def _new_rows(known: Known, listing: Listing) -> dict[str, RegisteredModel]:
-    names = strangers(known.models, listing).names
-    return {name: replace(listing.models[name], versions={}) for name in names}
-
-
-def _differing_rows(reading: Reading, found: Plan) -> dict[str, RegisteredModel]:
-    """Return the rows as read of the models that are not recorded as read."""
-    models = reading.listing.models
-    recorded = {name: model for name, (model, _) in found.models.items()}
-    return {name: replace(models[name], versions={}) for name in models if recorded.get(name) != models[name]}

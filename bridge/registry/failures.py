@@ -3,6 +3,7 @@
 import re
 
 from bridge.errors import RegistryBusy, RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+from bridge.registry.client_faults import client_fault
 from bridge.registry.http_exchange import last_exchange
 from bridge.registry.retry_after import asked_wait_s
 from bridge.registry.transport_faults import transport_fault
@@ -27,9 +28,6 @@ _UNSUPPORTED = re.compile(
     r"(Argument|Method) '\w+' is unsupported for models in |(Unsupported|Missing) filter"
 )
 """How the client's Databricks and Unity Catalog stores decline, with INTERNAL_ERROR for a code."""
-_UNKNOWN_SCHEME = re.compile(
-    r"Model [Rr]egistry (functionality is unavailable; got|features are not supported)"
-)
 _LONG_LINE = "Request Line is too large"
 """gunicorn's."""
 _FOREIGN_NAME = "Invalid Host header"
@@ -41,7 +39,6 @@ _BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
 _LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
 """MLflow's codes for a rate limit; Databricks' SDK keeps no status."""
 _FAULTS = frozenset({500, 503})
-_VARIABLE = re.compile(r"(MLFLOW_\w+) value must be one of (\[.*?\])")
 _OWN_PAGES = (
     "You are not authenticated. Please see https://www.mlflow.org",
     "Response body: 'Permission denied'",
@@ -138,7 +135,7 @@ def translate(error: Exception, uri: str) -> RegistryError:
     busy = _busy(error, uri, status)
     if busy is not None:
         return busy
-    client = _of_client(error, uri)
+    client = client_fault(error, uri)
     if client is not None:
         return client
     if _is_lacking(error):
@@ -172,35 +169,6 @@ def _asked() -> str:
     """Return what was asked last and what came, as far as that is known, to be added to a sentence."""
     exchange = last_exchange()
     return f": {exchange}" if exchange else ""
-
-
-def _of_client(error: Exception, uri: str) -> RegistryError | None:
-    """Return what MLflow's client itself cannot do here, if it is that."""
-    if _UNKNOWN_SCHEME.match(str(error).lstrip()):
-        return RegistryRefused(
-            f"{uri} has a scheme that MLflow's client does not know: "
-            "is its plug-in installed where the bridge is?"
-        )
-    if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "?").partition(".")[0]
-        by = " for MLFLOW_TRACKING_AWS_SIGV4" if "aws_sigv4" in package else ""
-        return RegistryRefused(
-            f"{uri} cannot be asked: MLflow's client needs the package {package.replace('_', '-')}{by}, which is "
-            f"not installed where the bridge is: install it there{', or unset the variable' if by else ''}"
-        )
-    if str(error).startswith("Invalid url"):
-        return RegistryRefused(f"{uri} is no URL that can be asked: check registry.tracking_uri")
-    if "'ignore_tls_verification'" in str(error):
-        return RegistryRefused(
-            f"{uri} cannot be asked: MLFLOW_TRACKING_INSECURE_TLS and MLFLOW_TRACKING_SERVER_CERT_PATH are both set "
-            "in the environment, and MLflow's client takes one of them: unset the other"
-        )
-    variable = _VARIABLE.match(str(error))
-    if variable:
-        return RegistryRefused(
-            f"{uri} cannot be asked: MLflow's client wants one of {variable[2]} in {variable[1]}"
-        )
-    return None
 
 
 def _busy(error: Exception, uri: str, status: int | None) -> RegistryBusy | None:

@@ -189,7 +189,9 @@ class WatchedBridge:
         for _ in range(20):
             if self.held:
                 self.run(Read.FULL, self.held)
-            elif self.state.last_poll.doubted:  # it is told once a picture two minutes old could not explain it
+            elif (
+                self.state.last_poll.doubted
+            ):  # it is told once a picture two minutes old could not explain it
                 self.wait(130)
                 self.run(Read.FULL)
         assert not self.held
