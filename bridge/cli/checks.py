@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress import Scanned
 from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
-from bridge.config import Settings
+from bridge.config import Settings, without_login
 from bridge.config.secret_texts import is_quoted
 from bridge.config.tls_environment import authority_warnings, drop_unusable_key_log
 from bridge.delivery.proxy_routes import ProxyFault
@@ -60,7 +60,9 @@ class Checked:
             "exit_code": int(self.code),
             "faults": [one for fault in self.faults for one in _documents(fault)],
             "warnings": [_keyed(warning) for warning in self.warnings],
-            "registry": {"uri": settings.registry.uri, "answer": self.answer} if settings else None,
+            "registry": {"uri": without_login(settings.registry.uri), "answer": self.answer}
+            if settings
+            else None,
             "access": {part.what: part.to_document() for part in self.sources},
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),

@@ -11,7 +11,7 @@ from bridge.config.settings import (
 )
 from bridge.config.sinks import DeliverySettings, SinkSettings
 from bridge.config.tls import Access, TlsSettings, access_of
-from bridge.config.uris import folder_of, is_databricks, is_unity_catalog, web_address
+from bridge.config.uris import folder_of, is_databricks, is_unity_catalog, web_address, without_login
 from bridge.config.values import (
     BaseUrl,
     Duration,
@@ -58,4 +58,5 @@ __all__ = [
     "parse_duration",
     "reveal",
     "web_address",
+    "without_login",
 ]

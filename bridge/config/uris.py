@@ -1,5 +1,6 @@
 """Which kind of registry a URI means. MLflow decides by the scheme (mlflow.tracking.registry)."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
@@ -52,3 +53,11 @@ def bare_uri(uri: str) -> str:
         msg = f'must begin with http:// or https:// (did you mean "http:{uri}"?)'
         raise ValueError(msg)
     return uri
+
+
+_LOGIN = re.compile(r"//[^/@]*@")
+
+
+def without_login(uri: str) -> str:
+    """Return ``uri`` as it may be shown: with neither a user name nor a password."""
+    return _LOGIN.sub("//***@", uri)

@@ -88,15 +88,18 @@ def _parts_of_the_past(
 ) -> Iterator[tuple[str, int, int, bool]]:
     """Yield version (empty for the model), time known, time read, and whether it is just as it formerly was.
 
-    What is as it formerly was is of the past also where its time is a later one: clocks differ.
+    What is as it formerly was is of the past also where its time is a later one: clocks differ. A part that has
+    lost its time (0, by a change in the database itself) tells nothing.
     """
-    if new.updated != old.updated:
+    if new.updated and new.updated != old.updated:
         is_former = _is_former_row(new, past)
         if is_former or new.updated < old.updated:
             yield "", old.updated, new.updated, is_former
     for number, read in new.versions.items():
         known = old.versions.get(number)
-        if known is not None and read.created == known.created and read.updated != known.updated:
+        if known is None or read.created != known.created or not read.updated:
+            continue
+        if read.updated != known.updated:
             is_former = _is_former_version(read, past)
             if is_former or read.updated < known.updated:
                 yield number, known.updated, read.updated, is_former

@@ -140,7 +140,9 @@ class _Judge:
             tags = self._untimed(old.tags, row.tags, _tags(past))
             aliases = self._untimed(old.aliases, row.aliases, _aliases(past))
             row = replace(row, tags=tags, aliases=aliases)
-        return replace(row, versions=versions, aliases=aliases_within(row.aliases, old.aliases, versions))
+        nowhere = {number for _, number in row.aliases} - new.versions.keys()  # no version that is withheld
+        aliases = aliases_within(row.aliases, old.aliases, versions.keys() | nowhere)
+        return replace(row, versions=versions, aliases=aliases)
 
     def _versions(
         self, old: RegisteredModel, new: RegisteredModel, standing: set[str], *, is_moved: bool

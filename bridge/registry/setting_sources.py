@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridge.config import RegistrySettings, folder_of, is_database, is_databricks, is_unity_catalog
+from bridge.config import (
+    RegistrySettings,
+    folder_of,
+    is_database,
+    is_databricks,
+    is_unity_catalog,
+    without_login,
+)
 from bridge.config.process_environment import given
 from bridge.registry.environment import signing_plugin, signs_for_aws, workspace
 
@@ -47,7 +54,9 @@ class Sourced:
 def registry_sources(settings: RegistrySettings, from_environment: Collection[str]) -> list[Sourced]:
     """Return what is used, and where it comes from; ``from_environment`` are the keys that the environment gave."""
     parts = [
-        Sourced("tracking_uri", settings.tracking_uri, _source("tracking_uri", from_environment)),
+        Sourced(
+            "tracking_uri", without_login(settings.tracking_uri), _source("tracking_uri", from_environment)
+        ),
         *_registry(settings, from_environment),
         *_workspace(settings),
     ]
@@ -62,7 +71,9 @@ def _source(key: str, from_environment: Collection[str]) -> str:
 
 def _registry(settings: RegistrySettings, from_environment: Collection[str]) -> Iterator[Sourced]:
     if settings.registry_uri:
-        yield Sourced("registry_uri", settings.registry_uri, _source("registry_uri", from_environment))
+        yield Sourced(
+            "registry_uri", without_login(settings.registry_uri), _source("registry_uri", from_environment)
+        )
 
 
 def _workspace(settings: RegistrySettings) -> Iterator[Sourced]:

@@ -241,7 +241,7 @@ async def test_rebaseline_preview_and_check_take_as_long_as_the_scan_comes_furth
             served.seconds_a_row = 0.05
             assert (await poll.preview()).plan.events == ()
             assert (await poll.rebaseline()).counted == (40, 40)
-        assert "40 models, 40 versions" in await ask_registry(settings)
+        assert "40 models, 40 versions" in (await ask_registry(settings)).told
 
 
 async def test_a_stop_in_the_midst_of_a_scan_keeps_what_was_read(tmp_path, monkeypatch) -> None:

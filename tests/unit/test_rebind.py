@@ -14,6 +14,7 @@ from bridge.rebind import rebind
 from bridge.sinks.kinds import SETTINGS
 from bridge.store.memory import MemoryDocuments
 from bridge.store.state import State
+from bridge.store.values import Note
 
 HERE, THERE = "http://registry", "http://there"
 BORN, BORN_AGAIN = "1700000000000", "1764000000000"
@@ -167,13 +168,14 @@ async def test_what_was_written_meanwhile_stays(monkeypatch) -> None:
     read = moved.registry.fingerprint
 
     def meanwhile(deadline):
-        moved.state.write_head(replace(moved.state.head, noted=41))
+        moved.state.settle([], notes=[Note(1, "paused", detail="ci")])
         return read(deadline)
 
     moved.registry.fingerprint = meanwhile
     await moved.rebind(THERE)
 
-    assert (moved.state.head.noted, moved.bound) == (41, (THERE, BORN))
+    assert ([note.kind for note in moved.state.notes()], moved.state.head.noted) == (["paused"], 1)
+    assert moved.bound == (THERE, BORN)
 
 
 async def test_a_registry_that_does_not_answer_in_time_changes_nothing(monkeypatch) -> None:

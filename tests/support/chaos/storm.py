@@ -23,7 +23,7 @@ from support.receiver import lasting_port
 
 _POLL = """
 interval = "300ms"
-deadline = "5s"
+deadline = "15s"
 reconcile_interval = "5s"
 reconcile_share = 1.0
 max_events = 1000000

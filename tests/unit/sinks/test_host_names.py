@@ -8,8 +8,8 @@ from bridge.config import Access, TlsSettings
 from bridge.delivery.outcome import Outcome, Verdict
 from bridge.delivery.targets import Targets
 from bridge.sinks.base import Request
-from bridge.sinks.client import _as_sent
 from bridge.sinks.lazy import LazyTransport
+from bridge.sinks.wire_requests import wire_request
 
 CALLED = {
     "http://ci.example.com/x": "ci.example.com",
@@ -27,7 +27,7 @@ CALLED = {
 
 @pytest.mark.parametrize(("url", "expected"), CALLED.items())
 def test_a_host_is_called_what_its_server_calls_it(url, expected) -> None:
-    assert dict(_as_sent(Request(url, {}, b"", 1_000)).headers)[b"host"] == expected.encode()
+    assert dict(wire_request(Request(url, {}, b"", 1_000)).headers)[b"host"] == expected.encode()
 
 
 @pytest.fixture
