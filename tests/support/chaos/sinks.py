@@ -97,7 +97,7 @@ class Receivers:
 
     def places(self) -> dict[str, str]:
         """Return host and port of each sink."""
-        return {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
+        return {sink.name: f"{sink.host}:{self._ports[sink.name]}" for sink in SINKS}
 
     def start(self, name: str) -> None:
         """Start a sink's receiver, where it does not run, and wait for its port."""
