@@ -9,10 +9,6 @@ system's: where they are not there, OpenSSL says nothing, and does not trust the
 import os
 from collections.abc import Iterator
 
-import structlog
-
-log = structlog.get_logger(__name__)
-
 _KEY_LOG = "SSLKEYLOGFILE"
 
 
@@ -38,7 +34,9 @@ def warn_of_unusable_key_log() -> None:
     """Do the same, and say so in the log: once, since the variable is gone then."""
     problem = drop_unusable_key_log()
     if problem:
-        log.warning("tls.key_log_ignored", error=problem)
+        import structlog  # noqa: PLC0415 - it brings in asyncio, and quick commands don't need it
+
+        structlog.get_logger(__name__).warning("tls.key_log_ignored", error=problem)
 
 
 def authority_warnings() -> Iterator[str]:
