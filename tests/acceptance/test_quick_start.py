@@ -6,7 +6,9 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from support.pages import Block, blocks
@@ -86,7 +88,10 @@ class Reader:
         elif "shell" in how:
             self.shell(how["shell"]).run(text)
         if how.get("shell") in _LISTENING:
-            wait_until(lambda: is_listening(int(self._ports[_LISTENING[how["shell"]]])))
+            port = int(self._ports[_LISTENING[how["shell"]]])
+            wait_until(lambda: is_listening(port))
+            if how["shell"] == "mlflow":
+                wait_until(lambda: _is_healthy(port), 120)
 
     def here(self, text: str) -> str:
         return re.sub("|".join(self._ports), lambda found: self._ports[found[0]], text)
@@ -101,6 +106,13 @@ class Reader:
     def leave(self) -> None:
         for name in list(self._shells):
             self.close(name)
+
+
+def _is_healthy(port: int) -> bool:
+    """Whether MLflow's server answers: it listens before its workers are there."""
+    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        return answer.status == 200
+    return False
 
 
 @pytest.fixture
