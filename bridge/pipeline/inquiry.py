@@ -5,7 +5,7 @@ answer can put in doubt what was seen before it, and a model that is gone from i
 looked for under another before it counts as deleted.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from bridge.diff.doubts import (
@@ -21,9 +21,11 @@ from bridge.diff.doubts import (
     reopened,
 )
 from bridge.diff.known import KnownModels
-from bridge.diff.signs_of_age import Sign
+from bridge.diff.pairing import Pair
+from bridge.diff.signs_of_age import Sign, signs_of
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.stale_readings import Review
+from bridge.diff.superseded import Memory
 from bridge.errors import RegistryLacks
 from bridge.pipeline.registry_time import Reading
 from bridge.registry.base import Deadline, Registry
@@ -124,14 +126,36 @@ def ask_again(
     """
     names = sorted(seen.doubtful)[:_MOST_ASKED_AGAIN]
     answers = registry.ask([Doubt(name, known.get(name)) for name in names], deadline)
-    contradicted = tuple(
-        sign for sign in seen.signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign)
-    )
+    contradicted = _contradicted(known, seen.signs, answers)
     return replace(
         reading,
         answers={**reading.answers, **answers},
         contradicted=(*reading.contradicted, *contradicted),
     )
+
+
+def contradictions(
+    known: KnownModels, listing: Listing, answers: Answers, memory: Memory, now_ms: int
+) -> tuple[Sign, ...]:
+    """Return what was listed as older than it is known, and read as known when it was asked for.
+
+    Args:
+        known: what is known of the registry.
+        listing: what a read showed.
+        answers: the answers to what that left in doubt, for whatever reason.
+        memory: what was known until lately.
+        now_ms: our time, ms since the epoch.
+    """
+    listed = [
+        (known[name], listing.models[name]) for name in answers if name in known and name in listing.models
+    ]
+    pairs = [Pair(old, new) for old, new in listed if old.created == new.created]
+    signs = (sign for pair in pairs for sign in signs_of(pair, memory, now_ms))
+    return _contradicted(known, signs, answers)
+
+
+def _contradicted(known: KnownModels, signs: Iterable[Sign], answers: Answers) -> tuple[Sign, ...]:
+    return tuple(sign for sign in signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign))
 
 
 def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: Sign) -> bool:

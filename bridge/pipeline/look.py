@@ -19,7 +19,7 @@ from bridge.diff.superseded import OVERLAP_MS, Memory
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.synthesis import Identities
 from bridge.pipeline.clock import Clock, stamp_of
-from bridge.pipeline.inquiry import ask_again, inquire
+from bridge.pipeline.inquiry import ask_again, contradictions, inquire
 from bridge.pipeline.judgement import Judgement, another_database
 from bridge.pipeline.observation import Observation, Order
 from bridge.pipeline.observed_rows import (
@@ -156,34 +156,15 @@ class Look:
     ) -> Observation:
         ended = stamp_of(self._clock)
         judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
-        answers: dict[str, Answer] = {}
-        overlooked: dict[str, RegisteredModel] = {}
-        lost = strangers(known.models, listing).lost if listing.is_complete else []
-        vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
-        if judgement.is_held(vanished or replacement_hold(known, lost, listing)):
-            answers = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
-            overlooked = new_rows(known, listing)
-            listing = without_strangers(known.models, listing)
+        listing, unasked, hidden = self._hold_vanished(known, listing, judgement)
         since = self._since()
-        answers = inquire(self._registry, known.models, listing, answers, since, began.wall_ms, deadline)
+        answers = inquire(self._registry, known.models, listing, unasked, since, began.wall_ms, deadline)
         odd_rows = self._registry.odd_rows()
         answers = {**answers, **perhaps_odd(known, answers, odd_rows)}
-        reading = Reading(listing, answers, began, ended)
-        found = self._plan(known, reading, order)
-        for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
-            reading = ask_again(self._registry, known.models, reading, found.review, deadline)
-            found = self._plan(known, reading, order)
-        older = hold_older(found.review.certain)
-        if older is not None and not judgement.is_held(older):
-            reading = replace(reading, as_it_is=True)
-            found = self._plan(known, reading, order)
-        elif older is not None:
-            overlooked.update(differing_rows(reading, found))
-        storm = hold_storm(found.routed, self._settings.max_events)
-        if storm is not None and judgement.is_held(storm):
-            held = order.held | storm.kinds
-            found = plan(known, reading, self._routes, self._clock.now_ms(), held)
-            overlooked.update(differing_rows(reading, found))
+        passed = contradictions(known.models, listing, answers, known.memory, self._clock.now_ms())
+        reading = Reading(listing, answers, began, ended, passed)
+        reading, found = self._ask_again(known, reading, order, deadline)
+        found, waiting = self._hold_changes(known, reading, found, order, judgement)
         if listing.is_complete:
             found = replace(found, head=judged_head(known.head, found.head, judgement))
         return Observation(
@@ -196,9 +177,47 @@ class Look:
             accepted=tuple(
                 hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
             ),
-            overlooked=overlooked,
+            overlooked={**hidden, **waiting},
             odd_rows=(*odd_rows, *self._registry.odd_rows(), *ownerless_versions(listing, answers)),
         )
+
+    def _hold_vanished(
+        self, known: Known, listing: Listing, judgement: Judgement
+    ) -> tuple[Listing, dict[str, Answer], dict[str, RegisteredModel]]:
+        """Return the listing, the answers that are not asked for, and the rows that wait, where much seems to be gone."""
+        lost = strangers(known.models, listing).lost if listing.is_complete else []
+        vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
+        if not judgement.is_held(vanished or replacement_hold(known, lost, listing)):
+            return listing, {}, {}
+        unasked = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
+        return without_strangers(known.models, listing), {**unasked}, new_rows(known, listing)
+
+    def _ask_again(
+        self, known: Known, reading: Reading, order: Order, deadline: Deadline
+    ) -> tuple[Reading, Plan]:
+        """Return the plan, and the reading with what reads as older than it is known asked for again."""
+        found = self._plan(known, reading, order)
+        for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
+            reading = ask_again(self._registry, known.models, reading, found.review, deadline)
+            found = self._plan(known, reading, order)
+        return reading, found
+
+    def _hold_changes(
+        self, known: Known, reading: Reading, found: Plan, order: Order, judgement: Judgement
+    ) -> tuple[Plan, dict[str, RegisteredModel]]:
+        """Return the plan without what an operator has to judge, and the rows that wait for that."""
+        waiting: dict[str, RegisteredModel] = {}
+        older = hold_older(found.review.certain)
+        if older is not None and not judgement.is_held(older):
+            reading = replace(reading, as_it_is=True)
+            found = self._plan(known, reading, order)
+        elif older is not None:
+            waiting.update(differing_rows(reading, found))
+        storm = hold_storm(found.routed, self._settings.max_events)
+        if storm is not None and judgement.is_held(storm):
+            found = plan(known, reading, self._routes, self._clock.now_ms(), order.held | storm.kinds)
+            waiting.update(differing_rows(reading, found))
+        return found, waiting
 
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
         is_first = self._state.head is None

@@ -84,6 +84,27 @@ async def test_a_reading_that_a_second_one_contradicts_is_noted_and_holds_nothin
     assert world.state.head.stale_at == world.now
 
 
+async def test_an_old_listing_that_was_in_doubt_anyway_is_noted_too(world) -> None:
+    """Its aliases were all gone, so it was asked for at once, and read as known."""
+    today = replace(world.registry.models["m3"], aliases=(("champion", "1"),))
+    world.registry.put(today)
+    await world.poll.run(Read.FULL)
+    world.wait(30)
+    world.registry.put(world.old)
+    ask = world.registry.ask
+
+    def asked(doubts, deadline):
+        world.registry.put(today)
+        return ask(doubts, deadline)
+
+    world.registry.ask = asked
+    polled = await world.poll.run(Read.FULL)
+
+    assert (polled.held, polled.entries) == (None, [])
+    assert notes(world) == [("doubted", "m3")]
+    assert world.state.head.stale_at == world.now
+
+
 async def test_many_that_read_as_old_are_judged_by_a_few(world) -> None:
     for name in list(world.registry.models):
         for number in range(5):
