@@ -99,7 +99,7 @@ class Soak:
             waiting = sum(sink["pending"] + sink["dead"] for sink in status["sinks"])
             return waiting == 0 and len(counts) > 3 and counts[-1] == counts[-4]
 
-        wait_until(is_settled, 120)
+        wait_until(is_settled)
 
     def ids(self) -> dict[str, set[str]]:
         return {name: {got.delivery_id for got in one.got} for name, one in self.receivers.items()}

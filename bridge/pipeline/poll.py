@@ -127,8 +127,9 @@ class Poll:
         order = Order(read, accepted, may_scan=self._is_full_due(is_wanted=True))
         kept = None if afresh else self._state.unfinished_scan
         polled = await self._run(order, within_ms, ScanSlice(stamp_of(self._clock), kept))
-        if polled.read is Read.FULL:
-            give_back()  # now that nothing refers to what was read
+        record = self._state.last_poll
+        if polled.read is Read.FULL and record is not None:
+            give_back(record.models + record.versions)  # now that nothing refers to what was read
         return polled
 
     async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:

@@ -75,14 +75,14 @@ class Receiver:
             self._server.server_close()
             self._server = None
 
-    def wait_until_one_came(self, seconds: float = 20.0) -> None:
+    def wait_until_one_came(self, seconds: float = 120.0) -> None:
         """Block until a request was read."""
         end = time.monotonic() + seconds
         while not self.came and time.monotonic() < end:
             time.sleep(0.02)
         assert self.came, "no delivery came"
 
-    def wait_for(self, count: int, seconds: float = 20.0) -> list[Got]:
+    def wait_for(self, count: int, seconds: float = 120.0) -> list[Got]:
         """Block until so many requests came, and return all."""
         end = time.monotonic() + seconds
         while len(self.got) < count and time.monotonic() < end:

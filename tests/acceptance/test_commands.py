@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from support.command import Bridge, http_sink, only
+from support.patience import patience
 from support.receiver import Answer, Receiver, free_port
 
 from bridge.store.database import TinyDocuments
@@ -374,7 +375,7 @@ def test_the_demo_shows_the_main_job_end_to_end() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=patience(),
         env={  # all of it is on this machine, and no registry of the environment is the demo's business
             **os.environ,
             "HTTP_PROXY": f"http://127.0.0.1:{free_port()}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.command import COMMAND, Bridge, github_sink, http_sink
+from support.patience import patience
 from support.terminal import Terminal
 from support.values import commit, model, transition
 
@@ -65,7 +66,7 @@ def offered(bridge: Bridge, *lines: str) -> list[list[str]]:
             text=True,
             env=bridge.environment,
             cwd=bridge.folder,
-            timeout=60,
+            timeout=patience(),
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, ""), line
@@ -159,7 +160,7 @@ def test_fish_completes_names_of_sinks(bridge) -> None:
         text=True,
         env={**bridge.environment, "HOME": str(bridge.folder)},
         cwd=bridge.folder,
-        timeout=60,
+        timeout=patience(),
         check=True,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.command import Bridge, http_sink, only
+from support.patience import patience
 from support.receiver import Answer, Receiver
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def as_cron(bridge: Bridge, *more: str) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=patience(),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.command import Bridge, http_sink, only
+from support.patience import patience
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "deploy" / "examples" / "custom-sink"
@@ -70,7 +71,7 @@ def test_the_page_names_all_that_is_public() -> None:
 def test_the_package_passes_its_own_tests(package, environment) -> None:
     pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
-        pytest_, cwd=package, env=environment, capture_output=True, text=True, check=False, timeout=120
+        pytest_, cwd=package, env=environment, capture_output=True, text=True, check=False, timeout=patience()
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

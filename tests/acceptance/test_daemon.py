@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.command import COMMAND, Bridge, github_sink, http_sink, only, stop
 from support.github import github
+from support.patience import patience
 from support.receiver import Answer, Receiver, free_port
 from support.until import wait_until
 
@@ -168,7 +169,7 @@ def test_probes_and_metrics_are_served(tmp_path, server, client, model, receiver
 
 def fetch(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=patience()) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

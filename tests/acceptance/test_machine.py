@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from support.command import COMMAND, Bridge, http_sink, only, stop
 from support.filesystems import needs_compiler, refusing
+from support.patience import patience
 from support.until import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -69,7 +70,9 @@ def test_a_file_system_that_takes_nothing_is_told_by_its_own_mend(tmp_path, opti
     if not can_mount:
         pytest.skip("needs to be allowed to mount, and unshare of util-linux")
     command = [*MOUNTED, options, *COMMAND, "once", "--config", str(bridge.config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=patience(), cwd=tmp_path
+    )
 
     assert (done.returncode, done.stderr.count("\n")) == (73, 1)
     assert told in done.stderr
@@ -104,7 +107,13 @@ def test_a_user_without_home_and_name_polls(tmp_path, server) -> None:
     command = [*NOBODY, *COMMAND, "once", "-v", "--config", str(bridge.config)]
     environment = {"PATH": os.defpath}
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path, env=environment
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience(),
+        cwd=tmp_path,
+        env=environment,
     )
 
     assert (done.returncode, "0 new entries" in done.stdout) == (0, True), done.stderr

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.command import Bridge, http_sink, only
 from support.monitoring import RULES, all_asked, as_grafana_asks, of_dashboard, program
+from support.patience import patience
 from support.probing import fetch, text_of
 from support.receiver import Answer, Receiver, free_port
 from support.tls import Authority
@@ -142,4 +143,4 @@ def prometheus(folder: Path, target: str):
         yield ask
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(patience())

@@ -33,7 +33,7 @@ def told(receiver: Receiver) -> list[str]:
 
 def scanned(bridge: Bridge):
     """Poll in full; a machine may be busy."""
-    return bridge.run("once", "--full", timeout=180)
+    return bridge.run("once", "--full")
 
 
 def watching(folder, url: str, receiver: Receiver, model: str) -> Bridge:

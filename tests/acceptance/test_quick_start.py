@@ -91,7 +91,7 @@ class Reader:
             port = int(self._ports[_LISTENING[how["shell"]]])
             wait_until(lambda: is_listening(port))
             if how["shell"] == "mlflow":
-                wait_until(lambda: _is_healthy(port), 120)
+                wait_until(lambda: _is_healthy(port))
 
     def here(self, text: str) -> str:
         return re.sub("|".join(self._ports), lambda found: self._ports[found[0]], text)

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from support.command import Bridge, http_sink, only, stop
+from support.patience import patience
 from support.receiver import Answer, Receiver, free_port
 from support.until import wait_until
 
@@ -100,7 +101,7 @@ def test_where_it_hangs_is_told_when_the_watchdog_kills_it(tmp_path, server) -> 
     with bridge.running(PYTHONFAULTHANDLER="1") as daemon:
         bridge.wait_for_log("baseline.taken")
         daemon.send_signal(signal.SIGABRT)
-        assert daemon.wait(30) == -signal.SIGABRT
+        assert daemon.wait(patience()) == -signal.SIGABRT
 
     told = (tmp_path / "log").read_text()
     assert "Fatal Python error: Aborted" in told

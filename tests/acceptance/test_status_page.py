@@ -9,6 +9,7 @@ import pytest
 from support.chaos.wire import Wire
 from support.command import Bridge, http_sink, only, stop
 from support.page_reader import Node, read
+from support.patience import patience
 from support.receiver import Answer, Receiver, free_port, lasting_port
 from support.until import wait_until
 
@@ -32,7 +33,7 @@ class Seen:
             yield daemon
 
     def has_polled(self) -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=patience()) as answer:
             return b'polls_total{outcome="' in answer.read()
 
     def page(self) -> Node:
@@ -42,7 +43,7 @@ class Seen:
         return read(found[HTTPStatus.OK])
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience())
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         found = answer.status, answer.read()
@@ -57,7 +58,7 @@ class Seen:
             return all(word in shown["page"].text for word in words)
 
         try:
-            wait_until(holds, 60)
+            wait_until(holds)
         except AssertionError:
             raise AssertionError(f"{words} did not come: {shown['page'].text}") from None
         return shown["page"]
@@ -119,7 +120,7 @@ def test_it_answers_while_a_poll_and_a_delivery_hang(tmp_path, server, client, m
         wire.fail("hang")
         shown = seen.wait_for("under way for", "ci pending")
         paths = ("/livez", "/readyz", "/metrics", "/")
-        wait_until(lambda: [seen.get(path)[0] for path in paths] == [200] * 4, 20)
+        wait_until(lambda: [seen.get(path)[0] for path in paths] == [200] * 4)
         wait_until(
             lambda: [seen.get(path, Host="evil.example")[0] for path in paths] == [200, 200, 200, 421], 20
         )

@@ -12,6 +12,7 @@ from threading import Event
 
 import pytest
 from support.command import COMMAND, Bridge, http_sink
+from support.patience import patience
 from support.receiver import Answer, Got, WebServer
 from support.terminal import Terminal
 from support.values import commit, model, transition
@@ -104,7 +105,7 @@ def slow(target: str, seconds: float) -> WebServer:
         if "model-versions/search" in got.path:
             time.sleep(seconds)
         try:
-            with urllib.request.urlopen(target + got.path, timeout=20) as found:
+            with urllib.request.urlopen(target + got.path, timeout=patience()) as found:
                 return Answer(found.status, {"Content-Type": "application/json"}, found.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, {"Content-Type": "application/json"}, error.read())
@@ -148,7 +149,13 @@ def test_init_asks_for_what_it_is_not_told_and_tries_the_connection(tmp_path, se
 
 def test_init_without_anybody_to_ask_waits_for_nobody(tmp_path) -> None:
     done = subprocess.run(
-        [*COMMAND, "init"], cwd=tmp_path, input="", capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, "init"],
+        cwd=tmp_path,
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=patience(),
+        check=False,
     )
 
     assert (done.returncode, "--url: there is nobody to ask" in done.stderr) == (2, True)
@@ -170,14 +177,14 @@ def test_an_interrupted_scan_is_told_in_a_word(tmp_path) -> None:
 
     def hang(_got: Got) -> Answer:
         asked.set()
-        over.wait(120)
+        over.wait(patience())
         return Answer(500)
 
     registry = WebServer(hang)
     bridge = Bridge(tmp_path, registry.url)
     terminal = Terminal([*COMMAND, "-vv", "diff", "--config", str(bridge.config)], tmp_path)
     try:
-        assert asked.wait(120)
+        assert asked.wait(patience())
         terminal.type("\x03")
         assert terminal.finish() == 1
     finally:
@@ -199,7 +206,7 @@ def test_whoever_stops_reading_hears_no_complaint(bridge, command) -> None:
             stdout=writer,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=patience(),
             check=False,
         )
     finally:

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 import pytest
 from support.clock import HandClock
 from support.gateway import Gateway
+from support.patience import patience
 from support.receiver import Answer, WebServer
 
 from bridge.config import PollSettings, RegistrySettings
@@ -110,7 +111,7 @@ def test_an_error_without_an_answer_asks_for_nothing() -> None:
 async def test_check_ends_at_once_and_says_who_limits() -> None:
     registry = WebServer(Answer(429, {"Retry-After": "600"}, b"slow down"))
     settings = build({"registry": {"tracking_uri": registry.url}}, SETTINGS)
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(patience()):
         with pytest.raises(RegistryBusy, match="600 s"):
             await ask_registry(settings)
     registry.stop()

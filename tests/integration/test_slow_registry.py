@@ -7,6 +7,7 @@ import os
 from contextlib import contextmanager, suppress
 
 import pytest
+from support.patience import patience
 from support.receiver import Answer, RawReceiver
 from support.slow_registry import BORN, SlowRegistry
 
@@ -251,7 +252,7 @@ async def test_a_stop_in_the_midst_of_a_scan_keeps_what_was_read(tmp_path, monke
         with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             polling = asyncio.create_task(poll.run(Read.FULL))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(patience()):
                 while len([one for one in served.pages if one[1]]) < 2:  # noqa: ASYNC110 - a server's thread counts
                     await asyncio.sleep(0.02)
             polling.cancel()

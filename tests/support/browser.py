@@ -12,6 +12,8 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Any
 
+from support.patience import patience
+
 CHROMIUM = shutil.which("chromium")
 MISSING = "needs chromium: make test-extra installs it, as root on a system with apt"
 _QUIET = (
@@ -26,8 +28,6 @@ _QUIET = (
 )
 _THEN = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 """Chromium reads from the third file and writes to the fourth."""
-
-_PATIENCE_S = 60.0
 
 
 class Browser:
@@ -91,7 +91,7 @@ class Browser:
             self._number += 1
             os.write(self._out, json.dumps({"id": self._number, "method": "Browser.close"}).encode() + b"\0")
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
+            self._process.wait(patience())
         self._process.kill()
         self._process.wait()
         os.close(self._out)
@@ -122,7 +122,7 @@ class Browser:
 
     def _next(self) -> dict:
         try:
-            message = self._messages.get(timeout=_PATIENCE_S)
+            message = self._messages.get(timeout=patience())
         except Empty:
             raise AssertionError("the browser gives no answer") from None
         self._note(message)

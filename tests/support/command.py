@@ -6,8 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from support.patience import patience
+from support.prepared_command import Forked, start_prepared
 
 COMMAND = [sys.executable, "-m", "bridge"]
 
@@ -37,16 +43,38 @@ class Bridge:
         parts = [registry_part, f"[poll]\n{poll}\n", '[state]\nurl = "tinydb:./state"\n', more, *sinks]
         self.config.write_text("\n".join(parts))
 
-    def run(self, *arguments: str, timeout: float = 60, **options) -> subprocess.CompletedProcess:
+    def run(self, *arguments: str, timeout: float | None = None, **options) -> subprocess.CompletedProcess:
+        command = self._with_config(arguments)
+        if not options:
+            return self._run_prepared(command, timeout or patience())
         return subprocess.run(
-            [*COMMAND, *self._with_config(arguments)],
+            [*COMMAND, *command],
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=timeout or patience(),
             env=self.environment,
             check=False,
             cwd=self.folder,
             **options,
+        )
+
+    def _run_prepared(self, command: list[str], seconds: float) -> subprocess.CompletedProcess:
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            process = self._started(command, self.environment, out, err)
+            try:
+                status = process.wait(seconds)
+            finally:
+                process.kill()
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess([*COMMAND, *command], status, out.read(), err.read())
+
+    def _started(
+        self, command: list[str], environment: Mapping[str, str], out: IO[Any], err: IO[Any]
+    ) -> "subprocess.Popen | Forked":
+        forked = start_prepared(command, self.folder, environment, out.fileno(), err.fileno())
+        return forked or subprocess.Popen(
+            [*COMMAND, *command], stdout=out, stderr=err, env=environment, cwd=self.folder
         )
 
     def _with_config(self, arguments) -> list[str]:
@@ -58,15 +86,10 @@ class Bridge:
     def status(self) -> dict:
         return json.loads(self.run("status", "--output", "json").stdout)
 
-    def start(self, **environment: str) -> subprocess.Popen:
+    def start(self, **environment: str) -> "subprocess.Popen | Forked":
+        command = [*self._log_options(), *self._with_config(["run"])]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [*COMMAND, *self._log_options(), *self._with_config(["run"])],
-                stderr=log,
-                stdout=log,
-                env={**self.environment, **environment},
-                cwd=self.folder,
-            )
+            return self._started(command, {**self.environment, **environment}, log, log)
 
     @contextmanager
     def running(self, **environment: str):
@@ -90,8 +113,8 @@ class Bridge:
                 found.append(json.loads(line))
         return found
 
-    def wait_for_log(self, event: str, count: int = 1, seconds: float = 30) -> list[dict]:
-        end = time.monotonic() + seconds
+    def wait_for_log(self, event: str, count: int = 1) -> list[dict]:
+        end = time.monotonic() + patience()
         while time.monotonic() < end:
             found = [line for line in self.log if line["event"] == event]
             if len(found) >= count:
@@ -100,9 +123,9 @@ class Bridge:
         raise AssertionError(f"no {event} in {(self.folder / 'log').read_text()[-3000:]}")
 
 
-def stop(process: subprocess.Popen, seconds: float = 30) -> int:
+def stop(process: "subprocess.Popen | Forked") -> int:
     process.send_signal(signal.SIGTERM)
-    return process.wait(seconds)
+    return process.wait(patience())
 
 
 def only(model: str) -> str:

@@ -20,6 +20,7 @@ from bridge.store.state import State
 from bridge.store.summary import Tally
 from bridge.store.values import Binding
 from support.clock import HandClock
+from support.patience import patience
 from support.registry import FakeRegistry
 from support.relayed import relay_of
 from support.until import eventually
@@ -38,7 +39,7 @@ class PausedRegistry(FakeRegistry):
 
     def scan(self, known, deadline, **how):
         self.begun.set()
-        assert self.go.wait(30)
+        assert self.go.wait(patience())
         return super().scan(known, deadline, **how)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.manifests import ROOT
+from support.patience import patience
 from support.until import wait_until
 
 USER = 65532
@@ -75,7 +76,7 @@ class Pod:
             env=self._environment(environment),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(),
             check=False,
         )
 

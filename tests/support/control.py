@@ -8,6 +8,7 @@ import pytest
 from bridge.control import ask
 from bridge.control.protocol import Request
 from bridge.errors import BridgeError, PollHeld
+from support.patience import patience
 
 
 class Works:
@@ -37,8 +38,8 @@ class Works:
         raise KeyError("secret")
 
 
-async def asked(folder: Path, command: str = "echo", patience_s: float = 20, **arguments):
-    return await asyncio.to_thread(ask, folder, Request(command, arguments), patience_s)
+async def asked(folder: Path, command: str = "echo", patience_s: float | None = None, **arguments):
+    return await asyncio.to_thread(ask, folder, Request(command, arguments), patience_s or patience())
 
 
 async def refused(folder: Path, command: str = "echo", **options) -> BridgeError:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from threading import Thread
 from urllib.parse import urlsplit
 
+from support.patience import patience
+
 _BYTES = 65_536
 
 
@@ -76,7 +78,7 @@ class ForwardProxy:
 
     def _answer(self, client: socket.socket) -> None:
         with suppress(OSError):
-            client.settimeout(20)
+            client.settimeout(patience())
             if self._context is not None:
                 client = self._context.wrap_socket(client, server_side=True)
                 self.certificates.append(client.getpeercert() or None)

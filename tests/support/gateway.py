@@ -4,6 +4,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from support.patience import patience
 from support.receiver import Answer, Got, WebServer
 
 
@@ -29,7 +30,7 @@ class Gateway:
     def forwarded(self, got: Got) -> Answer:
         request = urllib.request.Request(self._target + got.path)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=patience()) as answer:
                 return Answer(answer.status, {"Content-Type": "application/json"}, answer.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, {"Content-Type": "application/json"}, error.read())

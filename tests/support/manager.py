@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from support.patience import patience
+
 WATCHDOG_US = 40_000
 
 
@@ -34,7 +36,7 @@ class Manager:
 
     async def hears(self, line: str, count: int = 1) -> None:
         """Wait until ``line`` was said so often."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(patience()):
             while self.said.count(line) < count:
                 self.listen()
                 await asyncio.sleep(0.005)
@@ -42,7 +44,7 @@ class Manager:
     async def is_fed(self, times: int) -> None:
         """Wait until the watchdog was fed so often more."""
         enough = self.fed + times
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(patience()):
             while self.fed < enough:
                 self.listen()
                 await asyncio.sleep(0.005)

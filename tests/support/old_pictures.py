@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from email.utils import formatdate
 
+from support.patience import patience
 from support.receiver import Answer, Got, WebServer
 
 _TIMES = re.compile(rb'("(?:creation|last_updated)_timestamp": )(\d+)')
@@ -32,7 +33,7 @@ class CachingProxy:
 
     def _forward(self, path: str) -> Answer:
         try:
-            with urllib.request.urlopen(self._target + path, timeout=20) as answer:
+            with urllib.request.urlopen(self._target + path, timeout=patience()) as answer:
                 return Answer(answer.status, {"Content-Type": "application/json"}, self._body(answer.read()))
         except urllib.error.HTTPError as error:
             return Answer(error.code, {"Content-Type": "application/json"}, error.read())

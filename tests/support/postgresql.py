@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from support.patience import patience
+
 _START_S = 30
 _USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
 """Who runs it: PostgreSQL refuses to run as root."""
@@ -60,7 +62,7 @@ def postgresql() -> Iterator[PostgreSql]:
             yield cluster
         finally:
             process.send_signal(2)  # SIGINT: disconnect the clients and end
-            process.wait(30)
+            process.wait(patience())
     finally:
         shutil.rmtree(folder)
 

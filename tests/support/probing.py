@@ -3,6 +3,8 @@
 import urllib.error
 import urllib.request
 
+from support.patience import patience
+
 
 def fetch(url: str) -> int | None:
     """Return the status of what answers at ``url``; None if nobody does."""
@@ -17,5 +19,5 @@ def fetch(url: str) -> int | None:
 
 def text_of(url: str) -> str:
     """Return what is answered at ``url``."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=patience()) as answer:
         return answer.read().decode()

@@ -3,6 +3,7 @@
 import urllib.error
 import urllib.request
 
+from support.patience import patience
 from support.receiver import Answer, Got, WebServer
 
 
@@ -23,7 +24,7 @@ class Proxy:
             return Answer(401, {"Content-Type": "text/html"}, b"<h1>Sign in</h1>")
         request = urllib.request.Request(self._target + got.path, data=got.raw or None)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=patience()) as answer:
                 return Answer(answer.status, {"Content-Type": "application/json"}, answer.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, {"Content-Type": "application/json"}, error.read())

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from support.patience import patience
+
 _UNWANTED = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES")
 
 
@@ -54,9 +56,9 @@ class Terminal:
         """What came so far, with the terminal's line breaks as ours."""
         return self._raw.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def wait_for(self, text: str, seconds: float = 120) -> None:
+    def wait_for(self, text: str) -> None:
         """Read until ``text`` has come."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience()
         while text not in self.text:
             assert time.monotonic() < end, f"no {text!r} in {self.text!r}"
             assert self._read(), f"it ended without {text!r}: {self.text!r}"
@@ -65,23 +67,23 @@ class Terminal:
         """Type ``text``; a line break is the Enter key, \x03 is Ctrl-C."""
         os.write(self._master, text.encode())
 
-    def interrupt(self, until: str, seconds: float = 120) -> int:
+    def interrupt(self, until: str) -> int:
         """Press Ctrl-C until ``until`` has come, and return the exit code.
 
         Once may not be enough: a signal that comes just before Python waits for a line is noticed after it.
         """
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience()
         while until not in self.text:
             assert time.monotonic() < end, f"no {until!r} in {self.text!r}"
             self.type("\x03")
             again = time.monotonic() + 3
             while until not in self.text and time.monotonic() < again and self._read():
                 pass
-        return self.finish(seconds)
+        return self.finish()
 
-    def finish(self, seconds: float = 120) -> int:
+    def finish(self) -> int:
         """Read until the command ends, and return its exit code."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + patience()
         try:
             while self._read():
                 assert time.monotonic() < end, f"it does not end: {self.text!r}"

@@ -58,7 +58,6 @@ class WatchedBridge:
         self._stack.enter_context(capture_logs())
         self._stack.enter_context(greeted_by(self.client))
         self._stack.enter_context(patch("bridge.pipeline.plan.compare", self._compare))
-        self._stack.enter_context(patch("bridge.pipeline.poll.give_back"))  # 90 ms in a process as large
         if not routes:  # else so few models would all be watched, for whoever asks for everything
             self._stack.enter_context(patch("bridge.delivery.watch.MOST_UNNAMED", 0))
         self._runner = self._stack.enter_context(asyncio.Runner())

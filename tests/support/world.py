@@ -16,6 +16,7 @@ from bridge.store.memory import MemoryDocuments
 from bridge.store.state import State
 from bridge.store.values import Binding
 from support.clock import HandClock
+from support.patience import patience
 from support.registry import FakeRegistry
 from support.values import model
 
@@ -65,6 +66,6 @@ class World:
         return App(self.settings, self.state, poll, relay, self.clock, self.trust)
 
     async def polled(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(patience()):
             while self.registry.asked_for < count:  # noqa: ASYNC110 - a thread counts
                 await asyncio.sleep(0.01)

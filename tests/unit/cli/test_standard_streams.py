@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support.patience import patience
 
 from bridge.cli.standard_streams import Messages, Results
 from bridge.errors import BridgeError
@@ -40,7 +41,7 @@ def run(config: Path, redirections: str, *arguments: str, **environment: str) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=patience(),
         cwd=config.parent,
         env={**os.environ, **environment},
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from support.control import Works, asked, refused
+from support.patience import patience
 from support.until import eventually
 
 from bridge import __version__
@@ -96,7 +97,7 @@ async def test_a_peer_that_hangs_is_dropped_and_holds_up_nobody(tmp_path, works,
     async with peer(tmp_path) as (reader, writer):
         writer.write(b'{"version": 1, ')
         assert await asked(tmp_path) == {"heard": {}}
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), patience()) == b""
 
 
 async def test_a_peer_that_does_not_take_its_answer_is_dropped(tmp_path, works, monkeypatch) -> None:
@@ -124,7 +125,7 @@ async def test_a_peer_that_does_not_take_its_answer_is_dropped(tmp_path, works, 
 async def test_garbage_gets_a_clear_error(tmp_path, works, sent, told) -> None:
     async with peer(tmp_path) as (reader, writer):
         writer.write(sent)
-        answer = await asyncio.wait_for(reader.readline(), 20)
+        answer = await asyncio.wait_for(reader.readline(), patience())
 
     with pytest.raises(OwnerUnavailable, match=told):
         decode_answer(answer)

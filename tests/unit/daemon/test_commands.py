@@ -5,6 +5,7 @@ from dataclasses import asdict
 from functools import partial
 
 import pytest
+from support.patience import patience
 from support.world import World
 
 from bridge import asking
@@ -146,7 +147,7 @@ async def test_a_reload_ends_when_the_next_life_has_begun(desk) -> None:
     await desk.live()
     desk.fresh = settings(sections={"poll": {"interval": "5s"}})
     asked = asyncio.create_task(desk.commands.by_name()["reload"]({"registry": THERE}))
-    await asyncio.wait_for(desk.world.signals.wait(), 10)
+    await asyncio.wait_for(desk.world.signals.wait(), patience())
     assert (desk.world.signals.renew.is_set(), desk.polling.is_over, asked.done()) == (True, True, False)
     await desk.live()
 

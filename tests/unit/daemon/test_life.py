@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from structlog.testing import capture_logs
+from support.patience import patience
 from support.until import eventually
 from support.world import World
 
@@ -80,7 +81,7 @@ async def test_it_ends_when_the_settings_in_force_are_others(world) -> None:
     running = asyncio.create_task(world.life().run())
     await world.polled(1)
     world.signals.ask(world.signals.renew)
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, patience())
 
     assert not world.signals.renew.is_set()
 
@@ -93,7 +94,7 @@ async def test_it_ends_on_a_reload_that_changes_something_and_on_no_other(world)
     await asyncio.sleep(0.05)
     assert not running.done()
     world.signals.ask(world.signals.reload)
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, patience())
 
     assert answers == []
 
@@ -114,7 +115,7 @@ async def test_a_poll_under_way_is_left_at_the_stop_without_a_word(world, monkey
     await eventually(began.is_set)
     with capture_logs() as logs:
         world.signals.ask(world.signals.stop)
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, patience())
     release.set()
 
     assert [line["log_level"] for line in logs] == ["info"]

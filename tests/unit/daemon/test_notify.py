@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from support.patience import patience
 
 from bridge.daemon.notify import notify, notify_ready, notify_status, watchdog_interval
 
@@ -13,7 +14,7 @@ def test_a_state_reaches_the_service_manager(tmp_path, monkeypatch, abstract) ->
     path = f"@mlflow-bridge-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + path[1:] if abstract else path)
-        manager.settimeout(5)
+        manager.settimeout(patience())
         monkeypatch.setenv("NOTIFY_SOCKET", path)
 
         assert notify("READY=1")
@@ -31,7 +32,7 @@ def test_a_state_reaches_the_service_manager(tmp_path, monkeypatch, abstract) ->
 def test_a_status_is_one_line_whatever_it_holds(tmp_path, monkeypatch, text, said) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(5)
+        manager.settimeout(patience())
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         notify_status(text)
         notify_ready(text)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.patience import patience
 from support.until import wait_until
 
 FIRST_INSTANT = """
@@ -57,7 +58,7 @@ class Daemon:
 
     def ended(self) -> int:
         try:
-            return self.process.wait(60)
+            return self.process.wait(patience())
         finally:
             self.process.kill()
             self.process.wait()
@@ -134,7 +135,7 @@ def test_a_daemon_that_is_stopped_and_continued_goes_on(folder) -> None:
 
 def test_a_command_that_is_no_daemon_dies_by_signals_as_any_program_does(folder) -> None:
     command = [sys.executable, "-c", FIRST_INSTANT, "SIGHUP", "check"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=patience())
 
     assert done.returncode == -signal.SIGHUP
 
@@ -149,7 +150,7 @@ def test_a_daemon_without_streams_lives_and_prints_into_none_of_its_files(folder
         own = {Path(f"/proc/{process.pid}/fd/{number}").readlink().parts[1] for number in range(1, 3)}
         process.send_signal(signal.SIGHUP)
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(patience()) == 0
     finally:
         process.kill()
         process.wait()

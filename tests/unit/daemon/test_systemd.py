@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from support.manager import managed
+from support.patience import patience
 from support.world import World
 
 from bridge.cli import main
@@ -38,7 +39,7 @@ def manager(request, tmp_path, monkeypatch):
 
 async def stopped(world, running) -> None:
     world.signals.ask(world.signals.stop)
-    await asyncio.wait_for(running, 30)
+    await asyncio.wait_for(running, patience())
 
 
 async def test_it_is_ready_alive_and_stopping(world, manager) -> None:

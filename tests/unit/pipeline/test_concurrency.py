@@ -17,12 +17,6 @@ STAGES = ["Staging", "Production", "Archived"]
 OUTCOMES = [delivered(204), rejected(Reason.REFUSED, "HTTP 400", 400)]
 
 
-@pytest.fixture(autouse=True)
-def _memory_stays(monkeypatch) -> None:
-    """Collecting garbage after each scan would take most of the time here."""
-    monkeypatch.setattr("bridge.pipeline.poll.give_back", lambda: None)
-
-
 @pytest.fixture
 def bridge():
     bridge = Interleaved()

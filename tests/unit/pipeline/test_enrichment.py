@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from support.clock import HandClock
+from support.patience import patience
 from support.polled import Polled
 from support.relayed import FOREVER, ScriptedSink, relay_of
 from support.until import eventually
@@ -233,8 +234,8 @@ async def test_a_registry_that_hangs_is_left_after_a_bounded_time(monkeypatch) -
     monkeypatch.setattr(enrichment, "_GRACE_S", 0.05)
     world = World(hold=threading.Event())
 
-    event = await asyncio.wait_for(world.enrich(), 30)
-    again = await asyncio.wait_for(world.enrich(), 30)
+    event = await asyncio.wait_for(world.enrich(), patience())
+    again = await asyncio.wait_for(world.enrich(), patience())
 
     world.facts.hold.set()
     assert event.details == again.details == {"run": None, "missing": {"run": "failed"}}

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from support.clock import HandClock
+from support.patience import patience
 from support.relayed import FOREVER, ScriptedSink, fill, relay_of
 from support.until import eventually
 
@@ -23,7 +24,7 @@ async def test_a_run_keeps_to_its_deadline_though_a_paced_sink_hangs(state) -> N
     relay = relay_of(state, ci=ScriptedSink(60.0), spacing_ms=50)
 
     draining = asyncio.create_task(relay.drain_due(SystemClock().monotonic() + 0.3))
-    await asyncio.wait({draining}, timeout=20)
+    await asyncio.wait({draining}, timeout=patience())
 
     assert draining.done()
     assert len(state.pending()) == 3

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import pytest
 from structlog.testing import capture_logs
+from support.patience import patience
 from support.receiver import free_port
 from support.until import eventually
 
@@ -27,7 +28,7 @@ def fetch(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes]:
 
 
 def request(port: int, method: str, path: str, body: bytes | None = None, host: str = "127.0.0.1", **headers):
-    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection = http.client.HTTPConnection(host, port, timeout=patience())
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
     found = answer.status, answer.read(), answer.headers
@@ -43,7 +44,7 @@ PAGES = {"/livez": lambda: said(ok=True, text="alive"), "/readyz": lambda: said(
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch) -> None:
+def _a_busy_machine_is_no_hung_loop(monkeypatch) -> None:
     """A loaded machine is no loop that hangs."""
     monkeypatch.setattr(module, "_PATIENCE_S", 20.0)
 
@@ -176,7 +177,10 @@ async def test_what_is_no_request_is_refused_without_giving_it_back(line) -> Non
 
 def _spoken(port: int, said_: bytes) -> bytes:
     found = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer, suppress(ConnectionResetError):
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=patience()) as peer,
+        suppress(ConnectionResetError),
+    ):
         peer.sendall(said_)
         while more := peer.recv(65_536):
             found += more
@@ -187,7 +191,7 @@ async def test_what_takes_long_to_make_is_made_while_the_loop_goes_on() -> None:
     port, loop_ran = free_port(), threading.Event()
 
     def later(asked):
-        assert loop_ran.wait(20)
+        assert loop_ran.wait(patience())
         return said(ok=True, text=f"{asked.host.partition(':')[0]} {asked.query}")
 
     with serving(ServerSettings(listen=f"127.0.0.1:{port}"), {"/": lambda: later}):
@@ -212,7 +216,8 @@ async def test_peers_that_say_nothing_do_not_keep_the_probes_out(monkeypatch) ->
     port, others = free_port(), threading.enumerate()
     with serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES), ExitStack() as held:
         silent = [
-            held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(40)
+            held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=patience()))
+            for _ in range(40)
         ]
         assert (await get(port, "/livez"))[0] == 200
         assert await asyncio.to_thread(silent[0].recv, 1) == b""  # hung up on
@@ -230,7 +235,7 @@ async def test_a_request_that_drips_in_is_cut_off(monkeypatch) -> None:
     port = free_port()
     with (
         serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES),
-        socket.create_connection(("127.0.0.1", port), timeout=20) as peer,
+        socket.create_connection(("127.0.0.1", port), timeout=patience()) as peer,
     ):
         assert await asyncio.to_thread(_drips_until_cut_off, peer)
 
@@ -254,7 +259,7 @@ async def test_a_peer_that_takes_no_answer_is_left(monkeypatch) -> None:
     large = (HTTPStatus.OK, "text/plain", b"x" * 50_000_000)
     with (
         serving(ServerSettings(listen=f"127.0.0.1:{port}"), {"/": lambda: large}),
-        socket.create_connection(("127.0.0.1", port), timeout=20) as peer,
+        socket.create_connection(("127.0.0.1", port), timeout=patience()) as peer,
     ):
         peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert await asyncio.to_thread(peer.recv, 1) == b"H"

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from support.packages import Packages
+from support.patience import patience
 from support.receiver import Receiver
 from support.until import eventually
 from support.values import commit, transition
@@ -114,7 +115,7 @@ async def test_a_fault_is_a_failed_attempt_that_names_the_package(deliver, told)
 
 
 async def test_an_attempt_that_hangs_is_cut_off() -> None:
-    outcome = await asyncio.wait_for(around(hanging, timeout_ms=50).deliver(sample()), 20)
+    outcome = await asyncio.wait_for(around(hanging, timeout_ms=50).deliver(sample()), patience())
 
     assert outcome == retryable(Reason.TIMEOUT, "no outcome within 0.05 s: cut off")
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -161,7 +162,7 @@ def test_the_end_of_the_bridge_does_not_wait_for_an_attempt_that_does_not_end() 
 
     thread = threading.Thread(target=life, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(patience())
 
     assert not thread.is_alive()
     assert [one.reason for one in done] == [Reason.TIMEOUT]
@@ -211,7 +212,7 @@ async def test_a_sink_that_cannot_be_made_says_so_at_each_attempt() -> None:
 async def test_a_sink_that_cannot_be_closed_holds_up_nothing(how, capsys) -> None:
     closing = around(hanging, timeout_ms=50, aclose=how)
 
-    await asyncio.wait_for(closing.aclose(), 20)
+    await asyncio.wait_for(closing.aclose(), patience())
 
     assert SECRET not in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from support.patience import patience
 from support.receiver import RawReceiver, free_port
 from support.sinks import DELIVERY, built
 from support.until import eventually
@@ -132,7 +133,7 @@ def test_the_process_ends_while_look_ups_hang() -> None:
     began = time.monotonic()
 
     done = subprocess.run(
-        [sys.executable, "-c", EXIT], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", EXIT], capture_output=True, text=True, timeout=patience(), check=True
     )
 
     assert done.stdout == "{'timeout'}\n"

@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+from support.patience import patience
 from support.receiver import Receiver
 
 from bridge.sinks import open_file_limit as limits
@@ -30,7 +31,7 @@ port, places = int(sys.argv[1]), int(sys.argv[2])
 
 def probed(server):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server}/livez", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server}/livez", timeout=patience()) as answer:
             return answer.status
     except urllib.error.HTTPError as busy:  # on a busy machine the event loop may take its second
         return busy.code
@@ -87,7 +88,7 @@ def test_many_places_get_what_is_theirs_with_few_files(everywhere) -> None:
         [sys.executable, "-c", SCRIPT, str(everywhere.port), str(PLACES)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=patience(),
         check=True,
     )
 

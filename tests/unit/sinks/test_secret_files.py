@@ -11,6 +11,7 @@ import threading
 
 import pytest
 import structlog
+from support.patience import patience
 from support.sinks import DELIVERY, settings_of
 from support.tls import Authority, TlsReceiver
 from support.until import eventually, wait_until
@@ -229,7 +230,7 @@ asyncio.run(main())
 
 def test_the_process_ends_while_a_file_hangs(pipe) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", EXIT, pipe], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", EXIT, pipe], capture_output=True, text=True, timeout=patience(), check=True
     )
 
     assert done.stdout == "secret\n"

@@ -1,0 +1,12 @@
+"""How long tests wait for what has to happen, before they give up: longer where the machine is busy."""
+
+import os
+
+_USUAL_S = 120.0
+"""Far more than anything takes on an idle machine: who waits in vain fails late, and nobody else notices."""
+
+
+def patience() -> float:
+    """Return how long to wait, in seconds: so many times the usual as there are programs for each processor."""
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return _USUAL_S * max(1.0, busy)
