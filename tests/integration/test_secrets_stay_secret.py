@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 from html import unescape
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -37,6 +38,7 @@ from bridge.pipeline.clock import SystemClock
 from bridge.server.metrics import Metrics
 from bridge.server.page.document import render
 from bridge.server.probes import Probes
+from bridge.sinks import plugins
 from bridge.sinks.kinds import KINDS
 from bridge.states import owned_state
 
@@ -315,6 +317,12 @@ def toml(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
     return json.dumps(value)
+
+
+@pytest.fixture(autouse=True)
+def _packages_are_searched_once(monkeypatch) -> None:
+    """Each command looks for kinds of sinks in all installed packages: most of the time of so many."""
+    monkeypatch.setattr(plugins, "entry_points", cache(entry_points))
 
 
 @pytest.fixture
