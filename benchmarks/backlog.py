@@ -25,10 +25,10 @@ from processes import cpu_seconds, memory_mb
 from workers import PYTHON
 
 from bridge.app import wired
-from bridge.delivery.entry import Entry
-from bridge.store.database import JOURNAL
+from bridge.delivery.outbox_entry import Entry
 from bridge.store.journal import Journal
-from bridge.store.table import JournalDB, JournalStorage
+from bridge.store.tinydb_journal_storage import JournalDB, JournalStorage
+from bridge.store.tinydb_store import JOURNAL
 
 DEAD = "http://127.0.0.1:9/hook"
 """Nothing listens there."""

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.mlflow_server import MlflowServer
 from support.values import commit, model, transition
 
-from bridge.store.database import TinyDocuments
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 
 SHORT = "--short" in sys.argv
 RUNS = 2 if SHORT else 9

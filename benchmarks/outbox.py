@@ -14,17 +14,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.values import STATE_ID, transition
 
 from bridge.app import App, wired
-from bridge.config import Settings
-from bridge.delivery.entry import Entry
-from bridge.delivery.routing import route
+from bridge.config import Settings, routes_of
+from bridge.delivery.event_routing import route
+from bridge.delivery.outbox_entry import Entry
 from bridge.events.event import Event
-from bridge.loading import load_settings, routes_of
-from bridge.pipeline.clock import SystemClock
-from bridge.server.metrics import Metrics
-from bridge.store.commits import PollCommit
-from bridge.store.database import TinyDocuments
+from bridge.operations.configuration_loading import load_settings
+from bridge.pipeline.clocks import SystemClock
+from bridge.server.prometheus_metrics import Metrics
+from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.values import Head, PollRecord
+from bridge.store.state_values import Head, PollRecord
+from bridge.store.tinydb_store import TinyDocuments
 
 AT_A_TIME = 16
 """What the bridge allows itself at one sink, unless told otherwise."""

@@ -92,8 +92,8 @@ def bridge(config: str) -> Iterator[Work]:
     """The bridge's poll, from request to commit; returns the number of new outbox entries."""
     from pathlib import Path  # noqa: PLC0415
 
-    from bridge.cli.logs import configure  # noqa: PLC0415
-    from bridge.loading import load_settings  # noqa: PLC0415
+    from bridge.cli.log_setup import configure  # noqa: PLC0415
+    from bridge.operations.configuration_loading import load_settings  # noqa: PLC0415
 
     configure("warning", "console")
     with bridge_poll(load_settings(Path(config))) as poll:
@@ -106,9 +106,9 @@ def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
     import asyncio  # noqa: PLC0415
 
     from bridge.app import wire_poll  # noqa: PLC0415
-    from bridge.pipeline.clock import SystemClock  # noqa: PLC0415
-    from bridge.pipeline.reads import Read  # noqa: PLC0415
-    from bridge.states import owned_state  # noqa: PLC0415
+    from bridge.pipeline.clocks import SystemClock  # noqa: PLC0415
+    from bridge.pipeline.incremental_read import Read  # noqa: PLC0415
+    from bridge.store.state_folder import owned_state  # noqa: PLC0415
 
     with owned_state(settings) as state, asyncio.Runner() as runner:
         poll = wire_poll(settings, state, SystemClock())

@@ -20,9 +20,9 @@ import httpx
 from outbox import AT_A_TIME, SECRET, configuration, events, opened, running, url_of
 from processes import forget_peak, memory_mb
 
-from bridge.cli.logs import configure
+from bridge.cli.log_setup import configure
+from bridge.events.delivery_signatures import DELIVERY_ID_HEADER, SIGNATURES
 from bridge.events.formats import mlflow_body
-from bridge.events.signatures import DELIVERY_ID_HEADER, SIGNATURES
 
 EVENTS_A_MODEL = 10
 WARMING = 2 * AT_A_TIME

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from measure import median_seconds, table
 
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 SHORT = "--short" in sys.argv
 SMALL, LARGE = 1_000, 10_000 if SHORT else 100_000

@@ -8,26 +8,25 @@ from functools import partial
 
 import structlog
 
-from bridge.config import DeliverySettings, Settings, SinkSettings, access_of
-from bridge.delivery.gates import Terms
-from bridge.delivery.policy import RetryPolicy
-from bridge.delivery.targets import is_plain
-from bridge.loading import routes_of
-from bridge.pipeline.attempts import Endpoint, Enrich
-from bridge.pipeline.clock import Clock, SystemClock, Trust
-from bridge.pipeline.enrichment import Enrichment
-from bridge.pipeline.observer import Nobody, Observer
+from bridge.config import DeliverySettings, Settings, SinkSettings, access_of, routes_of
+from bridge.delivery.allowed_destinations import is_plain
+from bridge.delivery.retry_policy import RetryPolicy
+from bridge.delivery.sending_rate_limit import Terms
+from bridge.pipeline.clocks import Clock, SystemClock, Trust
+from bridge.pipeline.delivery_attempts import Endpoint, Enrich
+from bridge.pipeline.detail_fetching import Enrichment
+from bridge.pipeline.metrics_observer import Nobody, Observer
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
-from bridge.pipeline.threads import in_thread
-from bridge.registry.facts import MlflowFacts
+from bridge.pipeline.worker_threads import in_thread
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.sinks.access import access_faults
-from bridge.sinks.guarded import GuardedSink
-from bridge.sinks.kinds import sink_of
-from bridge.sinks.lazy import LazyTransport
-from bridge.states import binding_of, owned_state
+from bridge.registry.version_details import MlflowFacts
+from bridge.sinks.plugins.guarded_sink import GuardedSink
+from bridge.sinks.sink_type_table import sink_of
+from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.preflight_check import access_faults
 from bridge.store.state import State
+from bridge.store.state_folder import binding_of, owned_state
 
 log = structlog.get_logger(__name__)
 

@@ -10,19 +10,19 @@ sink raises `INTERFACE`, and is announced in the changelog.
 """
 
 from bridge.config import Duration, HttpUrl, Model, Secret, SinkSettings, TextOrSecret
-from bridge.delivery.answers import interpret
-from bridge.delivery.masking import mask
-from bridge.delivery.outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
-from bridge.diff.changes import ChangeKind
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
+from bridge.delivery.http_status_outcome import interpret
+from bridge.delivery.secret_masking import mask
+from bridge.diff.registry_changes import ChangeKind
+from bridge.events.delivery_signatures import DELIVERY_ID_HEADER, mlflow_signature
 from bridge.events.event import Event
 from bridge.events.formats import default_payload, encode, webhook_id
-from bridge.events.signatures import DELIVERY_ID_HEADER, mlflow_signature
-from bridge.pipeline.threads import in_thread
+from bridge.pipeline.worker_threads import in_thread
 from bridge.sinks.base import Delivery, Request, Response, Sink, Transport
-from bridge.sinks.fields import Texts
-from bridge.sinks.kind import INTERFACE, Kind
-from bridge.sinks.shared import answered, basic, link_of, origin, with_header_secret, with_secret
-from bridge.sinks.templates import TemplateTable
+from bridge.sinks.body_templates import TemplateTable
+from bridge.sinks.http_common import answered, basic, link_of, origin, with_header_secret, with_secret
+from bridge.sinks.sink_type_definition import INTERFACE, Kind
+from bridge.sinks.templated_parameters import Texts
 
 __all__ = [
     "DELIVERY_ID_HEADER",

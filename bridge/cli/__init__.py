@@ -1,6 +1,6 @@
 """The command line: parse, call, print. Exit codes live here and nowhere else."""
 
-from bridge.cli.early_signals import hold_signals, release_signals
+from bridge.cli.startup_signals import hold_signals, release_signals
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from bridge import __version__
-from bridge.cli.completing import config_files
-from bridge.cli.early_signals import release_signals
+from bridge.cli.command_help import WIDEST, Group
+from bridge.cli.default_home_directory import provide_home
 from bridge.cli.exit_codes import ExitCode, code_of
-from bridge.cli.help import WIDEST, Group
-from bridge.cli.home_folder import provide_home
+from bridge.cli.shell_completion import config_files
 from bridge.cli.standard_streams import prepare_streams
-from bridge.cli.terminal import printable_lines
+from bridge.cli.startup_signals import release_signals
+from bridge.cli.terminal_output import printable_lines
 from bridge.errors import BridgeError
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from bridge.cli.tables import print_table
+from bridge.cli.text_tables import print_table
 from bridge.config import Settings, web_address
-from bridge.config.process_environment import operators_environment
+from bridge.config.environment_overrides import operators_environment
 from bridge.delivery.no_proxy import unread_entries
 from bridge.delivery.proxy_routes import (
     Direct,
@@ -16,8 +16,8 @@ from bridge.delivery.proxy_routes import (
     no_proxy_variable,
     proxy_route,
 )
-from bridge.sinks.access import sink_routes
-from bridge.sinks.shared import origin
+from bridge.sinks.http_common import origin
+from bridge.sinks.transport.preflight_check import sink_routes
 
 Way: TypeAlias = tuple[str, str, ProxyRoute]
 """Who asks (``registry``, ``sinks.NAME``), where, and by which way."""

@@ -1,18 +1,9 @@
 """The configuration: TOML into frozen settings, and the secrets that it points to."""
 
-from bridge.config.load import SEARCHED, SinkKinds, build, find, load
-from bridge.config.settings import (
-    PollSettings,
-    RegistrySettings,
-    ServerSettings,
-    Settings,
-    StateSettings,
-    is_database,
-)
-from bridge.config.sinks import DeliverySettings, SinkSettings
-from bridge.config.tls import Access, TlsSettings, access_of
-from bridge.config.uris import folder_of, is_databricks, is_unity_catalog, web_address, without_login
-from bridge.config.values import (
+from bridge.config.environment_overrides import workspace_of
+from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load
+from bridge.config.registry_uris import folder_of, is_databricks, is_unity_catalog, web_address, without_login
+from bridge.config.setting_types import (
     BaseUrl,
     Duration,
     HttpUrl,
@@ -25,6 +16,18 @@ from bridge.config.values import (
     parse_duration,
     reveal,
 )
+from bridge.config.settings import (
+    PollSettings,
+    RegistrySettings,
+    ServerSettings,
+    Settings,
+    StateSettings,
+    is_database,
+)
+from bridge.config.sink_access import Access, access_of
+from bridge.config.sink_routes import routes_of
+from bridge.config.sink_settings import DeliverySettings, SinkSettings
+from bridge.config.tls_settings import TlsSettings
 
 __all__ = [
     "SEARCHED",
@@ -57,6 +60,8 @@ __all__ = [
     "load",
     "parse_duration",
     "reveal",
+    "routes_of",
     "web_address",
     "without_login",
+    "workspace_of",
 ]

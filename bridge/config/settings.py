@@ -14,9 +14,9 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.config.sinks import DeliverySettings, SinkSettings
-from bridge.config.uris import bare_uri, folder_of, is_databricks, is_unity_catalog
-from bridge.config.values import Duration, Model, Secret, TextOrSecret, http_url
+from bridge.config.registry_uris import bare_uri, folder_of, is_databricks, is_unity_catalog
+from bridge.config.setting_types import Duration, Model, Secret, TextOrSecret, http_url
+from bridge.config.sink_settings import DeliverySettings, SinkSettings
 
 _PORTS = 65_536
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")

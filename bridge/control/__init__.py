@@ -1,6 +1,6 @@
 """The control socket: how a command asks the daemon that owns the state to act on it."""
 
-from bridge.control.client import ask
-from bridge.control.server import Command, listening
+from bridge.control.socket_client import ask
+from bridge.control.socket_server import Command, listening
 
 __all__ = ["Command", "ask", "listening"]

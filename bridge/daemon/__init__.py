@@ -1,5 +1,5 @@
 """The daemon: polls on schedule, relays continuously, until SIGTERM."""
 
-from bridge.daemon.serve import serve
+from bridge.daemon.main_loop import serve
 
 __all__ = ["serve"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
-from bridge.delivery.targets import plain_address
+from bridge.delivery.allowed_destinations import plain_address
 
 _SEPARATORS = re.compile(r"[,\s]+")
 _QUOTES = "\"'"

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from bridge.delivery.masking import mask
-from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.delivery.attempt_outcome import Outcome, Reason, retryable
 from bridge.delivery.proxy_routes import Proxy
+from bridge.delivery.secret_masking import mask
 
 WANTS_LOGIN = 407
 _PHRASES = {str(status.value): status.phrase for status in HTTPStatus}

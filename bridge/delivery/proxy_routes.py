@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from bridge.delivery.allowed_destinations import plain_address
 from bridge.delivery.no_proxy import exempts, plain_name
-from bridge.delivery.targets import plain_address
 
 _PORTS = {"http": 80, "https": 443}
 _QUOTES = "\"'"

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 
-from bridge.delivery.routing import EXCLUDES, matches
+from bridge.delivery.event_routing import EXCLUDES, matches
 
 
 def unmatched(globs: Sequence[str], names: Collection[str]) -> Iterator[tuple[int, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from bridge.diff.changes import Change, ChangeKind
+from bridge.diff.registry_changes import Change, ChangeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Event:
         model_version: the version number as a string, or None.
         user_id: whom the registry records, or None (open-source MLflow records nobody).
         changed: what changed, by the names that the default body uses.
-        flags: what a reader of the audit trail should know (see `bridge.diff.changes.Flag`).
-        details: what the registry tells beyond the event (see `bridge.events.details`), for sinks
+        flags: what a reader of the audit trail should know (see `bridge.diff.registry_changes.Flag`).
+        details: what the registry tells beyond the event (see `bridge.events.event_details`), for sinks
             that ask for it; kept beside the event, not in its document.
     """
 

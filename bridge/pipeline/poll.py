@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.config import PollSettings
-from bridge.delivery.enriched import models_told
-from bridge.delivery.entry import Entry
-from bridge.delivery.routing import Route
+from bridge.delivery.event_routing import Route
+from bridge.delivery.included_details import models_told
+from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
-from bridge.pipeline.bounded_look import GRACE_S, BoundedLook
-from bridge.pipeline.cadence import Cadence, is_due, is_pressing
-from bridge.pipeline.clock import Clock, stamp_of
-from bridge.pipeline.judgement import report_event, report_note
-from bridge.pipeline.look import Look
-from bridge.pipeline.memory import give_back
-from bridge.pipeline.observation import Observation, Order
-from bridge.pipeline.observer import Observer
-from bridge.pipeline.plan import Plan
-from bridge.pipeline.reads import Read
-from bridge.pipeline.records import (
+from bridge.pipeline.clocks import Clock, stamp_of
+from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
+from bridge.pipeline.hold_decisions import report_event, report_note
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.memory_release import give_back
+from bridge.pipeline.metrics_observer import Observer
+from bridge.pipeline.poll_plan import Plan
+from bridge.pipeline.poll_records import (
     Span,
     doubt_notes,
     failed_record,
@@ -33,11 +30,14 @@ from bridge.pipeline.records import (
     scan_record,
     standing_hold,
 )
-from bridge.pipeline.scan_slices import ScanSlice
+from bridge.pipeline.read_deadline import GRACE_S, BoundedLook
+from bridge.pipeline.reading_result import Observation, Order
+from bridge.pipeline.registry_reading import Look
+from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.base import Registry
-from bridge.store.commits import PollCommit
+from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 
 if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel

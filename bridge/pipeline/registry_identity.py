@@ -8,7 +8,7 @@ Names and creation timestamps of models are the registry's own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.diff.known import KnownModels
+from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryError
 from bridge.registry.base import Deadline, Registry

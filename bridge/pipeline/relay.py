@@ -6,22 +6,22 @@ from contextlib import suppress
 
 import structlog
 
-from bridge.delivery.condition import Condition
-from bridge.delivery.entry import Entry, remaining_ms
-from bridge.delivery.gates import Gates
-from bridge.delivery.lanes import Lanes
+from bridge.delivery.delivery_lanes import Lanes
+from bridge.delivery.outbox_entry import Entry, remaining_ms
+from bridge.delivery.sending_rate_limit import Gates
+from bridge.delivery.sink_state import Condition
 from bridge.errors import StateUnwritable
-from bridge.pipeline.attempts import (
+from bridge.pipeline.attempt_settlement import Settlement, taken
+from bridge.pipeline.clock_jump_correction import reckoned
+from bridge.pipeline.clocks import Clock, Trust
+from bridge.pipeline.delivery_attempts import (
     CUT_OFF,
     Attempted,
     Claim,
     Endpoint,
     attempt,
 )
-from bridge.pipeline.clock import Clock, Trust
-from bridge.pipeline.observer import Observer
-from bridge.pipeline.reckoning import reckoned
-from bridge.pipeline.settlement import Settlement, taken
+from bridge.pipeline.metrics_observer import Observer
 from bridge.store.state import State
 
 log = structlog.get_logger(__name__)

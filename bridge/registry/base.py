@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bridge.diff.abilities import Abilities
-from bridge.diff.doubts import Absence, Answers, Doubt, Listing
-from bridge.diff.known import KnownModels
-from bridge.diff.odd_rows import OddRow
+from bridge.diff.absence_verification import Absence, Answers, Doubt, Listing
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.malformed_rows import OddRow
+from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
-from bridge.registry.scan_progress import ScanProgress
+from bridge.registry.scan_position import ScanProgress
 
 
 @dataclass(frozen=True, slots=True)

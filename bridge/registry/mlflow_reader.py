@@ -8,21 +8,21 @@ from functools import partial
 import structlog
 
 from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
-from bridge.diff.abilities import Abilities
-from bridge.diff.collect import Collector
-from bridge.diff.doubts import Absence, Answer, Doubt, Listing
-from bridge.diff.known import KnownModels
-from bridge.diff.odd_rows import OddRow, told
+from bridge.diff.absence_verification import Absence, Answer, Doubt, Listing
+from bridge.diff.full_scan_comparison import Collector
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.malformed_rows import OddRow, told
+from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError, RegistryLacks
+from bridge.registry.ability_detection import confirm, find_out, misreads
 from bridge.registry.base import Deadline
-from bridge.registry.connection import Connection, Cursor
-from bridge.registry.convert import conditions, model_of
-from bridge.registry.name_batches import NameBatches
-from bridge.registry.probe import confirm, find_out, misreads
-from bridge.registry.questions import Questions
-from bridge.registry.scan_progress import ScanProgress
-from bridge.registry.searches import BY_TIME, Searches
+from bridge.registry.entity_conversion import conditions, model_of
+from bridge.registry.lookup_by_name import Questions
+from bridge.registry.mlflow_client import Connection, Cursor
+from bridge.registry.mlflow_searches import BY_TIME, Searches
+from bridge.registry.name_filters import NameBatches
+from bridge.registry.scan_position import ScanProgress
 from bridge.registry.server_version import server_version
 
 log = structlog.get_logger(__name__)

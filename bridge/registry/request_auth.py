@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from bridge.registry.http_exchange import note_answer, note_request
+from bridge.registry.last_http_exchange import note_answer, note_request
 
 TOKEN, USER, UNCONFIGURED = "mlflow-bridge-token", "mlflow-bridge-user", "mlflow-bridge"
 """Names of providers, for ``MLFLOW_TRACKING_AUTH``: the configuration has a token, a user, or neither."""

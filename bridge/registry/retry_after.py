@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from traceback import walk_tb
 
-from bridge.delivery.answers import retry_after_ms
+from bridge.delivery.http_status_outcome import retry_after_ms
 
 _MOST_CAUSES = 10
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bridge.delivery.outcome import Outcome
+from bridge.delivery.attempt_outcome import Outcome
 from bridge.events.event import Event
 
 EXCERPT_BYTES = 2_048

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from bridge.config import Secret, SinkSettings
-from bridge.config.secret_readings import Reading, readings_known
-from bridge.delivery.outcome import Outcome, Reason, retryable
+from bridge.config.secret_cache import Reading, readings_known
+from bridge.delivery.attempt_outcome import Outcome, Reason, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Delivery, Sink
-from bridge.sinks.shared_calls import SharedCalls
+from bridge.sinks.transport.blocking_calls import SharedCalls
 
 Deliver = Callable[[Delivery], Awaitable[Outcome]]
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from bridge.delivery.answers import retry_after_ms
-from bridge.delivery.outcome import Outcome, Reason, delivered, retryable
-from bridge.events.expressions import EvaluationFailed, Expression, compile_expression
+from bridge.delivery.attempt_outcome import Outcome, Reason, delivered, retryable
+from bridge.delivery.http_status_outcome import retry_after_ms
+from bridge.events.jmespath_expressions import EvaluationFailed, Expression, compile_expression
 from bridge.sinks.base import Response
 
 JUDGED_BYTES = 1_048_576

@@ -13,7 +13,7 @@ Writes = Mapping[str, Mapping[str, Document | None]]
 class Documents(Protocol):
     """Tables of documents with string keys.
 
-    Implementations: `bridge.store.database` (TinyDB over a journal) and `bridge.store.memory`.
+    Implementations: `bridge.store.tinydb_store` (TinyDB over a journal) and `bridge.store.memory_store`.
     A document that was returned must not be changed.
     """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 from bridge.errors import StateOwned, StateUnwritable
-from bridge.store.file_calls import give_to_owner, keep_private
+from bridge.store.durable_files import give_to_owner, keep_private
 from bridge.store.file_errors import UNSUPPORTED, mend_of, word_of
 
 LOCK = "lock"

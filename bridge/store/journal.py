@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bridge.errors import StateDamaged, StateNewer, StateUnwritable
-from bridge.store.file_calls import close, flush, flush_folder, give_to_owner, keep_private, remove, write_all
+from bridge.store.durable_files import (
+    close,
+    flush,
+    flush_folder,
+    give_to_owner,
+    keep_private,
+    remove,
+    write_all,
+)
 from bridge.store.file_errors import mend_of, word_of
-from bridge.store.records import FORMAT, RECORD_START, Record, decode, encode
+from bridge.store.journal_records import FORMAT, RECORD_START, Record, decode, encode
 
 _UNCHANGED = "nothing was changed"
 _IN_DOUBT = "whether the change is kept is not known, and the file is written anew before the next one"

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from bridge.delivery.entry import Entry, Status
-from bridge.diff.abilities import Abilities
-from bridge.diff.known import KnownModels
-from bridge.diff.packing import count_versions
-from bridge.diff.superseded import Superseded
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.recently_replaced_values import Superseded
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.snapshot_packing import count_versions
 from bridge.events.event import Event
-from bridge.events.synthesis import Identities
+from bridge.events.event_synthesis import Identities
 from bridge.store.base import Document, Documents
-from bridge.store.commits import (
+from bridge.store.poll_commit import (
     ABILITIES,
     AUDIT,
     CLOCK,
@@ -29,15 +29,15 @@ from bridge.store.commits import (
     removal,
     writes_of,
 )
-from bridge.store.known import MODELS, UNSETTLED, StoredIdentities, StoredModels
-from bridge.store.outbox import Outbox
-from bridge.store.values import (
+from bridge.store.state_values import (
     ClockRecord,
     Head,
     Note,
     PollRecord,
     ReconcileRecord,
 )
+from bridge.store.stored_models import MODELS, UNSETTLED, StoredIdentities, StoredModels
+from bridge.store.stored_outbox import Outbox
 
 _PRUNED, _ORPHANS = "pruned", "orphans"
 _SCAN = "scan"

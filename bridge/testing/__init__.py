@@ -19,13 +19,13 @@ it needs the settings only. `docs/writing-a-sink.md` has a complete package.
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"bridge.testing.{name}" for name in ("contract", "http", "running", "under_test"))
+    *(f"bridge.testing.{name}" for name in ("contract", "event_loops", "http_sink_contract", "tested_sink"))
 )
 
 from bridge.testing.contract import SinkContract  # noqa: E402 - its assertions are rewritten
-from bridge.testing.http import HttpSinkContract  # noqa: E402
+from bridge.testing.http_sink_contract import HttpSinkContract  # noqa: E402
 from bridge.testing.receiver import Answer, Got, RawReceiver, Receiver, free_port  # noqa: E402
-from bridge.testing.samples import SECRET_PLACE, sample  # noqa: E402
+from bridge.testing.sample_deliveries import SECRET_PLACE, sample  # noqa: E402
 
 __all__ = [
     "SECRET_PLACE",

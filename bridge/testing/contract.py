@@ -5,14 +5,14 @@ import logging
 
 import pytest
 
-from bridge.delivery.outcome import Outcome, Reason, Verdict
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import ConfigurationError
-from bridge.sinks.kinds import Kinds
-from bridge.sinks.recording import NoTransport
-from bridge.sinks.vetting import vetted
-from bridge.testing.running import PROMPTLY_S, NameLookUps, everything_closed, quiet, run, ticks
-from bridge.testing.samples import HOSTILE, NOW_MS, PARTS, SECRET_VARIABLE, detailed, sample
-from bridge.testing.under_test import SinkUnderTest
+from bridge.sinks.plugins.settings_check import vetted
+from bridge.sinks.sink_type_table import Kinds
+from bridge.sinks.transport.exchange_recorder import NoTransport
+from bridge.testing.event_loops import PROMPTLY_S, NameLookUps, everything_closed, quiet, run, ticks
+from bridge.testing.sample_deliveries import HOSTILE, NOW_MS, PARTS, SECRET_VARIABLE, detailed, sample
+from bridge.testing.tested_sink import SinkUnderTest
 
 _LIBRARIES = ("httpx", "httpcore", "asyncio")
 """Loggers of the transport's libraries, whose debugging output is never switched on."""

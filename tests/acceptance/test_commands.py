@@ -14,8 +14,8 @@ from support.command import Bridge, http_sink, only
 from support.patience import patience
 from support.receiver import Answer, Receiver, free_port
 
-from bridge.store.database import TinyDocuments
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -318,7 +318,7 @@ def test_a_read_only_disk_exits_73_and_status_still_works(tmp_path, server) -> N
 
 def test_a_newer_state_exits_78(tmp_path, server) -> None:
     bridge = Bridge(tmp_path, server.url)
-    from bridge.store.records import Record, encode
+    from bridge.store.journal_records import Record, encode
 
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "journal").write_bytes(encode(Record(0, {"format": 2})))
@@ -342,7 +342,9 @@ def test_a_bad_deadline_is_a_usage_error(tmp_path) -> None:
     assert (done.returncode, "must be a duration" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["", "run", "outbox", "sinks test"])  # all: tests/unit/cli/test_help.py
+@pytest.mark.parametrize(
+    "command", ["", "run", "outbox", "sinks test"]
+)  # all: tests/unit/cli/test_command_help.py
 def test_every_command_explains_itself(command) -> None:
     arguments = command.split()
     done = subprocess.run(

@@ -12,8 +12,8 @@ from support.patience import patience
 from support.terminal import Terminal
 from support.values import commit, model, transition
 
-from bridge.store.database import TinyDocuments
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 
 BASH = """
 complete() {{ builtin complete "$@"; }}

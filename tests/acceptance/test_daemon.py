@@ -15,7 +15,7 @@ from support.patience import patience
 from support.receiver import Answer, Receiver, free_port
 from support.until import wait_until
 
-from bridge.demo.receiver import is_genuine
+from bridge.demo.demo_receiver import is_genuine
 from bridge.events.formats import webhook_id
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -19,7 +19,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_the_shell_snippet_computes_the_signature(tmp_path) -> None:
-    from bridge.events.signatures import mlflow_signature
+    from bridge.events.delivery_signatures import mlflow_signature
 
     (snippet,) = [block for block in blocks("sh") if "openssl" in block]
     (tmp_path / "body.json").write_bytes(b'{"a": 1}')

@@ -16,8 +16,8 @@ from support.receiver import free_port
 from support.until import wait_until
 from support.values import commit, transition
 
-from bridge.store.database import TinyDocuments
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 
 MODELS = 20
 DEAD = "http://hooks.storm.test"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config.load import build
-from bridge.sinks.kinds import SETTINGS
+from bridge.config.file_loading import build
+from bridge.sinks.sink_type_table import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 

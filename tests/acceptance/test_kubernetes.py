@@ -13,7 +13,7 @@ from support.probing import fetch
 from support.receiver import free_port
 from support.until import wait_until
 
-from bridge.demo.receiver import is_genuine
+from bridge.demo.demo_receiver import is_genuine
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -17,8 +17,8 @@ from support.receiver import Answer, Receiver, free_port
 from support.tls import Authority
 from support.until import wait_until
 
-from bridge.delivery.condition import WORDS
-from bridge.delivery.outcome import Reason
+from bridge.delivery.attempt_outcome import Reason
+from bridge.delivery.sink_state import WORDS
 
 TARGET_LABELS = {"job", "instance", "namespace", "pod"}
 """What Prometheus knows of a target."""

@@ -10,7 +10,7 @@ from support.pages import blocks
 from support.receiver import Answer
 from support.until import wait_until
 
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 ROOT = Path(__file__).parents[2]
 COPIES, MOST_COPIES = 20, 500
@@ -69,7 +69,7 @@ def test_a_backup_restored_elsewhere_loses_no_event_and_repeats_one_under_its_ow
 WRITER = """
 import sys
 from pathlib import Path
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 documents, number = TinyDocuments.open(Path("state")), 0
 while True:

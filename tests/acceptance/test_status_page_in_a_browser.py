@@ -10,9 +10,9 @@ from support.page_story import Story
 from support.receiver import free_port
 
 from bridge.config import ServerSettings
-from bridge.diff.changes import ChangeKind
-from bridge.server.http import serving
-from bridge.server.page.document import TYPE, render
+from bridge.diff.registry_changes import ChangeKind
+from bridge.server.http_server import serving
+from bridge.server.page.page_document import TYPE, render
 
 pytestmark = [pytest.mark.extra, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
 

@@ -11,7 +11,7 @@ from support.machine import Machine
 from support.receiver import Answer, Receiver, free_port
 from support.until import wait_until
 
-from bridge.demo.receiver import is_genuine
+from bridge.demo.demo_receiver import is_genuine
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "mlflow-bridge.service"

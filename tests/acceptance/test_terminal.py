@@ -17,9 +17,9 @@ from support.receiver import Answer, Got, WebServer
 from support.terminal import Terminal
 from support.values import commit, model, transition
 
-from bridge.cli.terminal import columns_of
-from bridge.store.database import TinyDocuments
+from bridge.cli.terminal_output import columns_of
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -84,7 +84,7 @@ def test_colours_are_for_terminals_and_honour_no_color(bridge) -> None:
 
 def test_log_lines_are_neutralised_and_coloured_likewise(bridge) -> None:
     program = (
-        "import structlog\nfrom bridge.cli.logs import configure\nconfigure('info', 'console')\n"
+        "import structlog\nfrom bridge.cli.log_setup import configure\nconfigure('info', 'console')\n"
         f"structlog.get_logger().info('event.observed', model={HOSTILE!r})\n"
     )
     found = {}

@@ -14,17 +14,17 @@ from support.registry import FakeRegistry
 
 from bridge import app
 from bridge.config import PollSettings
-from bridge.delivery.routing import Route
-from bridge.diff.changes import ChangeKind
+from bridge.delivery.event_routing import Route
+from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import ModelVersion, RegisteredModel, pairs
-from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.observer import Nobody
+from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
-from bridge.pipeline.reads import Read
-from bridge.store.database import TinyDocuments
-from bridge.store.records import FORMAT, Record, encode
+from bridge.store.journal_records import FORMAT, Record, encode
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
+from bridge.store.tinydb_store import TinyDocuments
 
 STATES = Path(__file__).parents[1] / "states"
 ERAS = sorted(about.parent for about in STATES.glob("*/*/about.json"))

@@ -7,19 +7,19 @@ from support.until import eventually
 
 from bridge.config import PollSettings, RegistrySettings
 from bridge.errors import RegistryUnreachable
-from bridge.pipeline.observer import Nobody
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.store.memory import MemoryDocuments
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 async def test_a_server_that_trickles_is_cut_off_and_asked_again_at_the_next_poll(monkeypatch) -> None:
     """Each byte comes within the timeout, so MLflow's client would wait for the last one: for hours."""
-    monkeypatch.setattr("bridge.pipeline.bounded_look.GRACE_S", 0.2)
+    monkeypatch.setattr("bridge.pipeline.read_deadline.GRACE_S", 0.2)
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n" + b"3" * 100_000
     trickle = RawReceiver(answer, drip=0.1)
     poll = Poll(

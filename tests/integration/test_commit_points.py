@@ -11,7 +11,7 @@ import pytest
 from support.chaos import launcher
 from support.chaos.schedule import POINTS
 
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 WRITER = """
 import json, sys
@@ -21,9 +21,9 @@ from launcher import plant
 faults = json.loads(sys.argv[3])
 plant(faults)
 from bridge.errors import StateUnwritable
-from bridge.store import table
-from bridge.store.database import TinyDocuments
-table._SLACK_FACTOR, table._SLACK_BYTES = 1, 400
+from bridge.store import tinydb_journal_storage
+from bridge.store.tinydb_store import TinyDocuments
+tinydb_journal_storage._SLACK_FACTOR, tinydb_journal_storage._SLACK_BYTES = 1, 400
 documents = TinyDocuments.open(Path(sys.argv[1]))
 number = (documents.get("meta", "last") or {"n": 0})["n"]
 for number in range(number + 1, number + 30):

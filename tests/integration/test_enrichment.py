@@ -9,11 +9,11 @@ from support.proxy import Proxy
 from support.receiver import Answer, RawReceiver, WebServer, free_port
 
 from bridge.config import RegistrySettings
-from bridge.diff.doubts import Absence
+from bridge.diff.absence_verification import Absence
 from bridge.errors import RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline
-from bridge.registry.facts import MlflowFacts
-from bridge.registry.signature import signature_in
+from bridge.registry.model_signature import signature_in
+from bridge.registry.version_details import MlflowFacts
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

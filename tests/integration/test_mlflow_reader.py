@@ -7,14 +7,14 @@ from mlflow.exceptions import MlflowException
 from support.receiver import Answer, RawReceiver, WebServer, free_port
 
 from bridge.config import RegistrySettings
-from bridge.diff.abilities import Abilities
-from bridge.diff.compare import compare
-from bridge.diff.doubts import Absence, Doubt
-from bridge.diff.known import PlainModels
+from bridge.diff.absence_verification import Absence, Doubt
+from bridge.diff.known_snapshot import PlainModels
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.snapshot_comparison import compare
 from bridge.errors import RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.registry.searches import Searches
+from bridge.registry.mlflow_searches import Searches
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -72,8 +72,8 @@ def test_a_model_is_read_in_full_whatever_its_name(server, client, name) -> None
 
 
 def test_a_scan_goes_through_all_pages(server, client, monkeypatch) -> None:
-    monkeypatch.setattr("bridge.registry.searches.MODELS_PAGE", 2)
-    monkeypatch.setattr("bridge.registry.searches.VERSIONS_PAGE", 3)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.MODELS_PAGE", 2)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.VERSIONS_PAGE", 3)
     for number in range(5):
         client.create_registered_model(f"page-{number}")
         client.create_model_version(f"page-{number}", "s3://b/x")

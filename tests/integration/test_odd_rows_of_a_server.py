@@ -11,7 +11,7 @@ import pytest
 from support.mlflow_server import MlflowServer
 from support.observed import Observed
 
-from bridge.pipeline.reads import Read
+from bridge.pipeline.incremental_read import Read
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -12,8 +12,15 @@ from support.paging_client import PagingClient
 from support.paging_mutations import KINDS, Mutation
 from support.paging_registry import PagingRegistry, Refusal
 
-from bridge.registry.convert import ANY_NAME, PROMPTS, model_of, name_filter, names_filter, version_of
-from bridge.registry.failures import is_absence
+from bridge.registry.entity_conversion import (
+    ANY_NAME,
+    PROMPTS,
+    model_of,
+    name_filter,
+    names_filter,
+    version_of,
+)
+from bridge.registry.error_messages import is_absence
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -18,7 +18,7 @@ from support.mlflow_server import MlflowServer
 from support.receiver import Answer, WebServer
 
 from bridge.config import RegistrySettings
-from bridge.diff.known import PlainModels
+from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import (
     ConfigurationError,
     RegistryLacks,
@@ -27,8 +27,8 @@ from bridge.errors import (
     SecretUnavailable,
 )
 from bridge.registry.base import Deadline
-from bridge.registry.environment import environment, workspace
-from bridge.registry.failures import translate
+from bridge.registry.client_environment import environment, workspace
+from bridge.registry.error_messages import translate
 from bridge.registry.mlflow_reader import MlflowRegistry
 
 pytestmark = pytest.mark.filterwarnings("ignore")

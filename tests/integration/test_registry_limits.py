@@ -14,20 +14,20 @@ from support.patience import patience
 from support.receiver import Answer, WebServer
 
 from bridge.config import PollSettings, RegistrySettings
-from bridge.config.load import build
-from bridge.connect import ask_registry
-from bridge.diff.known import PlainModels
+from bridge.config.file_loading import build
+from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryBusy, RegistryError, RegistryUnreachable
-from bridge.pipeline.observer import Nobody
+from bridge.operations.registry_check import ask_registry
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
-from bridge.pipeline.reads import Read
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.retry_after import asked_wait_s
-from bridge.sinks.kinds import SETTINGS
-from bridge.store.memory import MemoryDocuments
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -118,7 +118,7 @@ async def test_check_ends_at_once_and_says_who_limits() -> None:
 
 
 async def test_check_of_a_registry_that_hangs_ends_by_the_deadline(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.connect._GRACE_S", 0.1)
+    monkeypatch.setattr("bridge.operations.registry_check._GRACE_S", 0.1)
     release = threading.Event()
     monkeypatch.setattr(MlflowRegistry, "scan", lambda *_args, **_how: release.wait(30))
     settings = build({"registry": {"tracking_uri": "http://h"}, "poll": {"deadline": "200ms"}}, SETTINGS)

@@ -9,8 +9,8 @@ from support.mariadb import MariaDb, mariadb, what_is_missing
 from support.mlflow_server import MlflowServer
 from support.observed import Observed
 
-from bridge.diff.doubts import Absence, Doubt
-from bridge.pipeline.reads import Read
+from bridge.diff.absence_verification import Absence, Doubt
+from bridge.pipeline.incremental_read import Read
 from bridge.registry.base import Deadline
 
 pytestmark = [pytest.mark.extra, pytest.mark.filterwarnings("ignore")]
@@ -147,8 +147,8 @@ async def test_an_alias_and_a_tag_in_another_case_take_the_place_of_the_old_ones
 
 
 async def test_names_are_read_in_whatever_order_the_database_has(server, client, monkeypatch) -> None:
-    monkeypatch.setattr("bridge.registry.searches.MODELS_PAGE", 3)
-    monkeypatch.setattr("bridge.registry.searches.VERSIONS_PAGE", 2)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.MODELS_PAGE", 3)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.VERSIONS_PAGE", 2)
     names = ["_under", "Zeta", "alpha", "Émile", "emily", "\N{ROCKET}", "ß", "it's", "a\\b", "100%", "0"]
     create(client, *names)
 

@@ -5,6 +5,7 @@ Real sockets, a state on disk, the relay as the application wires it, and the re
 
 import asyncio
 import html
+import importlib.metadata
 import json
 import logging
 import socket
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 from html import unescape
-from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -28,19 +28,19 @@ from support.values import commit, transition
 
 from bridge.app import wired
 from bridge.cli.command_group import cli
-from bridge.cli.logs import configure
+from bridge.cli.log_setup import configure
 from bridge.config import Settings
-from bridge.daemon.page import look
+from bridge.daemon.status_page_snapshot import look
+from bridge.events.delivery_signatures import SIGNATURES, Scheme
 from bridge.events.formats import Format
-from bridge.events.signatures import SIGNATURES, Scheme
-from bridge.loading import load_settings
-from bridge.pipeline.clock import SystemClock
-from bridge.server.metrics import Metrics
-from bridge.server.page.document import render
-from bridge.server.probes import Probes
-from bridge.sinks import plugins
-from bridge.sinks.kinds import KINDS
-from bridge.states import owned_state
+from bridge.operations.configuration_loading import load_settings
+from bridge.pipeline.clocks import SystemClock
+from bridge.server.health_probes import Probes
+from bridge.server.page.page_document import render
+from bridge.server.prometheus_metrics import Metrics
+from bridge.sinks.plugins import entry_points
+from bridge.sinks.sink_type_table import KINDS
+from bridge.store.state_folder import owned_state
 
 SECRETS = {
     "usual": "ghp_0aB/c+D=e",
@@ -221,14 +221,14 @@ def forbidden(_world):
 def header_that_no_request_takes(world):
     """A sink that does not look at what it puts into a header: the client has to."""
     world.patch.setattr(
-        "bridge.sinks.github_api.with_header_secret", lambda _key, secret: f"{secret.read()}\n"
+        "bridge.sinks.github.api_requests.with_header_secret", lambda _key, secret: f"{secret.read()}\n"
     )
     world.patch.setattr(
-        "bridge.sinks.http.SIGNATURES",
+        "bridge.sinks.http.http_sink.SIGNATURES",
         {name: Scheme(lambda secrets, *_: {"X-Key": f"{secrets[0]}\n"}) for name in SIGNATURES},
     )
-    world.patch.setattr("bridge.sinks.gitlab_pipeline.DELIVERY_ID_HEADER", f"X-{world.secret}\n")
-    world.patch.setattr("bridge.sinks.jenkins_job.basic", lambda user, token: f"{user} {token}\n")
+    world.patch.setattr("bridge.sinks.gitlab.pipeline_sink.DELIVERY_ID_HEADER", f"X-{world.secret}\n")
+    world.patch.setattr("bridge.sinks.jenkins.job_sink.basic", lambda user, token: f"{user} {token}\n")
     with answering(lambda _: Answer(204)) as found:
         yield found
 
@@ -238,9 +238,9 @@ def fault_in_rendering(world):
     def broken(*_args, **_options):
         raise ValueError(f"cannot render with {world.secret!r}")
 
-    world.patch.setattr("bridge.sinks.http.FORMATS", {"mlflow": Format(broken)})
-    world.patch.setattr("bridge.sinks.github_dispatch.default_payload", broken)
-    world.patch.setattr("bridge.sinks.templates.context_of", broken)
+    world.patch.setattr("bridge.sinks.http.http_sink.FORMATS", {"mlflow": Format(broken)})
+    world.patch.setattr("bridge.sinks.github.dispatch_sink.default_payload", broken)
+    world.patch.setattr("bridge.sinks.body_templates.context_of", broken)
     yield "http://127.0.0.1:1", {}
 
 
@@ -322,7 +322,7 @@ def toml(value: object) -> str:
 @pytest.fixture(autouse=True)
 def _packages_are_searched_once(monkeypatch) -> None:
     """Each command looks for kinds of sinks in all installed packages: most of the time of so many."""
-    monkeypatch.setattr(plugins, "entry_points", cache(entry_points))
+    monkeypatch.setattr(entry_points, "entry_points", cache(importlib.metadata.entry_points))
 
 
 @pytest.fixture

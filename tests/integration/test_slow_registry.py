@@ -14,19 +14,19 @@ from support.slow_registry import BORN, SlowRegistry
 from bridge.app import wire_poll
 from bridge.cli.commands.status import _scan
 from bridge.config import RegistrySettings
-from bridge.config.load import build
-from bridge.connect import ask_registry
-from bridge.diff.known import PlainModels
+from bridge.config.file_loading import build
+from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable, ScanUnfinished
-from bridge.once import run_once
-from bridge.orders import PollOrder
-from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.reads import Read
+from bridge.operations.poll_requests import PollOrder
+from bridge.operations.registry_check import ask_registry
+from bridge.operations.single_run import run_once
+from bridge.operations.status_report import full_scan
+from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.incremental_read import Read
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.report import full_scan
-from bridge.sinks.kinds import SETTINGS
-from bridge.states import owned_state, read_state
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.state_folder import owned_state, read_state
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -80,7 +80,7 @@ LARGE_PAGES = {
 
 @pytest.mark.parametrize("large", LARGE_PAGES.values(), ids=LARGE_PAGES)
 def test_a_page_that_is_too_large_for_the_server_or_a_proxy_is_asked_for_in_parts(large, monkeypatch) -> None:
-    monkeypatch.setattr("bridge.registry.searches.VERSIONS_PAGE", 1_000)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.VERSIONS_PAGE", 1_000)
     with registry(400, 2) as served:
         served.fault = lambda rows: large if rows > 300 else None
         bridge = reader(served.url, timeout="1s")
@@ -132,8 +132,8 @@ def settings_of(served: SlowRegistry, folder, deadline: str = "3s"):
 
 def slow_pages(monkeypatch, served: SlowRegistry, rows: int, seconds: float) -> None:
     """Have a page of ``rows`` models take so long; larger ones are not asked for."""
-    monkeypatch.setattr("bridge.registry.searches.MODELS_PAGE", rows)
-    monkeypatch.setattr("bridge.registry.searches.VERSIONS_PAGE", rows)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.MODELS_PAGE", rows)
+    monkeypatch.setattr("bridge.registry.mlflow_searches.VERSIONS_PAGE", rows)
     served.seconds_a_row = seconds / rows
 
 

@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 KILLS = 40
 
 WRITER = """
 import sys
 from pathlib import Path
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 documents = TinyDocuments.open(Path(sys.argv[1]))
 number = (documents.get("meta", "last") or {"n": 0})["n"]
@@ -68,7 +68,7 @@ FULL = """
 import json, resource, signal, sys
 from pathlib import Path
 from bridge.errors import StateUnwritable
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder, spare = Path(sys.argv[1]), int(sys.argv[2])

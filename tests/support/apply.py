@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bridge.diff.changes import Change
-from bridge.diff.changes import ChangeKind as K
+from bridge.diff.registry_changes import Change
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot import ModelVersion, RegisteredModel, Snapshot
 
 

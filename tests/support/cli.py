@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import main
-from bridge.store.commits import PollCommit
-from bridge.store.database import TinyDocuments
+from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 from support.values import onto
 
 

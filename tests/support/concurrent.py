@@ -6,19 +6,19 @@ from dataclasses import replace
 from threading import Event as Flag
 
 from bridge.config import PollSettings
-from bridge.delivery.again import Resend
-from bridge.delivery.condition import Standing
-from bridge.delivery.entry import Status
-from bridge.delivery.outcome import Outcome, Verdict
-from bridge.delivery.routing import Route
-from bridge.diff.changes import ChangeKind
-from bridge.pipeline.observer import Nobody
-from bridge.pipeline.operations import Operations
+from bridge.delivery.attempt_outcome import Outcome, Verdict
+from bridge.delivery.event_routing import Route
+from bridge.delivery.outbox_entry import Status
+from bridge.delivery.resend import Resend
+from bridge.delivery.sink_state import Standing
+from bridge.diff.registry_changes import ChangeKind
+from bridge.operations.outbox_execution import Operations
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
-from bridge.store.memory import MemoryDocuments
+from bridge.store.memory_store import MemoryDocuments
+from bridge.store.sink_summaries import Tally
 from bridge.store.state import State
-from bridge.store.summary import Tally
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 from support.clock import HandClock
 from support.patience import patience
 from support.registry import FakeRegistry

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.control import ask
-from bridge.control.protocol import Request
+from bridge.control.socket_messages import Request
 from bridge.errors import BridgeError, PollHeld
 from support.patience import patience
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
-from bridge.diff.changes import Change
-from bridge.diff.changes import ChangeKind as K
+from bridge.diff.registry_changes import Change
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event, event_of
+from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import FORMATS
-from bridge.events.names import EVENT_NAMES
 from bridge.sinks.base import Delivery, Request
-from bridge.sinks.http import HttpSettings, HttpSink
-from bridge.sinks.recording import NoTransport, RecordingTransport
+from bridge.sinks.http.http_sink import HttpSettings, HttpSink
+from bridge.sinks.transport.exchange_recorder import NoTransport, RecordingTransport
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"

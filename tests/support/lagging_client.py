@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from itertools import cycle
 
-from bridge.diff.changes import Change
-from bridge.diff.changes import ChangeKind as K
+from bridge.diff.registry_changes import Change
+from bridge.diff.registry_changes import ChangeKind as K
 from support.paging_client import PagingClient
 from support.paging_registry import PagingRegistry, Rows
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.diff.changes import Change, Flag
-from bridge.diff.changes import ChangeKind as K
-from bridge.diff.compare import ModelDifference
+from bridge.diff.recently_replaced_values import OVERLAP_MS
+from bridge.diff.registry_changes import Change, Flag
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.diff.superseded import OVERLAP_MS
+from bridge.diff.snapshot_comparison import ModelDifference
 from support.apply import applied
 from support.paging_registry import PagingRegistry, Rows
 

@@ -1,16 +1,16 @@
 """A poll of a real registry in this process, with every kind of event asked for."""
 
 from bridge.config import PollSettings, RegistrySettings
-from bridge.delivery.routing import Route
-from bridge.diff.changes import ChangeKind
-from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.observer import Nobody
+from bridge.delivery.event_routing import Route
+from bridge.diff.registry_changes import ChangeKind
+from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
-from bridge.pipeline.reads import Read
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.store.memory import MemoryDocuments
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 
 
 class Observed:

@@ -2,20 +2,20 @@
 
 from dataclasses import replace
 
-from bridge.config.load import build
-from bridge.daemon.page import look
-from bridge.delivery.condition import OPENS_AT, RUNNING, paused
-from bridge.delivery.entry import Entry, Status
-from bridge.diff.abilities import Abilities
-from bridge.diff.changes import ChangeKind
+from bridge.config.file_loading import build
+from bridge.daemon.status_page_snapshot import look
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.delivery.sink_state import OPENS_AT, RUNNING, paused
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
-from bridge.server.page.view import View
-from bridge.server.probes import Probes
-from bridge.sinks.kinds import SETTINGS
-from bridge.store.commits import PollCommit
-from bridge.store.memory import MemoryDocuments
+from bridge.server.health_probes import Probes
+from bridge.server.page.view_model import View
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.memory_store import MemoryDocuments
+from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.values import PollRecord, ReconcileRecord
+from bridge.store.state_values import PollRecord, ReconcileRecord
 from support.clock import HandClock
 from support.values import head, onto
 
@@ -144,6 +144,6 @@ class Story:
 
 
 def _routed(event: Event, sink: str):
-    from bridge.delivery.routing import Routed
+    from bridge.delivery.event_routing import Routed
 
     return Routed(event, sink, event.type.value)

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from bridge.config import PollSettings
-from bridge.delivery.routing import Route
-from bridge.diff.changes import ChangeKind as K
+from bridge.delivery.event_routing import Route
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot import ModelVersion
-from bridge.pipeline.observer import Nobody
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
-from bridge.pipeline.reads import Read
-from bridge.store.memory import MemoryDocuments
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 from support.clock import HandClock
 from support.registry import FakeRegistry
 from support.values import model

@@ -163,7 +163,7 @@ def _prepare() -> None:
 
     import bridge.cli.command_group
     import bridge.cli.commands.once
-    import bridge.daemon.serve  # noqa: F401
+    import bridge.daemon.main_loop  # noqa: F401
 
     assert threading.active_count() == 1, threading.enumerate()
     gc.freeze()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
-from bridge.diff.abilities import Abilities
-from bridge.diff.collect import Collector
-from bridge.diff.doubts import Absence, Answers, Listing
-from bridge.diff.odd_rows import OddRow
+from bridge.diff.absence_verification import Absence, Answers, Listing
+from bridge.diff.full_scan_comparison import Collector
+from bridge.diff.malformed_rows import OddRow
+from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks
 

@@ -3,12 +3,12 @@
 import asyncio
 from collections import defaultdict
 
-from bridge.delivery.gates import Terms
-from bridge.delivery.outcome import delivered
-from bridge.delivery.policy import RetryPolicy
-from bridge.pipeline.attempts import Endpoint
-from bridge.pipeline.clock import SystemClock, Trust
-from bridge.pipeline.observer import Nobody
+from bridge.delivery.attempt_outcome import delivered
+from bridge.delivery.retry_policy import RetryPolicy
+from bridge.delivery.sending_rate_limit import Terms
+from bridge.pipeline.clocks import SystemClock, Trust
+from bridge.pipeline.delivery_attempts import Endpoint
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.relay import Relay
 from bridge.store.state import State
 from support.until import eventually

@@ -1,9 +1,9 @@
 """One attempt of a sink, over real sockets."""
 
-from bridge.delivery.outcome import Outcome
+from bridge.delivery.attempt_outcome import Outcome
 from bridge.sinks.base import Delivery
-from bridge.sinks.client import Client
-from bridge.sinks.kinds import KINDS, SETTINGS
+from bridge.sinks.sink_type_table import KINDS, SETTINGS
+from bridge.sinks.transport.http_client import Client
 from support.values import transition
 
 NOW = 1_700_000_000_500

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
 
-from bridge.diff.changes import ChangeKind
+from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
-from bridge.store.commits import EVENTS
-from bridge.store.database import TinyDocuments
+from bridge.store.poll_commit import EVENTS
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 from support.command import Bridge, stop
 from support.fidelity import THERE, Delivered, Model, Models, judge_deliveries, replay
 from support.history import History, judge_history

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from bridge.delivery.entry import Entry
-from bridge.delivery.routing import Routed
-from bridge.diff.changes import ChangeKind
+from bridge.delivery.event_routing import Routed
+from bridge.delivery.outbox_entry import Entry
+from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.events.event import Event
-from bridge.events.synthesis import Identity
-from bridge.store.commits import PollCommit
+from bridge.events.event_synthesis import Identity
+from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.values import Head, PollRecord
+from bridge.store.state_values import Head, PollRecord
 
 STATE_ID = "00000000-0000-0000-0000-000000000001"
 

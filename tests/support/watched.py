@@ -10,17 +10,17 @@ from unittest.mock import patch
 from structlog.testing import capture_logs
 
 from bridge.config import PollSettings
-from bridge.delivery.routing import Route
-from bridge.diff.changes import Change
-from bridge.diff.changes import ChangeKind as K
-from bridge.diff.compare import ModelDifference, compare
+from bridge.delivery.event_routing import Route
+from bridge.diff.registry_changes import Change
+from bridge.diff.registry_changes import ChangeKind as K
+from bridge.diff.snapshot_comparison import ModelDifference, compare
 from bridge.errors import RegistryUnreachable
-from bridge.pipeline.observer import Nobody
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll, Polled
-from bridge.pipeline.reads import Read
-from bridge.store.memory import MemoryDocuments
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 from support.apply import observable
 from support.clock import HandClock
 from support.ledger import Ledger
@@ -57,9 +57,9 @@ class WatchedBridge:
         self._stack = ExitStack()
         self._stack.enter_context(capture_logs())
         self._stack.enter_context(greeted_by(self.client))
-        self._stack.enter_context(patch("bridge.pipeline.plan.compare", self._compare))
+        self._stack.enter_context(patch("bridge.pipeline.poll_plan.compare", self._compare))
         if not routes:  # else so few models would all be watched, for whoever asks for everything
-            self._stack.enter_context(patch("bridge.delivery.watch.MOST_UNNAMED", 0))
+            self._stack.enter_context(patch("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0))
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.restart()
 

@@ -3,18 +3,18 @@
 import asyncio
 
 from bridge.app import App
-from bridge.config.load import build
-from bridge.daemon.life import Life
-from bridge.daemon.signals import Signals
-from bridge.pipeline.clock import Trust
-from bridge.pipeline.observer import Nobody
+from bridge.config.file_loading import build
+from bridge.daemon.run_until_reload import Life
+from bridge.daemon.signal_handling import Signals
+from bridge.pipeline.clocks import Trust
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
-from bridge.server.probes import Probes
-from bridge.sinks.kinds import SETTINGS
-from bridge.store.memory import MemoryDocuments
+from bridge.server.health_probes import Probes
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 from support.clock import HandClock
 from support.patience import patience
 from support.registry import FakeRegistry

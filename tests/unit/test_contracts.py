@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ VIOLATIONS = {
     "layers": ("bridge/diff/planted.py", "import bridge.store.state"),
     "the loops know protocols, not implementations": (
         "bridge/pipeline/planted.py",
-        "import bridge.store.database",
+        "import bridge.store.tinydb_store",
     ),
     "the control socket knows no command": ("bridge/control/planted.py", "import bridge.pipeline.poll"),
     "pure code does no I/O": ("bridge/delivery/planted.py", "import time"),
@@ -55,3 +56,32 @@ def test_every_contract_is_shown_to_break() -> None:
 
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     assert {contract["name"] for contract in contracts} == set(VIOLATIONS)
+
+
+AT_THE_TOP = {"__init__", "__main__", "app", "errors", "plugin"}
+"""The composition, the errors, and what authors of sinks build on; everything else is in a package."""
+
+MAY_SHARE_A_NAME = {"__init__", "base"}
+"""Files that stand for the same thing in each package: a package's own text, and what its others build on."""
+
+
+def loose_modules(folder: Path) -> list[str]:
+    """Return the modules at the top that belong into a package."""
+    return sorted({path.stem for path in (folder / "bridge").glob("*.py")} - AT_THE_TOP)
+
+
+def shared_names(folder: Path) -> list[str]:
+    """Return the names that files in several packages have; a command is named as what it is about."""
+    commands = {path for path in (folder / "bridge/cli/commands").glob("*.py")}
+    paths = [path for path in (folder / "bridge").rglob("*.py") if path not in commands]
+    names = Counter(path.stem for path in paths if path.stem not in MAY_SHARE_A_NAME)
+    return sorted(name for name, count in names.items() if count > 1)
+
+
+def test_the_top_holds_nothing_loose_and_no_two_files_have_one_name(copy) -> None:
+    assert (loose_modules(copy), shared_names(copy)) == ([], [])
+
+    (copy / "bridge/orders.py").touch()
+    (copy / "bridge/store/relay.py").touch()
+
+    assert (loose_modules(copy), shared_names(copy)) == (["orders"], ["relay"])

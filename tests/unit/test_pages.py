@@ -10,9 +10,9 @@ import pytest
 
 from bridge.cli.command_group import cli
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.params import NOTE_KINDS
-from bridge.delivery.condition import WORDS
-from bridge.delivery.outcome import Reason
+from bridge.cli.option_types import NOTE_KINDS
+from bridge.delivery.attempt_outcome import Reason
+from bridge.delivery.sink_state import WORDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

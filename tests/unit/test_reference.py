@@ -11,8 +11,8 @@ from support.reference.settings import own_kinds
 from support.reference.spelling import hint_of, spelled_type, table_of
 
 from bridge.config import Settings
-from bridge.config.load import build
-from bridge.sinks.kinds import SETTINGS
+from bridge.config.file_loading import build
+from bridge.sinks.sink_type_table import SETTINGS
 
 EXAMPLE = ROOT / "config.example.toml"
 SECTIONS = {name: table_of(hint_of(Settings, name)) for name in Settings.model_fields if name != "sinks"}

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.checks import Checked, checked, connected
+from bridge.cli.check_findings import Checked, checked, connected
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import complain, config_option, output_option, print_json, settings_path
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
-from bridge.cli.progress import shown
+from bridge.cli.progress_line import shown
 from bridge.cli.proxy_table import print_ways
-from bridge.cli.shared import complain, config_option, output_option, print_json, settings_path
 from bridge.config import Settings
 from bridge.errors import ConfigurationError
-from bridge.loading import load_settings
+from bridge.operations.configuration_loading import load_settings
 
 
 @new_command("check")

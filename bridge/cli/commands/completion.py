@@ -3,8 +3,8 @@
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from bridge.cli.command_help import new_command
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
 
 _VARIABLE = "_MLFLOW_BRIDGE_COMPLETE"
 """Where click looks for what a shell asks: made of the program's name."""

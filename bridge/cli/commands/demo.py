@@ -2,9 +2,9 @@
 
 import click
 
+from bridge.cli.command_help import new_command
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
-from bridge.cli.logs import configure
+from bridge.cli.log_setup import configure
 
 
 @new_command("demo")

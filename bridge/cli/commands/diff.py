@@ -6,18 +6,25 @@ from typing import Any
 import click
 
 from bridge.app import wire_poll
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import (
+    complain,
+    config_option,
+    output_option,
+    print_json,
+    read_settings,
+    start_logs,
+)
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
-from bridge.cli.progress import Scanned, shown
-from bridge.cli.shared import complain, config_option, output_option, print_json, read_settings, start_logs
-from bridge.cli.tables import print_table
+from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.text_tables import print_table
 from bridge.config import Settings
+from bridge.events.display_text import changed, instant
 from bridge.events.event import Event
-from bridge.pipeline.clock import SystemClock
-from bridge.pipeline.observation import Observation
-from bridge.pipeline.plan import Plan
-from bridge.states import check_binding, read_state
-from bridge.wording import changed, instant
+from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.poll_plan import Plan
+from bridge.pipeline.reading_result import Observation
+from bridge.store.state_folder import check_binding, read_state
 
 
 @new_command("diff")

@@ -2,16 +2,16 @@
 
 import click
 
-from bridge.cli.event import event_document, find_event, print_event
+from bridge.cli.audit_trail_listing import Filter, document, merged, newest, row
+from bridge.cli.command_help import new_group
+from bridge.cli.common_options import config_option, output_option, print_json, read_settings
+from bridge.cli.event_display import event_document, find_event, print_event
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_group
-from bridge.cli.params import NOTE_KINDS, EventNameParam, Instant, InstantParam, tell_zone
-from bridge.cli.shared import config_option, output_option, print_json, read_settings
-from bridge.cli.tables import print_table
-from bridge.cli.then import Question, answer_then
-from bridge.cli.trail import Filter, document, merged, newest, row
-from bridge.states import check_binding, read_state
+from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, tell_zone
+from bridge.cli.point_in_time_display import Question, answer_then
+from bridge.cli.text_tables import print_table
 from bridge.store.state import State
+from bridge.store.state_folder import check_binding, read_state
 
 _FEW = 50
 

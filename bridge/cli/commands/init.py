@@ -10,18 +10,18 @@ from typing import Any
 
 import click
 
-from bridge.cli.answers import gathered
-from bridge.cli.checks import connected
-from bridge.cli.completing import config_files
+from bridge.cli.check_findings import connected
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import complain, log_options
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.files import absolute, refuse_existing, write_new
-from bridge.cli.first import KINDS, First, configuration
-from bridge.cli.help import new_command
-from bridge.cli.progress import shown
-from bridge.cli.shared import complain, log_options
+from bridge.cli.output_files import absolute, refuse_existing, write_new
+from bridge.cli.progress_line import shown
+from bridge.cli.setup_questions import gathered
+from bridge.cli.shell_completion import config_files
+from bridge.cli.starter_configuration import KINDS, First, configuration
 from bridge.config import SEARCHED, Settings
 from bridge.errors import SecretUnavailable
-from bridge.loading import load_settings
+from bridge.operations.configuration_loading import load_settings
 
 _ALIGNED = 60
 _SERVICE_FOLDER = "/etc/mlflow-bridge"

@@ -4,15 +4,22 @@ import asyncio
 
 import click
 
-from bridge.asking import ask_to_poll
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import (
+    HOLD_ADVICE,
+    complain,
+    config_option,
+    is_verbose,
+    read_settings,
+    start_logs,
+)
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
-from bridge.cli.help import new_command
-from bridge.cli.progress import Scanned, shown
-from bridge.cli.shared import HOLD_ADVICE, complain, config_option, is_verbose, read_settings, start_logs
+from bridge.cli.progress_line import Scanned, shown
 from bridge.config import Settings, parse_duration
 from bridge.errors import BridgeError, StateOwned
-from bridge.once import run_once
-from bridge.orders import OnceResult, PollOrder
+from bridge.operations.daemon_requests import ask_to_poll
+from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.single_run import run_once
 
 
 def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:

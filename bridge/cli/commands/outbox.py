@@ -5,13 +5,8 @@ from typing import Any
 
 import click
 
-from bridge.cli.chosen import Choice, by_sink, check_sinks, choice_of, tell_done, those, warn_of_overtaken
-from bridge.cli.completing import entry_numbers, sink_names
-from bridge.cli.entries import Waits, entry_document, entry_row, print_entry
-from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_group
-from bridge.cli.params import EntryParam
-from bridge.cli.shared import (
+from bridge.cli.command_help import new_group
+from bridge.cli.common_options import (
     complain,
     config_option,
     confirm,
@@ -20,13 +15,26 @@ from bridge.cli.shared import (
     read_settings,
     start_logs,
 )
-from bridge.cli.tables import print_table
+from bridge.cli.entry_display import Waits, entry_document, entry_row, print_entry
+from bridge.cli.entry_selection import (
+    Choice,
+    by_sink,
+    check_sinks,
+    choice_of,
+    tell_done,
+    those,
+    warn_of_overtaken,
+)
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.option_types import EntryParam
+from bridge.cli.shell_completion import entry_numbers, sink_names
+from bridge.cli.text_tables import print_table
 from bridge.config import Settings
-from bridge.delivery.again import Resend
-from bridge.delivery.entry import Entry, Status
-from bridge.delivery.outcome import Reason
+from bridge.delivery.attempt_outcome import Reason
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.delivery.resend import Resend
 from bridge.errors import NotFound
-from bridge.states import check_binding, read_state
+from bridge.store.state_folder import check_binding, read_state
 
 _FEW = 50
 _WAITING = (Status.PENDING, Status.DEAD)
@@ -187,7 +195,7 @@ def _is_known(entry: Entry, settings: Settings) -> bool:
 
 
 def _redrive(settings: Settings, entries: list[Entry]) -> list[Entry]:
-    from bridge.operating import redrive as carry_out  # noqa: PLC0415 - brings in the loops
+    from bridge.operations.outbox import redrive as carry_out  # noqa: PLC0415 - brings in the loops
 
     return those(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
 
@@ -234,7 +242,7 @@ def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **
 
 def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]) -> list[Entry]:
     """Drop ``entries``, but for those that stand otherwise by now: the question may have stood for long."""
-    from bridge.operating import drop as carry_out  # noqa: PLC0415 - brings in the loops
+    from bridge.operations.outbox import drop as carry_out  # noqa: PLC0415 - brings in the loops
 
     numbers = [one.id for one in entries]
     return those(entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else [])

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import click
 
-from bridge.asking import ask_to_reload
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import config_option, read_settings, settings_path
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
-from bridge.cli.shared import config_option, read_settings, settings_path
 from bridge.config import Settings
 from bridge.errors import ConfigurationError
+from bridge.operations.daemon_requests import ask_to_reload
 
 
 @new_command("reload")

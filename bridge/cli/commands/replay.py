@@ -4,12 +4,9 @@ from typing import Any
 
 import click
 
-from bridge.cli.chosen import by_sink, no_such_sink, warn_of_overtaken
-from bridge.cli.completing import sink_names
-from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
-from bridge.cli.params import EventNameParam, InstantParam, tell_zone
-from bridge.cli.shared import (
+from bridge.cli.audit_trail_listing import Filter
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import (
     config_option,
     confirm,
     count,
@@ -18,13 +15,15 @@ from bridge.cli.shared import (
     read_settings,
     start_logs,
 )
-from bridge.cli.trail import Filter
-from bridge.config import Settings
-from bridge.delivery.again import Resend
-from bridge.delivery.routing import route
-from bridge.loading import routes_of
-from bridge.states import check_binding, read_state
+from bridge.cli.entry_selection import by_sink, no_such_sink, warn_of_overtaken
+from bridge.cli.exit_codes import ExitCode
+from bridge.cli.option_types import EventNameParam, InstantParam, tell_zone
+from bridge.cli.shell_completion import sink_names
+from bridge.config import Settings, routes_of
+from bridge.delivery.event_routing import route
+from bridge.delivery.resend import Resend
 from bridge.store.state import State
+from bridge.store.state_folder import check_binding, read_state
 
 
 @new_command("replay")
@@ -115,6 +114,6 @@ def _resends(settings: Settings, state: State, wanted: Filter, sinks: tuple[str,
 
 
 def _replay(settings: Settings, resends: list[Resend], *, new_ids: bool) -> list[int]:
-    from bridge.operating import replay as carry_out  # noqa: PLC0415 - brings in the loops
+    from bridge.operations.outbox import replay as carry_out  # noqa: PLC0415 - brings in the loops
 
     return carry_out(settings, resends, new_ids=new_ids) if resends else []

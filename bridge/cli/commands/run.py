@@ -4,10 +4,10 @@ import asyncio
 
 import click
 
-from bridge.cli.early_signals import stopped_at_once
-from bridge.cli.help import new_command
-from bridge.cli.shared import config_option, settings_path, start_logs
-from bridge.loading import load_settings
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import config_option, settings_path, start_logs
+from bridge.cli.startup_signals import stopped_at_once
+from bridge.operations.configuration_loading import load_settings
 
 
 @new_command("run")

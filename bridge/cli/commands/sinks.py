@@ -5,25 +5,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.chosen import no_such_sink
-from bridge.cli.completing import sink_names
+from bridge.cli.command_help import new_group
+from bridge.cli.common_options import config_option, output_option, print_json, read_settings, start_logs
+from bridge.cli.entry_selection import no_such_sink
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_group
-from bridge.cli.params import EventNameParam
-from bridge.cli.shared import config_option, output_option, print_json, read_settings, start_logs
-from bridge.cli.tables import print_table
-from bridge.cli.trials import print_trial, trial_document
+from bridge.cli.option_types import EventNameParam
+from bridge.cli.shell_completion import sink_names
+from bridge.cli.sink_trial_display import print_trial, trial_document
+from bridge.cli.text_tables import print_table
 from bridge.config import Settings, SinkSettings
-from bridge.delivery.condition import RUNNING
-from bridge.delivery.outcome import Verdict
-from bridge.events.names import EVENT_NAMES
-from bridge.sinks.kinds import Kinds
-from bridge.states import read_state
+from bridge.delivery.attempt_outcome import Verdict
+from bridge.delivery.sink_state import RUNNING
+from bridge.events.event_names import EVENT_NAMES
+from bridge.sinks.sink_type_table import Kinds
 from bridge.store.state import State
-from bridge.store.values import SinkSummary
+from bridge.store.state_folder import read_state
+from bridge.store.state_values import SinkSummary
 
 if TYPE_CHECKING:
-    from bridge.trial import Trial
+    from bridge.operations.sink_trial import Trial
 
 
 @new_group("sinks")
@@ -165,7 +165,7 @@ def test(
     """
     import asyncio  # noqa: PLC0415 - brings in a lot that `sinks list` does not need
 
-    from bridge.trial import try_out  # noqa: PLC0415 - likewise
+    from bridge.operations.sink_trial import try_out  # noqa: PLC0415 - likewise
 
     start_logs(ctx)
     settings = read_settings(config)
@@ -192,7 +192,7 @@ def pause(ctx: click.Context, config: str | None, name: str) -> int:
       mlflow-bridge sinks pause ci
       mlflow-bridge sinks pause ci -c /etc/mlflow-bridge/config.toml
     """
-    from bridge.operating import pause as carry_out  # noqa: PLC0415 - brings in the loops
+    from bridge.operations.outbox import pause as carry_out  # noqa: PLC0415 - brings in the loops
 
     start_logs(ctx, "error")
     settings = read_settings(config)
@@ -215,7 +215,7 @@ def resume(ctx: click.Context, config: str | None, name: str) -> int:
       mlflow-bridge sinks resume ci
       mlflow-bridge sinks resume ci -c /etc/mlflow-bridge/config.toml
     """
-    from bridge.operating import resume as carry_out  # noqa: PLC0415 - brings in the loops
+    from bridge.operations.outbox import resume as carry_out  # noqa: PLC0415 - brings in the loops
 
     start_logs(ctx, "error")
     settings = read_settings(config)

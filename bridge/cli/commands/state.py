@@ -5,16 +5,16 @@ import asyncio
 import click
 
 from bridge.app import wire_poll
-from bridge.asking import ask_to_rebaseline, ask_to_rebind
+from bridge.cli.command_help import new_group
+from bridge.cli.common_options import config_option, read_settings, start_logs
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_group
-from bridge.cli.progress import Scanned, shown
-from bridge.cli.shared import config_option, read_settings, start_logs
+from bridge.cli.progress_line import Scanned, shown
 from bridge.config import Settings
 from bridge.errors import StateOwned
-from bridge.pipeline.clock import SystemClock
-from bridge.rebind import rebind as rebind_state
-from bridge.states import any_owned_state, owned_state
+from bridge.operations.daemon_requests import ask_to_rebaseline, ask_to_rebind
+from bridge.operations.registry_rebinding import rebind as rebind_state
+from bridge.pipeline.clocks import SystemClock
+from bridge.store.state_folder import any_owned_state, owned_state
 
 
 @new_group("state")

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
+from bridge.cli.command_help import new_command
+from bridge.cli.common_options import HOLD_ADVICE, config_option, output_option, print_json, read_settings
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.help import new_command
-from bridge.cli.shared import HOLD_ADVICE, config_option, output_option, print_json, read_settings
-from bridge.cli.tables import print_table
-from bridge.cli.terminal import show, status
-from bridge.report import status_document
-from bridge.states import read_state
-from bridge.wording import instant, printable, span
+from bridge.cli.terminal_output import show, status
+from bridge.cli.text_tables import print_table
+from bridge.events.display_text import instant, printable, span
+from bridge.operations.status_report import status_document
+from bridge.store.state_folder import read_state
 
 _IN_DOUBT = "read as older than known, so what was read waits for another look (events list tells more)"
 

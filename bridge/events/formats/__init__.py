@@ -6,11 +6,11 @@ shows every event in every format.
 
 from collections.abc import Iterable, Mapping
 
-from bridge.diff.changes import ChangeKind
+from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
-from bridge.events.formats import cloudevents, databricks, mlflow3, standard
-from bridge.events.formats.body import Body, Format, default_payload, encode, webhook_id
-from bridge.events.names import EVENT_NAMES
+from bridge.events.event_names import EVENT_NAMES
+from bridge.events.formats import cloudevents, databricks, mlflow3, standard_webhooks
+from bridge.events.formats.default_body import Body, Format, default_payload, encode, webhook_id
 
 __all__ = [
     "FORMATS",
@@ -40,7 +40,7 @@ FORMATS: Mapping[str, Format] = {
     "mlflow": Format(_mlflow),
     "databricks": Format(databricks.render, databricks.KINDS, takes_details=False),
     "mlflow3": Format(mlflow3.render, mlflow3.KINDS, takes_details=False),
-    "standard": Format(standard.render),
+    "standard": Format(standard_webhooks.render),
     "cloudevents": Format(cloudevents.structured),
     "cloudevents-binary": Format(cloudevents.binary),
 }

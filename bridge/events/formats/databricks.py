@@ -7,9 +7,9 @@ Receivers know nothing else: it has no event for a rename, a deletion or an alia
 
 from typing import Any
 
-from bridge.diff.changes import ChangeKind as K
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event
-from bridge.events.formats.body import Body, encode, webhook_id
+from bridge.events.formats.default_body import Body, encode, webhook_id
 
 KINDS = frozenset({K.MODEL_CREATED, K.VERSION_CREATED, K.TRANSITIONED, K.VERSION_TAG_SET})
 

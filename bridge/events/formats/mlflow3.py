@@ -9,9 +9,9 @@ model or version was created with are no part of what the bridge records of a cr
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bridge.diff.changes import ChangeKind as K
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event
-from bridge.events.formats.body import Body, encode, moment
+from bridge.events.formats.default_body import Body, encode, moment
 
 _Data = dict[str, Any]
 

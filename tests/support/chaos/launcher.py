@@ -130,10 +130,10 @@ def main() -> None:
     if "full" in faults:
         Thread(target=fill_disk, args=(Path("state/journal"), *faults["full"]), daemon=True).start()
 
-    from bridge.store import table  # only now: it must meet the wrapped calls
+    from bridge.store import tinydb_journal_storage  # only now: it must meet the wrapped calls
 
     if faults.get("tight"):
-        table._SLACK_FACTOR, table._SLACK_BYTES = 1, 4_096
+        tinydb_journal_storage._SLACK_FACTOR, tinydb_journal_storage._SLACK_BYTES = 1, 4_096
 
     from bridge.cli import main as bridge
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from signal import SIGKILL
 
-from bridge.diff.changes import ChangeKind
+from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from support.chaos.judge import Request
 from support.receiver import is_listening, lasting_port

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bridge.errors import StateError
 from bridge.events.event import Event
-from bridge.store.database import TinyDocuments
 from bridge.store.state import State
+from bridge.store.tinydb_store import TinyDocuments
 from support.chaos import judge
 from support.chaos.churn import Churn
 from support.chaos.daemon import instant_of, log_lines

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from bridge.config import DeliverySettings, Secret, Settings, SinkSettings
-from bridge.sinks.kinds import KINDS
+from bridge.sinks.sink_type_table import KINDS
 from support.reference.examples import examples
 from support.reference.meanings import meaning
 from support.reference.spelling import hint_of, limits, pace, spelled_default, spelled_type, table_of

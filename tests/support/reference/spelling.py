@@ -10,11 +10,19 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bridge.config.sinks import Condition, Stage
-from bridge.config.values import Duration, HttpUrl, OneOrMoreSecrets, Rate, Secret, TextOrNumber, TextOrSecret
-from bridge.events.names import STAGES
+from bridge.config.setting_types import (
+    Duration,
+    HttpUrl,
+    OneOrMoreSecrets,
+    Rate,
+    Secret,
+    TextOrNumber,
+    TextOrSecret,
+)
+from bridge.config.sink_settings import Condition, Stage
+from bridge.events.event_names import STAGES
+from bridge.sinks.body_templates import TemplateTable
 from bridge.sinks.success_condition import SuccessCondition
-from bridge.sinks.templates import TemplateTable
 
 _NAMED = (
     (Duration, "duration"),

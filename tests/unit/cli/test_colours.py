@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from bridge.cli.tables import print_table
-from bridge.cli.terminal import has_colours
+from bridge.cli.terminal_output import has_colours
+from bridge.cli.text_tables import print_table
 
 NAMES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM")
 

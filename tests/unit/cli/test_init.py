@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli import first as first_module
 from bridge.cli import main
-from bridge.cli.answers import faults_of, gathered
-from bridge.cli.first import KINDS, First, configuration, toml
+from bridge.cli import starter_configuration as first_module
+from bridge.cli.setup_questions import faults_of, gathered
+from bridge.cli.starter_configuration import KINDS, First, configuration, toml
 from bridge.errors import BridgeError
-from bridge.loading import load_settings
+from bridge.operations.configuration_loading import load_settings
 
 ROOT = Path(__file__).parents[3]
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\"'\\\n\r\t\x00\x1b\x7f\u202e#{}="))
@@ -184,12 +184,12 @@ def test_a_link_to_nowhere_is_there_already(here, monkeypatch, capsys) -> None:
 
 
 def test_one_of_two_that_write_at_once_fails(here, monkeypatch) -> None:
-    from bridge.cli import files
+    from bridge.cli import output_files
 
-    monkeypatch.setattr(files, "refuse_existing", lambda path, hint: path.write_text("the other's"))
+    monkeypatch.setattr(output_files, "refuse_existing", lambda path, hint: path.write_text("the other's"))
 
     with pytest.raises(BridgeError, match="is there already: a hint"):
-        files.write_new(here / "config.toml", "mine", 0o644, "a hint")
+        output_files.write_new(here / "config.toml", "mine", 0o644, "a hint")
     assert (here / "config.toml").read_text() == "the other's"
 
 
@@ -204,7 +204,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(here, monkeypatch, capsy
 
 
 def test_a_file_system_without_links_is_written_to_all_the_same(here, monkeypatch) -> None:
-    from bridge.cli.files import write_new
+    from bridge.cli.output_files import write_new
 
     def refuse(self, target) -> None:
         raise PermissionError

@@ -9,7 +9,7 @@ import pytest
 from support.command import http_sink
 from support.values import commit, transition
 
-from bridge.delivery.entry import Status
+from bridge.delivery.outbox_entry import Status
 
 NO = {"status": Status.DEAD, "attempts": 1, "first_attempt_at": 3_000, "last_attempt_at": 3_250}
 REFUSED = {**NO, "reason": "refused", "http_status": 400, "detail": "HTTP 400: no", "duration_ms": 250}

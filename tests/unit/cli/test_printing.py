@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.cli.exit_codes import PRECEDENCE, ExitCode, code_of, first_of
-from bridge.cli.tables import print_table
+from bridge.cli.text_tables import print_table
 from bridge.errors import (
     BridgeError,
     ConfigurationError,
@@ -17,7 +17,7 @@ from bridge.errors import (
     StateOwned,
     StateUnwritable,
 )
-from bridge.wording import instant, printable, span
+from bridge.events.display_text import instant, printable, span
 
 
 @pytest.mark.parametrize(

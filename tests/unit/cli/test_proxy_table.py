@@ -11,7 +11,7 @@ from support.forward_proxy import ForwardProxy, Refusal
 from support.receiver import Answer, Got, RawReceiver, WebServer, free_port
 from support.tls import Authority
 
-from bridge.sinks import proxy_trial
+from bridge.sinks.transport import proxy_connection_test
 
 SECRET = "pr0xy-Pa:ss/+="
 ESCAPED = "pr0xy-Pa%3Ass%2F%2B%3D"
@@ -270,7 +270,7 @@ def test_with_connect_a_proxy_that_is_down_is_one_fault_however_many_go_by_it(
 
 
 def test_with_connect_a_proxy_that_hangs_is_a_fault(bridge, registry, environment, monkeypatch) -> None:
-    monkeypatch.setattr(proxy_trial, "_STEP_S", 0.2)
+    monkeypatch.setattr(proxy_connection_test, "_STEP_S", 0.2)
     proxy = RawReceiver(b"", hang=20)
     environment("HTTPS_PROXY", proxy.url)
 

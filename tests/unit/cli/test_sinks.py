@@ -91,7 +91,7 @@ def test_a_trial_shows_exactly_what_was_sent_but_for_secrets(bridge, receiver) -
 
 
 def test_a_trial_is_signed_as_a_real_event_is_and_its_id_is_fresh(bridge, receiver) -> None:
-    from bridge.events.signatures import mlflow_signature
+    from bridge.events.delivery_signatures import mlflow_signature
 
     bridge.configure(http_sink(receiver.url))
     for _ in range(2):

@@ -14,7 +14,7 @@ from support.patience import patience
 
 from bridge.cli.standard_streams import Messages, Results
 from bridge.errors import BridgeError
-from bridge.store.database import TinyDocuments
+from bridge.store.tinydb_store import TinyDocuments
 
 CLOSED = ("2>&-", ">&-", "<&-", "<&- >&-", ">&- 2>&-", "<&- 2>&-", "<&- >&- 2>&-")
 """What a shell closes."""

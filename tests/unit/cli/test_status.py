@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from support.values import commit
 
-from bridge.diff.odd_rows import OddRow
+from bridge.diff.malformed_rows import OddRow
 
 SINCE = 1_790_000_000_000
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.files import absolute, refuse_existing, write_new
-from bridge.cli.home_folder import provide_home
-from bridge.config.load import find
+from bridge.cli.default_home_directory import provide_home
+from bridge.cli.output_files import absolute, refuse_existing, write_new
+from bridge.config.file_loading import find
 from bridge.errors import BridgeError, ConfigurationError
 
 

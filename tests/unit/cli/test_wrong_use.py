@@ -82,7 +82,7 @@ def test_a_configuration_that_cannot_be_read_is_one_sentence(
 def test_no_configuration_at_all_names_the_command_that_writes_one(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_BRIDGE_CONFIG", raising=False)
-    monkeypatch.setattr(sys.modules["bridge.config.load"], "SEARCHED", ("config.toml",))
+    monkeypatch.setattr(sys.modules["bridge.config.file_loading"], "SEARCHED", ("config.toml",))
 
     code, error = run(monkeypatch, capsys, "status")
 

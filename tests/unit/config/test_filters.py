@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from bridge.config.load import build
-from bridge.delivery.routing import Route
+from bridge.config import routes_of
+from bridge.config.file_loading import build
+from bridge.delivery.event_routing import Route
 from bridge.errors import ConfigurationError
-from bridge.events.expressions import compile_expression
-from bridge.loading import routes_of
-from bridge.sinks.kinds import SETTINGS
+from bridge.events.jmespath_expressions import compile_expression
+from bridge.sinks.sink_type_table import SETTINGS
 
 HTTP = {"name": "ci", "type": "http", "url": "https://ci.example.com/hook"}
 
@@ -84,7 +84,7 @@ def test_a_filter_that_is_wrong_is_refused_with_key_and_position(filters, expect
 
 
 def test_paths_are_looked_for_in_no_table_whose_keys_are_the_registry_s(tmp_path) -> None:
-    from bridge.loading import load_settings
+    from bridge.operations.configuration_loading import load_settings
 
     path = tmp_path / "config.toml"
     path.write_text(

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bridge.config.load import build
+from bridge.config import routes_of
+from bridge.config.file_loading import build
 from bridge.errors import ConfigurationError
-from bridge.events.details import Include
-from bridge.loading import routes_of
-from bridge.sinks.kinds import SETTINGS
+from bridge.events.event_details import Include
+from bridge.sinks.sink_type_table import SETTINGS
 
 HTTP = {"name": "ci", "type": "http", "url": "https://ci.example.com/hook"}
 DISPATCH = {

@@ -12,13 +12,13 @@ from support.patience import patience
 from support.world import World
 
 from bridge.cli import main
-from bridge.config.load import build
-from bridge.daemon import life as module
-from bridge.daemon.notify import notify_status
-from bridge.daemon.standing import standing
+from bridge.config.file_loading import build
+from bridge.daemon import run_until_reload as module
+from bridge.daemon.systemd_notify import notify_status
+from bridge.daemon.systemd_status import standing
 from bridge.errors import RegistryUnreachable
-from bridge.sinks.kinds import SETTINGS
-from bridge.store.values import SinkSummary
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.state_values import SinkSummary
 
 LONG_S = 3_600
 POLL_LIMIT_S = 65

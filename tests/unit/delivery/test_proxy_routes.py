@@ -14,7 +14,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from bridge.delivery.no_proxy import unread_entries
 from bridge.delivery.proxy_routes import Direct, Proxy, ProxyFault, names_proxies, proxy_route
 from bridge.errors import ConfigurationError
-from bridge.registry.proxy_variables import proxy_variables
+from bridge.registry.proxy_environment import proxy_variables
 
 P = "http://127.0.0.1:9"
 Q = "http://127.0.0.2:9"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.delivery.routing import matches, selects
+from bridge.delivery.event_routing import matches, selects
 from bridge.delivery.unmatched_globs import unmatched
 
 NAMES = ["[PROD] churn", "[PROD] fraud", "fraud-eu", "Demand"]

@@ -25,9 +25,9 @@ from support.manifests import (
 
 from bridge import __version__
 from bridge.config import Settings
-from bridge.config.load import build
-from bridge.daemon.life import DRAIN_S
-from bridge.sinks.kinds import SETTINGS
+from bridge.config.file_loading import build
+from bridge.daemon.run_until_reload import DRAIN_S
+from bridge.sinks.sink_type_table import SETTINGS
 
 SERVED = ("deployment", "sidecar")
 """The variants with a server."""

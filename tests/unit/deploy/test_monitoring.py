@@ -9,9 +9,9 @@ from support.clock import HandClock
 from support.manifests import MONITORING, ROOT, documents
 from support.monitoring import OPERATOR_RULES, RULES, asked, dashboard, operator_rules, program, rules
 
-from bridge.delivery.outcome import Reason
-from bridge.server.metrics import Metrics
-from bridge.store.memory import MemoryDocuments
+from bridge.delivery.attempt_outcome import Reason
+from bridge.server.prometheus_metrics import Metrics
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
 
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from bridge.diff.changes import Change, Flag
-from bridge.diff.changes import ChangeKind as K
+from bridge.diff.registry_changes import Change, Flag
+from bridge.diff.registry_changes import ChangeKind as K
+from bridge.events.delivery_signatures import SIGNATURES, mlflow_signature
 from bridge.events.event import Event, event_of
+from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import default_payload, mlflow_body, webhook_id
-from bridge.events.names import EVENT_NAMES
-from bridge.events.signatures import SIGNATURES, mlflow_signature
 
 TRANSITION = Change(
     K.TRANSITIONED, "m", 1, "3", 2, before="Staging", after="Production", changed_at=1678886400000

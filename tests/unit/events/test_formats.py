@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.golden import CHANGED_AT, SENT_AT, request, sample, told
 from support.values import transition
 
+from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import FORMATS, mlflow_body, telling, untold
-from bridge.events.names import EVENT_NAMES
 
 TRANSITION = "MODEL_VERSION_TRANSITIONED_STAGE"
 NATIVE = {

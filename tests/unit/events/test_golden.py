@@ -5,9 +5,9 @@ import json
 import pytest
 from support.golden import COMMAND, GOLDEN, NAMES, PAGE, golden, page, path_of, request, told
 
-from bridge.diff.changes import ChangeKind
+from bridge.diff.registry_changes import ChangeKind
+from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import FORMATS, webhook_id
-from bridge.events.names import EVENT_NAMES
 
 ANEW = f"if that is meant, run `{COMMAND}` and read the difference"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.store.memory import MemoryDocuments
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
 
 
@@ -15,4 +15,4 @@ def state() -> State:
 @pytest.fixture
 def full_jitter_at_its_longest(monkeypatch) -> None:
     """Have retries wait for as long as they may, so that a clock moved by that much makes them due."""
-    monkeypatch.setattr("bridge.pipeline.settlement.random.random", lambda: 0.999)
+    monkeypatch.setattr("bridge.pipeline.attempt_settlement.random.random", lambda: 0.999)

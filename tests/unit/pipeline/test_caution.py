@@ -6,16 +6,16 @@ import pytest
 from support.polled import MINUTE, Polled
 from support.values import model
 
-from bridge.diff.changes import ChangeKind as K
-from bridge.diff.doubts import Absence
+from bridge.diff.absence_verification import Absence
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot import ModelVersion
 from bridge.errors import RegistryUnreachable
-from bridge.pipeline.reads import MOST_DIFFERING, Read
+from bridge.pipeline.incremental_read import MOST_DIFFERING, Read
 
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.delivery.watch.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0)
 
 
 def told(world, polled) -> list[str]:

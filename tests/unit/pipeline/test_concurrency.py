@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.concurrent import SINKS, Interleaved
 from support.values import commit, model, transition
 
-from bridge.delivery.entry import Status
-from bridge.delivery.outcome import Reason, delivered, rejected
+from bridge.delivery.attempt_outcome import Reason, delivered, rejected
+from bridge.delivery.outbox_entry import Status
 from bridge.errors import StateChanged
 
 STAGES = ["Staging", "Production", "Archived"]

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from support.polled import MINUTE, Polled
 
-from bridge.pipeline.cadence import is_pressing
-from bridge.pipeline.reads import Read
+from bridge.pipeline.full_scan_interval import is_pressing
+from bridge.pipeline.incremental_read import Read
 
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.delivery.watch.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0)
 
 
 @pytest.fixture

@@ -7,17 +7,17 @@ from support.polled import MINUTE
 from support.polled import Polled as World
 from support.values import model
 
-from bridge.delivery.routing import Route
-from bridge.diff.abilities import Abilities
-from bridge.diff.changes import ChangeKind as K
+from bridge.delivery.event_routing import Route
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.errors import StateForeign
-from bridge.pipeline.reads import MOST_DIFFERING, Read
+from bridge.pipeline.incremental_read import MOST_DIFFERING, Read
 
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
     """Without this, the few models here would all be watched for the sink that names none."""
-    monkeypatch.setattr("bridge.delivery.watch.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from support.paging_mutations import KINDS, NAMES, Mutation
 from support.watched import WATCH, WatchedBridge
 
-from bridge.pipeline.reads import Read
+from bridge.pipeline.incremental_read import Read
 
 MUTATIONS = st.builds(
     Mutation, st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2), st.integers(0, 7)

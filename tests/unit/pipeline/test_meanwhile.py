@@ -6,9 +6,9 @@ import pytest
 from support.paging_mutations import Mutation
 from support.watched import WatchedBridge
 
-from bridge.diff.changes import ChangeKind as K
-from bridge.diff.changes import Flag
-from bridge.pipeline.reads import Read
+from bridge.diff.registry_changes import ChangeKind as K
+from bridge.diff.registry_changes import Flag
+from bridge.pipeline.incremental_read import Read
 
 RENAME = partial(Mutation, "rename_registered_model")
 CREATE = Mutation("create_registered_model")

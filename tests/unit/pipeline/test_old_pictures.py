@@ -8,9 +8,9 @@ from support.lagging_client import Chronicle, LaggingClient
 from support.paging_mutations import KINDS, Mutation
 from support.watched import WatchedBridge
 
-from bridge.diff.changes import ChangeKind as K
-from bridge.pipeline.reads import Read
-from bridge.store.commits import HEAD, META
+from bridge.diff.registry_changes import ChangeKind as K
+from bridge.pipeline.incremental_read import Read
+from bridge.store.poll_commit import HEAD, META
 
 TIMED = {K.TRANSITIONED, K.VERSION_UPDATED, K.MODEL_UPDATED, K.MODEL_RENAMED}
 """What comes with a time of its own."""

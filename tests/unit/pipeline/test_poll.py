@@ -10,17 +10,17 @@ from support.until import eventually
 from support.values import model
 
 from bridge.config import PollSettings
-from bridge.delivery.routing import Route
-from bridge.diff.changes import ChangeKind as K
+from bridge.delivery.event_routing import Route
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.errors import RegistryUnreachable, StateForeign, StateUnwritable
-from bridge.events.expressions import compile_expression
-from bridge.events.names import EVENT_NAMES
-from bridge.pipeline.observer import Nobody
+from bridge.events.event_names import EVENT_NAMES
+from bridge.events.jmespath_expressions import compile_expression
+from bridge.pipeline.metrics_observer import Nobody
 from bridge.pipeline.poll import Poll
-from bridge.pipeline.threads import ThreadedCall
-from bridge.store.memory import MemoryDocuments
+from bridge.pipeline.worker_threads import ThreadedCall
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.values import Binding
+from bridge.store.state_values import Binding
 
 
 class World:
@@ -338,7 +338,7 @@ async def test_a_registry_that_hangs_is_given_up_and_few_reads_are_left_hanging(
     # As if nothing in Python happened there. (And on 3.11 the tracer of coverage spins in this
     # thread for as long as another has not taken the exception that it was sent.)
     monkeypatch.setattr(ThreadedCall, "cut_off", lambda call: call.result.cancel())
-    monkeypatch.setattr("bridge.pipeline.bounded_look.GRACE_S", 0.1)
+    monkeypatch.setattr("bridge.pipeline.read_deadline.GRACE_S", 0.1)
     release = threading.Event()
     monkeypatch.setattr(world.registry, "fingerprint", lambda _deadline: release.wait(10) and "1")
 
@@ -356,7 +356,7 @@ async def test_a_read_that_cannot_be_cut_off_holds_up_no_later_poll(monkeypatch)
     """A look-up of a name hangs in C, where no exception gets to it."""
     world = World(deadline="200ms")
     monkeypatch.setattr(ThreadedCall, "cut_off", lambda call: call.result.cancel())
-    monkeypatch.setattr("bridge.pipeline.bounded_look.GRACE_S", 0.1)
+    monkeypatch.setattr("bridge.pipeline.read_deadline.GRACE_S", 0.1)
     release = threading.Event()
     with monkeypatch.context() as hanging:
         hanging.setattr(world.registry, "fingerprint", lambda _deadline: release.wait(20) and "1")

@@ -7,8 +7,8 @@ from support.polled import MINUTE, Polled
 from support.values import model
 
 from bridge.diff.snapshot import ModelVersion
-from bridge.pipeline.reads import Read
-from bridge.store.values import Stamp
+from bridge.pipeline.incremental_read import Read
+from bridge.store.state_values import Stamp
 
 NEW = ["fresh MODEL_CREATED", "fresh VERSION_CREATED", "fresh TRANSITIONED"]
 HOUR = 60 * MINUTE
@@ -16,7 +16,7 @@ HOUR = 60 * MINUTE
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.delivery.watch.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0)
 
 
 class Registry(Polled):

@@ -6,10 +6,10 @@ import pytest
 from support.polled import MINUTE, Polled
 from support.values import model
 
-from bridge.diff.known import PlainModels
+from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.snapshot import ModelVersion
 from bridge.errors import RegistryUnreachable, StateForeign
-from bridge.pipeline.reads import Read
+from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.registry_identity import Likeness, are_back, compare_models, compare_versions
 from bridge.registry.base import Deadline
 

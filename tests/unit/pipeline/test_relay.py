@@ -7,11 +7,11 @@ from support.clock import HandClock
 from support.relayed import FOREVER, ScriptedSink, fill, relay_of, run_until
 from support.until import eventually
 
-from bridge.delivery.entry import Status
-from bridge.delivery.outcome import Reason, delivered, rejected, retryable
-from bridge.delivery.policy import RetryPolicy
+from bridge.delivery.attempt_outcome import Reason, delivered, rejected, retryable
+from bridge.delivery.outbox_entry import Status
+from bridge.delivery.retry_policy import RetryPolicy
 from bridge.errors import StateUnwritable
-from bridge.pipeline.clock import SystemClock, Trust
+from bridge.pipeline.clocks import SystemClock, Trust
 
 
 async def test_a_lane_is_delivered_in_order_and_lanes_side_by_side(state) -> None:

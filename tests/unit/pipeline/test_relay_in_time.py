@@ -8,10 +8,10 @@ from support.patience import patience
 from support.relayed import FOREVER, ScriptedSink, fill, relay_of
 from support.until import eventually
 
-from bridge.delivery.condition import OPENS_AT
-from bridge.delivery.outcome import Reason, retryable
-from bridge.delivery.policy import RetryPolicy
-from bridge.pipeline.clock import SystemClock
+from bridge.delivery.attempt_outcome import Reason, retryable
+from bridge.delivery.retry_policy import RetryPolicy
+from bridge.delivery.sink_state import OPENS_AT
+from bridge.pipeline.clocks import SystemClock
 
 DOWN = retryable(Reason.CONNECT, "down")
 SLOW = RetryPolicy(first_ms=3_600_000, cap_ms=3_600_000)

@@ -9,12 +9,12 @@ from support.clock import HandClock
 from support.relayed import FOREVER, ScriptedSink, fill, relay_of, run_until
 from support.until import eventually
 
-from bridge.delivery.condition import OPENS_AT, RUNNING, Standing, paused
-from bridge.delivery.entry import Status
-from bridge.delivery.outcome import Reason, delivered, rejected, retryable
-from bridge.delivery.policy import RetryPolicy
-from bridge.pipeline.clock import SystemClock, Trust
-from bridge.store.commits import MOST_ATTEMPTS
+from bridge.delivery.attempt_outcome import Reason, delivered, rejected, retryable
+from bridge.delivery.outbox_entry import Status
+from bridge.delivery.retry_policy import RetryPolicy
+from bridge.delivery.sink_state import OPENS_AT, RUNNING, Standing, paused
+from bridge.pipeline.clocks import SystemClock, Trust
+from bridge.store.poll_commit import MOST_ATTEMPTS
 
 DOWN = retryable(Reason.CONNECT, "down")
 SLOW = RetryPolicy(first_ms=3_600_000, cap_ms=3_600_000)

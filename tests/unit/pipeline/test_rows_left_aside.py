@@ -6,9 +6,9 @@ import pytest
 from support.polled import MINUTE, Polled
 from support.values import model
 
-from bridge.diff.odd_rows import OddRow
+from bridge.diff.malformed_rows import OddRow
 from bridge.diff.snapshot import ModelVersion
-from bridge.pipeline.reads import Read
+from bridge.pipeline.incremental_read import Read
 
 ODD = OddRow("m1", why="its creation time is 0")
 

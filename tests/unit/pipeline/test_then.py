@@ -6,9 +6,9 @@ from support.paging_mutations import KINDS, Mutation
 from support.watched import WatchedBridge
 
 from bridge.diff.snapshot import RegisteredModel
-from bridge.events.history import models_at
-from bridge.pipeline.reads import Read
-from bridge.store.recorded import reach_of, recorded_in
+from bridge.events.point_in_time_stages import models_at
+from bridge.pipeline.incremental_read import Read
+from bridge.store.historical_state import reach_of, recorded_in
 
 MUTATIONS = st.builds(
     Mutation, st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2), st.integers(0, 7)

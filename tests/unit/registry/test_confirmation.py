@@ -9,7 +9,7 @@ from support.receiver import Answer, WebServer
 from support.values import model
 
 from bridge.config import RegistrySettings
-from bridge.diff.known import PlainModels
+from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryRefused
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bridge.diff.odd_rows import OddRow
-from bridge.registry.convert import model_of, name_filter, version_of
+from bridge.diff.malformed_rows import OddRow
+from bridge.registry.entity_conversion import model_of, name_filter, version_of
 
 
 def row(**fields) -> SimpleNamespace:

@@ -5,8 +5,8 @@ from support.json_api import one
 from support.misreading import MisreadingServer
 
 from bridge.config import RegistrySettings
-from bridge.diff.abilities import Abilities
-from bridge.diff.known import PlainModels
+from bridge.diff.known_snapshot import PlainModels
+from bridge.diff.registry_abilities import Abilities
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 

@@ -7,8 +7,8 @@ from support.failing_rows import FailingServer
 from support.json_api import invalid, one
 
 from bridge.config import RegistrySettings
-from bridge.diff.abilities import Abilities
-from bridge.diff.doubts import Absence, Doubt
+from bridge.diff.absence_verification import Absence, Doubt
+from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline

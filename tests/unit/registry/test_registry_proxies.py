@@ -9,8 +9,8 @@ from support.receiver import Answer, RawReceiver, WebServer, free_port
 from bridge.config import Access, RegistrySettings, web_address
 from bridge.errors import ConfigurationError, RegistryError
 from bridge.registry.base import Deadline
-from bridge.registry.connection import Connection
-from bridge.sinks.access import route_of
+from bridge.registry.mlflow_client import Connection
+from bridge.sinks.transport.preflight_check import route_of
 
 SECRET = "pr0xy-Pa:ss/+="
 ESCAPED = "pr0xy-Pa%3Ass%2F%2B%3D"

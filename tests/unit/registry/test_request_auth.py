@@ -8,12 +8,12 @@ import pytest
 from support.receiver import Answer, WebServer
 
 from bridge.config import RegistrySettings
-from bridge.diff.known import PlainModels
+from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryError
 from bridge.registry.base import Deadline
-from bridge.registry.environment import environment, set_environment
+from bridge.registry.client_environment import environment, set_environment
+from bridge.registry.connection_setting_origins import registry_sources
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.registry.setting_sources import registry_sources
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -9,7 +9,7 @@ from support.receiver import Answer, RawReceiver, WebServer, free_port
 from support.tls import DAY, Authority, TlsReceiver
 
 from bridge.config import RegistrySettings
-from bridge.diff.known import PlainModels
+from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.receiver import Answer, Receiver
 from support.sinks import NOW, attempt
 
-from bridge.delivery.outcome import Outcome, Reason, Verdict
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 
 TOKEN = {"token": {"env": "SINK_SECRET"}}
 DISPATCH = {"repository": "acme/deploy", "event_type": "x", **TOKEN}

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from support.receiver import Answer, RawReceiver, Receiver
 from support.sinks import DELIVERY, built
 
-from bridge.delivery.outcome import Reason, Verdict
-from bridge.sinks import client as client_module
+from bridge.delivery.attempt_outcome import Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.client import Client
-from bridge.sinks.response_bodies import as_text, decoded
+from bridge.sinks.transport import http_client as client_module
+from bridge.sinks.transport.http_client import Client
+from bridge.sinks.transport.response_bodies import as_text, decoded
 
 TOKEN = json.dumps({"access_token": "t0k", "token_type": "Bearer", "expires_in": 60}).encode()
 RAW = zlib.compressobj(wbits=-15)

@@ -1,9 +1,9 @@
 """Every kind of sink is held to the contract that authors of others run on theirs: `bridge.testing`."""
 
-from bridge.delivery.outcome import Reason, Verdict
-from bridge.sinks.kinds import KINDS
+from bridge.delivery.attempt_outcome import Reason, Verdict
+from bridge.sinks.sink_type_table import KINDS
 from bridge.testing import SECRET_PLACE, Answer, HttpSinkContract
-from bridge.testing.statuses import STATUSES
+from bridge.testing.http_statuses import STATUSES
 
 
 def only(success: int) -> dict[int, tuple[Verdict, Reason]]:

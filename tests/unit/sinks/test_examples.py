@@ -12,9 +12,9 @@ from support.receiver import Answer, Receiver
 from support.sinks import DELIVERY
 
 from bridge.config import build
-from bridge.delivery.outcome import Verdict
-from bridge.sinks.client import Client
-from bridge.sinks.kinds import KINDS, SETTINGS
+from bridge.delivery.attempt_outcome import Verdict
+from bridge.sinks.sink_type_table import KINDS, SETTINGS
+from bridge.sinks.transport.http_client import Client
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "deploy" / "examples"

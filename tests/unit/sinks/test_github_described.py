@@ -13,9 +13,9 @@ from support.golden import NAMES, request, sample
 from support.receiver import Answer, Got, Receiver
 from support.sinks import DELIVERY, NOW, attempt, built, settings_of
 
-from bridge.delivery.outcome import Reason, Verdict
+from bridge.delivery.attempt_outcome import Reason, Verdict
 from bridge.sinks.base import Delivery, Request
-from bridge.sinks.recording import NoTransport, RecordingTransport
+from bridge.sinks.transport.exchange_recorder import NoTransport, RecordingTransport
 
 KEY = rsa.generate_private_key(65_537, 2_048)
 PEM = KEY.private_bytes(

@@ -5,11 +5,11 @@ from support.sinks import DELIVERY, built
 from support.tls import Authority, TlsReceiver
 
 from bridge.config import Access, TlsSettings
-from bridge.delivery.outcome import Outcome, Verdict
-from bridge.delivery.targets import Targets
+from bridge.delivery.allowed_destinations import Targets
+from bridge.delivery.attempt_outcome import Outcome, Verdict
 from bridge.sinks.base import Request
-from bridge.sinks.lazy import LazyTransport
-from bridge.sinks.wire_requests import wire_request
+from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.wire_requests import wire_request
 
 CALLED = {
     "http://ci.example.com/x": "ci.example.com",

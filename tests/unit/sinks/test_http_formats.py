@@ -10,16 +10,16 @@ from standardwebhooks import Webhook
 from support.receiver import Answer, Receiver
 from support.values import transition
 
-from bridge.config.load import build
-from bridge.delivery.outcome import Outcome, Reason, Verdict
-from bridge.diff.changes import ChangeKind as K
+from bridge.config.file_loading import build
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
+from bridge.diff.registry_changes import ChangeKind as K
 from bridge.errors import ConfigurationError
+from bridge.events.delivery_signatures import SIGNATURES
 from bridge.events.formats import FORMATS, default_payload, webhook_id
-from bridge.events.signatures import SIGNATURES
 from bridge.sinks.base import Delivery
-from bridge.sinks.client import Client
-from bridge.sinks.http import HttpSettings, HttpSink
-from bridge.sinks.kinds import SETTINGS
+from bridge.sinks.http.http_sink import HttpSettings, HttpSink
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.sinks.transport.http_client import Client
 
 NEW, OLD = ("whsec_" + base64.b64encode(char * 24).decode() for char in (b"n", b"o"))
 NAME = {True: "MODEL_VERSION_TRANSITIONED_STAGE", False: "MODEL_VERSION_ALIAS_SET"}

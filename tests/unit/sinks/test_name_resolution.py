@@ -15,15 +15,15 @@ from support.sinks import DELIVERY, built
 from support.until import eventually
 
 from bridge.config import Access
-from bridge.delivery.outcome import Outcome, Reason, Verdict
-from bridge.delivery.targets import Targets
-from bridge.sinks import dial, lazy, shared_calls, tls
+from bridge.delivery.allowed_destinations import Targets
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.client import Client
-from bridge.sinks.lazy import LazyTransport
-from bridge.sinks.name_resolution import NameResolution
-from bridge.sinks.response_stream import ResponseReader
-from bridge.sinks.shared_calls import SharedCalls
+from bridge.sinks.transport import blocking_calls, clients_by_access, host_connection, tls_context
+from bridge.sinks.transport.blocking_calls import SharedCalls
+from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.http_client import Client
+from bridge.sinks.transport.name_resolution import NameResolution
+from bridge.sinks.transport.response_stream import ResponseReader
 
 DEAD = "hooks.dead.test"
 
@@ -118,7 +118,7 @@ EXIT = """
 import asyncio, socket, time
 socket.getaddrinfo = lambda *_, **__: time.sleep(600)
 from bridge.sinks.base import Request
-from bridge.sinks.lazy import LazyTransport
+from bridge.sinks.transport.clients_by_access import LazyTransport
 
 async def main():
     async with LazyTransport() as way:
@@ -159,7 +159,7 @@ async def test_an_address_needs_no_look_up(address, monkeypatch) -> None:
 
 
 async def test_what_hangs_for_long_is_tried_again_a_few_times(monkeypatch) -> None:
-    monkeypatch.setattr(shared_calls, "_STALE_S", 0.0)
+    monkeypatch.setattr(blocking_calls, "_STALE_S", 0.0)
     calls: SharedCalls[str, int] = SharedCalls("test")
     silent = threading.Event()
     made = []
@@ -290,7 +290,9 @@ async def test_of_connections_that_are_made_at_once_one_is_used_and_the_others_a
         await all_began.wait()
         return streams[number]
 
-    used = await dial._first({str(number): connect(number) for number in range(3)}, "ci.example.com:80")
+    used = await host_connection._first(
+        {str(number): connect(number) for number in range(3)}, "ci.example.com:80"
+    )
 
     assert [one.is_closed for one in streams if one is not used] == [True, True]
     assert not used.is_closed
@@ -298,8 +300,8 @@ async def test_of_connections_that_are_made_at_once_one_is_used_and_the_others_a
 
 async def test_a_system_whose_authorities_cannot_be_read_is_told_in_time(monkeypatch, receiver) -> None:
     silent = threading.Event()
-    monkeypatch.setattr(lazy, "_AUTHORITIES_S", 0.2)
-    monkeypatch.setattr(tls, "context_of", lambda *_: silent.wait(60))
+    monkeypatch.setattr(clients_by_access, "_AUTHORITIES_S", 0.2)
+    monkeypatch.setattr(tls_context, "context_of", lambda *_: silent.wait(60))
     async with LazyTransport() as transport:
         got = await transport.post(post(f"{receiver.url}/", 100))
     silent.set()
@@ -312,7 +314,7 @@ async def test_a_system_whose_authorities_cannot_be_read_is_told_in_time(monkeyp
 async def test_what_is_no_request_is_passed_on_as_it_is() -> None:
     receiver = RawReceiver(b"\x05\x00")  # a proxy that speaks SOCKS
     port = int(receiver.url.rstrip("/").rpartition(":")[2])
-    stream = await dial.Backend(NameResolution(), ResponseReader()).connect_tcp("127.0.0.1", port)
+    stream = await host_connection.Backend(NameResolution(), ResponseReader()).connect_tcp("127.0.0.1", port)
     await stream.write(b"\x05\x01\x00")
 
     assert await stream.read(10) == b"\x05\x00"

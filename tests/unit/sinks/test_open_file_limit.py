@@ -12,26 +12,26 @@ import pytest
 from support.patience import patience
 from support.receiver import Receiver
 
-from bridge.sinks import open_file_limit as limits
-from bridge.sinks.connections import most_open
-from bridge.sinks.dial import _why
-from bridge.sinks.open_file_limit import is_exhausted, open_file_limit
+from bridge.sinks.transport import open_file_limit as limits
+from bridge.sinks.transport.connection_pool import most_open
+from bridge.sinks.transport.host_connection import _why
+from bridge.sinks.transport.open_file_limit import is_exhausted, open_file_limit
 
 PLACES = 400
 SCRIPT = """
 import asyncio, json, os, resource, sys, urllib.request
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from bridge.config import ServerSettings
-from bridge.server.http import said, serving
+from bridge.server.http_server import said, serving
 from bridge.sinks.base import Request
-from bridge.sinks.lazy import LazyTransport
+from bridge.sinks.transport.clients_by_access import LazyTransport
 from bridge.testing.receiver import free_port
 
 port, places = int(sys.argv[1]), int(sys.argv[2])
 
 def probed(server):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server}/livez", timeout=patience()) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server}/livez", timeout=600) as answer:
             return answer.status
     except urllib.error.HTTPError as busy:  # on a busy machine the event loop may take its second
         return busy.code

@@ -9,11 +9,11 @@ from support.receiver import Answer, RawReceiver, Receiver, free_port
 from support.tls import Authority, TlsReceiver
 
 from bridge.config import Access, TlsSettings
-from bridge.delivery.outcome import Outcome, Reason, Verdict
-from bridge.delivery.targets import Targets
+from bridge.delivery.allowed_destinations import Targets
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.lazy import LazyTransport
-from bridge.sinks.tls import proxy_context_of
+from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.tls_context import proxy_context_of
 
 SECRET = "pr0xy-P\u00e4:ss/+="
 ESCAPED = "pr0xy-P%C3%A4%3Ass%2F%2B%3D"

@@ -12,14 +12,14 @@ from support.sinks import DELIVERY
 from support.values import transition
 
 from bridge.config import Secret
-from bridge.config.load import build
-from bridge.delivery.outcome import Verdict
-from bridge.events.names import EVENT_NAMES
-from bridge.events.synthetic import synthetic_event
+from bridge.config.file_loading import build
+from bridge.delivery.attempt_outcome import Verdict
+from bridge.events.event_names import EVENT_NAMES
+from bridge.events.sample_events import synthetic_event
 from bridge.sinks.base import Delivery
-from bridge.sinks.client import Client
-from bridge.sinks.kinds import KINDS, SETTINGS
-from bridge.sinks.recording import NoTransport, RecordingTransport
+from bridge.sinks.sink_type_table import KINDS, SETTINGS
+from bridge.sinks.transport.exchange_recorder import NoTransport, RecordingTransport
+from bridge.sinks.transport.http_client import Client
 
 RECIPES = Path(__file__).parents[3] / "docs" / "recipes"
 NAMES = ["fraud-detector", "<!channel> & *bold*", 'a "b"\n${model_version}\\', "\ud800"]

@@ -20,16 +20,16 @@ from support.values import commit, transition
 from bridge import app as app_module
 from bridge.app import wired
 from bridge.config import Access, Secret, TlsSettings
-from bridge.config.secret_readings import readings_known
-from bridge.delivery.outcome import Outcome, Reason, Verdict
+from bridge.config.secret_cache import readings_known
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import SecretUnavailable
-from bridge.loading import load_settings
-from bridge.pipeline.observer import Nobody
-from bridge.server.certificates import Certificates
+from bridge.operations.configuration_loading import load_settings
+from bridge.pipeline.metrics_observer import Nobody
+from bridge.server.certificate_expiry import Certificates
 from bridge.sinks.base import Request, Response
-from bridge.sinks.kinds import sink_of
-from bridge.sinks.lazy import LazyTransport
-from bridge.store.memory import MemoryDocuments
+from bridge.sinks.sink_type_table import sink_of
+from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
 
 
@@ -214,8 +214,8 @@ async def test_they_keep_nothing_from_starting_and_no_other_sink_from_delivering
 EXIT = """
 import asyncio, sys
 from bridge.config import SinkSettings
-from bridge.sinks.kinds import SETTINGS, sink_of
-from bridge.sinks.lazy import LazyTransport
+from bridge.sinks.sink_type_table import SETTINGS, sink_of
+from bridge.sinks.transport.clients_by_access import LazyTransport
 sys.path.insert(0, "tests")
 from support.sinks import DELIVERY
 

@@ -10,9 +10,9 @@ import pytest
 from support.receiver import Answer
 from support.sinks import NOW, attempt
 
-from bridge.delivery.outcome import Outcome, Reason, Verdict
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.client import Client
+from bridge.sinks.transport.http_client import Client
 
 SECRET = "s3cret-Token/+="
 

@@ -8,9 +8,9 @@ from support.receiver import Answer, RawReceiver, Receiver
 from support.sinks import attempt, settings_of
 
 from bridge.config import build
-from bridge.delivery.outcome import Outcome, Reason, Verdict
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import ConfigurationError
-from bridge.sinks.kinds import SETTINGS
+from bridge.sinks.sink_type_table import SETTINGS
 
 SECRET = "s3cret-Token/+="
 HTML = {"Content-Type": "text/html; charset=utf-8"}

@@ -9,11 +9,11 @@ from support.tls import Authority, TlsReceiver
 from support.until import eventually
 
 from bridge.config import Access, TlsSettings
-from bridge.delivery.outcome import Outcome, Reason, Verdict
-from bridge.delivery.targets import Targets
+from bridge.delivery.allowed_destinations import Targets
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.lazy import LazyTransport
-from bridge.sinks.name_resolution import _numeric
+from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.name_resolution import _numeric
 
 
 @pytest.fixture

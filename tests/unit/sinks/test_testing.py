@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from support.receiver import Receiver
 
-from bridge.delivery.outcome import Reason, Verdict, delivered, rejected, retryable
+from bridge.delivery.attempt_outcome import Reason, Verdict, delivered, rejected, retryable
 from bridge.testing import HttpSinkContract
-from bridge.testing.samples import SECRET_PLACE, SECRET_VARIABLE
+from bridge.testing.sample_deliveries import SECRET_PLACE, SECRET_VARIABLE
 
 
 class Faulty:

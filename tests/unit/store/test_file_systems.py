@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import StateOwned, StateUnwritable
-from bridge.store import file_calls
-from bridge.store.database import TinyDocuments
-from bridge.store.file_calls import flush_folder, give_to_owner, write_all
+from bridge.store import durable_files
+from bridge.store.durable_files import flush_folder, give_to_owner, write_all
 from bridge.store.file_errors import mend_of, word_of
 from bridge.store.folder_lock import FolderLock, has_owner
+from bridge.store.tinydb_store import TinyDocuments
 
 
 @pytest.fixture
@@ -466,4 +466,4 @@ def test_each_error_number_has_a_sentence_and_the_others_have_one_together() -> 
 def test_a_close_that_fails_is_no_fault_of_what_was_flushed(monkeypatch) -> None:
     refuse(monkeypatch, "close", errno.EIO)
 
-    file_calls.close(99)
+    durable_files.close(99)

@@ -9,9 +9,9 @@ import pytest
 
 from bridge.errors import StateDamaged, StateNewer, StateOwned, StateUnwritable
 from bridge.store import journal as module
-from bridge.store.database import TinyDocuments
 from bridge.store.journal import Journal
-from bridge.store.records import Record, decode, encode
+from bridge.store.journal_records import Record, decode, encode
+from bridge.store.tinydb_store import TinyDocuments
 
 
 @pytest.fixture

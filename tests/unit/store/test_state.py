@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from support.strategies import snapshots
 from support.values import commit, entry, head, model, onto, transition
 
-from bridge.delivery.entry import Status
-from bridge.diff.packing import count_versions, pack_model, unpack_model
-from bridge.events.synthesis import Identity
-from bridge.store.database import TinyDocuments
-from bridge.store.memory import MemoryDocuments
+from bridge.delivery.outbox_entry import Status
+from bridge.diff.snapshot_packing import count_versions, pack_model, unpack_model
+from bridge.events.event_synthesis import Identity
+from bridge.store.memory_store import MemoryDocuments
+from bridge.store.sink_summaries import Tally
 from bridge.store.state import State
-from bridge.store.summary import Tally
-from bridge.store.values import PollRecord
+from bridge.store.state_values import PollRecord
+from bridge.store.tinydb_store import TinyDocuments
 
 
 class Kept:

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from support.page_reader import Node, read
 from support.page_story import NOW
 
-from bridge.delivery.entry import Entry, Status
-from bridge.diff.changes import ChangeKind
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
-from bridge.server.page.document import render
-from bridge.server.page.view import DeadLetter, View
-from bridge.store.values import AttemptRecord, PollRecord
+from bridge.server.page.page_document import render
+from bridge.server.page.view_model import DeadLetter, View
+from bridge.store.state_values import AttemptRecord, PollRecord
 
 HOSTILE = st.one_of(
     st.text(max_size=600), st.sampled_from(["<script>", "\ud800", "\u202e", "a\n" * 250, '"><x y="'])

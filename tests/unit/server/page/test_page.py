@@ -7,11 +7,11 @@ import pytest
 from support.page_reader import Node, read
 from support.page_story import GITHUB_RUN, MINUTE, NOW, Story
 
-from bridge.delivery.entry import Status
-from bridge.diff.changes import ChangeKind
-from bridge.server.page.document import refresh_of, render
-from bridge.server.page.parts import link, shortened
-from bridge.server.page.view import View
+from bridge.delivery.outbox_entry import Status
+from bridge.diff.registry_changes import ChangeKind
+from bridge.server.page.page_document import refresh_of, render
+from bridge.server.page.page_elements import link, shortened
+from bridge.server.page.view_model import View
 
 
 @pytest.fixture(autouse=True)

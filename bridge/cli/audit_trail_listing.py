@@ -1,0 +1,92 @@
+"""The audit trail as a list: which of it is asked for, and how it is shown. Pure."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from typing import Any
+
+from bridge.cli.option_types import Instant
+from bridge.delivery.event_routing import Route, match, selects
+from bridge.diff.registry_changes import ChangeKind
+from bridge.events.display_text import changed, instant
+from bridge.events.event import Event
+from bridge.events.event_names import EVENT_NAMES
+from bridge.store.state_values import Note
+
+_SHORT = 8
+"""How much of an id a table shows: few events share as much."""
+
+Observed = Event | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is asked for: globs of models, names of events or kinds of notes, and a span of time."""
+
+    models: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    since: Instant | None = None
+    until: Instant | None = None
+
+    def events(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events asked for: models and types select as those of a sink do."""
+        every = tuple(kind.value for kind in ChangeKind)
+        names = tuple(name for name in self.types if name in EVENT_NAMES) if self.types else every
+        way = Route("", names, self.models)
+        selects_all = not self.types and not self.models
+        for event in events:
+            if self._covers(event.observed_at) and (selects_all or match(event, way) is not None):
+                yield event
+
+    def notes(self, notes: Iterable[Note]) -> Iterator[Note]:
+        """Yield the notes asked for."""
+        for note in notes:
+            if (
+                selects(self.models, note.model)
+                and self._covers(note.at)
+                and (not self.types or note.kind in self.types)
+            ):
+                yield note
+
+    def _covers(self, at: int) -> bool:
+        return (self.since is None or self.since.at <= at) and (self.until is None or at <= self.until.at)
+
+
+def merged(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
+    """Yield both as they were observed, each in its own order."""
+    return merge(events, notes, key=lambda one: one.observed_at if isinstance(one, Event) else one.at)
+
+
+def newest(found: Iterable[Observed], limit: int | None) -> tuple[Sequence[Observed], int]:
+    """Return the newest ``limit`` (None: all), oldest first, and how many older ones were left out."""
+    kept: deque[Observed] = deque(maxlen=limit)
+    left_out = 0
+    for one in found:
+        left_out += len(kept) == limit
+        kept.append(one)
+    return kept, left_out
+
+
+def document(found: Sequence[Observed], left_out: int) -> dict[str, Any]:
+    """Return what was found for programs."""
+    return {
+        "events": [one.to_document() for one in found if isinstance(one, Event)],
+        "notes": [one.to_document() for one in found if isinstance(one, Note)],
+        "left_out": left_out,
+    }
+
+
+def row(one: Observed) -> dict[str, Any]:
+    """Return a row of the table."""
+    if isinstance(one, Note):
+        told = {"EVENT": one.kind, "MODEL": one.model, "VERSION": one.version, "CHANGE": one.detail}
+        return {"OBSERVED": instant(one.at), **told, "ID": None}
+    return {
+        "OBSERVED": instant(one.observed_at),
+        "EVENT": one.type.value,
+        "MODEL": one.model_name,
+        "VERSION": one.model_version,
+        "CHANGE": changed(one),
+        "ID": one.id[:_SHORT],
+    }

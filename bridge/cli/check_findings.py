@@ -1,0 +1,215 @@
+"""What can be found out about a configuration without changing anything: faults, warnings, the registry."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bridge.cli.exit_codes import ExitCode, code_of, first_of
+from bridge.cli.progress_line import Scanned
+from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
+from bridge.config import Settings, without_login
+from bridge.config.secret_trimming import is_quoted
+from bridge.config.tls_environment import authority_warnings, drop_unusable_key_log
+from bridge.delivery.allowed_destinations import is_plain
+from bridge.delivery.proxy_routes import ProxyFault
+from bridge.delivery.unmatched_globs import unmatched
+from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
+from bridge.registry.connection_setting_origins import Sourced, registry_sources
+from bridge.sinks.plugins.settings_check import unbuildable
+from bridge.sinks.sink_type_table import Kinds
+from bridge.sinks.transport.preflight_check import access_faults
+
+if TYPE_CHECKING:
+    from bridge.operations.registry_check import RegistryAnswer
+
+_KEY = re.compile(r"((?:[\w-]+|\"[^\"]*\")(?:\[\d+\]|\.[\w-]+|\.\"[^\"]*\")*): (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to.
+
+    Attributes:
+        faults: what keeps the configuration from working.
+        warnings: what is right but may not be meant, each with its key.
+        answer: what the registry shows, in a few words; None where it was not asked, or does not answer.
+        sources: how the registry is reached, and where each part of that comes from.
+        packages: which package types of sinks come from that are not the bridge's own.
+        ways: by which way the registry and each sink are reached.
+    """
+
+    faults: Sequence[BridgeError]
+    warnings: Sequence[str] = ()
+    answer: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    ways: Sequence[Way] = ()
+    sources: Sequence[Sourced] = ()
+
+    @property
+    def code(self) -> ExitCode:
+        """The exit code for the faults."""
+        return first_of(map(code_of, self.faults))
+
+    def to_document(self, path: str | None, settings: Settings | None) -> dict[str, Any]:
+        """Return the result for programs; ``settings`` is None where there are none, for their faults."""
+        return {
+            "configuration": path,
+            "ok": not self.faults,
+            "exit_code": int(self.code),
+            "faults": [one for fault in self.faults for one in _documents(fault)],
+            "warnings": [_keyed(warning) for warning in self.warnings],
+            "registry": {"uri": without_login(settings.registry.uri), "answer": self.answer}
+            if settings
+            else None,
+            "access": {part.what: part.to_document() for part in self.sources},
+            "sinks": [sink.name for sink in settings.sinks] if settings else [],
+            "packages": dict(self.packages),
+            "proxies": [way_document(way) for way in self.ways],
+        }
+
+    @property
+    def told_sources(self) -> Sequence[Sourced]:
+        """Return the sources that a person has to know of: all, unless there is nothing but the configured address."""
+        plain = all(part.source == "registry.tracking_uri" or part.value == "none" for part in self.sources)
+        return () if plain and self.answer is None else self.sources
+
+
+def _documents(fault: BridgeError) -> Iterator[dict[str, Any]]:
+    lines = fault.problems if isinstance(fault, ConfigurationError) else [str(fault)]
+    for line in lines:
+        yield {**_keyed(line), "exit_code": int(code_of(fault))}
+
+
+def _keyed(line: str) -> dict[str, Any]:
+    found = _KEY.fullmatch(line)
+    key, message = found.groups() if found else (None, line)
+    return {"key": key, "message": message}
+
+
+def checked(settings: Settings) -> Checked:
+    """Return what the configuration tells by itself."""
+    key_log = drop_unusable_key_log()  # before TLS is looked at, which would log it
+    ways = list(ways_of(settings))
+    faults = [*_unbuildable(settings), *_access(settings, ways)]
+    warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *authority_warnings()]
+    warnings += [key_log] if key_log else []
+    sources = registry_sources(settings.registry, settings.from_environment)
+    return Checked(faults, warnings, packages=_packages(settings), sources=sources, ways=ways)
+
+
+def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
+    """Return what `checked` does, and what the registry, the state and the places of secrets tell."""
+    before = checked(settings)
+    answer, warnings, unreachable = None, list(before.warnings), []
+    try:
+        found = _ask(settings, scanned)
+        answer = found.told
+        warnings += _unmatched(settings, found.names)
+    except BridgeError as error:
+        unreachable = [error]
+    hidden = _secrets(settings) if with_secrets else ()
+    faults = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
+    faults = list({str(fault): fault for fault in faults}.values())  # a proxy can be at fault twice
+    warnings += [*_readers(settings), *(_quoted(settings) if with_secrets else ())]
+    return replace(before, faults=faults, warnings=warnings, answer=answer)
+
+
+def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
+    """Yield what is to be said of filters that match no model that is there; an empty registry says nothing."""
+    for sink in settings.sinks if names else ():
+        for place, told in unmatched(sink.models, names):
+            yield f"sinks.{sink.name}.models[{place}]: {told}"
+
+
+def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer":
+    """Return what the registry shows.
+
+    Raises:
+        BridgeError: it gives no usable answer, or cannot be asked.
+    """
+    import asyncio  # noqa: PLC0415 - brings in a lot that a plain check does not need
+
+    from bridge.operations.registry_check import ask_registry  # noqa: PLC0415
+
+    return asyncio.run(ask_registry(settings, scanned))
+
+
+def _secrets(settings: Settings) -> Iterator[ConfigurationError]:
+    """Yield what is wrong with each sink's secrets as they are now."""
+    for index, sink in enumerate(settings.sinks):
+        for key, secret in sink.secrets().items():
+            fault = sink.secret_fault(key, secret)
+            if fault:
+                yield ConfigurationError([f"sinks[{index}].{key}: {fault}"])
+
+
+def _quoted(settings: Settings) -> Iterator[str]:
+    """Yield which secrets are in quotation marks, which count as part of them."""
+    for sink in settings.sinks:
+        for key, secret in sink.secrets().items():
+            with suppress(SecretUnavailable):
+                if is_quoted(secret.read()):
+                    yield (
+                        f"sinks.{sink.name}.{key}: {secret}: is in quotation marks, which are part of it "
+                        "(docker --env-file leaves them): remove them, unless they are meant"
+                    )
+
+
+def _proxies(settings: Settings) -> Iterator[ConfigurationError]:
+    from bridge.sinks.transport.proxy_connection_test import proxy_problems  # noqa: PLC0415 - as above
+
+    for problem in proxy_problems(settings.sinks, settings.delivery):
+        yield ConfigurationError([problem])
+
+
+def _state(settings: Settings) -> Iterator[BridgeError]:
+    from bridge.store.state_folder import check_binding, check_writable, read_state  # noqa: PLC0415
+
+    try:
+        check_writable(settings)
+        with read_state(settings) as state:
+            check_binding(state, settings)
+    except BridgeError as error:
+        yield error
+
+
+def _readers(settings: Settings) -> Iterator[str]:
+    from bridge.store.state_folder import has_readers  # noqa: PLC0415
+
+    if has_readers(settings):
+        folder = settings.state.folder
+        yield f"state.url: others on this machine can read the state in {folder}: close it to them (0700), or mount its file system for this user alone"
+
+
+def _unbuildable(settings: Settings) -> Iterator[ConfigurationError]:
+    for index, sink in enumerate(settings.sinks):
+        fault = unbuildable(sink)
+        if fault:
+            yield ConfigurationError([f"sinks[{index}]: {fault}"])
+
+
+def _packages(settings: Settings) -> dict[str, str]:
+    kinds = Kinds()
+    asked = dict.fromkeys(sink.type for sink in settings.sinks)
+    return {kind: package for kind in asked if (package := kinds.package(kind))}
+
+
+def _access(settings: Settings, ways: Sequence[Way]) -> list[BridgeError]:
+    """Return what will keep the registry or sinks from being reached, each fault once: many can share one."""
+    faults = [str(route) for key, _, route in ways if key == "registry" and isinstance(route, ProxyFault)]
+    faults += [fault for sink in settings.sinks for fault in access_faults(sink, settings.delivery)]
+    return [ConfigurationError([fault]) for fault in dict.fromkeys(faults)]
+
+
+def _plain_http(settings: Settings) -> Iterator[str]:
+    for sink in settings.sinks:
+        for origin in filter(is_plain, sink.origins()):
+            yield f"sinks.{sink.name}: what is sent to {origin} is not encrypted: use https"
+
+
+def _remarks(settings: Settings) -> Iterator[str]:
+    for sink in settings.sinks:
+        for remark in sink.remarks():
+            yield f"sinks.{sink.name}.{remark}"

@@ -1,0 +1,118 @@
+"""What people give to options: instants, and names of events."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from bridge.cli.shell_completion import starting_with
+from bridge.config import parse_duration
+from bridge.config.validation_messages import did_you_mean
+from bridge.events.event_names import EVENT_NAMES
+
+NOTE_KINDS = (
+    *(
+        "appeared",
+        "surfaced",
+        "missed",
+        "doubted",
+        "left_aside",
+        "readable",
+        "undecided",
+        "held",
+        "accepted",
+        "lifted",
+        "rebaselined",
+    ),
+    *("redriven", "dropped", "replayed", "paused", "resumed"),
+)
+"""What the audit trail says beside the events (see `bridge.store.state_values.Note`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """An instant in ms since the epoch; ``zone`` is the one that was assumed, where none was given."""
+
+    at: int
+    zone: str = ""
+
+
+def parse_instant(text: str, now_ms: int) -> Instant:
+    """Return the instant that ``text`` means: ISO 8601, a date (its beginning), or so long ago.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    try:
+        return Instant(now_ms - parse_duration(text))
+    except ValueError:
+        pass
+    try:
+        given = datetime.fromisoformat(text.strip())
+        moment = given.astimezone()
+        at = round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        msg = (
+            f"{text!r} is no instant: write 2026-11-01T12:00 (local time), 2026-11-01T12:00Z, "
+            "2026-11-01, or so long ago: 2h, 7d"
+        )
+        raise ValueError(msg) from None
+    return Instant(at, f"{moment.tzname()}, {moment:%z}" if given.tzinfo is None else "")
+
+
+class InstantParam(click.ParamType[Instant]):
+    """An instant."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
+        """Return the instant, or fail as wrong usage."""
+        try:
+            return parse_instant(value, time.time_ns() // 1_000_000)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class EntryParam(click.ParamType[int]):
+    """The number of an outbox entry."""
+
+    name = "entry"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or fail as wrong usage."""
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and int(text)):
+            self.fail(f"{text!r} is no entry's number: mlflow-bridge outbox list shows them", param, ctx)
+        return int(text)
+
+
+class EventNameParam(click.ParamType[str]):
+    """A name of events, as the configuration has them; or one of the audit trail's own."""
+
+    name = "name"
+
+    def __init__(self, *more: str) -> None:
+        """Take the names of ``more`` kinds as well."""
+        self._known = (*EVENT_NAMES, *more)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail as wrong usage, with the name that was probably meant."""
+        if value not in self._known:
+            self.fail(f"{value!r} is not the name of an event{did_you_mean(value, self._known)}", param, ctx)
+        return value
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin as what is being typed."""
+        return starting_with(incomplete, self._known)
+
+
+def tell_zone(*instants: Instant | None) -> None:
+    """Say on stderr which zone was assumed, where none was given."""
+    zones = {instant.zone: None for instant in instants if instant and instant.zone}
+    if zones:
+        click.echo(f"mlflow-bridge: times without a zone are local: {'; '.join(zones)}", err=True)

@@ -1,0 +1,71 @@
+"""What a shell offers at the Tab key: quick, and silent about whatever is wrong."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+_LARGEST_JOURNAL = 5_000_000
+"""Bytes of state that are read to complete entries' numbers: more would take longer than anybody waits."""
+
+_MOST_ENTRIES = 100
+
+
+def config_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete names of files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def sink_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the sinks that the configuration names; it need not be valid otherwise."""
+    found: list[CompletionItem] = []
+    with suppress(Exception):
+        for sink in _document(ctx).get("sinks", ()):
+            name = str(sink["name"])
+            if name.startswith(incomplete):
+                found.append(CompletionItem(name, help=str(sink.get("type", ""))))
+    return found
+
+
+def entry_numbers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the entries that wait or are dead, the newest first."""
+    found: list[CompletionItem] = []
+    with suppress(Exception):
+        found += (one for one in _entries(ctx) if one.value.startswith(incomplete))
+    return found[:_MOST_ENTRIES]
+
+
+def starting_with(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+    """Return those of ``words`` that begin as what is being typed, in whatever case that is."""
+    return [CompletionItem(word) for word in words if word.lower().startswith(incomplete.lower())]
+
+
+def _document(ctx: click.Context) -> Mapping[str, Any]:
+    import tomllib  # noqa: PLC0415 - as below
+
+    return tomllib.loads(_path(ctx).read_text(encoding="utf-8-sig"))
+
+
+def _path(ctx: click.Context) -> Path:
+    from bridge.config import find  # noqa: PLC0415 - most that is completed needs no configuration
+
+    return find(ctx.params.get("config") or ctx.find_root().params.get("config"))
+
+
+def _entries(ctx: click.Context) -> Iterator[CompletionItem]:
+    from bridge.delivery.outbox_entry import Status  # noqa: PLC0415 - as above
+    from bridge.operations.configuration_loading import load_settings  # noqa: PLC0415
+    from bridge.store.state_folder import read_state  # noqa: PLC0415
+
+    settings = load_settings(_path(ctx))
+    if (Path(settings.state.folder) / "journal").stat().st_size > _LARGEST_JOURNAL:
+        return
+    with read_state(settings) as state:
+        waiting = [one for one in state.entries() if one.status is not Status.DELIVERED]
+        for entry in sorted(waiting, key=lambda one: one.id, reverse=True):
+            yield CompletionItem(
+                str(entry.id), help=f"{entry.status.value}, {entry.sink}, {entry.event_name}"
+            )

@@ -1,0 +1,22 @@
+"""The sinks' filters, as routes."""
+
+from bridge.config.settings import Settings
+from bridge.delivery.event_routing import Route
+
+
+def routes_of(settings: Settings) -> list[Route]:
+    """Return each sink's filters."""
+    return [
+        Route(
+            sink.name,
+            sink.events,
+            sink.models,
+            sink.to_stages,
+            sink.from_stages,
+            sink.aliases,
+            tuple(sink.tags.items()),
+            sink.when,
+            sink.include,
+        )
+        for sink in settings.sinks
+    ]

@@ -1,0 +1,85 @@
+"""The daemon: what lasts over reloads, and the one life after another."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+
+import structlog
+
+from bridge.app import wired
+from bridge.config import Settings, TlsSettings, access_of
+from bridge.control import listening
+from bridge.daemon.configuration_reload import Configuration
+from bridge.daemon.run_until_reload import Life
+from bridge.daemon.signal_handling import Signals
+from bridge.daemon.socket_commands import Commands
+from bridge.daemon.status_page_snapshot import status_pages
+from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.metrics_observer import Nobody, Observer
+from bridge.server.health_probes import Probes
+from bridge.server.http_server import METRICS_TYPE, Page, said, serving
+from bridge.store.state import State
+from bridge.store.state_folder import has_readers, owned_state
+from bridge.store.state_values import SinkSummary
+
+log = structlog.get_logger(__name__)
+
+_PRIVATE = "mount its file system so that this user alone can read it (uid=, umask=0077), or name another in state.url"
+
+
+async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
+    """Run until SIGTERM, then drain. SIGHUP rereads the configuration, all of it or nothing.
+
+    Raises:
+        StateError: the state is owned by another, foreign, or cannot be used.
+        ConfigurationError: the server's address cannot be listened on.
+    """
+    signals = Signals()
+    configuration = Configuration(settings, reread)
+    probes = Probes(SystemClock(), settings.poll.deadline / 1000)
+    with signals.caught(), owned_state(settings) as state:
+        if has_readers(settings):
+            log.warning("state.has_readers", folder=settings.state.folder, mend=_PRIVATE)
+        observer, pages = _observation(configuration, state)
+        commands = Commands(state, configuration, signals)
+        folder = Path(settings.state.folder)
+        pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
+        with serving(settings.server, pages):
+            async with listening(folder, commands.by_name()):
+                while not signals.stop.is_set():
+                    async with wired(configuration.settings, state, observer) as app:
+                        life = Life(app, signals, probes, configuration.reload, lambda: configuration.refusal)
+                        await commands.serve_with(life.polling)
+                        await life.run()
+    log.info("daemon.stopped")
+
+
+def _probe_pages(probes: Probes) -> dict[str, Page]:
+    return {
+        "/livez": lambda: said(probes.is_making_progress(), "alive"),
+        "/readyz": lambda: said(probes.is_ready(), "ready" if probes.is_ready() else "not ready"),
+    }
+
+
+def _observation(configuration: Configuration, state: State) -> tuple[Observer, dict[str, Page]]:
+    """Return who watches the loops, and where that can be seen: metrics, if there is a server."""
+    if configuration.settings.server is None:
+        return Nobody(), {}
+    from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - importing it takes a while
+
+    def summaries() -> dict[str, SinkSummary]:
+        named = {sink.name: SinkSummary(sink.name) for sink in configuration.settings.sinks}
+        return {**named, **state.summaries()}
+
+    def tls() -> dict[str, TlsSettings]:
+        settings = configuration.settings
+        return {sink.name: access_of(sink, settings.delivery).tls for sink in settings.sinks}
+
+    metrics = Metrics(
+        summaries,
+        state.conditions,
+        SystemClock(),
+        polls=lambda: (state.last_poll, state.last_reconcile),
+        tls=tls,
+    )
+    return metrics, {"/metrics": lambda: (HTTPStatus.OK, METRICS_TYPE, metrics.render())}

@@ -1,0 +1,190 @@
+"""The daemon's polls, one at a time: on schedule, by signal, and on an operator's order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from bridge.app import App
+from bridge.daemon.registry_backoff import Backoff
+from bridge.daemon.registry_outage_log import PollResult, WatchedPoll
+from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
+from bridge.operations.outbox_execution import Operations
+from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
+from bridge.pipeline.history_pruning import housekeep
+from bridge.pipeline.incremental_read import Read
+from bridge.server.health_probes import Probes
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+REST_S = 5.0
+"""How long an order waits for what it gave rise to, and what else is due, to be attempted."""
+
+_FOREVER = float("inf")
+ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
+"""What is said to those who ask while a life ends."""
+
+
+class Polling:
+    """The polls of one life of the daemon. They take turns, in the order in which they were asked for."""
+
+    def __init__(self, app: App, probes: Probes) -> None:
+        """Poll for ``app``, and let ``probes`` see it."""
+        self._app = app
+        self._probes = probes
+        self._poll = WatchedPoll(app.poll)
+        poll = app.settings.poll
+        self._backoff = Backoff(0 if poll.cron else poll.interval, app.clock)  # a crontab is kept to
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._scan_waits = False
+        self.is_over = False
+        self.operations = Operations(app.state, app.clock, app.relay)
+
+    @property
+    def trouble(self) -> str:
+        """Why the last poll failed; empty where it went well, or there was none."""
+        return self._poll.trouble
+
+    async def on_schedule(self) -> None:
+        """Poll, unless the registry is given a rest; in a task of our own.
+
+        The scheduler cancels its tasks without waiting for them.
+        """
+        if self._backoff.is_on():
+            return
+        await asyncio.wait({self._begin(self._poll_once)})
+
+    @property
+    def rests_for_s(self) -> float:
+        """How long the registry is still given a rest, for its failures."""
+        return self._backoff.remaining_s()
+
+    def scan_soon(self) -> None:
+        """Ask for a full scan; asked again before it has begun, it is still one."""
+        log.info("scan.asked")
+        if not self._scan_waits:
+            self._scan_waits = True
+            self._begin(self._scan)
+
+    async def now(self, order: PollOrder) -> OnceResult:
+        """Poll, and see what is due attempted; what has to wait longer is left to the relay.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+            RegistryUnreachable: a poll under way did not end within the order's deadline.
+        """
+        relay, until = self._app.relay, self._until(order)
+        before = relay.delivered
+        # What stands now is what the operator saw: a scan under way may yet find something worse.
+        accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
+        polled = await self._ordered(lambda: self._poll_by(order, accepted, until), until)
+        await relay.rest(min(REST_S, self._left(until)))
+        errors = (polled.error,) if polled.error else ()
+        return OnceResult(len(polled.entries), relay.delivered - before, relay.waiting, errors)
+
+    async def rebaseline(self) -> tuple[int, int]:
+        """Record the registry as it is; return how many models and versions that is.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+            BridgeError: as `Poll.rebaseline`.
+        """
+        return (await self.between(lambda: self._app.poll.rebaseline(self._probes.poll_began))).counted
+
+    async def between(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``call`` returns, run while no poll is under way.
+
+        Raises:
+            OwnerUnavailable: this life ends.
+        """
+        return await self._ordered(call, _FOREVER)
+
+    async def end(self) -> None:
+        """Poll no more, and leave a poll that is under way."""
+        self.is_over = True
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _ordered(self, call: Callable[[], Awaitable[T]], until: float) -> T:
+        """Return what ``call`` returns; it goes on if whoever ordered it is gone."""
+        task = self._begin(call, until)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise OwnerUnavailable(ENDING)
+        return task.result()
+
+    def _begin(self, call: Callable[[], Awaitable[T]], until: float = _FOREVER) -> asyncio.Task[T]:
+        task = asyncio.create_task(self._in_turn(call, until), name="poll")
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[T]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, BridgeError):  # whoever asked may be gone
+            log.error("poll.fault", kind=type(error).__name__, exc_info=error)
+
+    async def _in_turn(self, call: Callable[[], Awaitable[T]], until: float) -> T:
+        await self._take_turn(until)
+        self._probes.poll_began()
+        try:
+            return await call()
+        finally:
+            self._probes.poll_ended()
+            self._turn.release()
+
+    async def _take_turn(self, until: float) -> None:
+        left = self._left(until)
+        try:
+            async with asyncio.timeout(None if left == _FOREVER else left):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise RegistryUnreachable("a poll under way did not end in time (--deadline)") from None
+        if self.is_over:
+            self._turn.release()
+            raise OwnerUnavailable(ENDING)
+
+    async def _scan(self) -> None:
+        self._scan_waits = False
+        await self._poll_once(full=True)
+
+    async def _poll_by(self, order: PollOrder, accepted: frozenset[str], until: float) -> PollResult:
+        left = self._left(until)
+        within_ms = None if left == _FOREVER else int(left * 1000)
+        return await self._poll_once(accepted, within_ms, full=order.full or order.accept_held)
+
+    async def _poll_once(
+        self,
+        accepted: frozenset[str] = frozenset(),
+        within_ms: int | None = None,
+        *,
+        full: bool = False,
+    ) -> PollResult:
+        results = [PollResult()]
+        for read in [Read.FULL] if full else self._app.poll.due():
+            self._probes.poll_began()  # each read has a deadline of its own
+            results.append(await self._poll.run(read, accepted, within_ms, afresh=full))
+            self._app.relay.offer(results[-1].entries)
+        self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
+        with suppress(StateUnwritable):
+            housekeep(self._app.state, self._app.settings, self._app.trust)
+        if results[-1].is_unfinished and not self.is_over:
+            # Behind others who wait for their turn, and with what is new first.
+            self._begin(partial(self._poll_once, accepted))
+        return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
+
+    def _until(self, order: PollOrder) -> float:
+        now = self._app.clock.monotonic()
+        return now + (_FOREVER if order.deadline_ms is None else order.deadline_ms / 1000)
+
+    def _left(self, until: float) -> float:
+        return max(0.0, until - self._app.clock.monotonic())

@@ -1,0 +1,138 @@
+"""What the daemon does for those who ask at the control socket."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from bridge.config import Settings
+from bridge.control import Command
+from bridge.control.socket_messages import Document
+from bridge.daemon.configuration_reload import Configuration
+from bridge.daemon.poll_scheduler import ENDING, Polling
+from bridge.daemon.signal_handling import Signals
+from bridge.errors import OwnerUnavailable, StateForeign
+from bridge.operations.outbox_execution import OPERATIONS, Operations
+from bridge.operations.poll_requests import PollOrder
+from bridge.operations.registry_rebinding import rebind
+from bridge.store.state import State
+from bridge.store.state_folder import binding_of, place_of
+from bridge.store.state_values import Binding
+
+_NEXT_LIFE_S = 25.0
+"""How long a command waits for a reload to end: the drain takes 20 s at most, and who asks gives up after 30."""
+
+
+class Commands:
+    """The commands, which outlast the daemon's lives: each is done by the life that there is."""
+
+    def __init__(self, state: State, configuration: Configuration, signals: Signals) -> None:
+        """Prepare; until `serve_with` nothing can be done."""
+        self._state = state
+        self._configuration = configuration
+        self._signals = signals
+        self._polling: Polling | None = None
+        self._changed = asyncio.Condition()
+
+    def by_name(self) -> Mapping[str, Command]:
+        """Return the commands under the names by which they are asked for."""
+        operations = {name: self._operation(carry_out) for name, carry_out in OPERATIONS.items()}
+        return {
+            "poll": self.poll,
+            "rebaseline": self.rebaseline,
+            "rebind": self.rebind,
+            "reload": self.reload,
+            **operations,
+        }
+
+    def _operation(self, carry_out: Callable[[Operations, Document], Document]) -> Command:
+        """Return the command that changes the outbox of whatever life there is."""
+
+        async def command(arguments: Document) -> Document:
+            _check(arguments, self._configuration.settings)
+            polling = await self._living()
+            return carry_out(polling.operations, arguments)
+
+        return command
+
+    async def serve_with(self, polling: Polling) -> None:
+        """Have what is asked from now on done by a new life."""
+        async with self._changed:
+            self._polling = polling
+            self._changed.notify_all()
+
+    async def poll(self, arguments: Document) -> Document:
+        """Poll now, as ``order`` says (a `PollOrder`); return an `OnceResult`."""
+        _check(arguments, self._configuration.settings)
+        order = PollOrder(**arguments["order"])
+        patience_s = _NEXT_LIFE_S if order.deadline_ms is None else order.deadline_ms / 1000
+        polling = await self._living(min(_NEXT_LIFE_S, patience_s))
+        result = await polling.now(order)
+        return result.to_document()
+
+    async def rebaseline(self, arguments: Document) -> Document:
+        """Record the registry as it is; return how many models and versions that is."""
+        _check(arguments, self._configuration.settings)
+        polling = await self._living()
+        models, versions = await polling.rebaseline()
+        return {"models": models, "versions": versions}
+
+    async def rebind(self, arguments: Document) -> Document:
+        """Bind the state to where the configuration, read anew, says the registry is; go on there.
+
+        ``accept`` says that it is the same registry, whatever its fingerprint.
+        """
+        fresh = self._configuration.moved()
+        _check(arguments, fresh, "let both read the same file, in the same environment")
+        accept = bool(arguments.get("accept"))
+        polling = await self._living()
+        return {"done": await polling.between(lambda: self._rebind(fresh, accept=accept))}
+
+    async def reload(self, _arguments: Document) -> Document:
+        """Take the configuration up as it is now; return whether that changed anything, and the sinks.
+
+        When it returns, what changed is in force. Whichever registry who asks may mean: it is not theirs.
+        """
+        await self._living()
+        changed = self._configuration.take_up()
+        if changed:
+            self._begin_anew()
+            await self._living()
+        return {"changed": changed, "sinks": [sink.name for sink in self._configuration.settings.sinks]}
+
+    def _begin_anew(self) -> None:
+        """Have this life end, and another begin with the settings that are now in force."""
+        if self._polling is not None:
+            self._polling.is_over = True
+        self._signals.ask(self._signals.renew)
+
+    async def _rebind(self, fresh: Settings, *, accept: bool) -> str:
+        done = await rebind(self._state, fresh, accept=accept)
+        self._configuration.settings = fresh
+        self._begin_anew()  # the polls that wait know only the old place
+        return done
+
+    async def _living(self, patience_s: float = _NEXT_LIFE_S) -> Polling:
+        """Return the polls of the life that there is, or that comes after a reload."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s), self._changed:
+                await self._changed.wait_for(self._is_alive)
+        if self._polling is None:
+            raise OwnerUnavailable("the running daemon is only starting: try again in a moment")
+        if self._polling.is_over:  # its relay may be in the midst of its drain
+            raise OwnerUnavailable(ENDING)
+        return self._polling
+
+    def _is_alive(self) -> bool:
+        return self._polling is not None and not self._polling.is_over
+
+
+_ADVICE = "use the daemon's; or, if the registry moved, run 'mlflow-bridge state rebind'"
+
+
+def _check(arguments: Document, settings: Settings, advice: str = _ADVICE) -> None:
+    """Refuse who means another registry: their configuration is not the daemon's."""
+    meant, ours = Binding(**arguments["registry"]), binding_of(settings)
+    if meant != ours:
+        raise StateForeign(
+            f"this configuration names {place_of(meant)}, and the running daemon's {place_of(ours)}: {advice}"
+        )

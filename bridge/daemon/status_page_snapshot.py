@@ -1,0 +1,133 @@
+"""The status page of the daemon: what is seen of it in the event loop, in next to no time."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from threading import Lock
+
+import structlog
+
+from bridge.config import ServerSettings, Settings
+from bridge.daemon.configuration_reload import Configuration
+from bridge.operations.status_report import full_scan, hold, registry_facts, sink_rows
+from bridge.pipeline.clocks import Clock
+from bridge.server.health_probes import Probes
+from bridge.server.host_header_check import is_welcome
+from bridge.server.http_server import Answer, Asked, Later, Page, told
+from bridge.server.page.page_document import TYPE, refresh_of, render
+from bridge.server.page.view_model import DeadLetter, Pulse, View
+from bridge.store.state import State
+
+log = structlog.get_logger(__name__)
+
+MOST_EVENTS = 100
+MOST_ENTRIES = 1_000
+MOST_DEAD = 20
+MOST_ATTEMPTS = 10
+"""How much is shown: the page tells what is so now, the commands tell all."""
+
+_MEND = "it has no authentication: set server.page = false, or true if only those reach it who may"
+_STRANGER = (
+    "the status page answers to addresses, to names without a dot and to those in server.hosts: "
+    "ask by another name, or add this one to the configuration"
+)
+
+
+_LASTS_S = 1.0
+"""So long a page is shown again instead of being made anew: whoever asks in a hurry takes no time from the loops."""
+
+
+def status_pages(configuration: Configuration, state: State, probes: Probes) -> Mapping[str, Page]:
+    """Return the status page, unless it is switched off."""
+    server = configuration.settings.server
+    if server is None:
+        return {}
+    state.summaries()  # counts the outbox once, before anybody waits for it, be it for the metrics
+    if not server.page:
+        return {}
+    if not server.is_loopback and "page" not in server.model_fields_set:
+        log.warning("server.page_unprotected", address=server.listen, mend=_MEND)
+    return {
+        "/": _StatusPage(
+            server,
+            probes.clock,
+            lambda: look(configuration.settings, state, probes, configuration.refusal),
+        )
+    }
+
+
+class _StatusPage:
+    """Looks in the event loop; has what was seen rendered by those who asked, one after the other."""
+
+    def __init__(self, server: ServerSettings, clock: Clock, see: Callable[[], View]) -> None:
+        self._names = frozenset({server.address[0].lower(), *server.hosts})
+        self._clock = clock
+        self._see = see
+        self._at = float("-inf")
+        self._rendering = Rendering(View(0, {}))
+
+    def __call__(self) -> Later:
+        now = self._clock.monotonic()
+        if now - self._at >= _LASTS_S:
+            self._at, self._rendering = now, Rendering(self._see())
+        rendering = self._rendering
+        return lambda asked: self._answer(rendering, asked)
+
+    def _answer(self, rendering: "Rendering", asked: Asked) -> Answer:
+        if not is_welcome(asked.host, self._names):
+            return told(HTTPStatus.MISDIRECTED_REQUEST, _STRANGER)
+        return HTTPStatus.OK, TYPE, rendering.page(refresh_of(asked.query))
+
+
+class Rendering:
+    """One view, rendered at most once for each way of showing it."""
+
+    def __init__(self, view: View) -> None:
+        """Show ``view``."""
+        self._view = view
+        self._pages: dict[int | None, bytes] = {}
+        self._turn = Lock()
+
+    def page(self, refresh_s: int | None) -> bytes:
+        """Return the page; whoever asks meanwhile waits for it."""
+        with self._turn:
+            if refresh_s not in self._pages:
+                self._pages[refresh_s] = render(self._view, refresh_s)
+            return self._pages[refresh_s]
+
+
+def look(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
+    """Return what the page shows. What that costs grows neither with the registry nor with the history."""
+    now_ms = probes.clock.now_ms()
+    poll, events = state.last_poll, state.newest_events(MOST_EVENTS)
+    return View(
+        now_ms,
+        registry_facts(settings, state),
+        poll,
+        full_scan(settings, state, now_ms),
+        hold(poll),
+        sink_rows(settings, state, now_ms),
+        _pulse(probes),
+        events,
+        state.newest_entries(MOST_ENTRIES),
+        has_all_entries=state.count_entries() <= MOST_ENTRIES,
+        dead=_dead_letters(state),
+        is_full=len(events) == MOST_EVENTS,
+        refusal=refusal,
+    )
+
+
+def _pulse(probes: Probes) -> Pulse:
+    polling_for, next_in = probes.polling_for_s(), probes.next_poll_in_s()
+    return Pulse(
+        None if polling_for is None else round(polling_for * 1000),
+        None if next_in is None else round(next_in * 1000),
+        is_polling_stuck=not probes.is_making_progress(),
+        is_relay_stuck=probes.relay_is_stuck(),
+    )
+
+
+def _dead_letters(state: State) -> list[DeadLetter]:
+    return [
+        DeadLetter(entry, state.attempts(entry)[-MOST_ATTEMPTS:], state.event(entry.event_id))
+        for entry in state.newest_dead(MOST_DEAD)
+    ]

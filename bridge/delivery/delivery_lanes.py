@@ -1,0 +1,174 @@
+"""Which entries may be attempted now: lanes in order, sinks side by side.
+
+Pure bookkeeping over the numbers of entries; times are seconds of a clock that never jumps
+(monotonic), so that a wall clock set back or forward neither stalls nor hurries anything.
+"""
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from heapq import heappop, heappush
+from typing import Protocol
+
+from bridge.delivery.outbox_entry import Entry
+
+LaneKey = tuple[str, str]
+"""A sink's name and an event's lane."""
+
+
+class Gate(Protocol):
+    """How many lanes of each sink may be busy, and from when on (see `bridge.delivery.sending_rate_limit`)."""
+
+    def limit_of(self, sink: str) -> int:
+        """Return how many lanes of ``sink`` may be busy at once; 0 where it takes nothing."""
+        ...
+
+    def opens_at(self, sink: str) -> float:
+        """Return from when on ``sink`` may be attempted."""
+        ...
+
+    def passed(self, sink: str, now: float) -> None:
+        """Note that an attempt begins."""
+        ...
+
+
+class _Is(Enum):
+    WAITING = auto()
+    READY = auto()
+    BUSY = auto()
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The numbers of a lane's pending entries; ``due`` is when the first of them is."""
+
+    entries: deque[int] = field(default_factory=deque)
+    due: float = 0.0
+    state: _Is = _Is.WAITING
+
+
+class Lanes:
+    """The pending entries, one queue a sink and model; only the head of each can be claimed."""
+
+    def __init__(self, gate: Gate, overall: int) -> None:
+        """Start empty; ``overall`` lanes of all sinks may be busy, and each sink keeps one place beyond it."""
+        self._gate = gate
+        self._overall = overall
+        self._lanes: dict[LaneKey, _Lane] = {}
+        self._due: list[tuple[float, int, LaneKey]] = []
+        self._ready: dict[str, deque[LaneKey]] = {}
+        self._busy: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """Return how many entries are pending, those under way included."""
+        return sum(len(lane.entries) for lane in self._lanes.values())
+
+    def waiting(self, sinks: Collection[str]) -> int:
+        """Return how many entries of these sinks are pending."""
+        return sum(len(lane.entries) for (sink, _), lane in self._lanes.items() if sink in sinks)
+
+    @property
+    def in_flight(self) -> int:
+        """How many entries are claimed and not yet released."""
+        return self._busy.total()
+
+    def add(self, entries: Iterable[tuple[Entry, float]]) -> None:
+        """Append entries, in their order, each with the instant from which it is due."""
+        for entry, due in entries:
+            key = (entry.sink, entry.lane)
+            lane = self._lanes.setdefault(key, _Lane())
+            lane.entries.append(entry.id)
+            if len(lane.entries) == 1:
+                self._await(key, lane, due)
+
+    def _await(self, key: LaneKey, lane: _Lane, due: float) -> None:
+        lane.due, lane.state = due, _Is.WAITING
+        heappush(self._due, (due, lane.entries[0], key))
+
+    def claim(self, now: float) -> list[int]:
+        """Return the numbers of the entries to attempt now, and mark their lanes as busy."""
+        while self._due and self._due[0][0] <= now:
+            due, number, key = heappop(self._due)
+            if self._is_current(due, number, key):
+                self._lanes[key].state = _Is.READY
+                self._ready.setdefault(key[0], deque()).append(key)
+        return [number for sink in list(self._ready) for number in self._turn_of(sink, now)]
+
+    def _is_current(self, due: float, number: int, key: LaneKey) -> bool:
+        """Whether a lane still waits for this: it can have been hurried, or its head dropped."""
+        lane = self._lanes.get(key)
+        if lane is None or lane.state is not _Is.WAITING:
+            return False
+        return (lane.due, lane.entries[0]) == (due, number)
+
+    def _turn_of(self, sink: str, now: float) -> list[int]:
+        """Return what a sink gets now; who has got something stands behind the others the next time."""
+        claimed = list(self._claim_of(sink, now))
+        if claimed and sink in self._ready:
+            self._ready[sink] = self._ready.pop(sink)
+        return claimed
+
+    def _claim_of(self, sink: str, now: float) -> Iterator[int]:
+        waiting = self._ready[sink]
+        while waiting and self._has_place(sink) and self._gate.opens_at(sink) <= now:
+            lane = self._lanes.get(waiting.popleft())
+            if lane is None or lane.state is not _Is.READY:  # dropped meanwhile
+                continue
+            lane.state = _Is.BUSY
+            self._busy[sink] += 1
+            self._gate.passed(sink, now)
+            yield lane.entries[0]
+        if not waiting:
+            del self._ready[sink]
+
+    def _has_place(self, sink: str) -> bool:
+        busy = self._busy[sink]
+        return busy < self._gate.limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
+
+    def release(self, entry: Entry, due: float | None) -> None:
+        """Give back a claimed entry: still pending and due at ``due``, or done (``None``)."""
+        key = (entry.sink, entry.lane)
+        lane = self._lanes[key]
+        self._busy[entry.sink] -= 1
+        if due is not None:
+            self._await(key, lane, due)
+            return
+        lane.entries.popleft()
+        self._go_on(key, lane)
+
+    def _go_on(self, key: LaneKey, lane: _Lane) -> None:
+        if lane.entries:
+            self._await(key, lane, 0.0)  # it was never attempted: only heads wait
+        else:
+            del self._lanes[key]
+
+    def hurry(self, sink: str, now: float) -> None:
+        """Make everything of a sink due that waits for another try: its receiver is back."""
+        for key, lane in self._lanes.items():
+            if key[0] == sink and lane.state is _Is.WAITING and lane.due > now:
+                self._await(key, lane, now)
+
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Take entries out; what is under way goes on."""
+        unwanted: dict[LaneKey, set[int]] = {}
+        for entry in entries:
+            unwanted.setdefault((entry.sink, entry.lane), set()).add(entry.id)
+        for key, numbers in unwanted.items():
+            if key in self._lanes:
+                self._remove(key, self._lanes[key], numbers)
+
+    def _remove(self, key: LaneKey, lane: _Lane, numbers: set[int]) -> None:
+        head, busy = lane.entries[0], lane.state is _Is.BUSY
+        lane.entries = deque(one for one in lane.entries if one not in numbers or (busy and one == head))
+        if not lane.entries or lane.entries[0] != head:
+            self._go_on(key, lane)
+
+    def next_due(self) -> float | None:
+        """Return when something can be claimed next, if nothing happens until then; None for never."""
+        times = [self._due[0][0]] if self._due else []
+        return min([*times, *map(self._gate.opens_at, self.held_up())], default=None)
+
+    def held_up(self) -> list[str]:
+        """Return the sinks whose due entries wait for nothing but their gate to open."""
+        return [sink for sink in self._ready if self._has_place(sink)]

@@ -1,0 +1,112 @@
+"""What becomes of an entry after an attempt: the retry policy, as data and pure functions."""
+
+from dataclasses import dataclass, replace
+
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
+from bridge.delivery.outbox_entry import Entry, Status
+
+_DETAIL_LIMIT = 500
+_LINK_LIMIT = 500
+_AGAIN = "\x1fagain"
+"""Ends no lane of a model, short of a name with a control character in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How attempts are repeated: all in ms.
+
+    The wait before attempt n + 1 is drawn evenly from nothing to ``min(cap, first * 2**(n-1))``:
+    exponential with full jitter, which spreads a herd best (Brooker, *Exponential Backoff And
+    Jitter*, AWS Architecture Blog, 2015).
+    """
+
+    first_ms: int = 2_000
+    cap_ms: int = 600_000
+    max_age_ms: int = 72 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt's frame: when it began and ended, in ms since the epoch.
+
+    ``spread`` is a random number in [0, 1) that spreads retries. ``may_expire`` is off while
+    the clock cannot be trusted.
+    """
+
+    began_at: int
+    ended_at: int
+    spread: float
+    may_expire: bool = True
+
+
+def settle(entry: Entry, outcome: Outcome, attempt: Attempt, policy: RetryPolicy) -> Entry:
+    """Return ``entry`` as it stands after an attempt with this outcome."""
+    settled = replace(
+        entry,
+        attempts=entry.attempts + 1,
+        first_attempt_at=attempt.began_at if entry.first_attempt_at is None else entry.first_attempt_at,
+        last_attempt_at=attempt.ended_at,
+        wait_ms=0,
+        reason=outcome.reason.value,
+        http_status=outcome.status,
+        detail=outcome.detail[:_DETAIL_LIMIT],
+        duration_ms=max(0, attempt.ended_at - attempt.began_at),
+        link=outcome.link[:_LINK_LIMIT],
+    )
+    if outcome.verdict is Verdict.DELIVERED:
+        return replace(settled, status=Status.DELIVERED)
+    if outcome.verdict is Verdict.REJECTED:
+        return replace(settled, status=Status.DEAD)
+    if attempt.may_expire and _is_too_old(settled, attempt.ended_at, policy):
+        return _expired(settled)
+    return replace(settled, wait_ms=wait_ms(settled.attempts, outcome, attempt.spread, policy))
+
+
+def wait_ms(attempts: int, outcome: Outcome, spread: float, policy: RetryPolicy) -> int:
+    """Return how long to wait after attempt number ``attempts``; a receiver's wish is a minimum."""
+    return max(backoff_ms(attempts, spread, policy), outcome.retry_after_ms or 0)
+
+
+def backoff_ms(failures: int, spread: float, policy: RetryPolicy) -> int:
+    """Return how long to wait after so many ``failures``, at least one."""
+    return int(min(policy.cap_ms, policy.first_ms * 2 ** min(failures - 1, 32)) * spread)
+
+
+def _is_too_old(entry: Entry, now_ms: int, policy: RetryPolicy) -> bool:
+    """Whether `max_age` passed since the first attempt; while its sink took nothing, time stood still."""
+    if entry.first_attempt_at is None:
+        return False
+    return now_ms - entry.first_attempt_at - entry.stood_still_ms > policy.max_age_ms
+
+
+def _expired(entry: Entry) -> Entry:
+    """An entry dies of age only here, right after an attempt: never without a last one."""
+    detail = f"gave up after {entry.attempts} attempts; the last: {entry.detail or entry.reason}"
+    return replace(entry, status=Status.DEAD, reason=Reason.EXPIRED.value, detail=detail[:_DETAIL_LIMIT])
+
+
+def redriven(entry: Entry) -> Entry:
+    """Return a dead entry as one to be attempted at once, outside the order of its lane.
+
+    Its attempts stay on record; `max_age` begins anew with the next one.
+    """
+    return replace(
+        entry,
+        status=Status.PENDING,
+        lane=outside_order(entry.lane),
+        first_attempt_at=None,
+        wait_ms=0,
+        stood_still_ms=0,
+    )
+
+
+def outside_order(lane: str) -> str:
+    """Return the lane of what is sent again: in order among itself, beside the lane it came from."""
+    return lane if lane.endswith(_AGAIN) else lane + _AGAIN
+
+
+def bury_orphan(entry: Entry) -> Entry:
+    """Return an orphaned entry as dead."""
+    last = f"; the last attempt: {entry.detail or entry.reason}" if entry.attempts else ""
+    detail = f"the sink {entry.sink!r} is no longer configured{last}"
+    return replace(entry, status=Status.DEAD, reason=Reason.ORPHANED.value, detail=detail[:_DETAIL_LIMIT])

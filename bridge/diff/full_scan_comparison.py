@@ -1,0 +1,177 @@
+"""Fold the pages of a full scan into what differs from what is known. Pure.
+
+A scan of 100,000 versions must not hold 100,000 objects: what reads as known leaves nothing
+behind but how far it matches, and what differs stays packed until somebody looks.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.diff.absence_verification import Listing
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.snapshot import ModelVersion, RegisteredModel
+from bridge.diff.snapshot_packing import pack_row, pack_version, unpack_row, unpack_versions
+
+
+class PackedModels(Mapping[str, RegisteredModel]):
+    """Models whose versions are unpacked when one of them is asked for."""
+
+    def __init__(self, rows: Mapping[str, RegisteredModel], texts: Mapping[str, str]) -> None:
+        """Hold models without versions, and their versions as text."""
+        self.rows = rows
+        self._texts = texts
+
+    def __getitem__(self, name: str) -> RegisteredModel:
+        """Return a model."""
+        return replace(self.rows[name], versions=unpack_versions(self._texts.get(name, "")))
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        """Return how many models there are."""
+        return len(self.rows)
+
+
+class Collector:
+    """Takes in the models first, then their versions, in any order."""
+
+    def __init__(self, known: KnownModels, *, with_facts: bool) -> None:
+        """Compare with ``known``; ``with_facts`` keeps what only the event of a creation tells."""
+        self._known = known
+        self._with_facts = with_facts
+        self._rows: dict[str, RegisteredModel | None] = {}  # None: it reads as known
+        self._matching: dict[str, int] = {}  # how far the known versions have been seen
+        self._differing: dict[str, list[str]] = {}
+        self._orphans: set[str] = set()
+        self._unread: set[str] = set()
+        self._outdated: set[str] = set()  # read by others since an earlier scan took them in
+        self._current = ("", "")
+        self._versions = 0
+        self._latest = 0
+
+    @classmethod
+    def from_document(
+        cls, known: KnownModels, document: Mapping[str, Any], *, with_facts: bool
+    ) -> "Collector":
+        """Go on with what `to_document` wrote, over what is ``known`` now.
+
+        A model of which something else is known by now was read later than the scan did: that counts.
+        """
+        collector = cls(known, with_facts=with_facts)
+        collector._rows = {name: row and unpack_row(name, row) for name, row in document["rows"].items()}
+        collector._matching = dict(document["matching"])
+        collector._differing = {name: [text] if text else [] for name, text in document["differing"].items()}
+        collector._orphans, collector._unread = set(document["orphans"]), set(document["unread"])
+        collector._versions, collector._latest = document["versions"], document["latest"]
+        marks, outdated = document["marks"], set(document["outdated"])
+        collector._outdated = outdated | {
+            name for name in collector._rows if marks.get(name, 0) != known.mark(name)
+        }
+        return collector
+
+    def to_document(self) -> dict[str, Any]:
+        """Return what was taken in as plain JSON."""
+        marks = {name: mark for name in self._rows if (mark := self._known.mark(name))}
+        return {
+            "rows": {name: row and pack_row(row) for name, row in self._rows.items()},
+            "matching": self._matching,
+            "differing": {name: ",".join(pieces) for name, pieces in self._differing.items()},
+            "orphans": sorted(self._orphans),
+            "unread": sorted(self._unread),
+            "outdated": sorted(self._outdated),
+            "versions": self._versions,
+            "latest": self._latest,
+            "marks": marks,
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the models taken in so far."""
+        return list(self._rows)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many models and how many versions have been taken in so far."""
+        return len(self._rows), self._versions
+
+    def add_models(self, rows: Iterable[RegisteredModel]) -> None:
+        """Take in models without their versions."""
+        for row in rows:
+            if row.name in self._outdated:
+                continue
+            self._latest = max(self._latest, row.created, row.updated)
+            known = self._known.row(row.name)
+            self._rows[row.name] = None if row == known else row
+            if known is None:
+                self._differing[row.name] = []
+
+    def add_unread(self, names: Iterable[str]) -> None:
+        """Take note of models that were listed, and could not be read any more."""
+        self._unread.update(names)
+
+    def add_version(self, name: str, version: ModelVersion) -> None:
+        """Take in a version of a model."""
+        self._versions += 1
+        self._latest = max(self._latest, version.updated)
+        if name in self._outdated:
+            return
+        if name not in self._rows:
+            self._orphans.add(name)
+        elif name in self._differing or not self._matches(name, pack_version(version)):
+            self._pieces(name).append(pack_version(version, with_facts=self._with_facts))
+
+    def _matches(self, name: str, piece: str) -> bool:
+        """Whether this is the next of the known versions; if so, that is all that is kept of it."""
+        text, begin = self._text(name), self._matching.get(name, 0)
+        end = begin + len(piece)
+        if not text.startswith(piece, begin) or text[end : end + 1] not in ("", ","):
+            return False
+        self._matching[name] = end + 1
+        return True
+
+    def _text(self, name: str) -> str:
+        if self._current[0] != name:
+            self._current = (name, self._known.packed(name))
+        return self._current[1]
+
+    def _pieces(self, name: str) -> list[str]:
+        if name not in self._differing:
+            seen = self._text(name)[: max(0, self._matching.get(name, 0) - 1)]
+            self._differing[name] = [seen] if seen else []
+        return self._differing[name]
+
+    def listing(self, *, atomic: bool, pages_versions: bool) -> Listing:
+        """Return what the scan came to."""
+        rows, same = {}, {name for name in self._outdated if self._known.row(name) is not None}
+        for name, row in self._rows.items():
+            if name in self._outdated:
+                continue
+            if row is None and name not in self._differing and self._is_all_there(name):
+                same.add(name)
+            else:
+                self._pieces(name)
+                rows[name] = row or self._known_row(name)
+        texts = {name: ",".join(pieces) for name, pieces in self._differing.items() if name in rows}
+        return Listing(
+            PackedModels(rows, texts),
+            same=same,
+            orphans=frozenset(self._orphans - self._unread),
+            unread=frozenset(self._unread - self._rows.keys()),
+            atomic=atomic,
+            pages_versions=pages_versions,
+            latest=self._latest,
+            counted=self.counted,
+        )
+
+    def _is_all_there(self, name: str) -> bool:
+        text = self._known.packed(name)
+        return self._matching.get(name, 0) == (len(text) + 1 if text else 0)
+
+    def _known_row(self, name: str) -> RegisteredModel:
+        row = self._known.row(name)
+        if row is None:
+            raise KeyError(name)
+        return row

@@ -1,0 +1,252 @@
+"""Readings of the registry that are older than what is known: replicas lag, caches answer, backups are restored. Pure.
+
+Every row of a model and of a version carries the time of its last change. One that went back, of the same
+creation, is not news. Tags and aliases carry no time, and what is gone leaves none: of these, nothing is believed
+that comes in the same picture as something that is certainly old, or, from a registry that has given old
+pictures, that was superseded a short while ago.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.diff.model_pairing import Pair, pair_models
+from bridge.diff.previously_hidden_models import UNLIMITED, Horizon
+from bridge.diff.recently_replaced_values import Memory, Superseded, former_versions
+from bridge.diff.snapshot import ModelVersion, Pairs, RegisteredModel, Snapshot
+from bridge.diff.timestamp_regressions import Caution, Sign, signs_of
+from bridge.diff.withheld_change_kinds import aliases_within
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What of a reading is believed.
+
+    Attributes:
+        after: the models as they are to be recorded.
+        signs: what reads as older than it is known.
+        withheld: the models, by the names under which they are known, of which not all that was read is believed.
+        doubtful: names to ask for again: what they stand for reads as older than it is known, or changed twice in a short while.
+    """
+
+    after: Mapping[str, RegisteredModel]
+    signs: tuple[Sign, ...] = ()
+    withheld: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+
+    @property
+    def certain(self) -> tuple[Sign, ...]:
+        """The signs that an operator has to judge, if they stay."""
+        return tuple(sign for sign in self.signs if sign.is_certain)
+
+
+def review(
+    before: Snapshot,
+    after: Snapshot,
+    memory: Memory,
+    now_ms: int,
+    caution: Caution = Caution.TRUSTING,
+    horizon: Horizon = UNLIMITED,
+) -> Review:
+    """Return what of ``after`` is believed, as far as it differs from ``before``.
+
+    Args:
+        before: the models that were read, as they are known.
+        after: the models as they were read.
+        memory: what was known until lately.
+        now_ms: our time, ms since the epoch.
+        caution: how far the registry is believed, whatever this picture shows.
+        horizon: tells what was created since the last scan from what may be long gone.
+    """
+    pairs = pair_models(before, after)
+    found = [(pair, tuple(signs_of(pair, memory, now_ms))) for pair in pairs]
+    signs = tuple(sign for _, of_pair in found for sign in of_pair)
+    if any(sign.is_certain for sign in signs):
+        caution = Caution.SUSPECTING
+    judge = _Judge(memory, now_ms, caution, signs, horizon)
+    believed = _without_collisions([(pair, judge.believed(pair)) for pair in pairs])
+    paired = {pair.after.name for pair in pairs if pair.after is not None}
+    unchanged = {name: model for name, model in after.items() if name not in paired}
+    return Review(
+        after={**unchanged, **{model.name: model for _, model in believed if model is not None}},
+        signs=signs,
+        withheld=frozenset(_name(pair) for pair, model in believed if model != pair.after),
+        doubtful=frozenset(
+            model.name
+            for pair, of_pair in found
+            if of_pair or judge.is_unsure(pair)
+            for model in (pair.before, pair.after)
+            if model is not None
+        ),
+    )
+
+
+def _name(pair: Pair) -> str:
+    return pair.before.name if pair.before is not None else pair.after.name if pair.after is not None else ""
+
+
+class _Judge:
+    """Believes the parts of a reading, or keeps what is known in their place."""
+
+    def __init__(
+        self, memory: Memory, now_ms: int, caution: Caution, signs: Iterable[Sign], horizon: Horizon
+    ) -> None:
+        self._memory = memory
+        self._horizon = horizon
+        self._caution = caution
+        self._now_ms = now_ms
+        self._standing: dict[str, set[str]] = {}
+        for sign in signs:
+            if sign.stands(caution, now_ms):
+                self._standing.setdefault(sign.model, set()).add(sign.version)
+
+    def believed(self, pair: Pair) -> RegisteredModel | None:
+        """Return the model as it is to be recorded, or None where it is not."""
+        old, new = pair.before, self._with_its_own(pair.after) if pair.after is not None else None
+        if old is None:
+            return None if new is None or self._leaves_out(pair, new) else new
+        if new is None:
+            return old if self._keeps_model(old) else None
+        return self._joined(old, new)
+
+    def _with_its_own(self, new: RegisteredModel) -> RegisteredModel:
+        """Leave out the versions of another model that had this one's name lately: versions are read by name."""
+        others = self._memory.of_others(new)
+        own = {
+            number: version
+            for number, version in new.versions.items()
+            if all(one.created != version.created for one in former_versions(others, number))
+        }
+        return new if len(own) == len(new.versions) else replace(new, versions=own)
+
+    def _leaves_out(self, pair: Pair, new: RegisteredModel) -> bool:
+        """Whether a model that is not known may be gone: the picture may be from before its deletion."""
+        return new.name in self._standing or (
+            self._caution is Caution.SUSPECTING and self._horizon.hides(pair)
+        )
+
+    def _keeps_model(self, old: RegisteredModel) -> bool:
+        """Whether a model that is gone may be there: the picture may be from before it had its name."""
+        is_new = _is_new_under_its_name(old, self._lately(old.created))
+        return self._caution is Caution.SUSPECTING or (self._caution is Caution.WARY and is_new)
+
+    def _joined(self, old: RegisteredModel, new: RegisteredModel) -> RegisteredModel:
+        standing = self._standing.get(old.name, set())
+        is_behind = "" in standing
+        is_moved = new.updated != old.updated and not is_behind
+        versions = dict(self._versions(old, new, standing, is_moved=is_moved))
+        row = old if is_behind else new
+        if not is_moved:
+            past = self._lately(old.created)
+            tags = self._untimed(old.tags, row.tags, _tags(past))
+            aliases = self._untimed(old.aliases, row.aliases, _aliases(past))
+            row = replace(row, tags=tags, aliases=aliases)
+        nowhere = {number for _, number in row.aliases} - new.versions.keys()  # no version that is withheld
+        aliases = aliases_within(row.aliases, old.aliases, versions.keys() | nowhere)
+        return replace(row, versions=versions, aliases=aliases)
+
+    def _versions(
+        self, old: RegisteredModel, new: RegisteredModel, standing: set[str], *, is_moved: bool
+    ) -> Iterator[tuple[str, ModelVersion]]:
+        past = self._lately(old.created)
+        for number in {**old.versions, **new.versions}:
+            known, read = old.versions.get(number), new.versions.get(number)
+            if number in standing or (read is None and self._keeps_version(number, past, is_moved=is_moved)):
+                if known is not None:
+                    yield number, known
+            elif read is not None and (
+                known is not None or self._caution is not Caution.SUSPECTING or is_moved
+            ):
+                yield number, self._version(known, read, past)
+
+    def _keeps_version(self, number: str, past: Iterable[Superseded], *, is_moved: bool) -> bool:
+        if self._caution is Caution.SUSPECTING and not is_moved:
+            return True
+        return self._caution is not Caution.TRUSTING and any(number in one.new_versions for one in past)
+
+    def _version(
+        self, known: ModelVersion | None, read: ModelVersion, past: Iterable[Superseded]
+    ) -> ModelVersion:
+        if known is None or (known.created, known.updated) != (read.created, read.updated):
+            return read
+        former = [one.tags for one in former_versions(past, read.version)]
+        return replace(read, tags=self._untimed(known.tags, read.tags, former))
+
+    def _untimed(self, known: Pairs, read: Pairs, former: Sequence[Pairs]) -> Pairs:
+        """Return tags or aliases that come without a time, as far as they are believed."""
+        if self._caution is Caution.TRUSTING:
+            return read
+        if self._caution is Caution.SUSPECTING:
+            return known
+        unsure = _changed_twice(known, read, former)
+        kept = [(key, value) for key, value in known if key in unsure]
+        return tuple(sorted([*kept, *((key, value) for key, value in read if key not in unsure)]))
+
+    def _lately(self, created: int) -> list[Superseded]:
+        return self._memory.lately(created, self._now_ms)
+
+    def is_unsure(self, pair: Pair) -> bool:
+        """Whether something without a time changed twice in a short while: the second may be an old picture."""
+        old, new = pair.before, pair.after
+        past = self._lately(old.created) if old is not None else []
+        if old is None or new is None:
+            return old is not None and _is_new_under_its_name(old, past)
+        if _changed_twice(old.aliases, new.aliases, _aliases(past)) or _changed_twice(
+            old.tags, new.tags, _tags(past)
+        ):
+            return True
+        return any(
+            _changed_twice(
+                known.tags, new.versions[number].tags, [one.tags for one in former_versions(past, number)]
+            )
+            for number, known in old.versions.items()
+            if number in new.versions
+        )
+
+
+def _is_new_under_its_name(model: RegisteredModel, past: Iterable[Superseded]) -> bool:
+    return any(one.was is None or one.was.name != model.name for one in past)
+
+
+def _aliases(past: Iterable[Superseded]) -> list[Pairs]:
+    return [one.was.aliases if one.was else () for one in past]
+
+
+def _tags(past: Iterable[Superseded]) -> list[Pairs]:
+    return [one.was.tags if one.was else () for one in past]
+
+
+def _changed_twice(known: Pairs, read: Pairs, former: Sequence[Pairs]) -> set[str]:
+    """Return the keys of what reads otherwise than it is known, and was known otherwise a while ago.
+
+    It need not read as it was then: between two polls it can have been something else.
+    """
+    before, now = dict(known), dict(read)
+    earlier = [dict(one) for one in former]
+    return {
+        key
+        for key in before.keys() | now.keys()
+        if before.get(key) != now.get(key) and any(one.get(key) != before.get(key) for one in earlier)
+    }
+
+
+def _without_collisions(
+    believed: Sequence[tuple[Pair, RegisteredModel | None]],
+) -> list[tuple[Pair, RegisteredModel | None]]:
+    """Have those wait that were given the name of a model which is not believed to have lost it."""
+    result = list(believed)
+    while True:
+        names = {model.name for pair, model in result if model is not None and _is_kept(pair, model)}
+        clashing = [
+            at
+            for at, (pair, model) in enumerate(result)
+            if model is not None and not _is_kept(pair, model) and model.name in names
+        ]
+        if not clashing:
+            return result
+        for at in clashing:
+            result[at] = (result[at][0], result[at][0].before)
+
+
+def _is_kept(pair: Pair, model: RegisteredModel) -> bool:
+    """Whether a model has the name under which it was known."""
+    return pair.before is not None and model.name == pair.before.name

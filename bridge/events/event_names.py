@@ -1,0 +1,52 @@
+"""The names by which a configuration asks for events.
+
+The contract's own names, Databricks' narrower names for the transition into one stage
+(Databricks, *Model Registry webhooks*), and the names of MLflow's own webhooks
+(MLflow, *Webhooks*: ``entity.action``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.diff.registry_changes import ChangeKind
+
+
+@dataclass(frozen=True, slots=True)
+class EventName:
+    """A name that can be asked for: what it selects, and what the sent event is called."""
+
+    name: str
+    kind: ChangeKind
+    to_stage: str | None = None
+
+    def selects(self, kind: ChangeKind, to_stage: str | None) -> bool:
+        """Whether an event of ``kind`` (into ``to_stage``) is one that this name means."""
+        return self.kind is kind and self.to_stage in (None, to_stage)
+
+
+def _narrower(stage: str) -> EventName:
+    name = f"MODEL_VERSION_TRANSITIONED_TO_{stage.upper()}"
+    return EventName(name, ChangeKind.TRANSITIONED, stage)
+
+
+_NATIVE: Mapping[str, ChangeKind] = {
+    "registered_model.created": ChangeKind.MODEL_CREATED,
+    "model_version.created": ChangeKind.VERSION_CREATED,
+    "model_version_tag.set": ChangeKind.VERSION_TAG_SET,
+    "model_version_tag.deleted": ChangeKind.VERSION_TAG_DELETED,
+    "model_version_alias.created": ChangeKind.ALIAS_SET,
+    "model_version_alias.deleted": ChangeKind.ALIAS_DELETED,
+}
+
+EVENT_NAMES: Mapping[str, EventName] = {
+    **{kind.value: EventName(kind.value, kind) for kind in ChangeKind},
+    **{name.name: name for name in map(_narrower, ("Staging", "Production", "Archived"))},
+    **{name: EventName(kind.value, kind) for name, kind in _NATIVE.items()},
+}
+"""Every accepted name. MLflow's own are synonyms: the event is sent under the contract's name."""
+
+STAGES = ("None", "Staging", "Production", "Archived")
+"""MLflow's stages (MLflow, ``ALL_STAGES``)."""
+
+DEFAULT_EVENTS = (ChangeKind.TRANSITIONED.value,)
+"""What a sink gets that asks for nothing in particular."""

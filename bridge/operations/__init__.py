@@ -1,0 +1,1 @@
+"""Everything that somebody can have the bridge do, a module a subject; called by every door."""

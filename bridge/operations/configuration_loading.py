@@ -1,0 +1,34 @@
+"""From a configuration file to settings, and no further: commands that only ask stay quick."""
+
+from pathlib import Path
+
+from bridge.config import Settings, load
+from bridge.errors import ConfigurationError
+from bridge.sinks.plugins.settings_check import vetted
+from bridge.sinks.sink_type_table import Kinds
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings in the file at ``path``; relative paths in it begin at its folder.
+
+    Raises:
+        ConfigurationError: with every fault.
+    """
+    settings = load(path, Kinds())
+    faults = [
+        f"sinks[{index}]: {fault}" for index, sink in enumerate(settings.sinks) for fault in vetted(sink)
+    ]
+    if faults:
+        raise ConfigurationError(faults, str(path))
+    if settings.poll.cron is not None:
+        _check_cron(settings, path)
+    return settings
+
+
+def _check_cron(settings: Settings, path: Path) -> None:
+    from bridge.pipeline.poll_triggers import trigger_of  # noqa: PLC0415 - brings in the scheduler
+
+    try:
+        trigger_of(settings.poll)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.problems, str(path)) from None

@@ -1,0 +1,51 @@
+"""What an operator orders beyond the schedule, and what comes of it: by a command or by the daemon."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from bridge.control.socket_messages import error_from_document, error_to_document
+from bridge.errors import BridgeError
+from bridge.store.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class PollOrder:
+    """A poll that is to be made now.
+
+    Attributes:
+        accept_held: whether the hold that is recorded in the state is let through.
+        full: whether the whole registry is to be scanned.
+        deadline_ms: how long it may take, waiting for its turn included; None for ``poll.deadline``.
+    """
+
+    accept_held: bool = False
+    full: bool = False
+    deadline_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnceResult:
+    """What a run came to: new entries, deliveries, what still waits, and what went wrong."""
+
+    new: int
+    delivered: int
+    waiting: int
+    errors: tuple[BridgeError, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the result as plain JSON values, for the control socket."""
+        counts = {"new": self.new, "delivered": self.delivered, "waiting": self.waiting}
+        return {**counts, "errors": [error_to_document(error) for error in self.errors]}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the result that `to_document` wrote."""
+        errors = tuple(error_from_document(error) for error in document["errors"])
+        return cls(document["new"], document["delivered"], document["waiting"], errors)
+
+
+def accepted_hold(state: State) -> frozenset[str]:
+    """Return the digests of the hold that is recorded in ``state``: what an operator can accept."""
+    last = state.last_poll
+    return frozenset(last.held_digest.split("+")) if last and last.held_digest else frozenset()

@@ -1,0 +1,93 @@
+"""One poll, then what is due: the whole life of a run from cron."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+from bridge.app import App, Scanned, application
+from bridge.config import Settings
+from bridge.errors import BridgeError, ScanUnfinished, StateUnwritable
+from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
+from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.history_pruning import housekeep
+from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.poll import Polled
+
+log = structlog.get_logger(__name__)
+
+_FOREVER = float("inf")
+_LEAST_S = 1.0
+"""In less time than this, no scan comes further."""
+_PLAIN = PollOrder()
+
+
+async def run_once(
+    settings: Settings, order: PollOrder = _PLAIN, scanned: Scanned | None = None
+) -> OnceResult:
+    """Poll once and relay what is due, whatever came of the poll.
+
+    Args:
+        settings: what to do.
+        order: how much to read, whether the recorded hold is let through, and how long all may take.
+        scanned: is told how far a scan has come.
+
+    Raises:
+        StateError: the state is owned by another, foreign, or cannot be used.
+    """
+    until = SystemClock().monotonic() + (order.deadline_ms / 1000 if order.deadline_ms else _FOREVER)
+    async with application(settings, scanned) as app:
+        accepted = accepted_hold(app.state) if order.accept_held else frozenset[str]()
+        reads = [Read.FULL] if order.full or order.accept_held else app.poll.due()
+        return await _run(app, until, reads, accepted, afresh=order.full or order.accept_held)
+
+
+def _left_ms(app: App, until: float) -> int | None:
+    left = until - app.clock.monotonic()
+    return None if left == _FOREVER else max(0, int(left * 1000))
+
+
+async def _polled(app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool) -> Polled:
+    """Poll, and go on with a scan that takes longer than one poll may, for as long as there is time."""
+    while True:
+        try:
+            return await app.poll.run(read, accepted, _left_ms(app, until), afresh=afresh)
+        except ScanUnfinished as error:
+            if until - app.clock.monotonic() < _LEAST_S:
+                raise
+            log.info("scan.unfinished", progress=str(error))
+            read, afresh = Read.FULL, False
+
+
+async def _run(
+    app: App, until: float, reads: Sequence[Read], accepted: frozenset[str], *, afresh: bool
+) -> OnceResult:
+    errors: list[BridgeError] = []
+    app.relay.load()
+    stop = asyncio.Event()
+    relaying = asyncio.create_task(app.relay.run(stop))
+    new = 0
+    for read in reads:
+        try:
+            polled = await _polled(app, until, read, accepted, afresh=afresh)
+            new += len(polled.entries)
+            app.relay.offer(polled.entries)
+        except BridgeError as error:
+            errors.append(error)
+        except Exception as error:
+            log.exception("poll.fault", kind=type(error).__name__)
+            errors.append(BridgeError(f"a fault in the bridge or in MLflow's client: {type(error).__name__}"))
+    held = app.poll.standing_hold()
+    errors += [held] if held else []
+    stop.set()
+    await relaying
+    try:
+        await app.relay.drain_due(until)
+    except StateUnwritable as error:
+        errors.append(error)
+    with suppress(StateUnwritable):
+        app.relay.follow_clock(app.trust.jumped_ms())
+        housekeep(app.state, app.settings, app.trust)
+    told = {str(error): error for error in errors}  # a registry that is down fails every read alike
+    return OnceResult(new, app.relay.delivered, app.relay.waiting, tuple(told.values()))

@@ -1,0 +1,48 @@
+"""What is stored of attempts, reckoned by the wall clock as it is now."""
+
+from collections.abc import Container
+from dataclasses import replace
+
+from bridge.delivery import sink_state
+from bridge.delivery.outbox_entry import Entry, shifted
+from bridge.delivery.sink_state import Condition
+from bridge.pipeline.clocks import Trust
+from bridge.store.state import State
+
+
+def reckoned(
+    state: State, sinks: Container[str], trust: Trust, jump_ms: int
+) -> tuple[list[Entry], dict[str, Condition]]:
+    """Return the pending entries of ``sinks``, and all sinks' conditions, by the present clock.
+
+    It was set forward by ``jump_ms`` since they were stored. What that changes is made durable
+    together with how the clocks stand, or the jump would count again the next time.
+
+    Raises:
+        StateUnwritable: it was not made durable.
+    """
+    now_ms = trust.clock.now_ms()
+    before = [entry for entry in state.pending() if entry.sink in sinks]
+    entries = [without_future(shifted(entry, jump_ms), now_ms) for entry in before]
+    changed = [new for old, new in zip(before, entries, strict=True) if new is not old]
+    stood = state.conditions()
+    conditions = {
+        sink: sink_state.without_future(sink_state.shifted(one, jump_ms), now_ms)
+        for sink, one in stood.items()
+    }
+    late = {sink: one for sink, one in conditions.items() if one != stood[sink]}
+    if changed or late:
+        state.settle(changed, late, clock=trust.record())
+    return entries, conditions
+
+
+def without_future(entry: Entry, now_ms: int) -> Entry:
+    """Return ``entry`` with a last attempt that is not in the future.
+
+    It is, where the clock was ahead for a while: then the wait counts from now, or runs of
+    `once` would each find it not yet due, until the old time comes round again.
+    """
+    if entry.last_attempt_at is None or entry.last_attempt_at <= now_ms:
+        return entry
+    first = min(entry.first_attempt_at or now_ms, now_ms)
+    return replace(entry, last_attempt_at=now_ms, first_attempt_at=first)

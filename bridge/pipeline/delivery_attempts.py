@@ -1,0 +1,112 @@
+"""Attempts: making one, deciding what becomes of its entry, and reporting it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from bridge.delivery.attempt_outcome import Outcome, Reason, rejected, retryable
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.delivery.retry_policy import RetryPolicy
+from bridge.delivery.sending_rate_limit import Terms
+from bridge.delivery.sink_state import Condition, Standing
+from bridge.events.event import Event
+from bridge.sinks.base import Delivery, Sink
+
+log = structlog.get_logger(__name__)
+
+_SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.GONE, Reason.INTERNAL})
+"""Failures that only an operator can mend."""
+
+CUT_OFF = retryable(Reason.TIMEOUT, "cut off: the bridge had to stop before the receiver answered")
+"""The outcome of an attempt that nobody waits for any longer."""
+
+
+Enrich = Callable[[Event], Awaitable[Event | Outcome]]
+"""Has an event told in more detail, or says why it has to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A sink with the terms on which the relay uses it, and what it is told besides events, if anything."""
+
+    sink: Sink
+    policy: RetryPolicy
+    terms: Terms = field(default_factory=Terms)
+    enrich: Enrich | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An entry that is being attempted, since ``began_at`` (ms since the epoch).
+
+    By the monotonic clock that is ``began``, in seconds: the wall clock can jump meanwhile.
+    """
+
+    entry: Entry
+    began_at: int
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A claim and what came of it."""
+
+    claim: Claim
+    outcome: Outcome
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether the bridge stopped it: that says nothing of the sink, which had time left."""
+        return self.outcome is CUT_OFF
+
+
+async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
+    """Make one attempt; a bug in one sink, or one bad event, must not stop the others."""
+    entry = claim.entry
+    try:
+        event = event_of(entry.event_id)
+        if event is None:
+            detail = "its event is missing from the state"
+            return Attempted(claim, rejected(Reason.INTERNAL, detail))
+        told = event if endpoint.enrich is None else await endpoint.enrich(event)
+        if isinstance(told, Outcome):
+            return Attempted(claim, told)
+        if entry.sent_as:
+            told = replace(told, id=entry.sent_as)
+        outcome = await endpoint.sink.deliver(Delivery(told, entry.event_name, claim.began_at))
+    except Exception as error:  # noqa: BLE001 - and its text could hold anything
+        kind = type(error).__name__
+        outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
+    return Attempted(claim, outcome)
+
+
+def report_condition(sink: str, before: Condition, now: Condition) -> None:
+    """Log what became of a sink as a whole."""
+    if before.is_open != now.is_open:
+        if now.is_open:
+            log.warning("sink.circuit_opened", sink=sink, lanes=len(now.failing))
+        else:
+            log.info("sink.circuit_closed", sink=sink)
+    if before.standing is not now.standing and now.standing is Standing.STOPPED:
+        log.error("sink.stopped", sink=sink, why=now.why)
+
+
+def report(outcome: Outcome, entry: Entry) -> None:
+    """Log what came of an attempt."""
+    fields = {
+        "sink": entry.sink,
+        "entry": entry.id,
+        "event_id": entry.event_id,
+        "attempt": entry.attempts,
+        "reason": outcome.reason.value,
+        **({"http_status": outcome.status} if outcome.status else {}),
+        **({"link": entry.link} if entry.link else {}),
+    }
+    if entry.status is Status.DELIVERED:
+        log.info("delivery.delivered", **fields)
+    elif entry.status is Status.DEAD:
+        log.error("delivery.dead", detail=entry.detail, **fields)
+    else:
+        tell = log.error if outcome.reason in _SHOUTED else log.warning
+        tell("delivery.retry", detail=entry.detail, wait_ms=entry.wait_ms, **fields)

@@ -1,0 +1,97 @@
+"""What a poll makes of what it found: held or let through, and what is said of it."""
+
+import logging
+from collections.abc import Collection
+
+import structlog
+
+from bridge.delivery.storm_guard import Hold
+from bridge.events.event import Event
+from bridge.pipeline.registry_identity import Likeness
+from bridge.store.state_values import Head, Note
+
+log = structlog.get_logger(__name__)
+
+_TOLD = ("from_stage", "to_stage", "alias", "previous_version", "previous_name")
+"""What a log line tells of a change; tags and descriptions can be long, and private."""
+
+_NOTES = {
+    "appeared": (logging.WARNING, "model.appeared"),
+    "surfaced": (logging.INFO, "version.appeared"),
+    "missed": (logging.INFO, "change.missed"),
+    "left_aside": (logging.WARNING, "row.left_aside"),
+    "readable": (logging.INFO, "row.readable"),
+    "doubted": (logging.WARNING, "model.doubted"),
+    "undecided": (logging.WARNING, "route.undecided"),
+    "held": (logging.ERROR, "poll.held"),
+    "accepted": (logging.WARNING, "hold.accepted"),
+    "lifted": (logging.INFO, "hold.lifted"),
+    "redriven": (logging.WARNING, "outbox.redriven"),
+    "dropped": (logging.WARNING, "outbox.dropped"),
+    "replayed": (logging.WARNING, "outbox.replayed"),
+    "paused": (logging.WARNING, "sink.paused"),
+    "resumed": (logging.WARNING, "sink.resumed"),
+    "rebaselined": (logging.INFO, "state.rebaselined"),
+}
+
+
+class Judgement:
+    """Which holds stand, and which an operator lets through."""
+
+    def __init__(self, accepted: Collection[str], *, is_strict: bool) -> None:
+        """Let through what is ``accepted`` (digests), or everything where that is not ``is_strict``."""
+        self._accepted = accepted
+        self._is_strict = is_strict
+        self.held: list[Hold] = []
+        self.passed: list[Hold] = []
+
+    def is_held(self, hold: Hold | None) -> bool:
+        """Whether ``hold`` stands; take note of it."""
+        if hold is None:
+            return False
+        stands = self._is_strict and hold.digest not in self._accepted
+        (self.held if stands else self.passed).append(hold)
+        return stands
+
+    @property
+    def let_through(self) -> tuple[str, ...]:
+        """The digests of what was let through, so that the same is not held again."""
+        return tuple(hold.digest for hold in self.passed)
+
+
+def report_event(event: Event) -> None:
+    """Log an event."""
+    log.info(
+        "event.observed",
+        type=event.type.value,
+        model=event.model_name,
+        event_id=event.id,
+        **({"version": event.model_version} if event.model_version else {}),
+        **{key: event.changed[key] for key in _TOLD if event.changed.get(key)},
+    )
+
+
+def report_note(note: Note) -> None:
+    """Log what the audit trail says beside the events."""
+    known = {"model": note.model, "version": note.version, "detail": note.detail}
+    level, name = _NOTES[note.kind]
+    log.log(level, name, **{key: value for key, value in known.items() if value})
+
+
+def another_database(head: Head, likeness: Likeness | None) -> str:
+    """Return what to say where the registry has another database than the state knows.
+
+    ``likeness`` says how far its models are the known ones, where it tells.
+    """
+    told = f"; {likeness.models_told()}" if likeness else ""
+    doubt = f"its database has another fingerprint: that of the Default experiment{told}"
+    if likeness is not None and likeness.is_nothing_alike:
+        return (
+            f"the registry at {head.uri} is not the one that this state was taken from ({doubt}): "
+            "bring the old one back, or choose a new folder in state.url"
+        )
+    return (
+        f"the registry at {head.uri} may not be the one that this state was taken from ({doubt}): if it is the same "
+        "registry, 'mlflow-bridge state rebind --accept' binds the state to it; if it is another one, bring the "
+        "old one back, or choose a new folder in state.url"
+    )

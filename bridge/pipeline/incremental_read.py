@@ -1,0 +1,107 @@
+"""The reads of a registry: what changed lately, what is watched by name, and everything."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+
+from bridge.delivery.watched_model_selection import Watch
+from bridge.diff.absence_verification import Listing
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.snapshot import RegisteredModel
+from bridge.registry.base import Deadline, Registry
+
+MOST_DIFFERING = 200
+"""With more models than this that read differently, a full scan is cheaper than asking for each."""
+
+_TAIL = 2
+"""How many rows as known have to follow those that differ, before nothing more is looked for."""
+
+
+@unique
+class Read(StrEnum):
+    """How much of a registry a poll reads."""
+
+    FAST = "fast"
+    """What was updated last, and what is watched by name."""
+
+    FULL = "full"
+    """Everything: the full scan, by which a poll reconciles."""
+
+
+class TooMuch(Exception):
+    """More differs than a fast read can take in: a full scan has to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a fast read looks for.
+
+    Attributes:
+        since: the registry's time before which nothing new can have come, ms, as far as its rows told.
+        watch: models to read by name.
+        overlooked: rows that differ because a hold keeps them from being recorded.
+    """
+
+    since: int
+    watch: Watch = field(default_factory=Watch)
+    overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
+
+
+def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadline: Deadline) -> Listing:
+    """Read the models that were updated last, until nothing differs and nothing new can follow.
+
+    Rows are compared with the snapshot by difference, never by a watermark: timestamps repeat and
+    go backwards.
+
+    Raises:
+        TooMuch: a full scan has to do it.
+        RegistryError: an answer did not come.
+    """
+    if len(known.unsettled) > MOST_DIFFERING:
+        raise TooMuch
+    rows = _latest(registry, known, interest, deadline)
+    if known and not rows:
+        raise TooMuch
+    named = (interest.watch.rows | set(known.unsettled)) - rows.keys()
+    rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
+    wanted = _differing(rows.values(), known, interest)
+    if len(wanted) > MOST_DIFFERING:
+        raise TooMuch
+    wanted |= {name for name in (*known.unsettled, *interest.watch.versions) if name in rows}
+    latest = max((row.updated for row in rows.values()), default=0)
+    models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
+    return Listing(models, is_complete=False, latest=latest)
+
+
+def _latest(
+    registry: Registry, known: KnownModels, interest: Interest, deadline: Deadline
+) -> dict[str, RegisteredModel]:
+    rows: dict[str, RegisteredModel] = {}
+    for pages in registry.latest(deadline):
+        for page in pages:
+            rows.update({row.name: row for row in page})
+            if len(_differing(rows.values(), known, interest)) > MOST_DIFFERING:
+                raise TooMuch
+            if _is_past(page, known, interest):
+                break
+    return rows
+
+
+def _is_past(page: Sequence[RegisteredModel], known: KnownModels, interest: Interest) -> bool:
+    """Whether a page reaches to where nothing new can be: its last rows are as known, and old enough.
+
+    What has no time says nothing: PostgreSQL puts NULL before the latest.
+    """
+    tail = page[-_TAIL:]
+    return (
+        len(tail) == _TAIL
+        and all(0 < row.updated < interest.since for row in tail)
+        and not _differing(tail, known, interest)
+    )
+
+
+def _differing(rows: Collection[RegisteredModel], known: KnownModels, interest: Interest) -> set[str]:
+    """Return the names of the rows that are not as known, but for those that wait for an operator."""
+    return {
+        row.name for row in rows if row != known.row(row.name) and row != interest.overlooked.get(row.name)
+    }

@@ -1,0 +1,168 @@
+"""Ask what a listing leaves in doubt, and again, until the answers fit together.
+
+Requests show one moment each, and models are renamed, deleted and replaced between them. So an
+answer can put in doubt what was seen before it, and a model that is gone from its name is
+looked for under another before it counts as deleted.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from bridge.diff.absence_verification import (
+    Absence,
+    Answer,
+    Answers,
+    Doubt,
+    Listing,
+    departed,
+    doubts,
+    last_seen,
+    may_be_another,
+    reopened,
+)
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.model_pairing import Pair
+from bridge.diff.recently_replaced_values import Memory
+from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.stale_read_filtering import Review
+from bridge.diff.timestamp_regressions import Sign, signs_of
+from bridge.errors import RegistryLacks
+from bridge.pipeline.registry_clock import Reading
+from bridge.registry.base import Deadline, Registry
+
+_ROUNDS = 8
+"""How often to ask; what moves all the time is left for the next poll."""
+
+_MOST_ASKED_AGAIN = 20
+"""How many models to ask for that read as older than they are known."""
+
+
+def inquire(
+    registry: Registry,
+    known: KnownModels,
+    listing: Listing,
+    settled: Answers,
+    since: int,
+    turn: int,
+    deadline: Deadline,
+) -> dict[str, Answer]:
+    """Return the answers to everything that ``listing`` leaves in doubt, beside those ``settled``.
+
+    Args:
+        registry: to be asked.
+        known: what is known of it.
+        listing: what a read showed.
+        settled: answers that are given already.
+        since: the registry's time before which nothing new can have come, ms.
+        turn: another one each time, for another model to be asked for first: the time may not do for all.
+        deadline: when to end.
+
+    Raises:
+        RegistryError: an answer did not come.
+    """
+    answers, reasked = dict(settled), set[tuple[str, int]]()
+    names = {doubt.name for doubt in doubts(known, listing)} | _replaced(registry, known, listing, deadline)
+    names -= settled.keys()
+    for _ in range(_ROUNDS):
+        asked = [Doubt(name, known.get(name)) for name in sorted(names)]
+        start = turn % max(1, len(asked))
+        found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
+        answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
+        # Still there after it was seen elsewhere: then there are two, of one millisecond.
+        again = reopened(known, listing, answers, names).items() - reasked
+        reasked |= again
+        names = {name for name, _ in again}
+        rows = () if names else _sighted(registry, departed(known, listing, answers), since, deadline)
+        names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
+        if not names:
+            return answers
+    moving = departed(known, listing, answers)
+    names |= {name for name in {*listing.models, *answers} if name in known and known[name].created in moving}
+    return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
+
+
+def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline: Deadline) -> set[str]:
+    """Return the models whose versions were perhaps read when another one had their name.
+
+    A model is listed before its versions are: if it is still there afterwards, they are its own.
+    """
+    created = {
+        name: model.created
+        for name, model in (listing.models.items() if known else ())
+        if may_be_another(model, known.get(name))
+    }
+    rows = {row.name: row.created for row in registry.rows(sorted(created), deadline)} if created else {}
+    return {name for name in created if rows.get(name) != created[name]}
+
+
+def _sighted(
+    registry: Registry, instants: Collection[int], since: int, deadline: Deadline
+) -> list[RegisteredModel]:
+    """Return the rows of models of these creations among those updated since."""
+    rows = _latest(registry, since, deadline) if instants else ()
+    return [row for row in rows if row.created in instants]
+
+
+def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[RegisteredModel]:
+    try:
+        for pages in registry.latest(deadline):
+            for page in pages:
+                yield from page
+                if not page or page[-1].updated < since:
+                    break
+    except RegistryLacks:  # without that order, the next scan shows it
+        return
+
+
+def ask_again(
+    registry: Registry, known: KnownModels, reading: Reading, seen: Review, deadline: Deadline
+) -> Reading:
+    """Return the reading with the models asked for once more that read as older than they are known.
+
+    Of many, a few are asked for: they tell whether the picture is an old one.
+
+    Raises:
+        RegistryError: an answer did not come.
+    """
+    names = sorted(seen.doubtful)[:_MOST_ASKED_AGAIN]
+    answers = registry.ask([Doubt(name, known.get(name)) for name in names], deadline)
+    contradicted = _contradicted(known, seen.signs, answers)
+    return replace(
+        reading,
+        answers={**reading.answers, **answers},
+        contradicted=(*reading.contradicted, *contradicted),
+    )
+
+
+def contradictions(
+    known: KnownModels, listing: Listing, answers: Answers, memory: Memory, now_ms: int
+) -> tuple[Sign, ...]:
+    """Return what was listed as older than it is known, and read as known when it was asked for.
+
+    Args:
+        known: what is known of the registry.
+        listing: what a read showed.
+        answers: the answers to what that left in doubt, for whatever reason.
+        memory: what was known until lately.
+        now_ms: our time, ms since the epoch.
+    """
+    listed = [
+        (known[name], listing.models[name]) for name in answers if name in known and name in listing.models
+    ]
+    pairs = [Pair(old, new) for old, new in listed if old.created == new.created]
+    signs = (sign for pair in pairs for sign in signs_of(pair, memory, now_ms))
+    return _contradicted(known, signs, answers)
+
+
+def _contradicted(known: KnownModels, signs: Iterable[Sign], answers: Answers) -> tuple[Sign, ...]:
+    return tuple(sign for sign in signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign))
+
+
+def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: Sign) -> bool:
+    """Whether a part that read as older reads as known after all: then the older reading was of the past."""
+    if known is None or not isinstance(answer, RegisteredModel) or sign.read == sign.known:
+        return False
+    if not sign.version:
+        return answer.updated == known.updated
+    version = known.versions.get(sign.version)
+    return version is not None and answer.versions.get(sign.version) == version

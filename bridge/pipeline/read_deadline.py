@@ -1,0 +1,102 @@
+"""A look at the registry that nobody waits for longer than the deadline, whatever holds it up."""
+
+from collections.abc import Callable, Mapping
+
+from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import RegistryUnreachable, ScanUnfinished
+from bridge.pipeline.clocks import Clock, stamp_of
+from bridge.pipeline.reading_result import Observation, Order
+from bridge.pipeline.registry_reading import Look
+from bridge.pipeline.resumable_scan import ScanSlice
+from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
+from bridge.registry.base import Deadline
+
+GRACE_S = 5.0
+"""How much longer than the deadline a request under way may take before it is cut off."""
+
+_MOST_LEFT = 4
+"""How many reads that could not be cut off (a look-up of a name that hangs, say) may be left to themselves."""
+
+
+class BoundedLook:
+    """Looks one after the other, each in a thread of its own."""
+
+    def __init__(self, look: Look, deadline_ms: int, clock: Clock) -> None:
+        """Have ``look`` taken within ``deadline_ms``."""
+        self._look = look
+        self._deadline_ms = deadline_ms
+        self._clock = clock
+        self._prepared = SharedCall(look.prepare)  # half an import could not be mended
+        self._left: list[ThreadedCall[Observation]] = []
+
+    async def take(
+        self,
+        order: Order,
+        overlooked: Mapping[str, RegisteredModel],
+        scan: ScanSlice,
+        within_ms: int | None = None,
+    ) -> Observation:
+        """Look within the deadline and a little grace, or ``within_ms`` if that is less; then cut it off.
+
+        Raises:
+            ScanUnfinished: the time was over, and ``scan`` came further in it.
+            RegistryError, SecretUnavailable, StateForeign: as `Look.take`.
+        """
+        self._left = [one for one in self._left if one.is_running()]
+        if len(self._left) >= _MOST_LEFT:
+            raise RegistryUnreachable(
+                f"the registry is still holding up the reads of {_MOST_LEFT} earlier polls, which cannot be cut off: "
+                "does looking up its name hang, or a file that MLflow's client reads?"
+            )
+        deadline = Deadline.after(await self._prepare(within_ms))
+        reading = ThreadedCall(lambda: self._look.take(order, overlooked, deadline, scan))
+        try:
+            return await reading.within(deadline.remaining() + (GRACE_S if within_ms is None else 0))
+        except (TimeoutError, RegistryUnreachable) as error:
+            if scan.progress.pages and deadline.remaining() == 0:
+                raise ScanUnfinished(_told(scan)) from error
+            if isinstance(error, RegistryUnreachable):
+                raise
+            msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
+            raise RegistryUnreachable(msg) from None
+        finally:
+            if reading.is_running():  # it ends at its next step, and what it read counts for nothing
+                self._left.append(reading)
+
+    async def whole(self, order: Order, goes_on: Callable[[], None]) -> Observation:
+        """Scan for as long as it takes, and as it comes further within each deadline: then ``goes_on`` is called.
+
+        Raises:
+            RegistryError, SecretUnavailable, StateForeign: as `Look.take`.
+        """
+        scan = ScanSlice(stamp_of(self._clock))
+        while True:
+            try:
+                return await self.take(order, {}, scan)
+            except ScanUnfinished:
+                goes_on()
+                scan = ScanSlice(stamp_of(self._clock), scan.keep(0))
+
+    async def _prepare(self, within_ms: int | None) -> int:
+        """Get ready; return how many milliseconds there are for the look itself."""
+        began = self._clock.monotonic()
+        most = self._deadline_ms if within_ms is None else within_ms
+        try:
+            await self._prepared.within(most / 1000)
+        except TimeoutError:
+            raise RegistryUnreachable(
+                "MLflow's client could not be made ready in time (poll.deadline, or --deadline): is the machine very busy, "
+                "or do its packages, or the files of the registry's secrets, lie on a disk that hangs?"
+            ) from None
+        if within_ms is None:
+            return self._deadline_ms
+        taken_ms = int((self._clock.monotonic() - began) * 1000)
+        return min(max(0, within_ms - taken_ms), self._deadline_ms)
+
+
+def _told(scan: ScanSlice) -> str:
+    models, versions = scan.progress.counted
+    return (
+        f"the full scan is not over: {models} models and {versions} versions were read in time "
+        "(poll.deadline, or --deadline), and the next poll goes on from there"
+    )

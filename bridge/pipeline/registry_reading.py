@@ -1,0 +1,255 @@
+"""One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from bridge.config import PollSettings
+from bridge.delivery.event_routing import Route
+from bridge.delivery.storm_guard import hold_older, hold_storm, hold_vanished
+from bridge.delivery.watched_model_selection import Watch, watch_of
+from bridge.diff.absence_verification import Absence, Answer, Listing
+from bridge.diff.known_snapshot import PlainModels
+from bridge.diff.malformed_rows import aside_since
+from bridge.diff.recently_replaced_values import OVERLAP_MS, Memory
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.registry_changes import ChangeKind
+from bridge.diff.replaced_models import not_as_known, strangers, without_strangers
+from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import RegistryLacks, StateForeign
+from bridge.events.event_synthesis import Identities
+from bridge.pipeline.clocks import Clock, stamp_of
+from bridge.pipeline.hold_decisions import Judgement, another_database
+from bridge.pipeline.incremental_read import Interest, Read, TooMuch, read_fast
+from bridge.pipeline.listing_verification import ask_again, contradictions, inquire
+from bridge.pipeline.poll_plan import Known, Plan, plan, plan_baseline, plan_silently
+from bridge.pipeline.reading_result import Observation, Order
+from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
+from bridge.pipeline.registry_identity import are_back, likeness_if_told
+from bridge.pipeline.resumable_scan import ScanSlice
+from bridge.pipeline.unrecorded_rows import (
+    differing_rows,
+    judged_head,
+    new_rows,
+    ownerless_versions,
+    perhaps_odd,
+    replacement_hold,
+)
+from bridge.registry.base import Deadline, Registry
+from bridge.store.state import State
+from bridge.store.state_values import Binding, Head, Stamp
+
+_FEW_REPLACED = 5
+"""With more known names that stand for other models, a full scan has to judge what this registry is."""
+
+
+_TIMES_ASKED = 2
+"""How often to ask again for what reads as older than it is known: what answers in turn with an old copy shows it."""
+
+
+class Look:
+    """Reads and plans. It blocks, changes nothing, and belongs in a worker thread."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        state: State,
+        routes: Sequence[Route],
+        settings: PollSettings,
+        binding: Binding,
+        clock: Clock,
+    ) -> None:
+        """Wire a look; ``binding`` names the configured registry (without its fingerprint)."""
+        self._registry = registry
+        self._state = state
+        self._routes = tuple(routes)
+        self._settings = settings
+        self._binding = binding
+        self._clock = clock
+        self.under_way = Read.FULL
+        """How much is being read, or was read last: a fast read can turn out to need a full one."""
+
+    def prepare(self) -> None:
+        """Get ready; this is never cut off.
+
+        Raises:
+            SecretUnavailable, ConfigurationError: a credential is not where the configuration says.
+        """
+        self._registry.prepare()
+
+    def take(
+        self,
+        order: Order,
+        overlooked: Mapping[str, RegisteredModel],
+        deadline: Deadline,
+        scan: ScanSlice,
+    ) -> Observation:
+        """Look once; where that takes a full scan, it goes on as ``scan``.
+
+        Raises:
+            RegistryError: the registry gave no usable answer.
+            StateForeign: it is not the registry that the state was taken from.
+        """
+        self.under_way = order.read
+        self._registry.odd_rows()  # those of a look that was broken off are found again
+        abilities = self._state.abilities
+        if abilities is not None:
+            self._registry.expect(abilities)
+        if order.read is Read.FAST:
+            found = self._fast(order, overlooked, deadline)
+            if found is not None:
+                return found
+        self.under_way = Read.FULL
+        return self._full(replace(order, read=Read.FULL), deadline, scan)
+
+    def _fast(
+        self,
+        order: Order,
+        overlooked: Mapping[str, RegisteredModel],
+        deadline: Deadline,
+    ) -> Observation | None:
+        """Return what changed lately, or None where that is so much that a full scan has to judge."""
+        known, began = self._known(), stamp_of(self._clock)
+        interest = Interest(self._since(), self._watched(known), overlooked)
+        last = self._state.last_poll
+        has_vanished = last is not None and last.held_vanished
+        try:
+            if has_vanished and are_back(self._registry, known.models, began.wall_ms, deadline):
+                return None  # the full scan lifts the hold
+            listing = read_fast(self._registry, known.models, interest, deadline)
+        except (TooMuch, RegistryLacks):
+            return None
+        if len(strangers(known.models, listing).replaced) > _FEW_REPLACED:
+            return None
+        if listing.models:
+            known = self._checked(known, deadline)
+        if has_vanished:
+            listing = without_strangers(known.models, listing)
+        held = frozenset(map(ChangeKind, last.held_kinds)) if last is not None else frozenset()
+        found = self._conclude(known, listing, began, replace(order, held=held), deadline)
+        if any(order.may_scan or not hold.is_older for hold in found.held):
+            return None
+        return replace(found, overlooked=overlooked)
+
+    def _watched(self, known: Known) -> Watch:
+        abilities = self._state.abilities or Abilities()
+        return watch_of(self._routes, known.models, has_names=abilities.has_names)
+
+    def _since(self) -> int:
+        last = self._state.last_poll
+        return (last.read_from if last else 0) - OVERLAP_MS
+
+    def _full(self, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
+        known = self._checked(self._known(), deadline)
+        progress = scan.begin(known.head, stamp_of(self._clock))
+        with_facts = self._settings.first_run == "emit" or self._state.head is not None
+        listing = self._registry.scan(known.models, deadline, with_facts=with_facts, progress=progress)
+        return self._conclude(known, listing, scan.began, order, deadline)
+
+    def _conclude(
+        self,
+        known: Known,
+        listing: Listing,
+        began: Stamp,
+        order: Order,
+        deadline: Deadline,
+    ) -> Observation:
+        ended = stamp_of(self._clock)
+        judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
+        listing, unasked, hidden = self._hold_vanished(known, listing, judgement)
+        since = self._since()
+        answers = inquire(self._registry, known.models, listing, unasked, since, began.wall_ms, deadline)
+        odd_rows = self._registry.odd_rows()
+        answers = {**answers, **perhaps_odd(known, answers, odd_rows)}
+        passed = contradictions(known.models, listing, answers, known.memory, self._clock.now_ms())
+        reading = Reading(listing, answers, began, ended, passed)
+        reading, found = self._ask_again(known, reading, order, deadline)
+        found, waiting = self._hold_changes(known, reading, found, order, judgement)
+        if listing.is_complete:
+            found = replace(found, head=judged_head(known.head, found.head, judgement))
+        return Observation(
+            plan=found,
+            read=order.read,
+            read_from=began.wall_ms + found.head.skew,
+            is_first=self._state.head is None,
+            abilities=listing.abilities,
+            held=tuple(judgement.held),
+            accepted=tuple(
+                hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
+            ),
+            overlooked={**hidden, **waiting},
+            odd_rows=(*odd_rows, *self._registry.odd_rows(), *ownerless_versions(listing, answers)),
+        )
+
+    def _hold_vanished(
+        self, known: Known, listing: Listing, judgement: Judgement
+    ) -> tuple[Listing, dict[str, Answer], dict[str, RegisteredModel]]:
+        """Return the listing, the answers that are not asked for, and the rows that wait, where much seems to be gone."""
+        lost = strangers(known.models, listing).lost if listing.is_complete else []
+        vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
+        if not judgement.is_held(vanished or replacement_hold(known, lost, listing)):
+            return listing, {}, {}
+        unasked = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
+        return without_strangers(known.models, listing), {**unasked}, new_rows(known, listing)
+
+    def _ask_again(
+        self, known: Known, reading: Reading, order: Order, deadline: Deadline
+    ) -> tuple[Reading, Plan]:
+        """Return the plan, and the reading with what reads as older than it is known asked for again."""
+        found = self._plan(known, reading, order)
+        for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
+            reading = ask_again(self._registry, known.models, reading, found.review, deadline)
+            found = self._plan(known, reading, order)
+        return reading, found
+
+    def _hold_changes(
+        self, known: Known, reading: Reading, found: Plan, order: Order, judgement: Judgement
+    ) -> tuple[Plan, dict[str, RegisteredModel]]:
+        """Return the plan without what an operator has to judge, and the rows that wait for that."""
+        waiting: dict[str, RegisteredModel] = {}
+        older = hold_older(found.review.certain)
+        if older is not None and not judgement.is_held(older):
+            reading = replace(reading, as_it_is=True)
+            found = self._plan(known, reading, order)
+        elif older is not None:
+            waiting.update(differing_rows(reading, found))
+        storm = hold_storm(found.routed, self._settings.max_events)
+        if storm is not None and judgement.is_held(storm):
+            found = plan(known, reading, self._routes, self._clock.now_ms(), order.held | storm.kinds)
+            waiting.update(differing_rows(reading, found))
+        return found, waiting
+
+    def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
+        is_first = self._state.head is None
+        if is_first and (order.silently or self._settings.first_run == "baseline"):
+            return plan_baseline(known, reading)
+        if order.silently:
+            return plan_silently(known, reading, self._clock.now_ms())
+        return plan(known, reading, self._routes, self._clock.now_ms(), order.held)
+
+    def _known(self) -> Known:
+        head, last = self._state.head, self._state.last_poll
+        if head is None:
+            bound = self._binding
+            fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
+            return Known(PlainModels(), Identities(), fresh)
+        counted = (last.models, last.versions) if last else (0, 0)
+        shift = (
+            max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS
+        )  # where it rests, rows tell nothing of its clock
+        aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
+        last_scan = self._state.last_reconcile
+        memory = Memory(self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0)
+        return Known(self._state.known(), self._state.identities(), head, counted, memory, aside)
+
+    def _checked(self, known: Known, deadline: Deadline) -> Known:
+        """Ask which database this is; note it where that is news.
+
+        Raises:
+            StateForeign: it is another one than the state was taken from.
+        """
+        fingerprint, head = self._registry.fingerprint(deadline), known.head
+        if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:
+            likeness = likeness_if_told(self._registry, known.models, deadline)
+            raise StateForeign(another_database(head, likeness))
+        return replace(known, head=replace(head, fingerprint=head.fingerprint or fingerprint))

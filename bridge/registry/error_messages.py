@@ -1,0 +1,256 @@
+"""What MLflow's exceptions mean, in a sentence that an operator can act on."""
+
+import re
+
+from bridge.errors import RegistryBusy, RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
+from bridge.registry.client_limitations import client_fault
+from bridge.registry.last_http_exchange import last_exchange
+from bridge.registry.retry_after import asked_wait_s
+from bridge.registry.transport_errors import transport_fault
+
+_GONE = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+_UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"})
+_STATUS = re.compile(r"API request to endpoint \S+ failed with error code (\d{3}) != 200\.")
+_RETRIED = re.compile(r"Caused by ResponseError\('too many (\d{3}) error responses'\)")
+_NO_JSON = "API request to endpoint was successful but the response body was not in a valid JSON format"
+_CUT_SHORT = _NO_JSON + ". Response body: '{"
+_BROKEN_OFF = (
+    "Read timed out",
+    "ReadTimeoutError",
+    "Connection aborted",
+    "Connection reset",
+    "Connection broken",
+    "IncompleteRead",
+    "InvalidChunkLength",
+    "Response ended prematurely",
+)
+_UNSUPPORTED = re.compile(
+    r"(Argument|Method) '\w+' is unsupported for models in |(Unsupported|Missing) filter"
+)
+"""How the client's Databricks and Unity Catalog stores decline, with INTERNAL_ERROR for a code."""
+_LONG_LINE = "Request Line is too large"
+"""gunicorn's."""
+_FOREIGN_NAME = "Invalid Host header"
+"""MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
+_TOO_LONG = frozenset({400, 403, 404, 413, 414, 431})
+_BUSY = frozenset({408, 425, 429})
+_BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
+"""With ``Retry-After`` these are a limit or maintenance; without it, a fault."""
+_LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
+"""MLflow's codes for a rate limit; Databricks' SDK keeps no status."""
+_FAULTS = frozenset({500, 503})
+_OWN_PAGES = (
+    "You are not authenticated. Please see https://www.mlflow.org",
+    "Response body: 'Permission denied'",
+)
+"""What MLflow's basic authentication answers, without an error document."""
+_ENCRYPTED_PORT = (
+    "plain HTTP request was sent to HTTPS port",
+    "HTTP request to an HTTPS server",
+    "speaking plain HTTP to an SSL",
+)
+"""What nginx, Go and Apache answer, with 400, to HTTP without TLS."""
+
+
+def is_absence(error: BaseException | None) -> bool:
+    """Whether the registry says that the very object asked for does not exist.
+
+    A 404 page of a proxy says nothing of the kind: it carries no MLflow error code.
+    """
+    return _code(error) in _GONE and _status(error) is None
+
+
+def is_answer(error: BaseException | None) -> bool:
+    """Whether a refusal is the registry's own: an error document of MLflow's, or what its client itself says.
+
+    Whatever else answers for it (a proxy, a maintenance page, another program) has no ``error_code``.
+    """
+    document = getattr(error, "json", None)
+    if document is not None:
+        return isinstance(document, dict) and bool(document.get("error_code"))
+    return bool(_code(error)) and _status(error) is None and not _is_of_transport(error)
+
+
+def _is_of_transport(error: BaseException | None) -> bool:
+    return str(error).startswith(("API request to ", _NO_JSON))
+
+
+def is_too_long(error: BaseException | None) -> bool:
+    """Whether a shorter request may get through: what stands before MLflow's application refuses this one.
+
+    gunicorn and Tomcat answer 400, nginx, Apache and load balancers 414, Envoy 431, IIS 404 (404.15), filters 403.
+    MLflow's own refusals are error documents.
+    """
+    return _status(error) in _TOO_LONG
+
+
+def is_too_much(error: RegistryError) -> bool:
+    """Whether fewer rows at once may come where this came: in time, and through what limits the size of answers.
+
+    Gateways answer 413, 502, 504; a server's worker that took too long, or too much memory, is killed, and its
+    connection breaks; a proxy cuts an answer short. A server that is not there at all is none of that.
+    """
+    cause = error.__cause__
+    if isinstance(error, RegistryBusy) or cause is None:
+        return False
+    text, status = str(cause), _status(cause)
+    if status is not None:
+        return status == 413 or status >= 500
+    if isinstance(error, RegistryLacks):
+        return "max_results" in text
+    return any(sign in text for sign in _BROKEN_OFF) or text.startswith(_CUT_SHORT)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether the registry refuses to tell (a missing permission, say)."""
+    return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
+
+
+def is_server_fault(error: BaseException | None) -> bool:
+    """Whether the server failed while it made its answer: perhaps on one of the rows that it was asked for.
+
+    MLflow answers 500 where it cannot make something of a row, and 503 where its database's driver can't.
+    """
+    return _status(error) in _FAULTS
+
+
+def _code(error: BaseException | None) -> str:
+    return str(getattr(error, "error_code", ""))
+
+
+def _status(error: BaseException | None) -> int | None:
+    """Return the HTTP status of an answer that was no MLflow error document."""
+    if hasattr(error, "json"):  # an error document: its text quotes names, which can say anything
+        return None
+    found = _STATUS.match(str(error)) or _RETRIED.search(str(error))
+    return int(found[1]) if found else None
+
+
+def translate(error: Exception, uri: str) -> RegistryError:
+    """Return ``error`` as one of ours, with what was asked, by which way, and what came.
+
+    Of a page, only its first words are told, with the credential masked.
+    """
+    status = _status(error)
+    busy = _busy(error, uri, status)
+    if busy is not None:
+        return busy
+    client = client_fault(error, uri)
+    if client is not None:
+        return client
+    if _is_lacking(error):
+        kind = _code(error) or type(error).__name__
+        return RegistryLacks(f"{uri} does not take a request of MLflow's client ({kind})")
+    refusal = _refusal(error, status)
+    if refusal:
+        return RegistryRefused(f"{uri} {refusal}")
+    if _is_page(error, status):
+        return no_mlflow(uri, f"it answered with HTTP {status}" if status else "it answered with a page")
+    return _transport(error, uri, status)
+
+
+def no_mlflow(uri: str, why: str) -> RegistryRefused:
+    """Return what to say of answers that are not those of an MLflow server."""
+    exchange = last_exchange()
+    told = f"{uri} is not an MLflow server ({why}){_asked()}"
+    if exchange is not None and any(sign in exchange.beginning for sign in _ENCRYPTED_PORT):
+        return RegistryRefused(f"{told}: this port wants TLS: write https:// in registry.tracking_uri")
+    if exchange is not None and exchange.redirected_to:
+        return RegistryRefused(
+            f"{told}: perhaps a page to sign in at: give the bridge a credential that needs no browser, or an "
+            "address that leads to MLflow itself (registry.tracking_uri)"
+        )
+    return RegistryRefused(
+        f"{told}: check registry.tracking_uri (its path too: a --static-prefix belongs to it)"
+    )
+
+
+def _asked() -> str:
+    """Return what was asked last and what came, as far as that is known, to be added to a sentence."""
+    exchange = last_exchange()
+    return f": {exchange}" if exchange else ""
+
+
+def _busy(error: Exception, uri: str, status: int | None) -> RegistryBusy | None:
+    """Return a request to be left alone for a while, where the answer is one."""
+    what = f"HTTP {status}" if status else _code(error)
+    wait_s = asked_wait_s(error) if status in _BUSY | _BUSY_IF_IT_SAYS_SO else None
+    if wait_s is not None:
+        return RegistryBusy(
+            f"{uri} asks to wait {wait_s} s ({what}, Retry-After): it limits requests, or is down for a while; "
+            "so may a proxy before it",
+            wait_s,
+        )
+    if status in _BUSY or _code(error) in _LIMITED:
+        return RegistryBusy(f"{uri} is busy ({what}): it limits requests, or a proxy before it does")
+    return None
+
+
+def _is_lacking(error: Exception) -> bool:
+    """Whether the registry, or MLflow's client for this kind of registry, knows no such request."""
+    declined = isinstance(error, NotImplementedError) or _UNSUPPORTED.match(str(error)) is not None
+    return declined or (_code(error) == "INVALID_PARAMETER_VALUE" and is_answer(error))
+
+
+def _is_page(error: Exception, status: int | None) -> bool:
+    """Whether what answered is not MLflow, and will not be: a page, or a document without MLflow's ``error_code``."""
+    if hasattr(error, "json"):
+        exchange = last_exchange()
+        code = exchange.status if exchange else None
+        return not is_answer(error) and (code is None or code < 500)
+    return str(error).startswith(_NO_JSON) or (status is not None and status < 500)
+
+
+def _refusal(error: Exception, status: int | None) -> str:
+    """Return what an answer of a registry that will stay the same means, or nothing for one that may not."""
+    code, text = _code(error), str(error)
+    meanings = (
+        (
+            code in _UNAUTHENTICATED or status == 401,
+            "refuses the credentials: check registry.username, registry.password or registry.token",
+        ),
+        (
+            status == 403 and _FOREIGN_NAME in text,
+            "does not answer to this name: start MLflow with --allowed-hosts naming it, port included",
+        ),
+        (
+            status in {414, 431} or (status == 400 and _LONG_LINE in text),
+            f"takes no request as long as this one (HTTP {status}): raise its limit, or that of a proxy before it",
+        ),
+        (is_refusal(error), "denies access: the bridge's user needs READ permission"),
+        (
+            "WORKSPACE" in code or "Workspace '" in text[:60],
+            "has no such workspace, or hides it: check registry.workspace",
+        ),
+        (
+            code == "FEATURE_DISABLED",
+            "lacks a feature that was asked for: does it have workspaces (registry.workspace)?",
+        ),
+    )
+    found = next((meaning for applies, meaning in meanings if applies), "")
+    return found and f"{found}{_detail(error)}"
+
+
+def _detail(error: Exception) -> str:
+    """Return what came, where it was not MLflow that said it: a proxy refuses otherwise than MLflow does."""
+    return "" if is_answer(error) or any(own in str(error) for own in _OWN_PAGES) else _asked()
+
+
+def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
+    if status is not None:
+        return RegistryUnreachable(
+            f"{uri} answers with errors (HTTP {status}): is it an MLflow server? its log says more{_asked()}"
+        )
+    meaning = transport_fault(str(error))
+    exchange = last_exchange()
+    if meaning and exchange is not None and exchange.redirected_to:
+        return RegistryUnreachable(f"{uri} cannot be used ({exchange}): {meaning}")
+    if meaning:
+        return RegistryUnreachable(f"{uri} cannot be reached: {meaning}")
+    kind = _code(error) or type(error).__name__
+    return RegistryUnreachable(f"{uri} gives no answer that MLflow's client can read ({kind}){_asked()}")
+
+
+def foreign_status(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that is no MLflow document, or None where none such came."""
+    return 200 if str(error).startswith(_NO_JSON) else _status(error)

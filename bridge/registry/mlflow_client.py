@@ -1,0 +1,136 @@
+"""Requests to a registry through MLflow's own client, one at a time, within a deadline."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import Any, TypeVar
+
+from bridge.config import RegistrySettings
+from bridge.diff.absence_verification import Absence
+from bridge.errors import BridgeError, RegistryError, RegistryRefused
+from bridge.registry.base import Deadline
+from bridge.registry.client_environment import set_environment
+from bridge.registry.error_messages import is_absence, is_refusal, is_too_much, no_mlflow, translate
+from bridge.registry.last_http_exchange import forget_exchange
+from bridge.registry.page_sizes import PageSize
+from bridge.registry.proxy_errors import with_proxy
+from bridge.registry.request_auth import register_providers
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where the next page of a search begins; None for the first, and after the last."""
+
+    token: str | None = None
+
+
+class Connection:
+    """A client that is made on first use, and asked within a deadline."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        """Remember where the registry is; nothing is asked yet."""
+        self.settings = settings
+        self._client: Any = None
+
+    def prepare(self) -> None:
+        """Import MLflow, with what it would import at its first request."""
+        set_environment(self.settings)
+        _import_client()
+
+    def call(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool = True) -> T:
+        """Make one request; MLflow's client makes it again where it gets no answer, unless ``retries`` is off.
+
+        Raises:
+            RegistryError: it got no usable answer, or the deadline has passed.
+        """
+        try:
+            return self._request(deadline, request, retries=retries)
+        except BridgeError:
+            raise
+        except Exception as error:
+            raise with_proxy(translate(error, self.settings.uri), error, self.settings.uri) from error
+
+    def point_read(self, deadline: Deadline, request: Callable[[Any], T]) -> T | Absence:
+        """Make a request for one object; tell whether it is gone, or hidden.
+
+        Raises:
+            RegistryError: it got no usable answer, or the deadline has passed.
+        """
+        try:
+            return self.call(deadline, request)
+        except RegistryError as error:
+            if is_absence(error.__cause__):
+                return Absence.GONE
+            if is_refusal(error.__cause__):
+                return Absence.UNKNOWN
+            raise
+
+    def pages(
+        self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize, cursor: Cursor
+    ) -> Iterator[Any]:
+        """Yield the pages of a search from ``cursor`` on, which moves on before each; smaller ones where it has to be.
+
+        Raises:
+            RegistryError: a page did not come, or pages repeat.
+        """
+        seen: set[str] = set()
+        while True:
+            page = self._page(deadline, search, {**arguments, "page_token": cursor.token}, size)
+            cursor.token = token = page.token or None
+            yield page
+            if token is None:
+                return
+            if token in seen:
+                msg = f"{self.settings.uri} pages endlessly: it gave the same page token twice"
+                raise RegistryRefused(msg)
+            seen.add(token)
+
+    def _page(self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize) -> Any:
+        """Return a page: as large as the server gives in time."""
+        while True:
+            asked = min(size.rows, arguments["max_results"])
+            request, began = methodcaller(search, **{**arguments, "max_results": asked}), time.monotonic()
+            try:
+                page = self.call(deadline, request, retries=not size.can_shrink(asked))
+            except RegistryError as error:
+                if not (is_too_much(error) and size.shrink(asked)):
+                    raise
+                continue
+            size.note(asked, len(page), time.monotonic() - began, self.settings.timeout / 1000)
+            return page
+
+    def no_server(self) -> RegistryRefused:
+        """Return what to raise where an answer does not say what was asked."""
+        return no_mlflow(self.settings.uri, "its answers are empty")
+
+    def _request(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool) -> T:
+        deadline.check()
+        forget_exchange()
+        set_environment(self.settings, retries=retries)
+        if self._client is None:
+            self._client = _connect(self.settings)
+        return request(self._client)
+
+
+def _connect(settings: RegistrySettings) -> Any:
+    client = _import_client()
+    for noisy in ("urllib3", "mlflow", "alembic", "databricks"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    web = settings.uri.startswith(("http://", "https://"))
+    return client(settings.uri if web else settings.tracking_uri, registry_uri=settings.uri)
+
+
+def _import_client() -> Any:
+    """Return ``MlflowClient``. Importing MLflow takes most of a second, so it waits until here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient  # noqa: PLC0415
+        from mlflow.utils import credentials, rest_utils  # noqa: F401, PLC0415
+
+        register_providers()
+    return MlflowClient

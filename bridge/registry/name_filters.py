@@ -1,0 +1,74 @@
+"""Models asked for by their names: as many at once as a request line has room for.
+
+MLflow's searches are GET requests, with the names in the query. Servers and proxies limit its
+length: IIS to 2,048 characters, gunicorn to 4,094, nginx and many others to 8,192.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+from urllib.parse import quote_plus, urlsplit
+
+from bridge.errors import RegistryRefused
+from bridge.registry.entity_conversion import is_plain, name_filter, names_filter
+from bridge.registry.error_messages import is_too_long
+
+T = TypeVar("T")
+
+_LONGEST_REQUEST = 2_000
+_BESIDE_NAMES = 300
+"""Path and query of a search without its names."""
+
+_MOST_NAMES = 100
+
+
+class NameBatches:
+    """Splits names by the room that there is for them, which shrinks where something still takes less."""
+
+    def __init__(self, uri: str) -> None:
+        """Begin with the room that every server and proxy known to us has for requests to ``uri``."""
+        self._room = _LONGEST_REQUEST - _BESIDE_NAMES - len(urlsplit(uri).path)
+
+    def read(
+        self, names: Sequence[str], search: Callable[[str], Sequence[T]], *, together: bool
+    ) -> Iterator[T]:
+        """Yield what ``search`` finds, which takes a ``filter_string``.
+
+        ``together`` says whether the registry can be asked for several names at once.
+
+        Raises:
+            RegistryError: an answer did not come, or what stands before the registry has no room for one name.
+        """
+        rest, room = sorted(names, key=is_plain, reverse=True), self._room
+        while rest:
+            batch = _first(rest, room) if together else rest[:1]
+            try:
+                found = search(_condition(batch))
+            except RegistryRefused as error:
+                if len(batch) == 1 or not is_too_long(error.__cause__):
+                    raise
+                room = _length(batch) // 2
+                continue
+            self._room = room  # less helps, so it was no other fault
+            yield from found
+            rest = rest[len(batch) :]
+
+
+def _first(names: Sequence[str], room: int) -> Sequence[str]:
+    """Return the first names, as many as there is room for; one at least, and one that no list can hold alone."""
+    count = 0
+    for name in names[:_MOST_NAMES]:
+        if count and (not is_plain(name) or _length(names[: count + 1]) > room):
+            break
+        count += 1
+        if not is_plain(name):
+            break
+    return names[:count]
+
+
+def _condition(names: Sequence[str]) -> str:
+    return name_filter(names[0]) if len(names) == 1 else names_filter(names)
+
+
+def _length(names: Sequence[str]) -> int:
+    """Return how many characters of a request line the names take, percent-encoded."""
+    return len(quote_plus(_condition(names), errors="surrogatepass"))

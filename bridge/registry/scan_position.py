@@ -1,0 +1,103 @@
+"""How far a full scan has come, so that a later one can go on from there."""
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any
+
+from bridge.diff.absence_verification import Listing
+from bridge.diff.full_scan_comparison import Collector
+from bridge.diff.known_snapshot import KnownModels
+from bridge.errors import RegistryUnreachable
+from bridge.registry.page_sizes import PageSizes
+
+Document = Mapping[str, Any]
+
+
+class ScanProgress:
+    """The pages of a scan, as they are taken in.
+
+    One thread reads and takes in; another may `keep` what there is at any time: from then on,
+    nothing is taken in any more.
+    """
+
+    def __init__(self, kept: Document | None = None) -> None:
+        """Go on with what was ``kept`` of an earlier scan, as far as it is of use."""
+        self._kept: Document = kept or {}
+        self._lock = Lock()
+        self._is_kept = False
+        self._collector: Collector | None = None
+        self._facts: dict[str, Any] = {}
+        self._sizes: PageSizes | None = None
+        self._several = [False, False]  # whether models, and versions, came in several pages
+        self.step = 0
+        self.token: str | None = None
+        self.pages = 0
+        """How many were taken in by this scan itself."""
+        self.goes_on = False
+        """Whether it goes on after the pages of an earlier one."""
+
+    def begin(self, known: KnownModels, sizes: PageSizes, *, with_facts: bool, **facts: Any) -> Collector:
+        """Begin, or go on; ``facts`` (plain JSON) are what has to be as it was then."""
+        self._sizes = sizes
+        sizes.take(self._kept.get("sizes", {}))
+        self._facts = {**facts, "with_facts": with_facts}
+        self.goes_on = "collected" in self._kept and self._kept["facts"] == self._facts
+        if self.goes_on:
+            collector = Collector.from_document(known, self._kept["collected"], with_facts=with_facts)
+            self.step, self.token = self._kept["step"], self._kept["token"]
+            self._several = [True, True]
+        else:
+            collector = Collector(known, with_facts=with_facts)
+        self._collector = collector
+        return collector
+
+    @property
+    def sizes(self) -> Document:
+        """How large pages may be, in plain JSON, where that is less than they are at first."""
+        return self._sizes.to_document() if self._sizes is not None and self._sizes.are_less else {}
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many models and how many versions have been read."""
+        return self._collector.counted if self._collector else (0, 0)
+
+    def take_in(self, page: Callable[[], None], token: str | None, *, of_versions: bool) -> None:
+        """Take in a page, after which ``token`` leads on; without one, the step is over.
+
+        Raises:
+            RegistryUnreachable: nobody waits for it any more.
+        """
+        with self._lock:
+            if self._is_kept:
+                raise RegistryUnreachable("the scan was given up")
+            page()
+            self._several[of_versions] |= self.token is not None or bool(token)
+            self.step, self.token = (self.step, token) if token else (self.step + 1, None)
+            self.pages += 1
+
+    def begin_again(self) -> None:
+        """Go back to where the scan began."""
+        self.step, self.token = 0, None
+
+    def listing(self) -> Listing:
+        """Return what the scan came to, once it is through."""
+        assert self._collector is not None  # noqa: S101 - it has begun
+        models, versions = self._several
+        return self._collector.listing(atomic=not models, pages_versions=versions)
+
+    def keep(self) -> Document | None:
+        """Take in nothing more; return what there is as plain JSON, or None where that is nothing new."""
+        with self._lock:
+            self._is_kept = True
+            if self._collector is None:
+                return None
+            if not self.pages:
+                news = self.sizes != self._kept.get("sizes", {})
+                return {**self._kept, "sizes": self.sizes} if news else None
+            return {
+                "sizes": self.sizes,
+                "facts": self._facts,
+                "step": self.step,
+                "token": self.token,
+                "collected": self._collector.to_document(),
+            }

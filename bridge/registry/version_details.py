@@ -1,0 +1,104 @@
+"""What MLflow records of one version and its run, and the signature of its model."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bridge.config import RegistrySettings
+from bridge.diff.absence_verification import Absence
+from bridge.errors import RegistryError, RegistryLacks
+from bridge.registry.base import Deadline
+from bridge.registry.mlflow_client import Connection
+from bridge.registry.model_signature import read_signature
+
+_HISTORY_TAG = "mlflow.log-model.history"
+"""A copy of each ``MLmodel`` file that a run logged: long, and no tag that anybody set."""
+
+
+class MlflowFacts:
+    """`bridge.registry.base.Facts` through ``MlflowClient``, which is imported on first use."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        """Remember where the registry is; nothing is asked yet."""
+        self._settings = settings
+        self._connection = Connection(settings)
+
+    def prepare(self) -> None:
+        """Import MLflow."""
+        self._connection.prepare()
+
+    def version(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
+        """Return what ``MlflowClient.get_model_version`` tells.
+
+        Raises:
+            RegistryError: it got no usable answer.
+        """
+        found = self._asked(deadline, lambda client: client.get_model_version(name, version))
+        return found if isinstance(found, Absence) else _version(found)
+
+    def files(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any]:
+        """Return ``artifact_location`` and ``signature``; each is None where the registry does not tell it in time."""
+        location = self._told(deadline, lambda client: client.get_model_version_download_uri(name, version))
+        uri = self._settings.uri
+        signature = self._told(deadline, lambda _client: read_signature(uri, name, version))
+        return {"artifact_location": location, "signature": signature}
+
+    def run(self, run_id: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
+        """Return what ``MlflowClient.get_run`` tells.
+
+        Raises:
+            RegistryError: it got no usable answer.
+        """
+        found = self._asked(deadline, lambda client: client.get_run(run_id))
+        return found if isinstance(found, Absence) else _run(found)
+
+    def _asked(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
+        """Return one object; a registry that takes no such question (a malformed run id) has no such thing."""
+        try:
+            return self._connection.point_read(deadline, request)
+        except RegistryLacks:
+            return Absence.GONE
+
+    def _told(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
+        """Return what is good to know, or None: a registry without it is no fault."""
+        try:
+            found = self._connection.point_read(deadline, request)
+        except RegistryError:
+            return None
+        return None if isinstance(found, Absence) else found
+
+
+def _version(entity: Any) -> dict[str, Any]:
+    """Return an ``mlflow.entities.model_registry.ModelVersion`` as plain values."""
+    return {
+        "version": str(entity.version),
+        "stage": entity.current_stage or None,
+        "status": entity.status or None,
+        "description": entity.description or None,
+        "user_id": entity.user_id or None,
+        "created": entity.creation_timestamp,
+        "updated": entity.last_updated_timestamp,
+        "run_id": entity.run_id or None,
+        "run_link": entity.run_link or None,
+        "model_id": getattr(entity, "model_id", None) or None,  # since MLflow 3
+        "source": entity.source or None,
+        "aliases": [] if callable(entity.aliases) else [str(alias) for alias in entity.aliases or ()],
+        "tags": {} if callable(entity.tags) else dict(entity.tags or {}),
+    }
+
+
+def _run(entity: Any) -> dict[str, Any]:
+    """Return an ``mlflow.entities.Run`` as plain values."""
+    info, data = entity.info, entity.data
+    return {
+        "run_id": info.run_id,
+        "name": getattr(info, "run_name", None) or None,
+        "status": info.status,
+        "user_id": info.user_id or None,
+        "experiment_id": info.experiment_id,
+        "started": info.start_time,
+        "ended": info.end_time,
+        "artifact_location": info.artifact_uri or None,
+        "metrics": dict(data.metrics),
+        "params": dict(data.params),
+        "tags": {key: value for key, value in data.tags.items() if key != _HISTORY_TAG},
+    }

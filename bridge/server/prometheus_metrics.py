@@ -1,0 +1,89 @@
+"""The Prometheus metrics of the contract, and what alerts need besides. No model names in labels: they are unbounded."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from bridge import __version__
+from bridge.config import TlsSettings
+from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
+from bridge.pipeline.clocks import Clock
+from bridge.server.certificate_expiry import Certificates
+from bridge.server.state_metrics import PREFIX, Conditions, Outbox, Polls, Summaries
+from bridge.store.state_values import PollRecord, ReconcileRecord
+
+_ALERTED = (Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS)
+"""Counted from zero for every sink: Prometheus sees no increase in a series that begins at one."""
+
+
+def _no_polls() -> tuple[PollRecord | None, ReconcileRecord | None]:
+    return None, None
+
+
+class Metrics:
+    """`bridge.pipeline.metrics_observer.Observer` that counts."""
+
+    def __init__(
+        self,
+        summaries: Summaries,
+        conditions: Conditions,
+        clock: Clock,
+        *,
+        polls: Callable[[], tuple[PollRecord | None, ReconcileRecord | None]] = _no_polls,
+        tls: Callable[[], Mapping[str, TlsSettings]] = dict,
+    ) -> None:
+        """Start at zero; all but ``clock`` are asked at every scrape.
+
+        Args:
+            summaries: what the outbox holds, by sink.
+            conditions: how sinks stand.
+            clock: the time.
+            polls: the last poll and the last full scan, as the state has them.
+            tls: the files by which each sink is reached.
+        """
+        self.registry = CollectorRegistry()
+        self._summaries = summaries
+        here: dict[str, Any] = {"namespace": PREFIX, "registry": self.registry}
+        self._polls = Counter("polls", "Polls by outcome.", ["outcome"], **here)
+        self._poll_seconds = Histogram("poll_duration_seconds", "How long polls took.", **here)
+        self._events = Counter("events", "Events observed, by type.", ["type"], **here)
+        self._deliveries = Counter("deliveries", "Attempts by sink and outcome.", ["sink", "outcome"], **here)
+        self._failures = Counter(
+            "delivery_failures",
+            "Attempts that did not deliver, by sink and reason.",
+            ["sink", "reason"],
+            **here,
+        )
+        self._delivery_seconds = Histogram(
+            "delivery_duration_seconds", "How long attempts took.", ["sink"], **here
+        )
+        build = Gauge("build_info", "The running version.", ["version"], **here)
+        build.labels(__version__).set(1)
+        self.registry.register(Polls(polls))
+        self.registry.register(Outbox(summaries, conditions, clock))
+        self.registry.register(Certificates(tls))
+        ProcessCollector(**here)
+
+    def poll_finished(self, outcome: str, seconds: float) -> None:
+        """Count a poll."""
+        self._polls.labels(outcome).inc()
+        self._poll_seconds.observe(seconds)
+
+    def event_observed(self, event_type: str) -> None:
+        """Count an event."""
+        self._events.labels(event_type).inc()
+
+    def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
+        """Count an attempt."""
+        self._deliveries.labels(sink, outcome.verdict.value).inc()
+        self._delivery_seconds.labels(sink).observe(seconds)
+        if outcome.verdict is not Verdict.DELIVERED:
+            self._failures.labels(sink, outcome.reason.value).inc()
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        for sink in self._summaries():
+            for reason in _ALERTED:
+                self._failures.labels(sink, reason.value)
+        return generate_latest(self.registry)

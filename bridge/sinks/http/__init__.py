@@ -1,0 +1,1 @@
+"""The ``http`` sink, and what its requests are made of."""

@@ -1,0 +1,1 @@
+"""The Jenkins sink."""

@@ -1,0 +1,97 @@
+"""The table of kinds: a sink's ``type`` → its settings and its constructor."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from bridge.config import SinkSettings
+from bridge.sinks.base import Sink, Transport
+from bridge.sinks.github.dispatch_sink import GithubDispatchSettings, GithubDispatchSink
+from bridge.sinks.github.workflow_sink import GithubWorkflowSettings, GithubWorkflowSink
+from bridge.sinks.gitlab.pipeline_sink import GitlabPipelineSettings, GitlabPipelineSink
+from bridge.sinks.http.http_sink import HttpSettings, HttpSink
+from bridge.sinks.jenkins.job_sink import JenkinsJobSettings, JenkinsJobSink
+from bridge.sinks.plugins import entry_points
+from bridge.sinks.secret_files import FileSecretsSink, SecretFiles
+from bridge.sinks.sink_type_definition import Kind
+
+KINDS: Mapping[str, Kind] = {
+    "http": Kind(HttpSettings, HttpSink, is_http=True),
+    "github_dispatch": Kind(GithubDispatchSettings, GithubDispatchSink, is_http=True),
+    "github_workflow": Kind(GithubWorkflowSettings, GithubWorkflowSink, is_http=True),
+    "gitlab_pipeline": Kind(GitlabPipelineSettings, GitlabPipelineSink, is_http=True),
+    "jenkins_job": Kind(JenkinsJobSettings, JenkinsJobSink, is_http=True),
+}
+"""The bridge's own kinds; more come from packages (`bridge.sinks.plugins.entry_points`)."""
+
+
+class Kinds(Mapping[str, type[SinkSettings]]):
+    """Every kind's settings by its name, the installed packages' too: each is loaded when it is asked for."""
+
+    @cached_property
+    def _registered(self) -> entry_points.Registered:
+        return entry_points.registered()
+
+    def kind(self, name: str) -> Kind:
+        """Return the kind called ``name``.
+
+        Raises:
+            KeyError: there is none.
+            ConfigurationError: it comes from a package, and cannot be used.
+        """
+        points = self._registered.get(name, ())
+        if name not in KINDS:
+            if not points:
+                raise KeyError(name)
+            return entry_points.load(name, points)
+        if points:
+            raise entry_points.taken(name, points)
+        return KINDS[name]
+
+    def package(self, name: str) -> str | None:
+        """Return name and version of the package that a kind comes from; None where it is the bridge's own."""
+        points = () if name in KINDS else self._registered.get(name, ())
+        return entry_points.package_of(points) if points else None
+
+    @property
+    def at_hand(self) -> Mapping[str, type[SinkSettings]]:
+        """The settings of the kinds that are there without loading a package."""
+        return {name: kind.settings for name, kind in KINDS.items()}
+
+    def __getitem__(self, name: str) -> type[SinkSettings]:
+        """Return the settings class of the kind called ``name``; raises as `kind` does."""
+        return self.kind(name).settings
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a kind; nothing is loaded."""
+        return name in KINDS or name in self._registered
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, in order; nothing is loaded."""
+        return iter(sorted({*KINDS, *self._registered}))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len({*KINDS, *self._registered})
+
+
+SETTINGS = Kinds()
+"""What `bridge.config.build` takes: as things were installed when it was first asked about packages."""
+
+
+def is_http(name: str) -> bool:
+    """Whether all that the kind called ``name`` sends goes out by the transport, so that it can be held back."""
+    return KINDS[name].is_http if name in KINDS else Kinds().kind(name).is_http
+
+
+def sink_of(settings: SinkSettings, transport: Transport, timeout_ms: int) -> Sink:
+    """Return the sink that ``settings`` describe; one from a package is guarded (`bridge.sinks.plugins.guarded_sink`)."""
+    if settings.type in KINDS:
+        built: Sink = KINDS[settings.type].build(settings, transport, timeout_ms)
+        files = SecretFiles(settings, timeout_ms)
+        return FileSecretsSink(built, files) if files else built
+    from bridge.sinks.plugins.guarded_sink import GuardedSink  # noqa: PLC0415 - brings in logs, which few commands need
+
+    kinds = Kinds()
+    build = kinds.kind(settings.type).build
+    package = kinds.package(settings.type) or ""
+    return GuardedSink(settings, package, lambda: build(settings, transport, timeout_ms), timeout_ms)

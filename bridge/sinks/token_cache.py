@@ -1,0 +1,95 @@
+"""Tokens that are asked for, kept while they last, and renewed once where a receiver refuses one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bridge.delivery.attempt_outcome import Outcome, Reason, retryable
+from bridge.sinks.base import Response
+
+_UNAUTHORIZED = 401
+_ANSWER = "complete answer"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A token, and until when it may be used (ms since the epoch)."""
+
+    token: str = field(repr=False)
+    until: int
+
+
+Ask = Callable[[int], Awaitable[Kept | Outcome]]
+"""Asks for a token at a time (ms since the epoch), or says why there is none."""
+
+Send = Callable[[str], Awaitable[Response | Outcome]]
+"""Makes a request with a token."""
+
+
+class Tokens:
+    """The current token of one sink. Deliveries that need one at the same time share a request."""
+
+    def __init__(self, ask: Ask, name: str) -> None:
+        """Have none yet; ``ask`` for one when it is needed. Messages call it by its ``name``."""
+        self._ask = ask
+        self.name = name
+        self._kept: Kept | None = None
+        self._asking: asyncio.Future[Kept | Outcome] | None = None
+
+    async def token(self, now_ms: int, refused: str = "") -> str | Outcome:
+        """Return a token other than the one that was ``refused``, or the outcome of getting none."""
+        kept = self._kept
+        if kept is not None and kept.token != refused and now_ms < kept.until:
+            return kept.token
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._renew(now_ms))
+        found = await asyncio.shield(self._asking)  # who gives up must not end it for the others
+        return found if isinstance(found, Outcome) else found.token
+
+    async def _renew(self, now_ms: int) -> Kept | Outcome:
+        found = await self._ask(now_ms)
+        if isinstance(found, Kept):
+            self._kept = found
+        return found
+
+
+async def sent_with_token(
+    tokens: Tokens, now_ms: int, timeout_ms: int, send: Send
+) -> tuple[Response | Outcome, str]:
+    """Send with a token; where that is refused (401), revoked before its time, once more with another.
+
+    Asking for tokens is part of the one attempt, and of its timeout.
+
+    Returns:
+        What came of it, and the token that was used last (empty where there was none).
+    """
+    time = _Time(timeout_ms)
+    token = await time.bound(tokens.token(now_ms), tokens.name)
+    if isinstance(token, Outcome):
+        return token, ""
+    answer = await time.bound(send(token), _ANSWER)
+    if isinstance(answer, Outcome) or answer.status != _UNAUTHORIZED:
+        return answer, token
+    renewed = await time.bound(tokens.token(now_ms, token), tokens.name)
+    if isinstance(renewed, Outcome):
+        return renewed, token
+    return await time.bound(send(renewed), _ANSWER), renewed
+
+
+class _Time:
+    """The time that one attempt has, over all that it waits for."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._seconds = timeout_ms / 1000
+        self._end = asyncio.get_running_loop().time() + self._seconds
+
+    async def bound(self, awaited: Awaitable[T | Outcome], what: str) -> T | Outcome:
+        """Return what is awaited, or that there was none of ``what`` in time."""
+        try:
+            async with asyncio.timeout_at(self._end):
+                return await awaited
+        except TimeoutError:
+            return retryable(Reason.TIMEOUT, f"no {what} within {self._seconds:g} s")

@@ -1,0 +1,69 @@
+"""What a state can tell of the past, and how far back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.events.point_in_time_stages import Late, Recorded
+from bridge.store.state import State
+from bridge.store.state_values import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """From when on everything observed is known (ms since the epoch), and why not before.
+
+    ``until`` is when the registry was last read.
+    """
+
+    since: int
+    why: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """When changes waited for an operator, ms since the epoch; ``until`` is None while they do."""
+
+    since: int
+    until: int | None
+
+
+def reach_of(state: State) -> Reach | None:
+    """Return how far back ``state`` knows, or None before the baseline."""
+    head, last = state.head, state.last_poll
+    if head is None:
+        return None
+    limits = [
+        (head.baseline_at, "the baseline was taken then"),
+        (state.kept_since, "older events are no longer kept (state.history)"),
+        *(
+            (note.at, "the registry was recorded anew then (state rebaseline)")
+            for note in state.notes()
+            if note.kind == "rebaselined"
+        ),
+    ]
+    since, why = max(limits)
+    return Reach(since, why, (last.succeeded_at if last else None) or head.baseline_at)
+
+
+def recorded_in(state: State, reach: Reach) -> Recorded:
+    """Return what ``state`` records, as far as it reaches."""
+    late = [
+        Late(note.at, note.model, note.version)
+        for note in state.notes()
+        if note.kind in {"appeared", "surfaced"} and note.at >= reach.since
+    ]
+    return Recorded(state.known(), state.identities().by_name, list(state.events()), reach.since, late)
+
+
+def holds_in(notes: Iterable[Note]) -> list[Held]:
+    """Return when changes were held back, oldest first."""
+    found: list[Held] = []
+    since: int | None = None
+    for note in notes:
+        if note.kind == "held" and since is None:
+            since = note.at
+        elif note.kind in {"accepted", "lifted"} and since is not None:
+            found.append(Held(since, note.at))
+            since = None
+    return [*found, Held(since, None)] if since is not None else found

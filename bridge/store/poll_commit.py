@@ -1,0 +1,225 @@
+"""What one poll makes durable, as documents."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, field, replace
+
+from bridge.delivery.event_routing import Routed
+from bridge.delivery.outbox_entry import Entry
+from bridge.delivery.sink_state import Condition
+from bridge.diff.recently_replaced_values import Superseded
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.snapshot import RegisteredModel
+from bridge.diff.snapshot_packing import pack_model
+from bridge.errors import StateChanged
+from bridge.events.event import Event
+from bridge.events.event_synthesis import Identity
+from bridge.store.base import Document, Documents, Writes
+from bridge.store.state_values import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
+from bridge.store.stored_models import MODELS, UNSETTLED
+
+META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
+ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
+SUPERSEDED = "superseded"
+HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
+
+MOST_ATTEMPTS = 50
+"""How many attempts of an entry are kept on record beside its last: a night of them, at the longest wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollCommit:
+    """What one poll makes durable, all at once.
+
+    Attributes:
+        head: the state's facts afterwards; its ``revision`` is the one that the poll began from.
+        record: how the poll went.
+        removed: names under which no model is known any more.
+        models: models that read differently, with their identities, by name.
+        events: what was observed, in order.
+        routed: what is to be delivered, in order.
+        at: now, ms since the epoch.
+        unsettled: those of ``models`` whose versions have to be read again.
+        settled: other models that need not be read again any more.
+        notes: what the audit trail says beside the events.
+        reconciled: the full scan that this was, if it was one.
+        abilities: what the registry can do.
+        details: what goes with events beside themselves, by event id.
+        superseded: what is known no more by this.
+        forgotten: how many of those superseded before need not be remembered any more, the oldest.
+    """
+
+    head: Head
+    record: PollRecord
+    removed: Sequence[str]
+    models: Mapping[str, tuple[RegisteredModel, Identity]]
+    events: Sequence[Event]
+    routed: Sequence[Routed]
+    at: int
+    unsettled: AbstractSet[str] = frozenset()
+    settled: Collection[str] = ()
+    notes: Sequence[Note] = ()
+    reconciled: ReconcileRecord | None = None
+    abilities: Abilities | None = None
+    details: Mapping[str, Document] = field(default_factory=dict)
+    superseded: Sequence[Superseded] = ()
+    forgotten: int = 0
+
+
+def head_in(documents: Documents) -> Head | None:
+    """Return the state's facts, or None before the baseline."""
+    document = documents.get(META, HEAD)
+    return Head.from_document(document) if document else None
+
+
+def check_basis(head: Head, present: Head | None) -> None:
+    """Check that facts were made from the ``present`` ones, which a commit of them replaces.
+
+    Raises:
+        StateChanged: they were not.
+    """
+    revision = present.revision if present else 0
+    if revision != head.revision:
+        msg = f"the state changed meanwhile (revision {head.revision}, now {revision}): nothing was changed, try again"
+        raise StateChanged(msg)
+
+
+def numbered_head(head: Head, present: Head | None, entries: int = 0, notes: int = 0) -> Head:
+    """Return ``head`` with the last numbers given, when so many entries and notes are given the next ones."""
+    last = present or head
+    return replace(head, sequence=last.sequence + entries, noted=last.noted + notes)
+
+
+def new_entries(commit: PollCommit, present: Head | None) -> list[Entry]:
+    """Return the outbox entries that a poll gives rise to, numbered on from the last."""
+    last = (present or commit.head).sequence
+    return [_entry(routed, last + n, commit.at) for n, routed in enumerate(commit.routed, start=1)]
+
+
+def writes_of(
+    commit: PollCommit, entries: Sequence[Entry], present: Head | None, documents: Documents
+) -> Writes:
+    """Return a poll as documents."""
+    tables: Writes = {
+        MODELS: _models(commit, documents),
+        EVENTS: {event.id: event.to_document() for event in commit.events},
+        DETAILS: commit.details,
+        AUDIT: trail_writes(commit.notes, present or commit.head),
+        SUPERSEDED: _superseded(commit, documents),
+        **outbox_writes(entries),
+    }
+    head = numbered_head(commit.head, present, len(entries), len(commit.notes))
+    if head != present or any(tables.values()):
+        head = replace(head, revision=head.revision + 1)
+    facts: dict[str, Document] = {HEAD: head.to_document(), POLL: commit.record.to_document()}
+    if commit.reconciled is not None:
+        facts[RECONCILE] = commit.reconciled.to_document()
+    if commit.abilities is not None:
+        facts[ABILITIES] = asdict(commit.abilities)
+    changed = {key: fact for key, fact in facts.items() if fact != documents.get(META, key)}
+    writes: Writes = {META: changed, **tables}
+    return {table: rows for table, rows in writes.items() if rows}
+
+
+def trail_writes(notes: Sequence[Note], head: Head) -> Mapping[str, Document]:
+    """Return notes as documents of the audit trail, numbered on from the last that ``head`` tells of."""
+    return {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
+
+
+def _superseded(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
+    if not (commit.superseded or commit.forgotten):
+        return {}
+    numbers = sorted(int(key) for key, _ in documents.items(SUPERSEDED))
+    first = numbers[-1] + 1 if numbers else 1
+    gone: dict[str, Document | None] = dict.fromkeys(map(str, numbers[: commit.forgotten]))
+    return gone | {
+        str(number): one.to_document() for number, one in enumerate(commit.superseded, start=first)
+    }
+
+
+def outbox_writes(entries: Sequence[Entry]) -> Writes:
+    """Return outbox entries as documents."""
+    return {OUTBOX: {str(entry.id): entry.to_document() for entry in entries}}
+
+
+def settle_writes(
+    entries: Sequence[Entry], conditions: Mapping[str, Condition], documents: Documents
+) -> Writes:
+    """Return what became of some attempts as documents.
+
+    An entry tells of its last attempt itself; the one before is put on record beside it.
+
+    Raises:
+        StateChanged: one of the entries is not in the outbox, or another has its number.
+    """
+    records: dict[str, Document | None] = {}
+    for entry in entries:
+        before = _present(entry, documents)
+        if entry.attempts > before.get("attempts", 0) > 0:
+            number = before["attempts"]
+            records[attempt_key(entry.id, number)] = attempt_of(Entry.from_document(before)).to_document()
+            if number > MOST_ATTEMPTS:
+                records[attempt_key(entry.id, number - MOST_ATTEMPTS)] = None
+    writes = {
+        **outbox_writes(entries),
+        ATTEMPTS: records,
+        SINKS: {sink: condition.to_document() for sink, condition in conditions.items()},
+    }
+    return {table: rows for table, rows in writes.items() if rows}
+
+
+def _present(entry: Entry, documents: Documents) -> Document:
+    document = documents.get(OUTBOX, str(entry.id))
+    if document is None or (document["event_id"], document["sink"]) != (entry.event_id, entry.sink):
+        msg = f"entry {entry.id} is no longer in the outbox as it was: what became of it cannot be noted"
+        raise StateChanged(msg)
+    return document
+
+
+def attempt_key(entry: int, number: int) -> str:
+    """Return where the attempt of this ``number`` of an ``entry`` is kept."""
+    return f"{entry}.{number}"
+
+
+def attempt_of(entry: Entry) -> AttemptRecord:
+    """Return the last attempt of an entry that has had one."""
+    ended = entry.last_attempt_at or entry.created_at
+    return AttemptRecord(
+        ended - entry.duration_ms, entry.duration_ms, entry.reason, entry.http_status, entry.detail
+    )
+
+
+def attempts_kept(entry: Entry) -> range:
+    """Return the numbers of the attempts of ``entry`` that are on record beside it."""
+    return range(max(1, entry.attempts - MOST_ATTEMPTS), entry.attempts)
+
+
+def removal(entries: Iterable[Entry]) -> Writes:
+    """Return what it takes to forget ``entries``, with their attempts."""
+    gone = list(entries)
+    keys = (attempt_key(entry.id, number) for entry in gone for number in attempts_kept(entry))
+    return {OUTBOX: dict.fromkeys(str(entry.id) for entry in gone), ATTEMPTS: dict.fromkeys(keys)}
+
+
+def _entry(routed: Routed, number: int, now_ms: int) -> Entry:
+    event = routed.event
+    return Entry(number, routed.sink, event.lane, event.id, routed.event_name, now_ms)
+
+
+def _models(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
+    models: dict[str, Document | None] = dict.fromkeys(commit.removed)
+    for name, (model, identity) in commit.models.items():
+        recorded_at = commit.at if name in commit.unsettled else None
+        models[name] = _model_document(model, identity, recorded_at)
+    for name in commit.settled:
+        models[name] = _settled(documents.get(MODELS, name) or {})
+    return models
+
+
+def _model_document(model: RegisteredModel, identity: Identity, recorded_at: int | None) -> Document:
+    mark = {} if recorded_at is None else {UNSETTLED: recorded_at}
+    return {**pack_model(model), "lane": identity.lane, "generation": identity.generation, **mark}
+
+
+def _settled(document: Document) -> Document:
+    return {key: value for key, value in document.items() if key != UNSETTLED}

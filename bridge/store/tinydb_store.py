@@ -1,0 +1,119 @@
+"""The default store: a folder with a TinyDB journal, owned by one process at a time."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self, cast
+
+from bridge.errors import StateUnwritable
+from bridge.store.base import Document, Writes
+from bridge.store.durable_files import keep_folder_private
+from bridge.store.file_errors import mend_of, word_of
+from bridge.store.folder_lock import FolderLock
+from bridge.store.journal import Journal
+from bridge.store.tinydb_journal_storage import JournalDB, JournalStorage
+
+JOURNAL = "journal"
+
+
+class TinyDocuments:
+    """`bridge.store.base.Documents` in a folder."""
+
+    def __init__(self, database: JournalDB, lock: FolderLock | None) -> None:
+        """Wrap an open database; use `open` or `read` to get one."""
+        self._database = database
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Take ownership of ``folder``, make it where it is missing, and open what it holds.
+
+        Raises:
+            StateOwned: another process owns it.
+            StateUnwritable: it cannot be made or written.
+            StateError: what it holds cannot be used.
+        """
+        _make(folder)
+        lock = FolderLock(folder)
+        try:
+            with suppress(OSError):  # what a killed process left; the next rewrite replaces it
+                (folder / f"{JOURNAL}.new").unlink(missing_ok=True)
+            return cls(_database(folder, read_only=False), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what ``folder`` holds now, whoever owns it; nothing in it is changed.
+
+        Raises:
+            StateError: what it holds cannot be used.
+        """
+        return cls(_database(folder, read_only=True), None)
+
+    def get(self, table: str, key: str) -> Document | None:
+        """Return one document, or None."""
+        return self._rows(table).get(key)
+
+    def items(self, table: str) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents."""
+        yield from list(self._rows(table).items())
+
+    def newest(self, table: str, count: int) -> list[Document]:
+        """Return a table's last documents, newest first."""
+        return list(islice(reversed(self._rows(table).values()), count))
+
+    def count(self, table: str) -> int:
+        """Return how many documents a table holds."""
+        return len(self._rows(table))
+
+    def _rows(self, table: str) -> dict[str, dict[str, Any]]:
+        """Return a table's documents themselves: TinyDB's tables copy each of them when they are asked."""
+        return cast("JournalStorage", self._database.storage).read().get(table, {})
+
+    def commit(self, writes: Writes) -> None:
+        """Make all of ``writes`` durable, or none of them.
+
+        Raises:
+            StateUnwritable: none of them took effect.
+        """
+        if self._lock is not None:
+            self._lock.check()
+        self._database.commit(writes)
+
+    def size(self) -> int:
+        """Return the journal's length in bytes."""
+        return cast("JournalStorage", self._database.storage).length
+
+    @property
+    def torn(self) -> int:
+        """How many bytes of a commit that was never acknowledged were cut off on opening."""
+        return cast("JournalStorage", self._database.storage).torn
+
+    def close(self) -> None:
+        """Close the journal, then give up the folder."""
+        self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def exists(folder: Path) -> bool:
+    """Whether ``folder`` holds a state."""
+    with suppress(OSError):
+        return (folder / JOURNAL).exists()
+    return False
+
+
+def _database(folder: Path, *, read_only: bool) -> JournalDB:
+    return JournalDB(Journal(folder / JOURNAL), read_only=read_only, storage=JournalStorage)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_folder_private(folder)
+    except OSError as error:
+        msg = f"the state folder {folder} cannot be made: {word_of(error)}: {mend_of(error)}, or choose another in state.url"
+        raise StateUnwritable(msg) from error

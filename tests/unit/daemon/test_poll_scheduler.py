@@ -1,0 +1,208 @@
+"""Polls take turns, whoever asks for them."""
+
+import asyncio
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+from support.registry import FakeRegistry
+from support.until import eventually
+from support.values import model
+from support.world import World
+
+from bridge.daemon.poll_scheduler import Polling
+from bridge.errors import OwnerUnavailable, PollHeld, RegistryBusy, RegistryUnreachable, ScanUnfinished
+from bridge.operations.poll_requests import OnceResult, PollOrder
+
+
+class SlowRegistry(FakeRegistry):
+    """Scans as long as it is told to, and notices polls that overlap."""
+
+    def __init__(self) -> None:
+        super().__init__({"m": model()})
+        self.release = threading.Event()
+        self.began = 0
+        self.under_way = 0
+        self.overlapped = False
+
+    def scan(self, *args, **kwargs):
+        self._take_time()
+        return super().scan(*args, **kwargs)
+
+    def latest(self, deadline):
+        self._take_time()
+        return super().latest(deadline)
+
+    def _take_time(self) -> None:
+        self.began += 1
+        self.under_way += 1
+        self.overlapped |= self.under_way > 1
+        while not self.release.wait(0.01):
+            pass
+        self.under_way -= 1
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.registry = SlowRegistry()
+    return world
+
+
+@pytest.fixture
+async def polling(world):
+    app = world.app()
+    polling = Polling(app, world.probes)
+    stop = asyncio.Event()
+    relay = asyncio.create_task(app.relay.run(stop))
+    yield polling
+    stop.set()
+    world.registry.release.set()
+    await relay
+    await polling.end()
+
+
+async def test_polls_take_turns_whoever_asks_for_them(world, polling) -> None:
+    polling.scan_soon()
+    asked = [
+        asyncio.create_task(polling.on_schedule()),
+        asyncio.create_task(polling.now(PollOrder(full=True))),
+        asyncio.create_task(polling.now(PollOrder(accept_held=True))),
+    ]
+    await eventually(lambda: world.registry.began)
+    world.registry.release.set()
+    await asyncio.gather(*asked)
+
+    assert (world.registry.began, world.registry.overlapped) == (4, False)
+
+
+async def test_scans_asked_for_while_one_waits_are_one(world, polling) -> None:
+    first = asyncio.create_task(polling.on_schedule())
+    await eventually(lambda: world.registry.began)
+    for _ in range(3):
+        polling.scan_soon()
+    world.registry.release.set()
+    await first
+    assert await polling.now(PollOrder()) == OnceResult(0, 0, 0, ())
+
+    assert world.registry.began == 3
+
+
+async def test_a_scan_asked_for_while_one_is_under_way_is_made_after_it(world, polling) -> None:
+    polling.scan_soon()
+    await eventually(lambda: world.registry.began)
+    polling.scan_soon()
+    world.registry.release.set()
+
+    await eventually(lambda: world.registry.began == 2)
+
+
+async def test_an_order_does_not_wait_for_its_turn_beyond_its_deadline(world, polling) -> None:
+    first = asyncio.create_task(polling.on_schedule())
+    await eventually(lambda: world.registry.began)
+
+    with pytest.raises(RegistryUnreachable, match="did not end in time"):
+        await polling.now(PollOrder(deadline_ms=20))
+    world.registry.release.set()
+    await first
+    assert (await polling.now(PollOrder(deadline_ms=20_000))).errors == ()
+
+
+async def test_what_went_wrong_is_part_of_the_result(world, polling) -> None:
+    world.registry.failure = RegistryUnreachable("down")
+
+    assert [str(error) for error in (await polling.now(PollOrder())).errors] == ["down"]
+
+
+async def test_a_hold_is_let_through_by_the_order_to_accept_it_and_by_no_other(world, polling) -> None:
+    world.registry.release.set()
+    world.registry.put(*(model(name) for name in "abcdefgh"))
+    await polling.now(PollOrder())
+    world.registry.models.clear()
+
+    for order in (PollOrder(), PollOrder(full=True)):
+        (error,) = (await polling.now(order)).errors
+        assert isinstance(error, PollHeld)
+    assert (await polling.now(PollOrder(accept_held=True))).errors == ()
+
+
+async def test_what_is_done_between_polls_waits_for_the_poll_under_way(world, polling) -> None:
+    done = []
+
+    async def act() -> str:
+        done.append(world.registry.under_way)
+        return "done"
+
+    first = asyncio.create_task(polling.on_schedule())
+    await eventually(lambda: world.registry.began)
+    second = asyncio.create_task(polling.between(act))
+    world.registry.release.set()
+
+    assert (await second, done) == ("done", [0])
+    await first
+
+
+async def test_at_the_end_orders_are_refused_at_once(world, polling) -> None:
+    orders = [asyncio.create_task(polling.now(PollOrder())) for _ in range(2)]
+    await eventually(lambda: world.registry.began)
+    await polling.end()
+
+    for error in await asyncio.gather(*orders, return_exceptions=True):
+        assert isinstance(error, OwnerUnavailable)
+    with pytest.raises(OwnerUnavailable, match="stopping, or taking up another configuration"):
+        await polling.now(PollOrder())
+    assert world.registry.began == 1
+
+
+async def test_whoever_ordered_a_poll_can_go_away(world, polling) -> None:
+    order = asyncio.create_task(polling.now(PollOrder()))
+    await eventually(lambda: world.registry.began)
+    order.cancel()
+    world.registry.release.set()
+
+    await eventually(lambda: world.state.last_poll)
+    assert world.state.last_poll.outcome == "ok"
+
+
+async def test_a_scan_that_is_not_over_goes_on_with_polls_of_its_own_behind_others_who_wait(
+    world, polling, monkeypatch
+) -> None:
+    world.registry.release.set()
+    poll, made = polling._poll._poll, []
+    run = poll.run
+
+    async def part_of_the_way(read, accepted=frozenset(), within_ms=None, *, afresh=False):
+        made.append((read.value, sorted(accepted), afresh))
+        if len([one for one in made if one[0] == "full"]) < 3:
+            raise ScanUnfinished("not over")
+        return await run(read, accepted, within_ms, afresh=afresh)
+
+    monkeypatch.setattr(poll, "run", part_of_the_way)
+    monkeypatch.setattr("bridge.daemon.poll_scheduler.accepted_hold", lambda _state: frozenset({"digest"}))
+    done = await polling.now(PollOrder(accept_held=True))
+    assert [str(error) for error in done.errors] == ["not over"]
+    await eventually(lambda: len([one for one in made if one[0] == "full"]) == 3)
+
+    assert [one for one in made if one[0] == "full"] == [
+        ("full", ["digest"], True),
+        ("full", ["digest"], False),
+        ("full", ["digest"], False),
+    ]
+    assert (polling.trouble, polling.rests_for_s) == ("", 0)
+
+
+async def test_a_registry_that_asks_for_a_pause_is_given_one_and_told_of_once(world, polling) -> None:
+    world.registry.release.set()
+    with capture_logs() as logs:
+        for wait_s in (600, 590, 580):
+            world.registry.failure = RegistryBusy(f"asks to wait {wait_s} s", wait_s)
+            await polling.now(PollOrder())
+    assert [(one["log_level"], one["error"]) for one in logs if one["event"] == "poll.failed"] == [
+        ("error", "asks to wait 600 s"),
+        ("debug", "asks to wait 590 s"),
+        ("debug", "asks to wait 580 s"),
+    ]
+    assert polling.rests_for_s > 0
+    world.registry.failure = None
+    await polling.now(PollOrder())
+    assert polling.rests_for_s == 0

@@ -1,0 +1,18 @@
+"""Fixtures for the loops."""
+
+import pytest
+
+from bridge.store.memory_store import MemoryDocuments
+from bridge.store.state import State
+
+
+@pytest.fixture
+def state() -> State:
+    """A state in memory, empty."""
+    return State(MemoryDocuments())
+
+
+@pytest.fixture
+def full_jitter_at_its_longest(monkeypatch) -> None:
+    """Have retries wait for as long as they may, so that a clock moved by that much makes them due."""
+    monkeypatch.setattr("bridge.pipeline.attempt_settlement.random.random", lambda: 0.999)

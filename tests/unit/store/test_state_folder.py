@@ -1,0 +1,81 @@
+"""Whether the state folder can be used, asked without touching anything."""
+
+import os
+
+import pytest
+
+from bridge.config.file_loading import build
+from bridge.errors import StateUnwritable
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store import state_folder
+from bridge.store.state_folder import check_writable, has_readers
+from bridge.store.tinydb_store import TinyDocuments
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "state"
+
+
+def settings_of(folder):
+    return build(
+        {"registry": {"tracking_uri": "http://h"}, "state": {"url": f"tinydb:{folder}"}, "poll": {}}, SETTINGS
+    )
+
+
+def refused_to(monkeypatch, path) -> None:
+    """Be a user who may not write to ``path``, which root always may."""
+    monkeypatch.setattr(os, "access", lambda one, _mode: one != path)
+
+
+def test_a_folder_that_can_be_made_or_written_is_as_good_as_there(folder) -> None:
+    check_writable(settings_of(folder / "deep" / "down"))
+    assert not folder.exists()
+
+    TinyDocuments.open(folder).close()
+    check_writable(settings_of(folder))
+
+
+@pytest.mark.parametrize("name", ["", "journal", "lock"])
+def test_what_this_user_cannot_write_is_named(folder, monkeypatch, name) -> None:
+    TinyDocuments.open(folder).close()
+    path = folder / name if name else folder
+    refused_to(monkeypatch, path)
+
+    with pytest.raises(StateUnwritable, match=f"or mend the permissions of {path}$"):
+        check_writable(settings_of(folder))
+
+
+def test_a_file_system_that_is_read_only_is_told_as_that(folder, monkeypatch) -> None:
+    folder.mkdir()
+    refused_to(monkeypatch, folder)
+
+    class Fixed:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr(os, "statvfs", lambda _path: Fixed)
+    with pytest.raises(StateUnwritable, match=f"or mount {folder} for writing$"):
+        check_writable(settings_of(folder))
+
+
+@pytest.mark.parametrize("what", ["file", "dangling"])
+def test_what_is_no_folder_is_named(folder, what) -> None:
+    if what == "file":
+        folder.touch()
+    else:
+        folder.symlink_to(folder.with_name("nowhere"))
+
+    with pytest.raises(StateUnwritable, match=f"{folder} is no folder"):
+        check_writable(settings_of(folder))
+
+
+def test_others_are_readers_only_where_folder_and_journal_are_open_to_them(folder) -> None:
+    settings = settings_of(folder)
+    assert not has_readers(settings)
+    TinyDocuments.open(folder).close()
+    assert not has_readers(settings)
+    (folder / state_folder.JOURNAL).chmod(0o644)
+    assert not has_readers(settings)
+    folder.chmod(0o755)
+
+    assert has_readers(settings)
