@@ -72,7 +72,7 @@ def loose_modules(folder: Path) -> list[str]:
 
 def shared_names(folder: Path) -> list[str]:
     """Return the names that files in several packages have; a command is named as what it is about."""
-    commands = {path for path in (folder / "bridge/cli/commands").glob("*.py")}
+    commands = set((folder / "bridge/cli/commands").glob("*.py"))
     paths = [path for path in (folder / "bridge").rglob("*.py") if path not in commands]
     names = Counter(path.stem for path in paths if path.stem not in MAY_SHARE_A_NAME)
     return sorted(name for name, count in names.items() if count > 1)
