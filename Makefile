@@ -15,13 +15,16 @@ NAMED_PYTHON := $(if $(filter command environment,$(firstword $(origin PYTHON)))
 
 OLD_SERVERS := 2.9.2 2.22.5
 
-.PHONY: help demo test test-extra check unit bench fidelity chaos golden screenshot reference docs lock clean
+.PHONY: help demo dev test test-extra check unit bench fidelity chaos golden screenshot reference docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo ## The main job, end to end, on this machine, in a minute or two
 	@$(BIN)/mlflow-bridge demo
+
+dev: $(VENV)/.test ## A local MLflow, a receiver that prints what comes, and the daemon with its page; Ctrl-C ends them
+	@PYTHONPATH=.:tests exec $(BIN)/python -m support.dev
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 

@@ -51,7 +51,21 @@ class MlflowServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
     def start(self) -> "MlflowServer":
+        self.launch()
+        self._wait()
+        return self
+
+    def launch(self) -> None:
+        """Start the process, and do not wait until it answers."""
         self._folder.mkdir(exist_ok=True)
         command = [
             *(self.python, "-m", "mlflow", "server", "--host", "127.0.0.1"),
@@ -69,8 +83,6 @@ class MlflowServer:
                 cwd=self._folder,
                 start_new_session=True,
             )
-        self._wait()
-        return self
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,7 +103,7 @@ class MlflowServer:
             except OSError:
                 time.sleep(0.2)
         self.stop()
-        raise TimeoutError((self._folder / "log").read_text())
+        raise TimeoutError(self.log)
 
     def stop(self) -> None:
         """End the whole process group; MLflow's command does not wait for the gunicorn of old versions."""
