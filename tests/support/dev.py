@@ -71,8 +71,8 @@ class Dev:
         self._stop_daemon()
         command = [*COMMAND, "run", "--config", str(self.bridge.config)]
         self.daemon = daemon = subprocess.Popen(command, env=self.bridge.environment, start_new_session=True)
-        if self._answers(f"{self.page}/readyz", lambda: daemon.poll() is None):
-            click.echo(_READY.format(dev=self))
+        is_up = self._answers(f"{self.page}/readyz", lambda: daemon.poll() is None)
+        click.echo(_READY.format(dev=self) if is_up else "The daemon does not run; Enter starts it again.")
 
     def _stop_daemon(self) -> None:
         if self.daemon:
