@@ -5,8 +5,10 @@ import os
 _USUAL_S = 120.0
 """Far more than anything takes on an idle machine: who waits in vain fails late, and nobody else notices."""
 
+_MOST_TIMES = 5.0
+
 
 def patience() -> float:
     """Return how long to wait, in seconds: so many times the usual as there are programs for each processor."""
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return _USUAL_S * max(1.0, busy)
+    return _USUAL_S * min(max(1.0, busy), _MOST_TIMES)

@@ -1,7 +1,7 @@
 """The command in processes of its own that begin with MLflow imported: that takes most of a command's time.
 
-One process imports what the command needs, and forks for each start. What Python itself reads when it starts
-(its own variables, the locale) is as it was then.
+One process imports what the command needs, and forks for each start. What the loader and Python read when they start
+(their own variables, the locale) is as it was then.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _LONGEST = 1 << 20
-_READ_AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_")
+_READ_AT_START = ("COVERAGE_", "LANG", "LC_", "LD_", "PYTHON")
 
 
 class Forked:
