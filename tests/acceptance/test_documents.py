@@ -64,7 +64,7 @@ def test_every_command_of_the_readme_exists() -> None:
 
 def test_every_test_that_a_page_names_exists() -> None:
     named = set()
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         named |= set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()))
 
     assert len(named) > 20

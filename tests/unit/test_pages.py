@@ -17,6 +17,7 @@ from bridge.delivery.sink_state import WORDS
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+DECISIONS = [page for page in sorted((DOCS / "decisions").glob("*.md")) if page.name != "index.md"]
 OPERATIONS = (DOCS / "operations.md").read_text()
 
 _FENCE = re.compile(r"^(```+|~~~+).*?^\1$", re.DOTALL | re.MULTILINE)
@@ -100,6 +101,23 @@ def test_a_call_of_something_else_is_found() -> None:
     assert fault_of("outbox show 17 --output json") == ""
     assert fault_of("outbox shwo 17")
     assert fault_of("once --fully")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
+def test_every_module_that_a_page_names_is_there(page) -> None:
+    modules = re.findall(r"`((?:[a-z_]+/)+[a-z0-9_]+\.py)(?:::\w+)?`", prose(page))
+    places = (ROOT, ROOT / "bridge", ROOT / "deploy" / "examples")
+
+    assert [name for name in modules if not any((place / name).exists() for place in places)] == []
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=named)
+def test_a_decision_has_its_four_parts_and_is_listed(page) -> None:
+    parts = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
+
+    assert parts[:4] == ["Question", "Choice", "Reason", "Not chosen"]
+    assert f"]({page.name})" in (DOCS / "decisions" / "index.md").read_text()
+    assert f"- decisions/{page.name}\n" in (ROOT / "mkdocs.yml").read_text()
 
 
 def test_everything_in_the_navigation_of_the_site_is_there() -> None:
