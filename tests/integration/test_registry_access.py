@@ -17,7 +17,7 @@ from support.gateway import Gateway
 from support.mlflow_server import MlflowServer
 from support.receiver import Answer, WebServer
 
-from bridge.config import RegistrySettings
+from bridge.config import RegistrySettings, workspace_of
 from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import (
     ConfigurationError,
@@ -27,7 +27,7 @@ from bridge.errors import (
     SecretUnavailable,
 )
 from bridge.registry.base import Deadline
-from bridge.registry.client_environment import environment, workspace
+from bridge.registry.client_environment import environment
 from bridge.registry.error_messages import translate
 from bridge.registry.mlflow_reader import MlflowRegistry
 
@@ -118,9 +118,9 @@ def test_each_workspace_is_a_registry_of_its_own(tmp_path) -> None:
 def test_the_workspace_may_come_from_the_environment(monkeypatch) -> None:
     settings = RegistrySettings(tracking_uri="http://h")
     monkeypatch.delenv("MLFLOW_WORKSPACE", raising=False)
-    assert workspace(settings) is None
+    assert workspace_of(settings.workspace) is None
     monkeypatch.setenv("MLFLOW_WORKSPACE", "team-b")
-    assert workspace(settings) == "team-b"
+    assert workspace_of(settings.workspace) == "team-b"
 
 
 def test_telemetry_is_off_and_timeouts_are_set() -> None:
