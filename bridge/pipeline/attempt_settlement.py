@@ -1,4 +1,4 @@
-"""What becomes of attempts: of their entries, of their sinks, and of the lanes that wait for them."""
+"""Settles attempts: records their outcomes for the entries, and updates the sinks and lanes."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from bridge.store.state import State
 
 
 class Settlement:
-    """Settles attempts in groups: one commit makes all of a group durable."""
+    """Settles attempts in groups: one commit makes a whole group durable."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Settlement:
         trust: Trust,
         observer: Observer,
     ) -> None:
-        """Settle for a relay, whose ``gates`` and ``lanes`` these are."""
+        """Settle attempts for a relay with these ``gates`` and ``lanes``."""
         self._state = state
         self._endpoints = endpoints
         self._gates = gates
@@ -58,7 +58,7 @@ class Settlement:
         return sum(entry.status is Status.DELIVERED for _, entry in decided)
 
     def _decide(self, one: Attempted, conditions: dict[str, Condition]) -> Entry:
-        """Return what becomes of an entry; note in ``conditions`` what becomes of its sink."""
+        """Return an entry as it is after an attempt; store the new state of its sink in ``conditions``."""
         ended_at, took_s = self._trust.now_ms(), self._clock.monotonic() - one.claim.began
         frame = Attempt(
             began_at=ended_at - int(took_s * 1000),  # by the same clock
@@ -89,7 +89,7 @@ class Settlement:
 
 
 def taken(state: State, number: int) -> Entry:
-    """Return an entry that lanes hold, as it stands now.
+    """Return the present state of an entry that the lanes hold.
 
     Raises:
         LookupError: it is not in the state: a fault in the bridge.

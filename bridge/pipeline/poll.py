@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What a poll came to: new outbox entries, and what of it is held back, if anything."""
+    """The result of a poll: new outbox entries, and the hold that stands, if there is one."""
 
     entries: Sequence[Entry]
     held: PollHeld | None = None
@@ -55,7 +55,7 @@ class Polled:
 
 
 class Poll:
-    """One poll at a time, of one registry, into one state."""
+    """Polls one registry into one state, one poll at a time."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Poll:
         clock: Clock,
         observer: Observer,
     ) -> None:
-        """Wire a poll; ``binding`` names the configured registry (without its fingerprint)."""
+        """Compose a poll; ``binding`` names the configured registry (without its fingerprint)."""
         self._look = Look(registry, state, routes, settings, binding, clock)
         self._telling = frozenset(way.sink for way in routes if "model" in way.include)
         self._state = state
@@ -80,9 +80,9 @@ class Poll:
         self._bounded = BoundedLook(self._look, settings.deadline, clock)
 
     def due(self) -> list[Read]:
-        """Return what the next poll has to read, one after the other; perhaps nothing.
+        """Return the reads that the next poll has to make, in order; perhaps none.
 
-        A registry that does not say what changed last is read in full, as often as the share allows.
+        A registry that cannot list recent changes is read in full, as often as the share allows.
         """
         if self._state.head is None:
             return [Read.FULL]
@@ -113,17 +113,17 @@ class Poll:
 
         Args:
             read: how much to read.
-            accepted: digests of holds that an operator lets through.
-            within_ms: how long it may take, where that is less than ``poll.deadline``.
-            afresh: whether a full scan shall see the registry as it is from now on, whatever an earlier one read.
+            accepted: digests of holds that an operator accepts.
+            within_ms: how long it may take, if that is less than ``poll.deadline``.
+            afresh: whether a full scan starts from the beginning, instead of continuing an unfinished one.
 
         Raises:
-            ScanUnfinished: a full scan came part of the way; the next one goes on.
+            ScanUnfinished: a full scan was read in part; the next poll continues it.
             RegistryError: the registry gave no usable answer; nothing changed.
-            SecretUnavailable: a credential for it is not where the configuration says.
-            StateError: the state is another registry's, or cannot be written; nothing changed.
+            SecretUnavailable: a credential for the registry is missing.
+            StateError: the state belongs to another registry, or cannot be written; nothing changed.
         """
-        self._state.known()  # counts, the first time, what is unsettled: not in a thread that may be left behind
+        self._state.known()  # the first call counts unsettled models: not in a thread that may be abandoned
         order = Order(read, accepted, may_scan=self._is_full_due(is_wanted=True))
         kept = None if afresh else self._state.unfinished_scan
         polled = await self._run(order, within_ms, ScanSlice(stamp_of(self._clock), kept))
@@ -133,12 +133,12 @@ class Poll:
         return polled
 
     async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
-        """Record the registry as it is, and announce nothing; return what was recorded.
+        """Record the registry as it is without announcing anything; return what was recorded.
 
-        It takes as long as it comes further within each deadline; then ``goes_on`` is called.
+        It may take several deadlines, as long as each one brings progress; ``goes_on`` is called after each.
 
         Raises:
-            RegistryError, SecretUnavailable, StateError: as `run`.
+            RegistryError, SecretUnavailable, StateError: as in `run`.
         """
         watch = self._watch()
         seen = await self._bounded.whole(Order(Read.FULL, holds=False, silently=True), goes_on)
@@ -146,7 +146,7 @@ class Poll:
         return seen.plan
 
     async def preview(self) -> Observation:
-        """Return what the next full poll would commit. Nothing changes, and nothing is held back."""
+        """Return what the next full poll would commit. Nothing is changed, and nothing is held."""
         return await self._bounded.whole(Order(Read.FULL, holds=False), lambda: None)
 
     def standing_hold(self) -> PollHeld | None:
@@ -154,7 +154,7 @@ class Poll:
         return standing_hold(self._state.last_poll)
 
     def _watch(self) -> Callable[[], Span]:
-        """Begin to take the time: wall clocks jump, and a machine that sleeps has not been scanning."""
+        """Start a time measurement. It is bounded, because wall clocks jump and machines sleep."""
         began, began_ms = self._clock.monotonic(), self._clock.now_ms()
         most = self._settings.deadline + GRACE_S * 1000
 
@@ -172,7 +172,7 @@ class Poll:
             held = self.standing_hold()
             outcome = "held" if held else "ok"
         except StateUnwritable:
-            raise  # nothing more can be noted
+            raise  # nothing more can be recorded
         except asyncio.CancelledError:
             with suppress(StateUnwritable):
                 self._keep(scan, watch())
@@ -214,16 +214,17 @@ class Poll:
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked
         if seen.read is Read.FULL:
-            with suppress(StateUnwritable):  # the commit stands, and what is left over does no harm
+            with suppress(StateUnwritable):  # the commit is done, and a leftover scan does no harm
                 self._state.keep_scan(scan.leave() if scan else None)
         for note in commit.notes:
             report_note(note)
         return entries
 
     def _note_failure(self, error: Exception, span: Span, scan: ScanSlice) -> None:
-        """Write down why the poll failed; of a fault in the code, only what kind it is.
+        """Record why the poll failed; of a fault in the code, only its type.
 
-        A scan that goes on is no failure, once there is a baseline: the polls beside it tell how they went.
+        Once there is a baseline, an unfinished scan is not recorded as a failure: the polls beside it record
+        their results.
         """
         told = str(error) if isinstance(error, BridgeError) else f"a fault: {type(error).__name__}"
         last, unfinished = self._state.last_poll, isinstance(error, ScanUnfinished)
@@ -237,7 +238,7 @@ class Poll:
         self._keep(scan, span)
 
     def _keep(self, scan: ScanSlice, span: Span) -> None:
-        """Keep what was read of a scan that did not come to its end."""
+        """Store what an unfinished scan has read."""
         kept = scan.keep(span.duration_ms)
         if kept is not None:
             self._state.keep_scan(kept)

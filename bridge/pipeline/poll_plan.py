@@ -1,4 +1,4 @@
-"""What a poll amounts to, as a value: the pure middle between reading and committing."""
+"""The plan of a poll: what to commit, computed from what was read. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,14 +27,15 @@ _AGE = (
 )
 
 WARY_MS = 86_400_000
-"""For how long a registry that gave an old picture is expected to give another, ms."""
+"""How long a registry that gave a stale read is expected to give another, ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What was known before the poll.
 
-    ``counted`` are models and versions, ``memory`` is of what was known before that, ``aside`` as `Horizon` has it.
+    ``counted`` are the numbers of models and versions, ``memory`` holds recently replaced values, ``aside``
+    is as in `Horizon`.
     """
 
     models: KnownModels
@@ -45,14 +46,14 @@ class Known:
     aside: Mapping[str, int] = field(default_factory=dict)
 
     def caution(self, now_ms: int) -> Caution:
-        """Return how far the registry is believed in what carries no time."""
+        """Return how far values without a timestamp are accepted."""
         seen = self.head.stale_at
         return Caution.WARY if seen and 0 <= now_ms - seen < WARY_MS else Caution.TRUSTING
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a poll found, and what is to be committed of it (see `PollCommit`)."""
+    """The result of a poll, and what of it is to be committed (see `PollCommit`)."""
 
     head: Head
     removed: tuple[str, ...]
@@ -76,7 +77,7 @@ def plan(
     now_ms: int,
     held: Collection[ChangeKind] = (),
 ) -> Plan:
-    """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
+    """Return the plan of a poll that announces every difference except the ``held`` kinds."""
     before, after = resolve(known.models, reading.listing, reading.answers)
     horizon = horizon_of(known.head, reading, known.aside)
     reviewed = _reviewed(known, reading, before, after, now_ms)
@@ -95,7 +96,7 @@ def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot,
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
-    """Return what it takes to record the registry as it is, and announce nothing."""
+    """Return the plan that records the registry as it is, without announcing anything."""
     before, after = resolve(known.models, reading.listing, reading.answers, keep_unknown=False)
     found = _plan(known, reading, compare(before, after), (), now_ms)
     note = Note(now_ms, "rebaselined")
@@ -103,7 +104,7 @@ def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
 
 
 def plan_baseline(known: Known, reading: Reading) -> Plan:
-    """Return what it takes to record a registry of which nothing is known yet."""
+    """Return the plan that records a registry for the first time."""
     listing = reading.listing
     head = replace(with_clock(known.head, reading), skew=min(0, listing.latest - reading.began_ms))
     late = {name: model for name, model in reading.answers.items() if isinstance(model, RegisteredModel)}
@@ -115,7 +116,7 @@ def plan_baseline(known: Known, reading: Reading) -> Plan:
         models=models,
         events=(),
         routed=(),
-        # A page that shifts shows versions twice, so they are counted as they are kept.
+        # If pages shift, a scan lists versions twice. So versions are counted as they are stored.
         counted=(len(models), sum(len(model.versions) for model, _ in models.values())),
         unsettled=frozenset(
             name
@@ -131,7 +132,7 @@ def _rows(models: Snapshot) -> Mapping[str, RegisteredModel]:
 
 
 class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
-    """Models with their first identities, made one by one: there may be 100,000 versions."""
+    """Models with their first identities, made one at a time: there may be 100,000 versions."""
 
     def __init__(self, listed: Snapshot, late: Snapshot, gone: Collection[str]) -> None:
         self._parts = (late, listed)
@@ -151,7 +152,7 @@ class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
 
 
 def _with_baseline(head: Head, reading: Reading) -> Head:
-    """Note when versions began to be read that may have been skipped, and will be no news then."""
+    """Record the start of a baseline that may have skipped versions; these are not announced later."""
     return replace(head, baseline_clock=head.scanned_clock if reading.listing.pages_versions else 0)
 
 
@@ -194,7 +195,7 @@ def _counted(known: Known, differences: Sequence[ModelDifference]) -> tuple[int,
 
 
 def _settled(known: Known, reading: Reading, differences: Sequence[ModelDifference]) -> Iterator[str]:
-    """Yield the models that were read again, late enough, and read as before."""
+    """Yield the unsettled models that were read again late enough, and are unchanged."""
     changed = {one.before.name for one in differences if one.before is not None}
     listing = reading.listing
     for name, since in known.models.unsettled.items():
@@ -219,7 +220,7 @@ def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note
 
 
 def _doubts(routed: Sequence[Routed], now_ms: int) -> Iterator[Note]:
-    """Yield a note for each sink of which a filter could not be decided: what fails once often fails always."""
+    """Yield one note for each sink with a filter that could not be evaluated, since such errors repeat."""
     first = {one.sink: one for one in reversed(routed) if one.doubt}
     for sink, one in first.items():
         yield Note(

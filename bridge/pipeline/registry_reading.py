@@ -1,4 +1,4 @@
-"""One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
+"""One read of the registry: list, verify, plan, and decide what to hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,15 +40,15 @@ from bridge.store.state import State
 from bridge.store.state_values import Binding, Head, Stamp
 
 _FEW_REPLACED = 5
-"""With more known names that stand for other models, a full scan has to judge what this registry is."""
+"""If more known names than this belong to other models, a full scan has to decide what this registry is."""
 
 
 _TIMES_ASKED = 2
-"""How often to ask again for what reads as older than it is known: what answers in turn with an old copy shows it."""
+"""How often models that read as older than known are read again: one of several answers may come from a stale copy."""
 
 
 class Look:
-    """Reads and plans. It blocks, changes nothing, and belongs in a worker thread."""
+    """Reads the registry and plans the poll. It blocks, changes nothing, and belongs in a worker thread."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Look:
         binding: Binding,
         clock: Clock,
     ) -> None:
-        """Wire a look; ``binding`` names the configured registry (without its fingerprint)."""
+        """Compose a read; ``binding`` names the configured registry (without its fingerprint)."""
         self._registry = registry
         self._state = state
         self._routes = tuple(routes)
@@ -67,13 +67,13 @@ class Look:
         self._binding = binding
         self._clock = clock
         self.under_way = Read.FULL
-        """How much is being read, or was read last: a fast read can turn out to need a full one."""
+        """The kind of read that is running, or ran last: a fast read can turn out to need a full scan."""
 
     def prepare(self) -> None:
-        """Get ready; this is never cut off.
+        """Prepare the client; this is never cut off.
 
         Raises:
-            SecretUnavailable, ConfigurationError: a credential is not where the configuration says.
+            SecretUnavailable, ConfigurationError: a credential is missing.
         """
         self._registry.prepare()
 
@@ -84,14 +84,14 @@ class Look:
         deadline: Deadline,
         scan: ScanSlice,
     ) -> Observation:
-        """Look once; where that takes a full scan, it goes on as ``scan``.
+        """Read once; a full scan continues ``scan``.
 
         Raises:
             RegistryError: the registry gave no usable answer.
             StateForeign: it is not the registry that the state was taken from.
         """
         self.under_way = order.read
-        self._registry.odd_rows()  # those of a look that was broken off are found again
+        self._registry.odd_rows()  # discard those of an interrupted read: they are found again
         abilities = self._state.abilities
         if abilities is not None:
             self._registry.expect(abilities)
@@ -108,7 +108,7 @@ class Look:
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
     ) -> Observation | None:
-        """Return what changed lately, or None where that is so much that a full scan has to judge."""
+        """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(), stamp_of(self._clock)
         interest = Interest(self._since(), self._watched(known), overlooked)
         last = self._state.last_poll
@@ -184,7 +184,7 @@ class Look:
     def _hold_vanished(
         self, known: Known, listing: Listing, judgement: Judgement
     ) -> tuple[Listing, dict[str, Answer], dict[str, RegisteredModel]]:
-        """Return the listing, the answers that are not asked for, and the rows that wait, where much seems to be gone."""
+        """Hold back missing models; return the listing, answers that are not asked for, and held rows."""
         lost = strangers(known.models, listing).lost if listing.is_complete else []
         vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
         if not judgement.is_held(vanished or replacement_hold(known, lost, listing)):
@@ -195,7 +195,7 @@ class Look:
     def _ask_again(
         self, known: Known, reading: Reading, order: Order, deadline: Deadline
     ) -> tuple[Reading, Plan]:
-        """Return the plan, and the reading with what reads as older than it is known asked for again."""
+        """Read models again that read as older than known; return the new reading and its plan."""
         found = self._plan(known, reading, order)
         for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
             reading = ask_again(self._registry, known.models, reading, found.review, deadline)
@@ -205,7 +205,7 @@ class Look:
     def _hold_changes(
         self, known: Known, reading: Reading, found: Plan, order: Order, judgement: Judgement
     ) -> tuple[Plan, dict[str, RegisteredModel]]:
-        """Return the plan without what an operator has to judge, and the rows that wait for that."""
+        """Return the plan without the changes that are held, and the rows that are not recorded because of that."""
         waiting: dict[str, RegisteredModel] = {}
         older = hold_older(found.review.certain)
         if older is not None and not judgement.is_held(older):
