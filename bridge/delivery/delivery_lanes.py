@@ -17,7 +17,7 @@ LaneKey = tuple[str, str]
 """A sink's name and an event's lane."""
 
 
-class Gate(Protocol):
+class LaneLimits(Protocol):
     """How many lanes of each sink may be busy, and from when (see `bridge.delivery.sending_rate_limit`)."""
 
     def limit_of(self, sink: str) -> int:
@@ -51,9 +51,9 @@ class _Lane:
 class Lanes:
     """The pending entries in one queue for each sink and model; only the head of a queue can be claimed."""
 
-    def __init__(self, gate: Gate, overall: int) -> None:
+    def __init__(self, limits: LaneLimits, overall: int) -> None:
         """Start empty. At most ``overall`` lanes are busy, but each sink may always have one busy lane."""
-        self._gate = gate
+        self._limits = limits
         self._overall = overall
         self._lanes: dict[LaneKey, _Lane] = {}
         self._due: list[tuple[float, int, LaneKey]] = []
@@ -111,20 +111,20 @@ class Lanes:
 
     def _claim_of(self, sink: str, now: float) -> Iterator[int]:
         waiting = self._ready[sink]
-        while waiting and self._has_place(sink) and self._gate.opens_at(sink) <= now:
+        while waiting and self._has_place(sink) and self._limits.opens_at(sink) <= now:
             lane = self._lanes.get(waiting.popleft())
             if lane is None or lane.state is not _Is.READY:  # the lane was removed or changed meanwhile
                 continue
             lane.state = _Is.BUSY
             self._busy[sink] += 1
-            self._gate.passed(sink, now)
+            self._limits.passed(sink, now)
             yield lane.entries[0]
         if not waiting:
             del self._ready[sink]
 
     def _has_place(self, sink: str) -> bool:
         busy = self._busy[sink]
-        return busy < self._gate.limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
+        return busy < self._limits.limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
 
     def release(self, entry: Entry, due: float | None) -> None:
         """Release a claimed entry: it is still pending and due at ``due``, or done (``None``)."""
@@ -167,7 +167,7 @@ class Lanes:
     def next_due(self) -> float | None:
         """Return when the next entry can be claimed if nothing else happens; None for never."""
         times = [self._due[0][0]] if self._due else []
-        return min([*times, *map(self._gate.opens_at, self.held_up())], default=None)
+        return min([*times, *map(self._limits.opens_at, self.held_up())], default=None)
 
     def held_up(self) -> list[str]:
         """Return the sinks with due entries that wait only for their rate limit or rest to end."""

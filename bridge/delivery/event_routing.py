@@ -75,7 +75,7 @@ def selects(globs: Sequence[str], name: str) -> bool:
     They do if one of them matches, or if all of them only exclude, and none excludes the model. Matching is
     case-sensitive on every platform.
     """
-    wanted, unwanted = parted(globs)
+    wanted, unwanted = split_globs(globs)
     return (not wanted or any(matches(name, glob) for glob in wanted)) and not any(
         matches(name, glob) for glob in unwanted
     )
@@ -86,7 +86,7 @@ def matches(name: str, glob: str) -> bool:
     return name == glob or fnmatchcase(name, glob)
 
 
-def parted(globs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_globs(globs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the globs that select, and those that exclude (without the leading ``!``)."""
     wanted = tuple(glob for glob in globs if not glob.startswith(EXCLUDES))
     return wanted, tuple(glob.removeprefix(EXCLUDES) for glob in globs if glob.startswith(EXCLUDES))

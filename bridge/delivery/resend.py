@@ -21,7 +21,7 @@ class Resend:
     event_name: str
 
 
-def overtaken(
+def find_overtaken(
     resends: Sequence[Resend], delivered: Iterable[Entry], events: Mapping[str, Event]
 ) -> list[tuple[Resend, Event]]:
     """Return the resends for which the sink has received a newer event of the same model since.

@@ -18,55 +18,57 @@ class Terms:
 
 
 @dataclass(slots=True)
-class _Gate:
+class _SinkLimit:
     terms: Terms
     condition: Condition = RUNNING
     rests_until: float = 0.0
     paced_until: float = 0.0
 
 
-class Gates:
+class SendingRateLimits:
     """The limits of all sinks: how many lanes may be busy, and from when."""
 
     def __init__(self, terms: Mapping[str, Terms]) -> None:
         """Start with a running sink for each of the ``terms``."""
-        self._gates = {sink: _Gate(one) for sink, one in terms.items()}
+        self._limits = {sink: _SinkLimit(one) for sink, one in terms.items()}
 
     def limit_of(self, sink: str) -> int:
         """Return how many lanes of a sink may be busy: one if its circuit is open, none if it takes no entries."""
-        gate = self._gates[sink]
-        if not gate.condition.is_running:
+        limit = self._limits[sink]
+        if not limit.condition.is_running:
             return 0
-        return 1 if gate.condition.is_open else gate.terms.concurrency
+        return 1 if limit.condition.is_open else limit.terms.concurrency
 
     def opens_at(self, sink: str) -> float:
         """Return from when a sink may be attempted."""
-        gate = self._gates[sink]
-        return max(gate.rests_until, gate.paced_until)
+        limit = self._limits[sink]
+        return max(limit.rests_until, limit.paced_until)
 
     def is_resting(self, sink: str, now: float) -> bool:
         """Whether a sink rests because of its receiver's last answer."""
-        return self._gates[sink].rests_until > now
+        return self._limits[sink].rests_until > now
 
     def passed(self, sink: str, now: float) -> None:
         """Record that an attempt begins."""
-        gate = self._gates[sink]
-        gate.paced_until = now + gate.terms.spacing_ms / 1000
+        limit = self._limits[sink]
+        limit.paced_until = now + limit.terms.spacing_ms / 1000
 
     def condition(self, sink: str) -> Condition:
         """Return the state of a sink."""
-        return self._gates[sink].condition
+        return self._limits[sink].condition
 
     def put(self, sink: str, condition: Condition, now: float, now_ms: int) -> None:
         """Record the state of a sink at ``now``, which is ``now_ms`` by the wall clock."""
-        gate = self._gates[sink]
-        gate.condition = condition
-        gate.rests_until = now + remaining_ms(condition, now_ms) / 1000
+        limit = self._limits[sink]
+        limit.condition = condition
+        limit.rests_until = now + remaining_ms(condition, now_ms) / 1000
         if condition.paced_at is not None:
-            spacing = gate.terms.spacing_ms
+            spacing = limit.terms.spacing_ms
             pace = min(max(condition.paced_at + spacing - now_ms, 0), spacing)
-            gate.paced_until = max(gate.paced_until, now + pace / 1000)
+            limit.paced_until = max(limit.paced_until, now + pace / 1000)
 
     def taking(self) -> set[str]:
         """Return the sinks that are not paused by an operator."""
-        return {sink for sink, gate in self._gates.items() if gate.condition.standing is not Standing.PAUSED}
+        return {
+            sink for sink, limit in self._limits.items() if limit.condition.standing is not Standing.PAUSED
+        }

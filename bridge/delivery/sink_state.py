@@ -87,7 +87,7 @@ WORDS = ("running", "failing", "paused", "stopped")
 """The words for a sink's state; *failing* is a running sink whose circuit is open."""
 
 
-def after(
+def state_after_attempt(
     condition: Condition, lane: str, outcome: Outcome, attempt: Attempt, policy: RetryPolicy
 ) -> Condition:
     """Return the state of a sink after an attempt to deliver an entry of ``lane``."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.delivery.event_routing import Routed
 from bridge.diff.registry_changes import ChangeKind
-from bridge.diff.timestamp_regressions import Sign
+from bridge.diff.timestamp_regressions import TimestampRegression
 
 _FEW = 5
 """Up to this many models may vanish at once, whatever their share: small registries may change completely."""
@@ -30,7 +30,7 @@ class Hold:
     is_older: bool = False
 
 
-def hold_older(signs: Sequence[Sign]) -> Hold | None:
+def hold_older(signs: Sequence[TimestampRegression]) -> Hold | None:
     """Hold models that read as older than they are known, and still do after a second read."""
     if not signs:
         return None

@@ -7,7 +7,7 @@ registry lists recent changes. (MLflow updates it for transitions, versions and 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.delivery.event_routing import Route, matches, parted
+from bridge.delivery.event_routing import Route, matches, split_globs
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event_names import EVENT_NAMES
 
@@ -69,10 +69,10 @@ def watch_of(routes: Sequence[Route], names: Iterable[str], *, has_names: bool =
 
 def _globs(routes: Sequence[Route], kinds: frozenset[K]) -> set[Named]:
     return {
-        (glob, parted(route.models)[1])
+        (glob, split_globs(route.models)[1])
         for route in routes
         if any(EVENT_NAMES[name].kind in kinds for name in route.events)
-        for glob in parted(route.models)[0] or (_ALL,)
+        for glob in split_globs(route.models)[0] or (_ALL,)
     }
 
 

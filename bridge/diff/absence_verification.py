@@ -159,7 +159,7 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
     ]
 
 
-def reopened(
+def models_to_reread(
     known: KnownModels, listing: Listing, answers: Answers, asked: Collection[str]
 ) -> dict[str, int]:
     """Return the names to read again because of the answers to the names ``asked`` last, with their creations.
@@ -197,7 +197,7 @@ def last_seen(known: KnownModels, listing: Listing, answers: Answers, name: str)
     return row.created if row else None
 
 
-def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
+def missing_creations(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
     """Return the creation timestamps with fewer models now than were known, counted over all names."""
     if not known:
         return set()
@@ -211,7 +211,7 @@ def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]
 
 def _as_far_as_known(known: KnownModels, listing: Listing, answers: Answers) -> dict[str, Answer]:
     """Return the answers, with a model that was listed and then gone as unknown unless it may be renamed."""
-    moving = departed(known, listing, answers)
+    moving = missing_creations(known, listing, answers)
     listed = [name for name in answers if name in listing.models or name in listing.same]
     gone = {name: known.row(name) for name in listed if answers[name] is Absence.GONE}
     unsure = [name for name, row in gone.items() if row is None or row.created in moving]

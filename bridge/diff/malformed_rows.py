@@ -36,7 +36,7 @@ class OddRow:
         return self.model, self.version
 
 
-def standing(
+def skipped_rows(
     before: Collection[OddRow], found: Iterable[OddRow], now_ms: int, *, is_complete: bool
 ) -> tuple[OddRow, ...]:
     """Return the rows that are skipped after a read that ``found`` some malformed rows.
@@ -51,7 +51,9 @@ def standing(
     return tuple(sorted(rows.values())[:MOST_KEPT])
 
 
-def changed(before: Collection[OddRow], after: Collection[OddRow]) -> tuple[list[OddRow], list[OddRow]]:
+def skipped_row_changes(
+    before: Collection[OddRow], after: Collection[OddRow]
+) -> tuple[list[OddRow], list[OddRow]]:
     """Return the rows that are newly skipped, and those that are no longer skipped."""
     was, is_now = {row.place for row in before}, {row.place for row in after}
     return [row for row in after if row.place not in was], [row for row in before if row.place not in is_now]
@@ -65,6 +67,6 @@ def aside_since(rows: Iterable[OddRow]) -> Mapping[str, int]:
     return since
 
 
-def told(named: Collection[OddRow], unnamed: Sequence[OddRow]) -> list[OddRow]:
+def with_unnamed_rows(named: Collection[OddRow], unnamed: Sequence[OddRow]) -> list[OddRow]:
     """Return the ``named`` rows, and those ``unnamed`` ones that exceed the number of named rows."""
     return [*named, *unnamed[len(named) :]]

@@ -87,7 +87,7 @@ def _superseded_by(differences: Iterable[ModelDifference], at: int) -> Iterator[
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RecentlyReplacedValues:
     """The former states that recent polls replaced. Times are ms, by the bridge's clock.
 
     Attributes:

@@ -12,7 +12,7 @@ from bridge.diff.known_snapshot import KnownModels
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
+class ReplacedModels:
     """How the models of a listing differ in identity from the known ones.
 
     Attributes:
@@ -26,22 +26,22 @@ class Strangers:
     lost: list[str]
 
 
-def strangers(known: KnownModels, listing: Listing) -> Strangers:
+def find_replaced_models(known: KnownModels, listing: Listing) -> ReplacedModels:
     """Return how the models of a ``listing`` differ in identity from the known ones."""
     created = {name: listing.models[name].created for name in listing.models}
     names = {name for name, instant in created.items() if not known.knows(name, instant)}
     moved = Counter(created[name] for name in names)
     lost = []
-    for name in not_as_known(known, listing):
+    for name in missing_or_replaced_models(known, listing):
         row = known.row(name)
         if row is not None and moved[row.created] > 0:
             moved[row.created] -= 1  # counts as renamed
         else:
             lost.append(name)
-    return Strangers(frozenset(names), frozenset(name for name in names if name in known), lost)
+    return ReplacedModels(frozenset(names), frozenset(name for name in names if name in known), lost)
 
 
-def not_as_known(known: KnownModels, listing: Listing) -> list[str]:
+def missing_or_replaced_models(known: KnownModels, listing: Listing) -> list[str]:
     """Return the known names that a listing does not show, or shows for another model, sorted."""
     replaced = {
         name
@@ -51,8 +51,8 @@ def not_as_known(known: KnownModels, listing: Listing) -> list[str]:
     return sorted(replaced.union(vanished(known, listing)))
 
 
-def without_strangers(known: KnownModels, listing: Listing) -> Listing:
+def without_unknown_models(known: KnownModels, listing: Listing) -> Listing:
     """Return the listing without the models that are not known by name and creation timestamp."""
-    names = strangers(known, listing).names
+    names = find_replaced_models(known, listing).names
     models = {name: listing.models[name] for name in listing.models if name not in names}
     return replace(listing, models=models, orphans=frozenset())

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 from bridge.diff.model_pairing import Pair, pair_models
 from bridge.diff.previously_hidden_models import UNLIMITED, Horizon
-from bridge.diff.recently_replaced_values import Memory, Superseded, former_versions
+from bridge.diff.recently_replaced_values import RecentlyReplacedValues, Superseded, former_versions
 from bridge.diff.snapshot import ModelVersion, Pairs, RegisteredModel, Snapshot
-from bridge.diff.timestamp_regressions import Caution, Sign, signs_of
+from bridge.diff.timestamp_regressions import Caution, TimestampRegression, find_regressions
 from bridge.diff.withheld_change_kinds import aliases_within
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class FilteredRead:
     """Which parts of a read are accepted.
 
     Attributes:
@@ -29,24 +29,24 @@ class Review:
     """
 
     after: Mapping[str, RegisteredModel]
-    signs: tuple[Sign, ...] = ()
+    signs: tuple[TimestampRegression, ...] = ()
     withheld: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
 
     @property
-    def certain(self) -> tuple[Sign, ...]:
+    def certain(self) -> tuple[TimestampRegression, ...]:
         """The regressions that an operator has to judge if they stay."""
         return tuple(sign for sign in self.signs if sign.is_certain)
 
 
-def review(
+def filter_stale_reads(
     before: Snapshot,
     after: Snapshot,
-    memory: Memory,
+    memory: RecentlyReplacedValues,
     now_ms: int,
     caution: Caution = Caution.TRUSTING,
     horizon: Horizon = UNLIMITED,
-) -> Review:
+) -> FilteredRead:
     """Return which parts of ``after`` are accepted, where it differs from ``before``.
 
     Args:
@@ -58,7 +58,7 @@ def review(
         horizon: tells what was created since the last scan from what may have been deleted long ago.
     """
     pairs = pair_models(before, after)
-    found = [(pair, tuple(signs_of(pair, memory, now_ms))) for pair in pairs]
+    found = [(pair, tuple(find_regressions(pair, memory, now_ms))) for pair in pairs]
     signs = tuple(sign for _, of_pair in found for sign in of_pair)
     if any(sign.is_certain for sign in signs):
         caution = Caution.SUSPECTING
@@ -66,7 +66,7 @@ def review(
     believed = _without_collisions([(pair, judge.believed(pair)) for pair in pairs])
     paired = {pair.after.name for pair in pairs if pair.after is not None}
     unchanged = {name: model for name, model in after.items() if name not in paired}
-    return Review(
+    return FilteredRead(
         after={**unchanged, **{model.name: model for _, model in believed if model is not None}},
         signs=signs,
         withheld=frozenset(_name(pair) for pair, model in believed if model != pair.after),
@@ -88,7 +88,12 @@ class _Judge:
     """Accepts the parts of a read, or keeps the known state in their place."""
 
     def __init__(
-        self, memory: Memory, now_ms: int, caution: Caution, signs: Iterable[Sign], horizon: Horizon
+        self,
+        memory: RecentlyReplacedValues,
+        now_ms: int,
+        caution: Caution,
+        signs: Iterable[TimestampRegression],
+        horizon: Horizon,
     ) -> None:
         self._memory = memory
         self._horizon = horizon

@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from bridge.diff.model_pairing import Pair
-from bridge.diff.recently_replaced_values import OVERLAP_MS, Memory, Superseded, former_versions
+from bridge.diff.recently_replaced_values import (
+    OVERLAP_MS,
+    RecentlyReplacedValues,
+    Superseded,
+    former_versions,
+)
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 
 RACE_MS = 10_000
@@ -26,7 +31,7 @@ class Caution(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class TimestampRegression:
     """A part of a model that reads as older than it is known.
 
     Attributes:
@@ -53,24 +58,29 @@ class Sign:
         return not is_race and now_ms < self.until
 
 
-def signs_of(pair: Pair, memory: Memory, now_ms: int) -> Iterator[Sign]:
+def find_regressions(
+    pair: Pair, memory: RecentlyReplacedValues, now_ms: int
+) -> Iterator[TimestampRegression]:
     """Yield the parts of a model that read as older than they are known."""
     old, new = pair.before, pair.after
     if new is None:
         return
     if old is None:
         if memory.is_past(new, now_ms):
-            yield Sign(new.name, "", new.updated, new.updated, is_certain=True)
+            yield TimestampRegression(new.name, "", new.updated, new.updated, is_certain=True)
         return
     for number in _gone_versions_that_show(old, new, memory.lately(old.created, now_ms)):
-        yield Sign(old.name, number, old.updated, new.updated, is_certain=True)
+        yield TimestampRegression(old.name, number, old.updated, new.updated, is_certain=True)
     recorded_at = memory.recorded_at(old.created)
     for version, known, read, is_former in _parts_of_the_past(old, new, memory.of(old.created)):
         is_certain = is_former or recorded_at is None or known - read > OVERLAP_MS
-        yield Sign(old.name, version, known, read, is_certain, (recorded_at or 0) + OVERLAP_MS)
+        yield TimestampRegression(old.name, version, known, read, is_certain, (recorded_at or 0) + OVERLAP_MS)
     if new.updated == old.updated and recorded_at is not None:  # deleting a version changes the model's time
         for number in old.versions.keys() - new.versions.keys():
-            yield Sign(old.name, number, old.updated, new.updated, False, recorded_at + OVERLAP_MS)  # noqa: FBT003
+            until = recorded_at + OVERLAP_MS
+            yield TimestampRegression(
+                old.name, number, old.updated, new.updated, is_certain=False, until=until
+            )
 
 
 def _gone_versions_that_show(

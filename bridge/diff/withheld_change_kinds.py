@@ -16,7 +16,7 @@ from bridge.diff.version_comparison import known_version
 Kinds = Collection[K]
 
 
-def restrain(
+def withhold_changes(
     before: Snapshot, after: Snapshot, kinds: Kinds, horizon: Horizon = UNLIMITED
 ) -> dict[str, RegisteredModel]:
     """Return ``after`` without the changes of these ``kinds``.

@@ -58,7 +58,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionThen:
+class VersionAtTime:
     """A version at the given time; ``stage`` is None where nothing tells it.
 
     ``since`` is the time from which the version had this stage, ms; None where that was before all records.
@@ -71,7 +71,7 @@ class VersionThen:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelThen:
+class ModelAtTime:
     """A model at the given time.
 
     Attributes:
@@ -85,12 +85,12 @@ class ModelThen:
 
     name: str
     now: str | None
-    versions: tuple[VersionThen, ...] = ()
+    versions: tuple[VersionAtTime, ...] = ()
     is_complete: bool = True
     hidden_until: int | None = None
 
 
-def models_at(recorded: Recorded, at_ms: int, selects: Callable[[str], bool]) -> list[ModelThen]:
+def models_at(recorded: Recorded, at_ms: int, selects: Callable[[str], bool]) -> list[ModelAtTime]:
     """Return the models that existed at ``at_ms`` (ms since the epoch), by name.
 
     Args:
@@ -143,25 +143,25 @@ def _names(event: Event) -> set[str]:
     return {event.model_name, event.changed.get("previous_name") or event.model_name}
 
 
-def _model_at(life: _Life, at_ms: int, taken: Taken, late: Iterable[Late]) -> ModelThen | None:
+def _model_at(life: _Life, at_ms: int, taken: Taken, late: Iterable[Late]) -> ModelAtTime | None:
     names = list(name_steps(life.events, taken))
     now = life.model.name if life.model else None
     mine = [one for one in late if value_at(names, one.at, now)[0] == one.model]
     shown = [one.at for one in mine if not one.version and at_ms < one.at]
     if shown:
-        return ModelThen(value_at(names, shown[0], now)[0] or "", now, hidden_until=shown[0])
+        return ModelAtTime(value_at(names, shown[0], now)[0] or "", now, hidden_until=shown[0])
     name, _ = value_at(names, at_ms, now)
     if not name:
         return None
     is_complete = life.model is not None or life.events[0].type is K.MODEL_CREATED
-    return ModelThen(name, now, tuple(_versions_at(life, at_ms, mine)), is_complete)
+    return ModelAtTime(name, now, tuple(_versions_at(life, at_ms, mine)), is_complete)
 
 
-def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionThen]:
+def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionAtTime]:
     aliases, steps = _aliases_at(life, at_ms), stage_steps(life.events)
     known = life.model.versions if life.model else {}
     surfaced = {one.version: one.at for one in late if one.version}
-    versions: list[VersionThen] = []
+    versions: list[VersionAtTime] = []
     for number in {*steps, *known, *surfaced}:
         now = known[number].stage if number in known else ABSENT if life.model else None
         mine = steps[number]
@@ -169,7 +169,7 @@ def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionT
             mine.insert(0, Step(surfaced[number], None, mine[0].before if mine else now))
         stage, since = value_at(mine, at_ms, now)
         if stage != ABSENT:
-            versions.append(VersionThen(number, stage, aliases.get(number, ()), since))
+            versions.append(VersionAtTime(number, stage, aliases.get(number, ()), since))
     return sorted(versions, key=_order)
 
 
@@ -185,6 +185,6 @@ def _aliases_at(life: _Life, at_ms: int) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _order(one: VersionThen) -> tuple[int, int, str]:
+def _order(one: VersionAtTime) -> tuple[int, int, str]:
     number, text = version_order(one.version)
     return _RANKS.get(one.stage or "", _OTHER), -number, text

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from bridge.delivery.delivery_lanes import Lanes
 from bridge.delivery.outbox_entry import Entry, Status, remaining_ms
 from bridge.delivery.retry_policy import Attempt, settle
-from bridge.delivery.sending_rate_limit import Gates
-from bridge.delivery.sink_state import Condition, after, paced
+from bridge.delivery.sending_rate_limit import SendingRateLimits
+from bridge.delivery.sink_state import Condition, paced, state_after_attempt
 from bridge.pipeline.clocks import Trust
 from bridge.pipeline.delivery_attempts import Attempted, Endpoint, report, report_condition
 from bridge.pipeline.metrics_observer import Observer
@@ -21,15 +21,15 @@ class Settlement:
         self,
         state: State,
         endpoints: Mapping[str, Endpoint],
-        gates: Gates,
+        limits: SendingRateLimits,
         lanes: Lanes,
         trust: Trust,
         observer: Observer,
     ) -> None:
-        """Settle attempts for a relay with these ``gates`` and ``lanes``."""
+        """Settle attempts for a relay with these ``limits`` and ``lanes``."""
         self._state = state
         self._endpoints = endpoints
-        self._gates = gates
+        self._limits = limits
         self._lanes = lanes
         self._clock = trust.clock
         self._trust = trust
@@ -48,7 +48,7 @@ class Settlement:
         changed = {
             sink: condition
             for sink, condition in conditions.items()
-            if condition != self._gates.condition(sink)
+            if condition != self._limits.condition(sink)
         }
         self._state.settle([entry for _, entry in decided], changed)
         for one, entry in decided:
@@ -66,10 +66,16 @@ class Settlement:
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             may_expire=self._trust.is_given(),
         )
-        entry = taken(self._state, one.claim.entry.id)  # an operator may have paused its sink meanwhile
+        entry = present_entry(
+            self._state, one.claim.entry.id
+        )  # an operator may have paused its sink meanwhile
         endpoint = self._endpoints[entry.sink]
-        before = conditions.get(entry.sink) or self._gates.condition(entry.sink)
-        now = before if one.was_cut_off else after(before, entry.lane, one.outcome, frame, endpoint.policy)
+        before = conditions.get(entry.sink) or self._limits.condition(entry.sink)
+        now = (
+            before
+            if one.was_cut_off
+            else state_after_attempt(before, entry.lane, one.outcome, frame, endpoint.policy)
+        )
         conditions[entry.sink] = paced(now, frame.began_at) if endpoint.terms.spacing_ms else now
         return settle(entry, one.outcome, frame, endpoint.policy)
 
@@ -81,14 +87,14 @@ class Settlement:
         report(one.outcome, entry)
 
     def _become(self, sink: str, condition: Condition) -> None:
-        before = self._gates.condition(sink)
-        self._gates.put(sink, condition, self._clock.monotonic(), self._trust.now_ms())
+        before = self._limits.condition(sink)
+        self._limits.put(sink, condition, self._clock.monotonic(), self._trust.now_ms())
         report_condition(sink, before, condition)
         if before.is_open and not condition.is_open:
             self._lanes.hurry(sink, self._clock.monotonic())
 
 
-def taken(state: State, number: int) -> Entry:
+def present_entry(state: State, number: int) -> Entry:
     """Return the present state of an entry that the lanes hold.
 
     Raises:

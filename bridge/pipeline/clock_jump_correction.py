@@ -10,7 +10,7 @@ from bridge.pipeline.clocks import Trust
 from bridge.store.state import State
 
 
-def reckoned(
+def correct_clock_jump(
     state: State, sinks: Container[str], trust: Trust, jump_ms: int
 ) -> tuple[list[Entry], dict[str, Condition]]:
     """Return the pending entries of ``sinks`` and the states of all sinks, with corrected times.

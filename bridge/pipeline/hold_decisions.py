@@ -35,7 +35,7 @@ _NOTES = {
 }
 
 
-class Judgement:
+class HoldDecisions:
     """Decides which holds stand, and which ones an operator has accepted."""
 
     def __init__(self, accepted: Collection[str], *, is_strict: bool) -> None:

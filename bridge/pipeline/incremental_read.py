@@ -28,7 +28,7 @@ class Read(StrEnum):
     """Everything: the full scan, with which a poll reconciles."""
 
 
-class TooMuch(Exception):
+class FullScanNeeded(Exception):
     """More models differ than a fast read can handle: a full scan is needed."""
 
 
@@ -53,19 +53,19 @@ def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadli
     Rows are compared with the snapshot, never with a latest timestamp: timestamps repeat and go back.
 
     Raises:
-        TooMuch: a full scan is needed.
+        FullScanNeeded: a full scan is needed.
         RegistryError: the registry gave no answer.
     """
     if len(known.unsettled) > MOST_DIFFERING:
-        raise TooMuch
+        raise FullScanNeeded
     rows = _latest(registry, known, interest, deadline)
     if known and not rows:
-        raise TooMuch
+        raise FullScanNeeded
     named = (interest.watch.rows | set(known.unsettled)) - rows.keys()
     rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
     wanted = _differing(rows.values(), known, interest)
     if len(wanted) > MOST_DIFFERING:
-        raise TooMuch
+        raise FullScanNeeded
     wanted |= {name for name in (*known.unsettled, *interest.watch.versions) if name in rows}
     latest = max((row.updated for row in rows.values()), default=0)
     models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
@@ -80,7 +80,7 @@ def _latest(
         for page in pages:
             rows.update({row.name: row for row in page})
             if len(_differing(rows.values(), known, interest)) > MOST_DIFFERING:
-                raise TooMuch
+                raise FullScanNeeded
             if _is_past(page, known, interest):
                 break
     return rows

@@ -14,18 +14,18 @@ from bridge.diff.absence_verification import (
     Answers,
     Doubt,
     Listing,
-    departed,
     doubts,
     last_seen,
     may_be_another,
-    reopened,
+    missing_creations,
+    models_to_reread,
 )
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.model_pairing import Pair
-from bridge.diff.recently_replaced_values import Memory
+from bridge.diff.recently_replaced_values import RecentlyReplacedValues
 from bridge.diff.snapshot import RegisteredModel
-from bridge.diff.stale_read_filtering import Review
-from bridge.diff.timestamp_regressions import Sign, signs_of
+from bridge.diff.stale_read_filtering import FilteredRead
+from bridge.diff.timestamp_regressions import TimestampRegression, find_regressions
 from bridge.errors import RegistryLacks
 from bridge.pipeline.registry_clock import Reading
 from bridge.registry.base import Deadline, Registry
@@ -37,7 +37,7 @@ _MOST_ASKED_AGAIN = 20
 """How many models that read as older than they are known are read again at most."""
 
 
-def inquire(
+def verify_listing(
     registry: Registry,
     known: KnownModels,
     listing: Listing,
@@ -70,14 +70,16 @@ def inquire(
         found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
         answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
         # Still found after it was seen under another name: there are two models of one millisecond.
-        again = reopened(known, listing, answers, names).items() - reasked
+        again = models_to_reread(known, listing, answers, names).items() - reasked
         reasked |= again
         names = {name for name, _ in again}
-        rows = () if names else _sighted(registry, departed(known, listing, answers), since, deadline)
+        rows = (
+            () if names else _sighted(registry, missing_creations(known, listing, answers), since, deadline)
+        )
         names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
         if not names:
             return answers
-    moving = departed(known, listing, answers)
+    moving = missing_creations(known, listing, answers)
     names |= {name for name in {*listing.models, *answers} if name in known and known[name].created in moving}
     return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
 
@@ -116,7 +118,7 @@ def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[Regi
 
 
 def ask_again(
-    registry: Registry, known: KnownModels, reading: Reading, seen: Review, deadline: Deadline
+    registry: Registry, known: KnownModels, reading: Reading, seen: FilteredRead, deadline: Deadline
 ) -> Reading:
     """Read models again that read as older than they are known; return the reading with the answers.
 
@@ -136,8 +138,8 @@ def ask_again(
 
 
 def contradictions(
-    known: KnownModels, listing: Listing, answers: Answers, memory: Memory, now_ms: int
-) -> tuple[Sign, ...]:
+    known: KnownModels, listing: Listing, answers: Answers, memory: RecentlyReplacedValues, now_ms: int
+) -> tuple[TimestampRegression, ...]:
     """Return the parts that a listing showed as older than known, but a point read showed as known.
 
     Args:
@@ -151,15 +153,17 @@ def contradictions(
         (known[name], listing.models[name]) for name in answers if name in known and name in listing.models
     ]
     pairs = [Pair(old, new) for old, new in listed if old.created == new.created]
-    signs = (sign for pair in pairs for sign in signs_of(pair, memory, now_ms))
+    signs = (sign for pair in pairs for sign in find_regressions(pair, memory, now_ms))
     return _contradicted(known, signs, answers)
 
 
-def _contradicted(known: KnownModels, signs: Iterable[Sign], answers: Answers) -> tuple[Sign, ...]:
+def _contradicted(
+    known: KnownModels, signs: Iterable[TimestampRegression], answers: Answers
+) -> tuple[TimestampRegression, ...]:
     return tuple(sign for sign in signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign))
 
 
-def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: Sign) -> bool:
+def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: TimestampRegression) -> bool:
     """Whether a part that read as older now reads as known: then the earlier reading was stale."""
     if known is None or not isinstance(answer, RegisteredModel) or sign.read == sign.known:
         return False

@@ -8,7 +8,7 @@ _LARGE = 5_000
 """A scan of this many rows leaves megabytes behind; after a smaller one, releasing costs more than it gains."""
 
 
-def give_back(rows: int) -> None:
+def release_memory(rows: int) -> None:
     """Return freed memory to the system after a scan of ``rows`` rows, if the C library can (glibc, *malloc_trim*).
 
     A scan of 100,000 versions leaves tens of megabytes in the allocator, which would never be returned

@@ -21,7 +21,7 @@ class Observer(Protocol):
         ...
 
 
-class Nobody:
+class NullObserver:
     """An observer that ignores all reports."""
 
     def poll_finished(self, outcome: str, seconds: float) -> None:

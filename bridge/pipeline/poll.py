@@ -17,7 +17,7 @@ from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
 from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.memory_release import give_back
+from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
 from bridge.pipeline.poll_plan import Plan
 from bridge.pipeline.poll_records import (
@@ -30,9 +30,9 @@ from bridge.pipeline.poll_records import (
     scan_record,
     standing_hold,
 )
-from bridge.pipeline.read_deadline import GRACE_S, BoundedLook
+from bridge.pipeline.read_deadline import GRACE_S, BoundedReader
 from bridge.pipeline.reading_result import Observation, Order
-from bridge.pipeline.registry_reading import Look
+from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.base import Registry
 from bridge.store.poll_commit import PollCommit
@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
+class PollResult:
     """The result of a poll: new outbox entries, and the hold that stands, if there is one."""
 
     entries: Sequence[Entry]
@@ -68,7 +68,7 @@ class Poll:
         observer: Observer,
     ) -> None:
         """Compose a poll; ``binding`` names the configured registry (without its fingerprint)."""
-        self._look = Look(registry, state, routes, settings, binding, clock)
+        self._reader = RegistryReader(registry, state, routes, settings, binding, clock)
         self._telling = frozenset(way.sink for way in routes if "model" in way.include)
         self._state = state
         self._settings = settings
@@ -77,7 +77,7 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
-        self._bounded = BoundedLook(self._look, settings.deadline, clock)
+        self._bounded = BoundedReader(self._reader, settings.deadline, clock)
 
     def due(self) -> list[Read]:
         """Return the reads that the next poll has to make, in order; perhaps none.
@@ -108,7 +108,7 @@ class Poll:
         within_ms: int | None = None,
         *,
         afresh: bool = False,
-    ) -> Polled:
+    ) -> PollResult:
         """Poll once and commit.
 
         Args:
@@ -129,7 +129,7 @@ class Poll:
         polled = await self._run(order, within_ms, ScanSlice(stamp_of(self._clock), kept))
         record = self._state.last_poll
         if polled.read is Read.FULL and record is not None:
-            give_back(record.models + record.versions)  # now that nothing refers to what was read
+            release_memory(record.models + record.versions)  # now that nothing refers to what was read
         return polled
 
     async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
@@ -164,10 +164,10 @@ class Poll:
 
         return stop
 
-    async def _run(self, order: Order, within_ms: int | None, scan: ScanSlice) -> Polled:
+    async def _run(self, order: Order, within_ms: int | None, scan: ScanSlice) -> PollResult:
         watch, outcome = self._watch(), "failed"
         try:
-            seen = await self._bounded.take(order, self._overlooked, scan, within_ms)
+            seen = await self._bounded.read(order, self._overlooked, scan, within_ms)
             entries = self._commit(seen, watch(), scan)
             held = self.standing_hold()
             outcome = "held" if held else "ok"
@@ -184,7 +184,7 @@ class Poll:
         finally:
             self._observer.poll_finished(outcome, watch().duration_ms / 1000)
         self._report(seen, entries)
-        return Polled(entries, held, seen.read)
+        return PollResult(entries, held, seen.read)
 
     def _commit(self, seen: Observation, span: Span, scan: ScanSlice | None = None) -> list[Entry]:
         found, before = seen.plan, self._state.last_poll
@@ -232,7 +232,7 @@ class Poll:
         record = last if goes_on and last else failed_record(told, last, span.ended_ms)
         spent_ms = scan.spent_ms if unfinished else 0
         scanned = scan_record(
-            self._look.under_way, span, went_well=False, spent_ms=spent_ms, unfinished=unfinished
+            self._reader.under_way, span, went_well=False, spent_ms=spent_ms, unfinished=unfinished
         )
         self._state.record_poll(record, scanned)
         self._keep(scan, span)

@@ -8,13 +8,13 @@ from bridge.delivery.event_routing import Route, Routed, route
 from bridge.diff.absence_verification import Absence, resolve
 from bridge.diff.full_scan_comparison import PackedModels
 from bridge.diff.known_snapshot import KnownModels
-from bridge.diff.recently_replaced_values import Memory, Superseded, superseded_by
+from bridge.diff.recently_replaced_values import RecentlyReplacedValues, Superseded, superseded_by
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.diff.snapshot_comparison import ModelDifference, compare
-from bridge.diff.stale_read_filtering import Review, review
-from bridge.diff.timestamp_regressions import Caution, Sign
-from bridge.diff.withheld_change_kinds import restrain
+from bridge.diff.stale_read_filtering import FilteredRead, filter_stale_reads
+from bridge.diff.timestamp_regressions import Caution, TimestampRegression
+from bridge.diff.withheld_change_kinds import withhold_changes
 from bridge.events.display_text import instant
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize
@@ -42,7 +42,7 @@ class Known:
     identities: Identities
     head: Head
     counted: tuple[int, int] = (0, 0)
-    memory: Memory = field(default_factory=Memory)
+    memory: RecentlyReplacedValues = field(default_factory=RecentlyReplacedValues)
     aside: Mapping[str, int] = field(default_factory=dict)
 
     def caution(self, now_ms: int) -> Caution:
@@ -66,8 +66,8 @@ class Plan:
     notes: tuple[Note, ...] = ()
     superseded: Sequence[Superseded] = ()
     forgotten: int = 0
-    review: Review = field(default_factory=lambda: Review({}))
-    contradicted: tuple[Sign, ...] = ()
+    review: FilteredRead = field(default_factory=lambda: FilteredRead({}))
+    contradicted: tuple[TimestampRegression, ...] = ()
 
 
 def plan(
@@ -81,18 +81,20 @@ def plan(
     before, after = resolve(known.models, reading.listing, reading.answers)
     horizon = horizon_of(known.head, reading, known.aside)
     reviewed = _reviewed(known, reading, before, after, now_ms)
-    told = restrain(before, reviewed.after, held, horizon) if held else reviewed.after
+    told = withhold_changes(before, reviewed.after, held, horizon) if held else reviewed.after
     found = _plan(known, reading, compare(before, told, horizon), routes, now_ms)
     is_stale = bool(reading.contradicted or reviewed.certain)
     head = replace(found.head, stale_at=now_ms) if is_stale else found.head
     return replace(found, head=head, review=reviewed, contradicted=reading.contradicted)
 
 
-def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot, now_ms: int) -> Review:
+def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot, now_ms: int) -> FilteredRead:
     if reading.as_it_is:
-        return Review(after)
+        return FilteredRead(after)
     caution = Caution.SUSPECTING if reading.contradicted else known.caution(now_ms)
-    return review(before, after, known.memory, now_ms, caution, horizon_of(known.head, reading, known.aside))
+    return filter_stale_reads(
+        before, after, known.memory, now_ms, caution, horizon_of(known.head, reading, known.aside)
+    )
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bridge.diff.malformed_rows import changed, standing
-from bridge.diff.timestamp_regressions import Sign
+from bridge.diff.malformed_rows import skipped_row_changes, skipped_rows
+from bridge.diff.timestamp_regressions import TimestampRegression
 from bridge.errors import PollHeld
 from bridge.events.display_text import instant
 from bridge.pipeline.incremental_read import Read
@@ -45,7 +45,9 @@ def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> Pol
         doubted=tuple(sorted(seen.plan.review.withheld)[:MOST_DOUBTED]),
     )
     is_complete = seen.read is Read.FULL
-    rows = standing(before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete)
+    rows = skipped_rows(
+        before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete
+    )
     record = replace(record, odd_rows=rows)
     record = _with_hold_before(record, before) if seen.read is Read.FAST else _with_holds(record, seen)
     return replace(record, outcome="held" if record.held_digest else "ok")
@@ -90,7 +92,7 @@ def scan_record(
 
 def odd_row_notes(record: PollRecord, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
     """Yield notes on rows that are newly skipped, and on rows that are readable again."""
-    odd, readable = changed(before.odd_rows if before else (), record.odd_rows)
+    odd, readable = skipped_row_changes(before.odd_rows if before else (), record.odd_rows)
     yield from (Note(now_ms, "left_aside", row.model, row.version, row.why) for row in odd)
     yield from (Note(now_ms, "readable", row.model, row.version) for row in readable)
 
@@ -109,7 +111,7 @@ def doubt_notes(seen: Observation, before: PollRecord | None, now_ms: int) -> It
         yield Note(now_ms, "doubted", name, sign.version if sign else "", f"{_doubt(sign)}: {then}")
 
 
-def _doubt(sign: Sign | None) -> str:
+def _doubt(sign: TimestampRegression | None) -> str:
     if sign is None or sign.read == sign.known:
         return "what was read of it may be from before what is known"
     return f"it reads as of {instant(sign.read)}, and is known as of {instant(sign.known)}"

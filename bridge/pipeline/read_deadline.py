@@ -6,7 +6,7 @@ from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable, ScanUnfinished
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.reading_result import Observation, Order
-from bridge.pipeline.registry_reading import Look
+from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
@@ -18,18 +18,18 @@ _MOST_LEFT = 4
 """How many reads that cannot be cut off (a name look-up that hangs, for example) may remain in the background."""
 
 
-class BoundedLook:
+class BoundedReader:
     """Reads the registry, one read after the other, each in a thread of its own."""
 
-    def __init__(self, look: Look, deadline_ms: int, clock: Clock) -> None:
-        """Read with ``look`` within ``deadline_ms``."""
-        self._look = look
+    def __init__(self, reader: RegistryReader, deadline_ms: int, clock: Clock) -> None:
+        """Read with ``reader`` within ``deadline_ms``."""
+        self._reader = reader
         self._deadline_ms = deadline_ms
         self._clock = clock
-        self._prepared = SharedCall(look.prepare)  # never cut off: half an import stays broken
+        self._prepared = SharedCall(reader.prepare)  # never cut off: half an import stays broken
         self._left: list[ThreadedCall[Observation]] = []
 
-    async def take(
+    async def read(
         self,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
@@ -40,7 +40,7 @@ class BoundedLook:
 
         Raises:
             ScanUnfinished: the time is over, and ``scan`` made progress in it.
-            RegistryError, SecretUnavailable, StateForeign: as in `Look.take`.
+            RegistryError, SecretUnavailable, StateForeign: as in `RegistryReader.read`.
         """
         self._left = [one for one in self._left if one.is_running()]
         if len(self._left) >= _MOST_LEFT:
@@ -49,7 +49,7 @@ class BoundedLook:
                 "does looking up its name hang, or a file that MLflow's client reads?"
             )
         deadline = Deadline.after(await self._prepare(within_ms))
-        reading = ThreadedCall(lambda: self._look.take(order, overlooked, deadline, scan))
+        reading = ThreadedCall(lambda: self._reader.read(order, overlooked, deadline, scan))
         try:
             return await reading.within(deadline.remaining() + (GRACE_S if within_ms is None else 0))
         except (TimeoutError, RegistryUnreachable) as error:
@@ -67,12 +67,12 @@ class BoundedLook:
         """Scan for as many deadlines as it takes, while each one brings progress; call ``goes_on`` after each.
 
         Raises:
-            RegistryError, SecretUnavailable, StateForeign: as in `Look.take`.
+            RegistryError, SecretUnavailable, StateForeign: as in `RegistryReader.read`.
         """
         scan = ScanSlice(stamp_of(self._clock))
         while True:
             try:
-                return await self.take(order, {}, scan)
+                return await self.read(order, {}, scan)
             except ScanUnfinished:
                 goes_on()
                 scan = ScanSlice(stamp_of(self._clock), scan.keep(0))

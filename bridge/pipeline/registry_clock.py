@@ -12,7 +12,7 @@ from bridge.diff.previously_hidden_models import Horizon
 from bridge.diff.recently_replaced_values import OVERLAP_MS
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.snapshot_comparison import ModelDifference
-from bridge.diff.timestamp_regressions import Sign
+from bridge.diff.timestamp_regressions import TimestampRegression
 from bridge.store.state_values import Head, Stamp
 
 _HOUR_MS = 3_600_000
@@ -39,7 +39,7 @@ class Reading:
     answers: Answers
     began: Stamp
     ended: Stamp
-    contradicted: tuple[Sign, ...] = ()
+    contradicted: tuple[TimestampRegression, ...] = ()
     as_it_is: bool = False
 
     @property

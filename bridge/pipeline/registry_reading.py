@@ -11,17 +11,21 @@ from bridge.delivery.watched_model_selection import Watch, watch_of
 from bridge.diff.absence_verification import Absence, Answer, Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.malformed_rows import aside_since
-from bridge.diff.recently_replaced_values import OVERLAP_MS, Memory
+from bridge.diff.recently_replaced_values import OVERLAP_MS, RecentlyReplacedValues
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.registry_changes import ChangeKind
-from bridge.diff.replaced_models import not_as_known, strangers, without_strangers
+from bridge.diff.replaced_models import (
+    find_replaced_models,
+    missing_or_replaced_models,
+    without_unknown_models,
+)
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.event_synthesis import Identities
 from bridge.pipeline.clocks import Clock, stamp_of
-from bridge.pipeline.hold_decisions import Judgement, another_database
-from bridge.pipeline.incremental_read import Interest, Read, TooMuch, read_fast
-from bridge.pipeline.listing_verification import ask_again, contradictions, inquire
+from bridge.pipeline.hold_decisions import HoldDecisions, another_database
+from bridge.pipeline.incremental_read import FullScanNeeded, Interest, Read, read_fast
+from bridge.pipeline.listing_verification import ask_again, contradictions, verify_listing
 from bridge.pipeline.poll_plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
@@ -32,7 +36,7 @@ from bridge.pipeline.unrecorded_rows import (
     judged_head,
     new_rows,
     ownerless_versions,
-    perhaps_odd,
+    possibly_malformed_models,
     replacement_hold,
 )
 from bridge.registry.base import Deadline, Registry
@@ -47,7 +51,7 @@ _TIMES_ASKED = 2
 """How often models that read as older than known are read again: one of several answers may come from a stale copy."""
 
 
-class Look:
+class RegistryReader:
     """Reads the registry and plans the poll. It blocks, changes nothing, and belongs in a worker thread."""
 
     def __init__(
@@ -77,7 +81,7 @@ class Look:
         """
         self._registry.prepare()
 
-    def take(
+    def read(
         self,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
@@ -117,14 +121,14 @@ class Look:
             if has_vanished and are_back(self._registry, known.models, began.wall_ms, deadline):
                 return None  # the full scan lifts the hold
             listing = read_fast(self._registry, known.models, interest, deadline)
-        except (TooMuch, RegistryLacks):
+        except (FullScanNeeded, RegistryLacks):
             return None
-        if len(strangers(known.models, listing).replaced) > _FEW_REPLACED:
+        if len(find_replaced_models(known.models, listing).replaced) > _FEW_REPLACED:
             return None
         if listing.models:
             known = self._checked(known, deadline)
         if has_vanished:
-            listing = without_strangers(known.models, listing)
+            listing = without_unknown_models(known.models, listing)
         held = frozenset(map(ChangeKind, last.held_kinds)) if last is not None else frozenset()
         found = self._conclude(known, listing, began, replace(order, held=held), deadline)
         if any(order.may_scan or not hold.is_older for hold in found.held):
@@ -155,42 +159,44 @@ class Look:
         deadline: Deadline,
     ) -> Observation:
         ended = stamp_of(self._clock)
-        judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
-        listing, unasked, hidden = self._hold_vanished(known, listing, judgement)
+        decisions = HoldDecisions(order.accepted | set(known.head.accepted), is_strict=order.holds)
+        listing, unasked, hidden = self._hold_vanished(known, listing, decisions)
         since = self._since()
-        answers = inquire(self._registry, known.models, listing, unasked, since, began.wall_ms, deadline)
+        answers = verify_listing(
+            self._registry, known.models, listing, unasked, since, began.wall_ms, deadline
+        )
         odd_rows = self._registry.odd_rows()
-        answers = {**answers, **perhaps_odd(known, answers, odd_rows)}
+        answers = {**answers, **possibly_malformed_models(known, answers, odd_rows)}
         passed = contradictions(known.models, listing, answers, known.memory, self._clock.now_ms())
         reading = Reading(listing, answers, began, ended, passed)
         reading, found = self._ask_again(known, reading, order, deadline)
-        found, waiting = self._hold_changes(known, reading, found, order, judgement)
+        found, waiting = self._hold_changes(known, reading, found, order, decisions)
         if listing.is_complete:
-            found = replace(found, head=judged_head(known.head, found.head, judgement))
+            found = replace(found, head=judged_head(known.head, found.head, decisions))
         return Observation(
             plan=found,
             read=order.read,
             read_from=began.wall_ms + found.head.skew,
             is_first=self._state.head is None,
             abilities=listing.abilities,
-            held=tuple(judgement.held),
+            held=tuple(decisions.held),
             accepted=tuple(
-                hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
+                hold for hold in decisions.passed if hold.digest in order.accepted or not order.holds
             ),
             overlooked={**hidden, **waiting},
             odd_rows=(*odd_rows, *self._registry.odd_rows(), *ownerless_versions(listing, answers)),
         )
 
     def _hold_vanished(
-        self, known: Known, listing: Listing, judgement: Judgement
+        self, known: Known, listing: Listing, decisions: HoldDecisions
     ) -> tuple[Listing, dict[str, Answer], dict[str, RegisteredModel]]:
         """Hold back missing models; return the listing, answers that are not asked for, and held rows."""
-        lost = strangers(known.models, listing).lost if listing.is_complete else []
+        lost = find_replaced_models(known.models, listing).lost if listing.is_complete else []
         vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
-        if not judgement.is_held(vanished or replacement_hold(known, lost, listing)):
+        if not decisions.is_held(vanished or replacement_hold(known, lost, listing)):
             return listing, {}, {}
-        unasked = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
-        return without_strangers(known.models, listing), {**unasked}, new_rows(known, listing)
+        unasked = dict.fromkeys(missing_or_replaced_models(known.models, listing), Absence.UNKNOWN)
+        return without_unknown_models(known.models, listing), {**unasked}, new_rows(known, listing)
 
     def _ask_again(
         self, known: Known, reading: Reading, order: Order, deadline: Deadline
@@ -203,18 +209,18 @@ class Look:
         return reading, found
 
     def _hold_changes(
-        self, known: Known, reading: Reading, found: Plan, order: Order, judgement: Judgement
+        self, known: Known, reading: Reading, found: Plan, order: Order, decisions: HoldDecisions
     ) -> tuple[Plan, dict[str, RegisteredModel]]:
         """Return the plan without the changes that are held, and the rows that are not recorded because of that."""
         waiting: dict[str, RegisteredModel] = {}
         older = hold_older(found.review.certain)
-        if older is not None and not judgement.is_held(older):
+        if older is not None and not decisions.is_held(older):
             reading = replace(reading, as_it_is=True)
             found = self._plan(known, reading, order)
         elif older is not None:
             waiting.update(differing_rows(reading, found))
         storm = hold_storm(found.routed, self._settings.max_events)
-        if storm is not None and judgement.is_held(storm):
+        if storm is not None and decisions.is_held(storm):
             found = plan(known, reading, self._routes, self._clock.now_ms(), order.held | storm.kinds)
             waiting.update(differing_rows(reading, found))
         return found, waiting
@@ -239,7 +245,9 @@ class Look:
         )  # where it rests, rows tell nothing of its clock
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
         last_scan = self._state.last_reconcile
-        memory = Memory(self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0)
+        memory = RecentlyReplacedValues(
+            self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0
+        )
         return Known(self._state.known(), self._state.identities(), head, counted, memory, aside)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:

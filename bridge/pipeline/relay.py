@@ -8,11 +8,11 @@ import structlog
 
 from bridge.delivery.delivery_lanes import Lanes
 from bridge.delivery.outbox_entry import Entry, remaining_ms
-from bridge.delivery.sending_rate_limit import Gates
+from bridge.delivery.sending_rate_limit import SendingRateLimits
 from bridge.delivery.sink_state import Condition
 from bridge.errors import StateUnwritable
-from bridge.pipeline.attempt_settlement import Settlement, taken
-from bridge.pipeline.clock_jump_correction import reckoned
+from bridge.pipeline.attempt_settlement import Settlement, present_entry
+from bridge.pipeline.clock_jump_correction import correct_clock_jump
 from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.delivery_attempts import (
     CUT_OFF,
@@ -53,9 +53,9 @@ class Relay:
         self._clock = clock
         self._trust = trust
         self._observer = observer
-        self._gates = Gates({name: one.terms for name, one in endpoints.items()})
-        self._lanes = Lanes(self._gates, OVERALL_CONCURRENCY)
-        self._settlement = Settlement(state, endpoints, self._gates, self._lanes, trust, observer)
+        self._limits = SendingRateLimits({name: one.terms for name, one in endpoints.items()})
+        self._lanes = Lanes(self._limits, OVERALL_CONCURRENCY)
+        self._settlement = Settlement(state, endpoints, self._limits, self._lanes, trust, observer)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
         self._ended: list[asyncio.Task[Attempted]] = []
         self._wake = asyncio.Event()
@@ -75,7 +75,7 @@ class Relay:
         jump = self._trust.jumped_ms()
         if jump:
             log.warning("clock.jumped", by_ms=jump)
-        entries, conditions = reckoned(self._state, self._endpoints, self._trust, jump)
+        entries, conditions = correct_clock_jump(self._state, self._endpoints, self._trust, jump)
         for sink, stands in conditions.items():
             self.note_condition(sink, stands)
         self.offer(entries)
@@ -86,14 +86,14 @@ class Relay:
         Raises:
             StateUnwritable: the corrections were not stored.
         """
-        _, conditions = reckoned(self._state, self._endpoints, self._trust, jump_ms)
+        _, conditions = correct_clock_jump(self._state, self._endpoints, self._trust, jump_ms)
         for sink, stands in conditions.items():
             self.note_condition(sink, stands)
 
     def note_condition(self, sink: str, stands: Condition) -> None:
         """Record the new state of a sink."""
         if sink in self._endpoints:
-            self._gates.put(sink, stands, self._clock.monotonic(), self._clock.now_ms())
+            self._limits.put(sink, stands, self._clock.monotonic(), self._clock.now_ms())
             self._wake.set()
 
     def resume(self, sink: str, stands: Condition) -> None:
@@ -125,7 +125,7 @@ class Relay:
     @property
     def waiting(self) -> int:
         """How many entries of configured sinks are pending, without those of paused sinks."""
-        return self._lanes.waiting(self._gates.taking())
+        return self._lanes.waiting(self._limits.taking())
 
     async def rest(self, seconds: float) -> None:
         """Wait until `run` has attempted everything that is due, for at most this many seconds."""
@@ -164,8 +164,8 @@ class Relay:
 
     def _next_opening(self, until: float) -> float | None:
         """Return when the next sink that waits only for its spacing can be attempted, if that is soon."""
-        now, gates = self._clock.monotonic(), self._gates
-        paced = [gates.opens_at(one) for one in self._lanes.held_up() if not gates.is_resting(one, now)]
+        now, limits = self._clock.monotonic(), self._limits
+        paced = [limits.opens_at(one) for one in self._lanes.held_up() if not limits.is_resting(one, now)]
         opening = min(paced, default=None)
         return None if opening is None or opening > min(now + _LONGEST_PACE_S, until) else opening
 
@@ -206,7 +206,7 @@ class Relay:
 
     def _start_due(self) -> None:
         for number in self._lanes.claim(self._clock.monotonic()):
-            entry = taken(self._state, number)
+            entry = present_entry(self._state, number)
             claim = Claim(entry, self._clock.now_ms(), self._clock.monotonic())
             endpoint = self._endpoints[entry.sink]
             task = asyncio.create_task(attempt(endpoint, claim, self._state.event))

@@ -7,21 +7,21 @@ from bridge.delivery.storm_guard import Hold, hold_replacement
 from bridge.diff.absence_verification import Absence, Answer, Answers, Listing
 from bridge.diff.malformed_rows import OddRow
 from bridge.diff.recently_replaced_values import OVERLAP_MS
-from bridge.diff.replaced_models import strangers
+from bridge.diff.replaced_models import find_replaced_models
 from bridge.diff.snapshot import RegisteredModel
-from bridge.pipeline.hold_decisions import Judgement
+from bridge.pipeline.hold_decisions import HoldDecisions
 from bridge.pipeline.poll_plan import Known, Plan
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
 from bridge.store.state_values import Head
 
 
-def judged_head(before: Head, after: Head, judgement: Judgement) -> Head:
+def judged_head(before: Head, after: Head, decisions: HoldDecisions) -> Head:
     """Store the accepted holds in ``after``; while something is held, keep the clock of ``before``.
 
     Otherwise what is new now would later count as hidden before the scan, and would not be announced.
     """
-    after = replace(after, accepted=judgement.let_through)
-    if not judgement.held:
+    after = replace(after, accepted=decisions.let_through)
+    if not decisions.held:
         return after
     return replace(
         after,
@@ -51,7 +51,9 @@ def ownerless_versions(listing: Listing, answers: Answers) -> list[OddRow]:
     return [OddRow(name, why="it has versions, and there is no model of this name") for name in gone]
 
 
-def perhaps_odd(known: Known, answers: Answers, odd_rows: Sequence[OddRow]) -> dict[str, Answer]:
+def possibly_malformed_models(
+    known: Known, answers: Answers, odd_rows: Sequence[OddRow]
+) -> dict[str, Answer]:
     """Return, as unknown, the missing models that may be the ones in malformed rows."""
     created = {row.created for row in odd_rows if row.created}
     gone = [name for name, answer in answers.items() if answer is Absence.GONE]
@@ -61,7 +63,7 @@ def perhaps_odd(known: Known, answers: Answers, odd_rows: Sequence[OddRow]) -> d
 
 def new_rows(known: Known, listing: Listing) -> dict[str, RegisteredModel]:
     """Return the rows of models that are not known, by name."""
-    names = strangers(known.models, listing).names
+    names = find_replaced_models(known.models, listing).names
     return {name: replace(listing.models[name], versions={}) for name in names}
 
 

@@ -18,7 +18,7 @@ _NOBODY = "mlflow-bridge.nobody.7d9f5c1e"
 """No model has this name; Unity Catalog accepts only names of three parts."""
 
 
-def find_out(connection: Connection, server: str, deadline: Deadline) -> Abilities:
+def detect_abilities(connection: Connection, server: str, deadline: Deadline) -> Abilities:
     """Return what the registry can do; ``server`` is the name and version that it reports.
 
     Raises:

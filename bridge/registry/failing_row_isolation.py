@@ -28,7 +28,7 @@ _MOST_AT_FIRST = 10
 """The same limit for failures before any page has succeeded."""
 
 
-class Narrowing:
+class FailingRowIsolation:
     """One search, page by page; ``left_out`` is called for each failing row, with the row before it."""
 
     def __init__(

@@ -19,7 +19,7 @@ _TRIES = 3
 _FAILS = "the server fails on it: its log says more"
 
 
-class Questions:
+class PointReads:
     """Point reads over one connection, as far as the time allows; models not read remain unknown."""
 
     def __init__(

@@ -11,14 +11,14 @@ from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
 from bridge.diff.absence_verification import Absence, Answer, Doubt, Listing
 from bridge.diff.full_scan_comparison import Collector
 from bridge.diff.known_snapshot import KnownModels
-from bridge.diff.malformed_rows import OddRow, told
+from bridge.diff.malformed_rows import OddRow, with_unnamed_rows
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError, RegistryLacks
-from bridge.registry.ability_detection import confirm, find_out, misreads
+from bridge.registry.ability_detection import confirm, detect_abilities, misreads
 from bridge.registry.base import Deadline
 from bridge.registry.entity_conversion import conditions, model_of
-from bridge.registry.lookup_by_name import Questions
+from bridge.registry.lookup_by_name import PointReads
 from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.mlflow_searches import BY_TIME, Searches
 from bridge.registry.name_filters import NameBatches
@@ -65,7 +65,7 @@ class MlflowRegistry:
 
     def odd_rows(self) -> list[OddRow]:
         """Return the malformed rows that were skipped since the last call."""
-        found = told(self._searches.odd, self._unnamed)
+        found = with_unnamed_rows(self._searches.odd, self._unnamed)
         self._searches.odd.clear()
         self._searches.left_out.clear()
         self._unnamed = []
@@ -129,7 +129,7 @@ class MlflowRegistry:
         return not takes_all and time.monotonic() - probed_at > _REFUSAL_LASTS_S
 
     def _find_out(self, server: str, deadline: Deadline) -> None:
-        before, found = self._abilities, find_out(self._connection, server, deadline)
+        before, found = self._abilities, detect_abilities(self._connection, server, deadline)
         self._abilities, self._probed_at = found, time.monotonic()
         if found.lacks() != before.lacks():
             log.info("registry.abilities", server=server or None, lacks=found.lacks())
@@ -268,7 +268,7 @@ class MlflowRegistry:
         Raises:
             RegistryError: the registry gave no answer.
         """
-        questions = Questions(
+        questions = PointReads(
             self._connection,
             self._searches,
             self._abilities,

@@ -9,7 +9,7 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError
 from bridge.registry.base import Deadline
 from bridge.registry.entity_conversion import ANY_NAME, PROMPTS, conditions, model_of, name_filter, version_of
-from bridge.registry.failing_row_isolation import Narrowing, fails_on_a_row
+from bridge.registry.failing_row_isolation import FailingRowIsolation, fails_on_a_row
 from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.page_sizes import PageSize, PageSizes
 
@@ -106,7 +106,7 @@ class Searches:
                 OddRow("", why=f"the server fails on one row ({_place(last)}): its log says more")
             )
 
-        narrowing = Narrowing(self._connection, deadline, search, note)
+        narrowing = FailingRowIsolation(self._connection, deadline, search, note)
         return narrowing.pages(arguments, size, cursor or Cursor())
 
     def versions_of(

@@ -18,7 +18,7 @@ class _Sink:
     oldest: int | None = None  # the oldest pending entry; None: not searched since the last one left
 
 
-class Tally:
+class SinkSummaries:
     """Summaries whose cost does not grow with the history."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:

@@ -27,7 +27,7 @@ from bridge.store.poll_commit import (
     settle_writes,
     trail_writes,
 )
-from bridge.store.sink_summaries import Tally
+from bridge.store.sink_summaries import SinkSummaries
 from bridge.store.state_values import AttemptRecord, ClockRecord, Head, Note, SinkSummary
 
 
@@ -37,7 +37,7 @@ class Outbox:
     def __init__(self, documents: Documents) -> None:
         """Store the outbox in ``documents``."""
         self._documents = documents
-        self._tally: Tally | None = None
+        self._summaries: SinkSummaries | None = None
 
     @property
     def head(self) -> Head | None:
@@ -162,18 +162,18 @@ class Outbox:
         """Return a summary for each sink that has entries."""
         return self._counted().summaries()
 
-    def _counted(self) -> Tally:
-        if self._tally is None:
-            self._tally = Tally(self.entries())
-        return self._tally
+    def _counted(self) -> SinkSummaries:
+        if self._summaries is None:
+            self._summaries = SinkSummaries(self.entries())
+        return self._summaries
 
     def _count(self, entries: Sequence[Entry]) -> None:
-        if self._tally is not None:
-            self._tally.update(entries)
+        if self._summaries is not None:
+            self._summaries.update(entries)
 
     def _discount(self, entries: Iterable[Entry]) -> None:
-        if self._tally is not None:
-            self._tally.remove(entries)
+        if self._summaries is not None:
+            self._summaries.remove(entries)
 
 
 class _Unread:

@@ -17,11 +17,11 @@ __all__ = [
     "Format",
     "default_payload",
     "encode",
+    "formats_for",
     "mlflow_body",
     "takes_details",
-    "telling",
     "tells",
-    "untold",
+    "unsupported_events",
     "webhook_id",
 ]
 
@@ -45,7 +45,7 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def telling(kinds: Iterable[ChangeKind]) -> list[str]:
+def formats_for(kinds: Iterable[ChangeKind]) -> list[str]:
     """Return the names of the formats that have a shape for all ``kinds``."""
     wanted = set(kinds)
     return [name for name, one in FORMATS.items() if wanted <= one.kinds]
@@ -61,6 +61,6 @@ def tells(format_name: str, kind: ChangeKind) -> bool:
     return format_name not in FORMATS or kind in FORMATS[format_name].kinds
 
 
-def untold(format_name: str, event_names: Iterable[str]) -> list[str]:
+def unsupported_events(format_name: str, event_names: Iterable[str]) -> list[str]:
     """Return those of the named events for which the format has no shape."""
     return [name for name in event_names if not tells(format_name, EVENT_NAMES[name].kind)]

@@ -12,7 +12,7 @@ from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, retryable
 from bridge.delivery.http_status_outcome import Advice, interpret
 from bridge.events.delivery_signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
 from bridge.events.event_names import EVENT_NAMES
-from bridge.events.formats import FORMATS, Body, encode, takes_details, telling, tells, untold
+from bridge.events.formats import FORMATS, Body, encode, formats_for, takes_details, tells, unsupported_events
 from bridge.events.json_templates import compile_shape
 from bridge.sinks.base import EXCERPT_BYTES, Delivery, Request, Response, Transport
 from bridge.sinks.body_templates import rendered
@@ -61,9 +61,9 @@ class HttpSettings(AddressedSettings):
     @classmethod
     def _tells_of_what_is_asked_for(cls, value: str, info: ValidationInfo) -> str:
         events = info.data.get("events", ())
-        missing = untold(value, events)
+        missing = unsupported_events(value, events)
         if missing:
-            able = telling(EVENT_NAMES[name].kind for name in events)
+            able = formats_for(EVENT_NAMES[name].kind for name in events)
             msg = (
                 f"{value!r} cannot tell of {', '.join(missing)}, which the sink "
                 f"{info.data.get('name', '')!r} asks for: {', '.join(able)} can"
@@ -157,7 +157,9 @@ class HttpSink:
         settings = self._settings
         kind = delivery.event.type
         if not tells(settings.format, kind):  # the format has changed since the event was routed
-            detail = f"the format {settings.format!r} cannot tell of {kind}: {', '.join(telling([kind]))} can"
+            detail = (
+                f"the format {settings.format!r} cannot tell of {kind}: {', '.join(formats_for([kind]))} can"
+            )
             return retryable(Reason.MISCONFIGURED, detail)
         secrets = self._secrets()
         if isinstance(secrets, Outcome):

@@ -8,7 +8,7 @@ from bridge.sinks.sink_type_table import KINDS, sink_of
 from bridge.sinks.transport.exchange_recorder import NoTransport
 
 
-def vetted(sink: SinkSettings) -> list[str]:
+def settings_faults(sink: SinkSettings) -> list[str]:
     """Return a sentence for each method of a package's settings that fails or returns a wrong value.
 
     The bridge calls these methods again and again, at moments where nothing may fail.
