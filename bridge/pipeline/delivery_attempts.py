@@ -75,7 +75,7 @@ async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Ev
         if entry.sent_as:
             told = replace(told, id=entry.sent_as)
         outcome = await endpoint.sink.deliver(Delivery(told, entry.event_name, claim.began_at))
-    except Exception as error:  # noqa: BLE001 - and its text could hold anything
+    except Exception as error:  # noqa: BLE001 - its text may contain secrets
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
     return Attempted(claim, outcome)

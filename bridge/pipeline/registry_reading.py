@@ -242,7 +242,7 @@ class RegistryReader:
         counted = (last.models, last.versions) if last else (0, 0)
         shift = (
             max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS
-        )  # where it rests, rows tell nothing of its clock
+        )  # if no rows change, they do not show its clock
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
         last_scan = self._state.last_reconcile
         memory = RecentlyReplacedValues(
@@ -251,10 +251,10 @@ class RegistryReader:
         return Known(self._state.known(), self._state.identities(), head, counted, memory, aside)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
-        """Ask which database this is; note it where that is news.
+        """Check which database the registry has; store its fingerprint if none is known.
 
         Raises:
-            StateForeign: it is another one than the state was taken from.
+            StateForeign: it is another database than the one that the state was taken from.
         """
         fingerprint, head = self._registry.fingerprint(deadline), known.head
         if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:

@@ -102,7 +102,7 @@ def has_owner(folder: Path) -> bool:
 
 
 def _locked(folder: Path) -> "FileLock":
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - brings in asyncio; readers need no lock
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - imports asyncio; readers need no lock
 
     lock = FileLock(folder / LOCK, thread_local=False, fallback_to_soft=False)
     try:
