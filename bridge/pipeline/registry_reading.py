@@ -240,9 +240,7 @@ class RegistryReader:
             fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
             return Known(PlainModels(), Identities(), fresh)
         counted = (last.models, last.versions) if last else (0, 0)
-        shift = (
-            max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS
-        )  # if no rows change, they do not show its clock
+        shift = max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS  # if no rows change, they do not show its clock
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
         last_scan = self._state.last_reconcile
         memory = RecentlyReplacedValues(
