@@ -15,7 +15,7 @@ from bridge.delivery.sending_rate_limit import Terms
 from bridge.pipeline.clocks import Clock, SystemClock, Trust
 from bridge.pipeline.delivery_attempts import Endpoint, Enrich
 from bridge.pipeline.detail_fetching import Enrichment
-from bridge.pipeline.metrics_observer import Nobody, Observer
+from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
 from bridge.pipeline.worker_threads import in_thread
@@ -64,7 +64,7 @@ def wire_poll(
         settings.poll,
         binding_of(settings),
         clock,
-        observer or Nobody(),
+        observer or NullObserver(),
     )
 
 
@@ -165,5 +165,5 @@ async def application(settings: Settings, scanned: Scanned | None = None) -> Asy
         StateError: the state is owned by another, foreign, or cannot be used.
     """
     with owned_state(settings) as state:
-        async with wired(settings, state, Nobody(), scanned) as app:
+        async with wired(settings, state, NullObserver(), scanned) as app:
             yield app

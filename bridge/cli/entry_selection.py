@@ -13,7 +13,7 @@ from bridge.cli.exit_codes import ExitCode
 from bridge.config import Settings
 from bridge.delivery.event_routing import matches
 from bridge.delivery.outbox_entry import Entry, Status
-from bridge.delivery.resend import Resend, overtaken
+from bridge.delivery.resend import Resend, find_overtaken
 from bridge.errors import NotFound
 from bridge.events.display_text import changed, instant, printable
 from bridge.events.event import Event
@@ -83,7 +83,7 @@ def by_sink(sinks: Iterable[str]) -> str:
 def warn_of_overtaken(state: State, resends: Sequence[Resend]) -> int:
     """Say what would undo something newer; return how many that are."""
     delivered = (entry for entry in state.entries() if entry.status is Status.DELIVERED)
-    found = overtaken(resends, delivered, {event.id: event for event in state.events()})
+    found = find_overtaken(resends, delivered, {event.id: event for event in state.events()})
     for resend, later in found:
         event = state.event(resend.event_id)
         told = (

@@ -11,7 +11,7 @@ from bridge.cli.text_tables import print_table
 from bridge.delivery.event_routing import matches
 from bridge.errors import NotFound
 from bridge.events.display_text import instant
-from bridge.events.point_in_time_stages import ModelThen, VersionThen, models_at
+from bridge.events.point_in_time_stages import ModelAtTime, VersionAtTime, models_at
 from bridge.store.historical_state import Reach, holds_in, reach_of, recorded_in
 from bridge.store.state import State
 
@@ -61,7 +61,7 @@ def _cautions(state: State, reach: Reach, at: int) -> Iterator[str]:
             )
 
 
-def _limits(found: Sequence[ModelThen]) -> Iterator[str]:
+def _limits(found: Sequence[ModelAtTime]) -> Iterator[str]:
     for model in found:
         if model.hidden_until is not None:
             yield f"{model.name} came into view at {instant(model.hidden_until)}: it is not known before"
@@ -70,7 +70,7 @@ def _limits(found: Sequence[ModelThen]) -> Iterator[str]:
 
 
 def _document(
-    question: Question, reach: Reach, found: Sequence[ModelThen], cautions: Sequence[str]
+    question: Question, reach: Reach, found: Sequence[ModelAtTime], cautions: Sequence[str]
 ) -> dict[str, Any]:
     return {
         "at": question.at,
@@ -81,7 +81,7 @@ def _document(
     }
 
 
-def _print(question: Question, found: Sequence[ModelThen], cautions: Sequence[str]) -> None:
+def _print(question: Question, found: Sequence[ModelAtTime], cautions: Sequence[str]) -> None:
     rows = [_row(model, version) for model in found for version in model.versions or (None,)]
     click.echo(f"as of {instant(question.at)}")
     if not rows:
@@ -93,7 +93,7 @@ def _print(question: Question, found: Sequence[ModelThen], cautions: Sequence[st
         complain(caution)
 
 
-def _row(model: ModelThen, version: VersionThen | None) -> dict[str, Any]:
+def _row(model: ModelAtTime, version: VersionAtTime | None) -> dict[str, Any]:
     return {
         "MODEL": model.name + _now(model),
         "VERSION": version.version if version else None,
@@ -103,7 +103,7 @@ def _row(model: ModelThen, version: VersionThen | None) -> dict[str, Any]:
     }
 
 
-def _now(model: ModelThen) -> str:
+def _now(model: ModelAtTime) -> str:
     if model.now == model.name:
         return ""
     return f" (now {model.now})" if model.now else " (deleted since)"

@@ -15,7 +15,7 @@ from bridge.daemon.signal_handling import Signals
 from bridge.daemon.socket_commands import Commands
 from bridge.daemon.status_page_snapshot import status_pages
 from bridge.pipeline.clocks import SystemClock
-from bridge.pipeline.metrics_observer import Nobody, Observer
+from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.health_probes import Probes
 from bridge.server.http_server import METRICS_TYPE, Page, said, serving
 from bridge.store.state import State
@@ -64,7 +64,7 @@ def _probe_pages(probes: Probes) -> dict[str, Page]:
 def _observation(configuration: Configuration, state: State) -> tuple[Observer, dict[str, Page]]:
     """Return who watches the loops, and where that can be seen: metrics, if there is a server."""
     if configuration.settings.server is None:
-        return Nobody(), {}
+        return NullObserver(), {}
     from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - importing it takes a while
 
     def summaries() -> dict[str, SinkSummary]:

@@ -1,1 +1,1 @@
-"""Deliveries as values: routes, entries, outcomes, the retry policy, and lanes. Pure."""
+"""Decisions about deliveries: routes, outbox entries, outcomes, the retry policy and lanes. Pure."""

@@ -1,10 +1,10 @@
-"""Where deliveries may go: a decision about a host's name and the address that it has.
+"""Decides whether deliveries to a host and address are allowed (``allowed_hosts``).
 
-A list holds names (globs) and networks. An address in one of the networks is allowed, whatever
-its name. A name in the list vouches for the address that it has, wherever in the world that is;
-but never for this machine, the link or a group (so for no cloud's metadata service, which is at
-169.254.169.254): who can change a name's address must not get that far. Such an address has to
-be in a network of the list; `localhost` alone stands for loopback by its name (RFC 6761, 6.3).
+The list holds names (globs) and networks. An address in a listed network is allowed under any host name. A
+listed name allows any address that the name resolves to, with one exception: addresses of this machine, of
+the local link, and of multicast groups (which includes the clouds' metadata service at 169.254.169.254).
+Otherwise whoever controls the name's DNS record could direct requests there. Such an address must be in a
+listed network. Only the name `localhost` allows loopback addresses (RFC 6761, 6.3).
 """
 
 import re
@@ -24,31 +24,31 @@ from urllib.parse import urlsplit
 
 _NAME = re.compile(r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*")
 _NO_NAME = re.compile(r"(?=.*\d)[\d.*?]+")
-"""Digits and dots with a glob: an address to a person, and never the name of a host."""
+"""Digits and dots with a glob: looks like an address, and is never a host name."""
 
 _MAPPED_BITS = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The places that a list names: host names (globs, lower case), and networks."""
+    """The entries of a list of allowed hosts: host names (globs, lower case), and networks."""
 
     names: tuple[str, ...]
     networks: tuple[IPv4Network | IPv6Network, ...]
 
     @classmethod
     def of(cls, entries: Sequence[str]) -> "Targets":
-        """Return what ``entries`` mean.
+        """Return the parsed ``entries``.
 
         Raises:
-            ValueError: one of them is neither a name nor a network; the message says why.
+            ValueError: an entry is neither a name nor a network; the message says why.
         """
         read = [target(entry) for entry in entries]
         names = tuple(one for one in read if isinstance(one, str))
         return cls(names, tuple(one for one in read if not isinstance(one, str)))
 
     def take(self, host: str, address: str) -> bool:
-        """Whether a connection to ``host`` may be made at ``address``, which it has."""
+        """Whether a connection to ``host`` at its ``address`` is allowed."""
         plain = plain_address(address)
         if any(plain in network for network in self.networks):
             return True
@@ -57,7 +57,7 @@ class Targets:
         return not _is_near(plain) or (plain.is_loopback and _is_localhost(host))
 
     def could_take(self, host: str) -> bool:
-        """Whether there is any address at which ``host`` would be allowed, as far as its name tells."""
+        """Whether ``host`` could be allowed at any address, judged by its name alone."""
         if _literal(host) is not None:
             return self.take(host, _bare(host))
         return bool(self.networks) or self._name(host)
@@ -68,7 +68,7 @@ class Targets:
 
 
 def target(entry: str) -> str | IPv4Network | IPv6Network:
-    """Return the name (a glob, lower case) or the network that ``entry`` is.
+    """Return ``entry`` as a name (a glob, lower case) or a network.
 
     Raises:
         ValueError: it is neither; the message says why.
@@ -99,7 +99,7 @@ def _network(entry: str, *, strict: bool) -> IPv4Network | IPv6Network:
 
 
 def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """Return a network of IPv4 addresses that is written in IPv6 as what it is."""
+    """Return an IPv4-mapped IPv6 network as the IPv4 network that it stands for."""
     if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_BITS:
         inner = network.network_address.ipv4_mapped
         if inner is not None:
@@ -111,7 +111,7 @@ def plain_address(text: str) -> IPv4Address | IPv6Address:
     """Return the address in ``text`` without its zone; IPv4 in IPv6 (``::ffff:…``) as IPv4.
 
     Raises:
-        ValueError: there is none.
+        ValueError: ``text`` is no address.
     """
     address = ip_address(text.partition("%")[0])
     inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
@@ -119,12 +119,12 @@ def plain_address(text: str) -> IPv4Address | IPv6Address:
 
 
 def _is_near(address: IPv4Address | IPv6Address) -> bool:
-    """Whether ``address`` leads to this machine, to the link, or to a group."""
+    """Whether ``address`` is one of this machine, of the local link, or of a multicast group."""
     return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
 
 
 def _bare(host: str) -> str:
-    """Return ``host`` as it is compared: names regardless of case and of a final dot."""
+    """Return ``host`` normalised for comparison: in lower case, without a final dot."""
     return host.strip("[]").rstrip(".").lower()
 
 
@@ -140,12 +140,12 @@ def _is_localhost(host: str) -> bool:
 
 
 def host_of(origin: str) -> str:
-    """Return the host in ``origin`` (a URL, perhaps with more behind a blank); empty without one."""
+    """Return the host in ``origin`` (a URL, perhaps followed by a blank and more text); empty if it has none."""
     return urlsplit(origin.partition(" ")[0]).hostname or ""
 
 
 def is_plain(origin: str) -> bool:
-    """Whether what is sent to ``origin`` leaves this machine unencrypted."""
+    """Whether requests to ``origin`` leave this machine unencrypted."""
     host = host_of(origin)
     if not origin.startswith("http:") or not host:
         return False

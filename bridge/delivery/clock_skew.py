@@ -1,4 +1,4 @@
-"""How far this machine's clock and a receiver's are apart, by the ``Date`` of its answer (RFC 9110, 6.6.1)."""
+"""The difference between this machine's clock and a receiver's, from the ``Date`` header (RFC 9110, 6.6.1)."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -7,13 +7,13 @@ from email.utils import parsedate_to_datetime
 from bridge.events.display_text import span
 
 TOLERATED_MS = 240_000
-"""Receivers take signatures whose time is up to five minutes off (Standard Webhooks, MLflow, Slack); an attempt takes a while."""
+"""Receivers accept five minutes (Standard Webhooks, MLflow, Slack), and an attempt takes some of that."""
 
 _MINUTE_MS = 60_000
 
 
 def instant_of(value: str) -> int | None:
-    """Return the instant that an HTTP date names, in ms since the epoch, or None where it names none."""
+    """Return the time that an HTTP date states, in ms since the epoch, or None where it is not a date."""
     try:
         moment = parsedate_to_datetime(value)
         return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
@@ -22,12 +22,12 @@ def instant_of(value: str) -> int | None:
 
 
 def clock_fault(headers: Mapping[str, str], now_ms: int, tolerated_ms: int = TOLERATED_MS) -> str:
-    """Return that this machine's clock is off, and by how much; empty where it is not, or nobody can tell.
+    """Return a sentence on how far this machine's clock is off; empty if it is right, or if that is unknown.
 
     Args:
-        headers: those of the answer, with lower-case names.
+        headers: the headers of the answer, with lower-case names.
         now_ms: this machine's time when the request was made, in ms since the epoch.
-        tolerated_ms: a difference that makes no difference.
+        tolerated_ms: the largest difference that is ignored.
     """
     theirs = instant_of(headers.get("date", ""))
     if theirs is None or abs(theirs - now_ms) <= tolerated_ms:

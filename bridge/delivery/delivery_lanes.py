@@ -1,7 +1,7 @@
-"""Which entries may be attempted now: lanes in order, sinks side by side.
+"""Decides which entries are attempted now: in order within a lane, sinks side by side.
 
-Pure bookkeeping over the numbers of entries; times are seconds of a clock that never jumps
-(monotonic), so that a wall clock set back or forward neither stalls nor hurries anything.
+It works on entry numbers only. Times are seconds of a monotonic clock, so that a jump of the wall clock
+neither delays nor hastens an attempt.
 """
 
 from collections import Counter, deque
@@ -17,19 +17,19 @@ LaneKey = tuple[str, str]
 """A sink's name and an event's lane."""
 
 
-class Gate(Protocol):
-    """How many lanes of each sink may be busy, and from when on (see `bridge.delivery.sending_rate_limit`)."""
+class LaneLimits(Protocol):
+    """How many lanes of each sink may be busy, and from when (see `bridge.delivery.sending_rate_limit`)."""
 
     def limit_of(self, sink: str) -> int:
-        """Return how many lanes of ``sink`` may be busy at once; 0 where it takes nothing."""
+        """Return how many lanes of ``sink`` may be busy at once; 0 where it takes no entries."""
         ...
 
     def opens_at(self, sink: str) -> float:
-        """Return from when on ``sink`` may be attempted."""
+        """Return from when ``sink`` may be attempted."""
         ...
 
     def passed(self, sink: str, now: float) -> None:
-        """Note that an attempt begins."""
+        """Record that an attempt begins."""
         ...
 
 
@@ -41,7 +41,7 @@ class _Is(Enum):
 
 @dataclass(slots=True)
 class _Lane:
-    """The numbers of a lane's pending entries; ``due`` is when the first of them is."""
+    """The numbers of a lane's pending entries; ``due`` is when the first of them is due."""
 
     entries: deque[int] = field(default_factory=deque)
     due: float = 0.0
@@ -49,11 +49,11 @@ class _Lane:
 
 
 class Lanes:
-    """The pending entries, one queue a sink and model; only the head of each can be claimed."""
+    """The pending entries in one queue for each sink and model; only the head of a queue can be claimed."""
 
-    def __init__(self, gate: Gate, overall: int) -> None:
-        """Start empty; ``overall`` lanes of all sinks may be busy, and each sink keeps one place beyond it."""
-        self._gate = gate
+    def __init__(self, limits: LaneLimits, overall: int) -> None:
+        """Start empty. At most ``overall`` lanes are busy, but each sink may always have one busy lane."""
+        self._limits = limits
         self._overall = overall
         self._lanes: dict[LaneKey, _Lane] = {}
         self._due: list[tuple[float, int, LaneKey]] = []
@@ -61,7 +61,7 @@ class Lanes:
         self._busy: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """Return how many entries are pending, those under way included."""
+        """Return how many entries are pending, those being attempted included."""
         return sum(len(lane.entries) for lane in self._lanes.values())
 
     def waiting(self, sinks: Collection[str]) -> int:
@@ -74,7 +74,7 @@ class Lanes:
         return self._busy.total()
 
     def add(self, entries: Iterable[tuple[Entry, float]]) -> None:
-        """Append entries, in their order, each with the instant from which it is due."""
+        """Append entries in their order, each with the time from which it is due."""
         for entry, due in entries:
             key = (entry.sink, entry.lane)
             lane = self._lanes.setdefault(key, _Lane())
@@ -96,14 +96,14 @@ class Lanes:
         return [number for sink in list(self._ready) for number in self._turn_of(sink, now)]
 
     def _is_current(self, due: float, number: int, key: LaneKey) -> bool:
-        """Whether a lane still waits for this: it can have been hurried, or its head dropped."""
+        """Whether a lane still waits for this due time and entry: either may have changed since."""
         lane = self._lanes.get(key)
         if lane is None or lane.state is not _Is.WAITING:
             return False
         return (lane.due, lane.entries[0]) == (due, number)
 
     def _turn_of(self, sink: str, now: float) -> list[int]:
-        """Return what a sink gets now; who has got something stands behind the others the next time."""
+        """Return the entries that a sink can attempt now; after that, the other sinks come first."""
         claimed = list(self._claim_of(sink, now))
         if claimed and sink in self._ready:
             self._ready[sink] = self._ready.pop(sink)
@@ -111,23 +111,23 @@ class Lanes:
 
     def _claim_of(self, sink: str, now: float) -> Iterator[int]:
         waiting = self._ready[sink]
-        while waiting and self._has_place(sink) and self._gate.opens_at(sink) <= now:
+        while waiting and self._has_place(sink) and self._limits.opens_at(sink) <= now:
             lane = self._lanes.get(waiting.popleft())
-            if lane is None or lane.state is not _Is.READY:  # dropped meanwhile
+            if lane is None or lane.state is not _Is.READY:  # the lane was removed or changed meanwhile
                 continue
             lane.state = _Is.BUSY
             self._busy[sink] += 1
-            self._gate.passed(sink, now)
+            self._limits.passed(sink, now)
             yield lane.entries[0]
         if not waiting:
             del self._ready[sink]
 
     def _has_place(self, sink: str) -> bool:
         busy = self._busy[sink]
-        return busy < self._gate.limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
+        return busy < self._limits.limit_of(sink) and (busy == 0 or self.in_flight < self._overall)
 
     def release(self, entry: Entry, due: float | None) -> None:
-        """Give back a claimed entry: still pending and due at ``due``, or done (``None``)."""
+        """Release a claimed entry: it is still pending and due at ``due``, or done (``None``)."""
         key = (entry.sink, entry.lane)
         lane = self._lanes[key]
         self._busy[entry.sink] -= 1
@@ -139,18 +139,18 @@ class Lanes:
 
     def _go_on(self, key: LaneKey, lane: _Lane) -> None:
         if lane.entries:
-            self._await(key, lane, 0.0)  # it was never attempted: only heads wait
+            self._await(key, lane, 0.0)  # due at once: it was never attempted
         else:
             del self._lanes[key]
 
     def hurry(self, sink: str, now: float) -> None:
-        """Make everything of a sink due that waits for another try: its receiver is back."""
+        """Make all waiting entries of a sink due now, because its receiver answers again."""
         for key, lane in self._lanes.items():
             if key[0] == sink and lane.state is _Is.WAITING and lane.due > now:
                 self._await(key, lane, now)
 
     def remove(self, entries: Iterable[Entry]) -> None:
-        """Take entries out; what is under way goes on."""
+        """Remove entries; attempts that are already running continue."""
         unwanted: dict[LaneKey, set[int]] = {}
         for entry in entries:
             unwanted.setdefault((entry.sink, entry.lane), set()).add(entry.id)
@@ -165,10 +165,10 @@ class Lanes:
             self._go_on(key, lane)
 
     def next_due(self) -> float | None:
-        """Return when something can be claimed next, if nothing happens until then; None for never."""
+        """Return when the next entry can be claimed if nothing else happens; None for never."""
         times = [self._due[0][0]] if self._due else []
-        return min([*times, *map(self._gate.opens_at, self.held_up())], default=None)
+        return min([*times, *map(self._limits.opens_at, self.held_up())], default=None)
 
     def held_up(self) -> list[str]:
-        """Return the sinks whose due entries wait for nothing but their gate to open."""
+        """Return the sinks with due entries that wait only for their rate limit or rest to end."""
         return [sink for sink in self._ready if self._has_place(sink)]

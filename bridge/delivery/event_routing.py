@@ -1,4 +1,4 @@
-"""Which event goes to which sink."""
+"""Routes events to sinks by the sinks' filters."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from bridge.events.jmespath_expressions import EvaluationFailed, Expression
 from bridge.events.json_templates import context_of
 
 EXCLUDES = "!"
-"""What a glob begins with that leaves models out."""
+"""The first character of a glob that excludes models."""
 
 _ALIASES = frozenset({K.ALIAS_SET, K.ALIAS_DELETED})
 _TAGS = frozenset({K.MODEL_TAG_SET, K.MODEL_TAG_DELETED, K.VERSION_TAG_SET, K.VERSION_TAG_DELETED})
@@ -20,18 +20,18 @@ _TAGS = frozenset({K.MODEL_TAG_SET, K.MODEL_TAG_DELETED, K.VERSION_TAG_SET, K.VE
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A sink's filters: every one has to let an event through, and an empty one lets all through.
+    """A sink's filters. An event must pass every one; an empty filter lets all events pass.
 
     Attributes:
-        sink: whose they are.
+        sink: the name of the sink.
         events: names of events.
-        models: globs of models; one that begins with ``!`` leaves out what it matches.
-        to_stages: where transitions go; constrains nothing else.
-        from_stages: where transitions come from; constrains nothing else.
-        aliases: patterns for the whole alias; constrains events of aliases alone.
-        tags: keys and globs of their values; constrains events of tags alone.
-        when: an expression over what templates see.
-        include: what goes with the events (see `bridge.events.event_details`); filters nothing.
+        models: globs of models; one that begins with ``!`` excludes the models that it matches.
+        to_stages: the target stages of transitions; other events are not affected.
+        from_stages: the source stages of transitions; other events are not affected.
+        aliases: patterns for the whole alias; only alias events are affected.
+        tags: keys and globs of their values; only tag events are affected.
+        when: an expression over the members that templates see.
+        include: the details to send with events (see `bridge.events.event_details`); filters nothing.
     """
 
     sink: str
@@ -47,9 +47,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """An event for a sink, under the name that the sink asked for.
+    """An event for a sink, under the name that the sink asks for.
 
-    ``doubt`` says why it could not be decided whether the sink wants it: then it gets it.
+    ``doubt`` is the error if the sink's ``when`` expression could not be evaluated; the event is sent then.
     """
 
     event: Event
@@ -59,7 +59,7 @@ class Routed:
 
 
 def route(events: Iterable[Event], routes: Sequence[Route]) -> list[Routed]:
-    """Return what goes where, event by event in their order."""
+    """Return the events with their sinks, in the order of the events."""
     return [found for event in events for way in routes if (found := _routed(event, way)) is not None]
 
 
@@ -70,23 +70,24 @@ def match(event: Event, way: Route) -> str | None:
 
 
 def selects(globs: Sequence[str], name: str) -> bool:
-    """Whether ``globs`` select the model of that name: one does, or all only exclude, and none excludes it.
+    """Whether ``globs`` select the model of that name.
 
-    Case-sensitive everywhere.
+    They do if one of them matches, or if all of them only exclude, and none excludes the model. Matching is
+    case-sensitive on every platform.
     """
-    wanted, unwanted = parted(globs)
+    wanted, unwanted = split_globs(globs)
     return (not wanted or any(matches(name, glob) for glob in wanted)) and not any(
         matches(name, glob) for glob in unwanted
     )
 
 
 def matches(name: str, glob: str) -> bool:
-    """Whether a glob matches a name; a name that is written as it is matches itself, brackets and all."""
+    """Whether a glob matches a name; a name always matches itself, even with brackets in it."""
     return name == glob or fnmatchcase(name, glob)
 
 
-def parted(globs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the globs that select, and those that exclude (without their mark)."""
+def split_globs(globs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the globs that select, and those that exclude (without the leading ``!``)."""
     wanted = tuple(glob for glob in globs if not glob.startswith(EXCLUDES))
     return wanted, tuple(glob.removeprefix(EXCLUDES) for glob in globs if glob.startswith(EXCLUDES))
 
@@ -101,12 +102,12 @@ def _routed(event: Event, way: Route) -> Routed | None:
         return Routed(event, way.sink, name)
     try:
         return Routed(event, way.sink, name) if way.when.is_true(context_of(event, name, way.sink)) else None
-    except EvaluationFailed as failed:  # a delivery too many is better than one that is lost
+    except EvaluationFailed as failed:  # an unwanted delivery is better than a lost one
         return Routed(event, way.sink, name, str(failed))
 
 
 def _asked_as(event: Event, way: Route) -> str | None:
-    """Return the name that fits; where a broad and a narrower one both do, the narrower."""
+    """Return the configured name that selects the event; if several do, the narrower one."""
     asked = [EVENT_NAMES[name] for name in way.events]
     matching = [name for name in asked if name.selects(event.type, event.changed.get("to_stage"))]
     matching.sort(key=lambda name: name.to_stage is None)
@@ -123,7 +124,7 @@ def _stages_match(event: Event, way: Route) -> bool:
 
 
 def _model_matches(event: Event, globs: Sequence[str]) -> bool:
-    """A rename matches by its old or its new name."""
+    """Whether the globs select a model; after a rename, by its old or its new name."""
     names = {event.model_name, event.changed.get("previous_name") or event.model_name}
     return any(selects(globs, name) for name in names)
 
@@ -136,7 +137,7 @@ def _alias_matches(event: Event, patterns: Sequence[re.Pattern[str]]) -> bool:
 
 
 def _tag_matches(event: Event, conditions: Sequence[tuple[str, str]]) -> bool:
-    """A tag that was set matches by its new value, one that was deleted by the value that it had."""
+    """Whether a tag matches: a set tag by its new value, a deleted one by its last value."""
     if not conditions or event.type not in _TAGS:
         return True
     value = event.changed.get("value")

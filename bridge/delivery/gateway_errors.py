@@ -1,7 +1,8 @@
-"""What only servers before the application say in a 400: it is about the way to it, not about the event.
+"""Recognises a 400 answer that comes from a server in front of the application.
 
-Texts as their sources have them: nginx (`ngx_http_special_response.c`), Apache httpd, HAProxy, Go's
-`net/http`, Tomcat, Django, Starlette, IIS (HTTP.sys), and the pages of cloud providers.
+Such an answer is about the connection or a setting, not about the event. The texts come from nginx
+(`ngx_http_special_response.c`), Apache httpd, HAProxy, Go's `net/http`, Tomcat, Django, Starlette, IIS
+(HTTP.sys), and the error pages of cloud providers.
 """
 
 import re
@@ -26,15 +27,16 @@ _SAID: Mapping[str, str] = {
     r"your client has issued a malformed or illegal request": "",
     r"the request could not be satisfied|bad request - invalid|<title>invalid url</title>|requested url could not be retrieved": "",
 }
-"""What to mend, by what is said; empty: no more is known than that it was not the application."""
+"""Text in the answer → the advice for it; empty where only its origin is known, not its cause."""
 
 _KNOWN = [(re.compile(said, re.IGNORECASE), mend) for said, mend in _SAID.items()]
 _NO_MORE = "a server before the receiver refuses the request, not the receiver the event: check {address} and that server"
 
 
 def gateway_fault(said: str) -> str:
-    """Return what to mend where ``said``, the beginning of a 400's body, is of a server before the application.
+    """Return the advice for a 400 whose body begins with ``said``, if a server in front of the application sent it.
 
-    ``{address}`` in it stands for the setting that names the receiver. Empty where it may be the application.
+    ``{address}`` in the advice stands for the setting that names the receiver. Empty where the application
+    may have sent the answer.
     """
     return next((mend or _NO_MORE for pattern, mend in _KNOWN if pattern.search(said)), "")

@@ -1,8 +1,8 @@
-"""What an HTTP answer means for a delivery: the contract's table, as a pure function.
+"""Turns an HTTP answer into an outcome: the contract's table, as a pure function.
 
-The rule behind the table: an event is given up only where the application can have spoken of this very
-event. What a proxy, a gateway, an account or a wrong setting is the reason for, is the place's fault: it
-would be the same for every event, so that it is tried again, loudly, until somebody mends it.
+The rule behind the table: an event is given up only if the application itself may have refused this very
+event. If a proxy, a gateway, an account or a wrong setting is the cause, every event would get the same
+answer. Then the delivery is retried, with warnings, until an operator corrects the cause.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,11 +49,14 @@ _PLACE: Mapping[int, str] = {
     498: "the token was refused: check the sink's secret",
     499: _CUT_OFF,
 }
-"""What to mend, by statuses that are about the place: RFC 9110, 6585, 7725 and 4918; those of nginx (444, 494 to 497, 499),
-AWS (460 to 464), IIS (440), Laravel (419) and ArcGIS (498). ``{address}`` stands for the setting that names the receiver."""
+"""Advice for statuses that concern the connection or a setting rather than the event: RFC 9110, 6585, 7725 and 4918; those of
+
+nginx (444, 494 to 497, 499), AWS (460 to 464), IIS (440), Laravel (419) and ArcGIS (498). ``{address}``
+stands for the setting that names the receiver.
+"""
 
 _CLOCK_SHOWS = frozenset({400, 401, 403})
-"""What receivers answer to a signature or a token whose time is not theirs."""
+"""The statuses with which receivers refuse a signature or token because of a wrong clock."""
 
 _GONE = (
     "HTTP 410: the receiver says that it is gone for good; when {address} is right, run "
@@ -62,7 +65,7 @@ _GONE = (
 _MAX_RETRY_AFTER_MS = 24 * 3_600_000
 _MAX_RESET_MS = 3_600_000
 _AN_EPOCH_S = 1_000_000_000
-"""As many seconds are no wait: they are counted from 1970."""
+"""A larger number of seconds is not a duration but a time since 1970."""
 
 
 def _says_no_more(_target: str) -> str:
@@ -71,14 +74,14 @@ def _says_no_more(_target: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """How one kind of sink says what an answer complains of.
+    """How one kind of sink words the advice on a failed answer.
 
     Attributes:
         address: the setting that says where requests go.
-        url: where this request went: a redirect tells more beside it. Never shown.
-        statuses: what to say in place of the usual sentence; it does not change what a status means.
-        moved: says what to mend where a redirect leads there (an absolute URL, or nothing); empty: the usual.
-        is_timed: whether requests carry a time, so that a wrong clock can be why they are refused.
+        url: where this request went, to compare with the target of a redirect. Never shown.
+        statuses: sentences that replace the usual ones for some statuses; they do not change the outcome.
+        moved: returns the advice for a redirect to a target (an absolute URL, or empty); empty for the usual advice.
+        is_timed: whether requests carry a time, so that a wrong clock can be the cause of a refusal.
     """
 
     address: str = "the sink's url"
@@ -88,7 +91,7 @@ class Advice:
     is_timed: bool = True
 
     def of(self, status: int) -> str:
-        """Return what to say of ``status``, or nothing."""
+        """Return the sentence for ``status``, or an empty one."""
         return self.statuses.get(status) or _PLACE.get(status, "").format(address=self.address)
 
 
@@ -98,17 +101,17 @@ USUAL = Advice()
 def interpret(
     status: int, headers: Mapping[str, str], now_ms: int, said: str = "", advice: Advice = USUAL
 ) -> Outcome:
-    """Return what the answer ``status`` with ``headers`` (lower-case names) means.
+    """Return the outcome for the answer ``status`` with ``headers`` (lower-case names).
 
-    Transport errors never get here. A redirect is not followed: it would carry credentials
-    elsewhere and turn the POST into an empty GET.
+    Transport errors are handled elsewhere. A redirect is not followed: it would carry credentials to another
+    host and turn the POST into an empty GET.
 
     Args:
         status: the answer's status.
         headers: its headers, with lower-case names.
         now_ms: when the attempt was made, in ms since the epoch.
-        said: the beginning of its body: in a 400 it can show that a server before the application spoke.
-        advice: how to say what has to be mended.
+        said: the beginning of its body, which can show that a 400 comes from a server in front of the application.
+        advice: how to word the advice.
     """
     if 200 <= status < 300:
         return delivered(status)
@@ -128,7 +131,7 @@ def interpret(
 
 
 def _fault_of_place(status: int, said: str, advice: Advice) -> str:
-    """Return what is wrong with the place; empty where the application refuses the event."""
+    """Return the fault of the connection or a setting; empty if the application refuses the event."""
     if status == HTTPStatus.BAD_REQUEST:
         return gateway_fault(said).format(address=advice.address)
     return advice.of(status) if status in _PLACE else ""
@@ -154,7 +157,7 @@ def _moved(status: int, headers: Mapping[str, str], advice: Advice) -> str:
 def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
     """Return how long ``Retry-After`` asks to wait, in ms: seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    Bounded to a day; ``None`` without the header, or where it is neither.
+    At most a day; ``None`` if the header is missing, or is neither.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
@@ -164,10 +167,10 @@ def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
 
 
 def rate_limit_reset_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
-    """Return when a rate limit is over, in ms from now, where a header other than ``Retry-After`` says so.
+    """Return in how many ms a rate limit ends, where a header other than ``Retry-After`` says so.
 
-    ``RateLimit-Reset`` counts seconds from now (IETF draft *RateLimit header fields*, up to -07);
-    ``X-RateLimit-Reset`` is used for that, and for seconds since the epoch. Bounded to an hour.
+    ``RateLimit-Reset`` counts seconds from now (IETF draft *RateLimit header fields*, up to -07).
+    ``X-RateLimit-Reset`` is used both for that and for seconds since the epoch. At most an hour.
     """
     for name in ("ratelimit-reset", "x-ratelimit-reset"):
         value = headers.get(name, "").strip()
@@ -179,9 +182,9 @@ def rate_limit_reset_ms(headers: Mapping[str, str], now_ms: int) -> int | None:
 
 
 def answered_at(headers: Mapping[str, str], now_ms: int) -> int:
-    """Return when an answer was made by the clock of whoever made it, in ms since the epoch; else ``now_ms``.
+    """Return the time of the answer by the server's own clock, in ms since the epoch; else ``now_ms``.
 
-    The instants that it names are by that clock, whatever ours says.
+    Times in the answer's other headers are by that clock, so they are compared with it.
     """
     theirs = instant_of(headers.get("date", ""))
     return now_ms if theirs is None else theirs

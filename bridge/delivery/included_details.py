@@ -1,4 +1,4 @@
-"""What goes with events that sinks want told in more detail, as far as a poll knows it. Pure."""
+"""The model details to store with new events, for sinks that ask for them (``include``). Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -14,11 +14,11 @@ def models_told(
     wanting: Collection[str],
     models: Mapping[str, tuple[RegisteredModel, Identity]],
 ) -> dict[str, dict[str, Any]]:
-    """Return the part ``model``, by event id, of the events that go to the sinks ``wanting`` it.
+    """Return the part ``model`` of the details, by event id, for events that go to the sinks ``wanting`` it.
 
-    It is that of the very observation that an event came from, and costs no request.
+    It comes from the same snapshot as the event, and so costs no request.
     """
-    parts: dict[str, dict[str, Any]] = {}  # the events of one model share what is told of it
+    parts: dict[str, dict[str, Any]] = {}  # the events of one model share the same part
     told: dict[str, dict[str, Any]] = {}
     for one in routed:
         if one.sink in wanting:

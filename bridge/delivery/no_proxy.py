@@ -1,9 +1,9 @@
-"""What ``NO_PROXY`` exempts from proxies: hosts, domains, addresses and networks.
+"""Which hosts, domains, addresses and networks ``NO_PROXY`` exempts from proxies.
 
-There is no standard. Entries are read as curl, requests and Go's net/http read them, each in its most
-capable way: a domain exempts itself and what is below it, with or without a dot before it (with ``*.``:
-only what is below it); a port limits an entry to that port; networks concern URLs that hold an address,
-since no name is resolved for them; ``*`` exempts everything.
+There is no standard. Entries are read as curl, requests and Go's net/http read them, and where these differ,
+as the one that supports more. A domain exempts itself and its subdomains, with or without a leading dot; with
+``*.``, only its subdomains. A port limits an entry to that port. Networks apply only to URLs with an address
+as host, since names are not resolved here. ``*`` exempts everything.
 """
 
 import re
@@ -20,14 +20,14 @@ _QUOTES = "\"'"
 _EVERYTHING = "*"
 _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 _NO_NAME = re.compile(r"[\d.]+")
-"""Digits and dots that are no address: a part of one to a person, and never the name of a host."""
+"""Digits and dots that are no complete address: never a host name."""
 
 _WITH_PORT = re.compile(r"(.+):(\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one entry exempts: a network (an address is a small one) or a name, at all ports or one."""
+    """One parsed entry: a network (an address is a network of one) or a name, for all ports or one."""
 
     network: IPv4Network | IPv6Network | None = None
     name: str = ""
@@ -47,19 +47,19 @@ class _Entry:
 
 
 def exempts(text: str, host: str, port: int) -> bool:
-    """Whether ``NO_PROXY`` with the value ``text`` keeps requests to ``host`` at ``port`` from proxies."""
+    """Whether ``NO_PROXY`` with the value ``text`` exempts requests to ``host`` at ``port`` from proxies."""
     address = _address(host)
     name = plain_name(host)
     return any(entry is not None and entry.takes(name, address, port) for _, entry in _entries(text))
 
 
 def unread_entries(text: str) -> Iterator[str]:
-    """Yield the entries that exempt nothing, because they are neither a host nor a network."""
+    """Yield the entries that are neither a host nor a network, and so exempt nothing."""
     return (written.rpartition("@")[2] for written, entry in _entries(text) if entry is None)
 
 
 def plain_name(host: str) -> str:
-    """Return ``host`` as names are compared: in ASCII, in lower case, without a dot at its end."""
+    """Return ``host`` normalised for comparison: in ASCII, in lower case, without a final dot."""
     name = host.lower().rstrip(".")
     with suppress(UnicodeError):
         return name.encode("idna").decode()
@@ -68,7 +68,7 @@ def plain_name(host: str) -> str:
 
 @lru_cache(maxsize=4)
 def _entries(text: str) -> tuple[tuple[str, _Entry | None], ...]:
-    """Return each entry as it is written and as it is meant; None where that cannot be told."""
+    """Return each entry as written and as parsed; None where it cannot be parsed."""
     written = (one.strip(_QUOTES) for one in _SEPARATORS.split(text))
     return tuple((one, _entry(one)) for one in written if one)
 
@@ -76,7 +76,7 @@ def _entries(text: str) -> tuple[tuple[str, _Entry | None], ...]:
 def _entry(written: str) -> _Entry | None:
     if written == _EVERYTHING:
         return _Entry(name=_EVERYTHING)
-    place = written.rpartition("://")[2].rstrip("/")  # some write URLs
+    place = written.rpartition("://")[2].rstrip("/")  # some people write URLs
     base, slash, bits = place.removeprefix("[").removesuffix("]").partition("/")
     address = _address(base)
     if address is not None:

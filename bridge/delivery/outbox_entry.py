@@ -1,4 +1,4 @@
-"""An outbox entry: one event on its way to one sink."""
+"""An outbox entry: one event to be delivered to one sink."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @unique
 class Status(StrEnum):
-    """Where an entry stands."""
+    """The status of an entry."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -17,26 +17,26 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event for one sink, and how far it got. All times are ms since the epoch.
+    """One event for one sink, and the state of its delivery. All times are ms since the epoch.
 
     Attributes:
-        id: the entry's place in the order in which everything was observed.
+        id: the entry's number, in the order in which everything was observed.
         sink: the sink's name.
         lane: the event's lane; entries of one sink and lane are delivered one by one.
-        event_id: which event.
+        event_id: the id of the event.
         event_name: the name under which the sink asked for it.
-        created_at: when it was committed.
+        created_at: when the entry was committed.
         attempts: how many attempts were settled.
-        first_attempt_at: when the first of them began; `max_age` runs from here.
-        last_attempt_at: when the last one ended, by the clock of that time.
+        first_attempt_at: when the first attempt began; `max_age` counts from here.
+        last_attempt_at: when the last attempt ended, by the wall clock of that time.
         wait_ms: how long to wait after the last attempt.
-        reason: the last attempt's reason; empty before the first one.
-        http_status: the last answer's status, where there was one.
-        detail: the last attempt's detail, for a person.
+        reason: the last attempt's reason; empty before the first attempt.
+        http_status: the status of the last answer, if there was one.
+        detail: the last attempt's detail, for people.
         duration_ms: how long the last attempt took.
-        stood_still_ms: for how long, since the first attempt, its sink was paused or stopped.
+        stood_still_ms: how long its sink was paused or stopped since the first attempt.
         sent_as: the id that receivers see, where it is not the event's own (a replay).
-        link: where the receiver shows what it made of the event (a run, a pipeline).
+        link: where the receiver shows the result of the event (a run, a pipeline).
     """
 
     id: int
@@ -59,7 +59,7 @@ class Entry:
     link: str = ""
 
     def to_document(self) -> dict[str, Any]:
-        """Return the entry as plain JSON values, for the store; what is as usual is left out."""
+        """Return the entry as plain JSON values, for the store; members with their default value are left out."""
         usual = {name: value for name, value in self.facts().items() if value != _USUAL[name]}
         return {**usual, "status": self.status.value}
 
@@ -76,11 +76,11 @@ class Entry:
 
 
 _USUAL = {field.name: field.default for field in fields(Entry)}
-"""The members' usual values; `dataclasses.MISSING` is nobody's."""
+"""The members' default values; `dataclasses.MISSING`, which equals no value, for those without one."""
 
 
 def shifted(entry: Entry, by_ms: int) -> Entry:
-    """Return ``entry`` with its attempts by a clock that is ahead of the old one by so much."""
+    """Return ``entry`` with the times of its attempts moved by ``by_ms``, after the wall clock jumped."""
     if not by_ms or entry.last_attempt_at is None:
         return entry
     first = None if entry.first_attempt_at is None else entry.first_attempt_at + by_ms
@@ -90,8 +90,8 @@ def shifted(entry: Entry, by_ms: int) -> Entry:
 def remaining_ms(entry: Entry, now_ms: int) -> int:
     """Return how long ``entry`` still has to wait, in ms.
 
-    What is stored is when the attempt was and how long to wait, so a due time further ahead
-    than that wait (the clock was set back since) is cut to it.
+    The entry stores the end of the last attempt and the wait. The result never exceeds that wait, even if the
+    clock was set back since.
     """
     if entry.last_attempt_at is None:
         return 0

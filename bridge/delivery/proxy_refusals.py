@@ -1,4 +1,4 @@
-"""What a proxy says for itself when it lets a request not through, as outcomes that name it and the mend."""
+"""Outcomes for requests that a proxy itself refused; they name the proxy and the correction."""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -10,11 +10,11 @@ from bridge.delivery.secret_masking import mask
 WANTS_LOGIN = 407
 _PHRASES = {str(status.value): status.phrase for status in HTTPStatus}
 _LONGEST = 100
-"""Characters that are kept of what a proxy says."""
+"""How many characters of a proxy's answer are kept."""
 
 
 def tunnel_refused(proxy: Proxy, url: str, answer: str) -> Outcome:
-    """Return the outcome of a ``CONNECT`` to the host of ``url`` that ``proxy`` answered with ``403 Forbidden``, say."""
+    """Return the outcome of a ``CONNECT`` to the host of ``url`` to which ``proxy`` gave this ``answer``."""
     said = mask(_in_words(answer), proxy.secrets)[:_LONGEST]
     host = urlsplit(url).netloc.rpartition("@")[2]
     if answer.startswith(str(WANTS_LOGIN)):
@@ -25,7 +25,7 @@ def tunnel_refused(proxy: Proxy, url: str, answer: str) -> Outcome:
 
 
 def login_refused(proxy: Proxy) -> Outcome:
-    """Return the outcome of a request for which ``proxy`` wants somebody to sign in (HTTP 407)."""
+    """Return the outcome of a request for which ``proxy`` demands authentication (HTTP 407)."""
     if proxy.credentials is None:
         needs = "wants a user name and a password (HTTP 407): write them into the variable"
         detail = f"{proxy} {needs}, as {proxy.origin.replace('://', '://USER:PASSWORD@', 1)}"
@@ -35,12 +35,12 @@ def login_refused(proxy: Proxy) -> Outcome:
 
 
 def mend(url: str) -> str:
-    """Return what helps where a proxy does not let requests to ``url`` through."""
+    """Return what to do when a proxy does not let requests to ``url`` through."""
     host = urlsplit(url).hostname
     return f"have the proxy let it through, or name {host} in NO_PROXY"
 
 
 def _in_words(answer: str) -> str:
-    """Return a status with a phrase: the usual one, where a proxy gave none."""
+    """Return a status with a phrase: the standard one, where the proxy gave none."""
     status = answer.strip()
     return f"{status} {_PHRASES[status]}" if status in _PHRASES else status

@@ -1,9 +1,9 @@
-"""By which way a URL goes: straight to its host, or by the proxy that the environment names.
+"""Chooses the route to a URL: direct, or through the HTTP proxy that the environment names.
 
-The one decision for the registry and the sinks alike. It reads ``HTTPS_PROXY``, ``HTTP_PROXY``,
-``ALL_PROXY`` and ``NO_PROXY`` as curl and requests do: a name in lower case wins over the same in
-capitals, a proxy for the URL's scheme over the one for all. Unlike curl (which has to fear the header
-``Proxy`` in CGI), and like requests, it takes ``HTTP_PROXY`` in capitals as well.
+The registry and the sinks share this decision. It reads ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and
+``NO_PROXY`` as curl and requests do: a variable in lower case takes precedence over the same one in capitals,
+and a proxy for the URL's scheme over the one for all schemes. Like requests, it also reads ``HTTP_PROXY`` in
+capitals. (curl does not: in CGI programs, the header ``Proxy`` could set that variable.)
 """
 
 import re
@@ -27,18 +27,18 @@ _MALFORMED = (
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """Straight to the host; ``because`` names what exempts it from proxies (``NO_PROXY``), if anything does."""
+    """No proxy; ``because`` names the variable that exempts the host from proxies (``NO_PROXY``), if one does."""
 
     because: str = ""
 
     def __str__(self) -> str:
-        """Return the way in words."""
+        """Return the route in words."""
         return f"direct ({self.because})" if self.because else "direct"
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """By an HTTP proxy, which ``variable`` names. Its user name and password show nowhere."""
+    """An HTTP proxy, which ``variable`` names. Its user name and password are never shown."""
 
     variable: str
     scheme: str
@@ -54,17 +54,17 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The whole URL, with the user name and the password."""
+        """The whole URL, with user name and password."""
         return self.origin.replace("://", f"://{self._login}", 1)
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """The user name and the password, where there is one of them."""
+        """The user name and password, if at least one of them is set."""
         return (self.username, self.password) if self.username or self.password else None
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not show in what others say: the password, or the token that stands for a user name."""
+        """What to mask in texts from outside: the password, or the token that is used as user name."""
         return tuple(filter(None, (self.password or self.username,)))
 
     @property
@@ -75,17 +75,17 @@ class Proxy:
 
     @property
     def shown(self) -> str:
-        """The URL without what is secret in it."""
+        """The URL without its secrets."""
         return self.origin.replace("://", "://***@", 1) if self.credentials else self.origin
 
     def __str__(self) -> str:
-        """Return the variable and the proxy, as messages name it."""
+        """Return the variable and the proxy, as they appear in messages."""
         return f"{self.variable}={self.shown}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyFault:
-    """By no way: ``variable`` names what is no proxy that can be used. ``problem`` says why, and what to do."""
+    """No usable route: ``variable`` names no usable proxy; ``problem`` says why, and what to do."""
 
     variable: str
     problem: str
@@ -99,7 +99,7 @@ ProxyRoute: TypeAlias = Direct | Proxy | ProxyFault
 
 
 def proxy_route(url: str, environment: Mapping[str, str]) -> ProxyRoute:
-    """Return by which way requests to ``url`` go, as ``environment`` says."""
+    """Return the route for requests to ``url``, by the variables in ``environment``."""
     place = _place(url)
     variable = _proxy_variable(url.partition(":")[0].lower(), environment)
     if place is None or not variable:
@@ -111,24 +111,24 @@ def proxy_route(url: str, environment: Mapping[str, str]) -> ProxyRoute:
 
 
 def names_proxies(environment: Mapping[str, str]) -> bool:
-    """Whether ``environment`` names any proxy for web addresses."""
+    """Whether ``environment`` names any proxy for http or https URLs."""
     return any(_proxy_variable(scheme, environment) for scheme in _PORTS)
 
 
 def blank_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables for proxies that hold blanks or quotes and nothing else: they name no proxy."""
+    """Return the proxy variables that hold only blanks or quotes, and so name no proxy."""
     names = [f"{scheme}_proxy" for scheme in (*_PORTS, "all")]
     known = [name for lower in names for name in (lower, lower.upper()) if environment.get(name)]
     return [name for name in known if not _plain(environment[name])]
 
 
 def no_proxy_variable(environment: Mapping[str, str]) -> str:
-    """Return which variable counts for exemptions: in lower case, unless that is empty."""
+    """Return the variable that is used for exemptions: the lower-case one, unless it is empty."""
     return "no_proxy" if environment.get("no_proxy", "").strip() else "NO_PROXY"
 
 
 def _proxy_variable(scheme: str, environment: Mapping[str, str]) -> str:
-    """Return the variable that names the proxy, or nothing. In lower case, an empty one hides the other."""
+    """Return the variable that names the proxy, or nothing; an empty lower-case one hides the one in capitals."""
     for lower in (f"{scheme}_proxy", "all_proxy") if scheme in _PORTS else ():
         name = lower if lower in environment else lower.upper()
         if _plain(environment.get(name, "")):
@@ -144,7 +144,7 @@ def _place(url: str) -> tuple[str, int] | None:
 
 
 def _split(url: str) -> SplitResult | None:
-    """Return the parts of ``url``, or None where it is none."""
+    """Return the parts of ``url``, or None where it is no URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -154,7 +154,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _plain(text: str) -> str:
-    """Return the value of a variable without blanks around it, nor quotes that some files leave in."""
+    """Return a variable's value without surrounding blanks, and without quotes that some files leave in it."""
     return text.strip().strip(_QUOTES).strip()
 
 
@@ -176,7 +176,7 @@ def _proxy(variable: str, text: str, host: str) -> Proxy | ProxyFault:
 
 
 def _is_proxy(parts: SplitResult, text: str) -> bool:
-    """Whether these are the parts of a proxy's URL; an ``@`` behind them shows that a password was cut."""
+    """Whether these are the parts of a proxy's URL; an ``@`` after the host shows that a password was cut."""
     host = _proxy_host(parts)
     is_host = _HOST.fullmatch(host) is not None or _is_address(host)
     rest = f"{parts.path}{parts.query}{parts.fragment}"

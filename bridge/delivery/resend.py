@@ -1,7 +1,7 @@
-"""What is sent again: dead entries, and recorded events. Pure.
+"""Resending dead entries and recorded events, outside the order. Pure.
 
-It stands outside the order: an old promotion that is sent again deploys old code, so whoever
-sends it has to be told where something newer was delivered since.
+An old promotion that is sent again deploys old code. So the operator is warned if a newer event of that model
+has been delivered since.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,22 +14,23 @@ from bridge.events.event import Event
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """A recorded event to be sent to a sink again, under the name that it asks for."""
+    """A recorded event to be sent to a sink again, under the event name that the sink asks for."""
 
     event_id: str
     sink: str
     event_name: str
 
 
-def overtaken(
+def find_overtaken(
     resends: Sequence[Resend], delivered: Iterable[Entry], events: Mapping[str, Event]
 ) -> list[tuple[Resend, Event]]:
-    """Return what was overtaken: by a newer event of the same model that its sink has got since.
+    """Return the resends for which the sink has received a newer event of the same model since.
 
-    Told is the newest such event. What is sent again as well counts for nothing: it comes after.
+    Each is returned with the newest such event. An event that is itself among the resends is ignored, because
+    it will arrive later.
 
     Args:
-        resends: what is to be sent again.
+        resends: the events to be sent again.
         delivered: the entries that were delivered.
         events: the recorded events by their ids, in the order in which they were observed.
     """
@@ -52,9 +53,9 @@ def overtaken(
 
 
 def entry_of(resend: Resend, event: Event, now_ms: int, sent_as: str = "") -> Entry:
-    """Return an entry for what is sent again; it has no number yet.
+    """Return a new outbox entry for a resend; it has no number yet.
 
-    ``sent_as`` is the id that receivers get to see, where it is to be another one.
+    ``sent_as`` is the id that receivers see, if it should differ from the event's.
     """
     lane = outside_order(event.lane)
     return Entry(0, resend.sink, lane, resend.event_id, resend.event_name, now_ms, sent_as=sent_as)

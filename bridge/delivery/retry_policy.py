@@ -1,4 +1,4 @@
-"""What becomes of an entry after an attempt: the retry policy, as data and pure functions."""
+"""The retry policy: what an outcome does to its entry, as data and pure functions."""
 
 from dataclasses import dataclass, replace
 
@@ -8,16 +8,16 @@ from bridge.delivery.outbox_entry import Entry, Status
 _DETAIL_LIMIT = 500
 _LINK_LIMIT = 500
 _AGAIN = "\x1fagain"
-"""Ends no lane of a model, short of a name with a control character in it."""
+"""A suffix that no lane of a model has, unless a name contains a control character."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How attempts are repeated: all in ms.
+    """When attempts are repeated; all values in ms.
 
-    The wait before attempt n + 1 is drawn evenly from nothing to ``min(cap, first * 2**(n-1))``:
-    exponential with full jitter, which spreads a herd best (Brooker, *Exponential Backoff And
-    Jitter*, AWS Architecture Blog, 2015).
+    The wait before attempt n + 1 is random, between zero and ``min(cap, first * 2**(n-1))``: exponential
+    backoff with full jitter, which spreads many clients best (Brooker, *Exponential Backoff And Jitter*, AWS
+    Architecture Blog, 2015).
     """
 
     first_ms: int = 2_000
@@ -27,10 +27,10 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt's frame: when it began and ended, in ms since the epoch.
+    """When one attempt began and ended, in ms since the epoch, and how its retry is chosen.
 
-    ``spread`` is a random number in [0, 1) that spreads retries. ``may_expire`` is off while
-    the clock cannot be trusted.
+    ``spread`` is a random number in [0, 1) that spreads retries. ``may_expire`` is False while the clock
+    cannot be trusted.
     """
 
     began_at: int
@@ -40,7 +40,7 @@ class Attempt:
 
 
 def settle(entry: Entry, outcome: Outcome, attempt: Attempt, policy: RetryPolicy) -> Entry:
-    """Return ``entry`` as it stands after an attempt with this outcome."""
+    """Return ``entry`` as it is after an attempt with this outcome."""
     settled = replace(
         entry,
         attempts=entry.attempts + 1,
@@ -63,32 +63,32 @@ def settle(entry: Entry, outcome: Outcome, attempt: Attempt, policy: RetryPolicy
 
 
 def wait_ms(attempts: int, outcome: Outcome, spread: float, policy: RetryPolicy) -> int:
-    """Return how long to wait after attempt number ``attempts``; a receiver's wish is a minimum."""
+    """Return how long to wait after attempt number ``attempts``; the receiver's Retry-After is the minimum."""
     return max(backoff_ms(attempts, spread, policy), outcome.retry_after_ms or 0)
 
 
 def backoff_ms(failures: int, spread: float, policy: RetryPolicy) -> int:
-    """Return how long to wait after so many ``failures``, at least one."""
+    """Return how long to wait after this number of ``failures``, at least one."""
     return int(min(policy.cap_ms, policy.first_ms * 2 ** min(failures - 1, 32)) * spread)
 
 
 def _is_too_old(entry: Entry, now_ms: int, policy: RetryPolicy) -> bool:
-    """Whether `max_age` passed since the first attempt; while its sink took nothing, time stood still."""
+    """Whether `max_age` passed since the first attempt, not counting the time when its sink took no entries."""
     if entry.first_attempt_at is None:
         return False
     return now_ms - entry.first_attempt_at - entry.stood_still_ms > policy.max_age_ms
 
 
 def _expired(entry: Entry) -> Entry:
-    """An entry dies of age only here, right after an attempt: never without a last one."""
+    """Return an entry that is too old as dead. This is called only right after a last attempt."""
     detail = f"gave up after {entry.attempts} attempts; the last: {entry.detail or entry.reason}"
     return replace(entry, status=Status.DEAD, reason=Reason.EXPIRED.value, detail=detail[:_DETAIL_LIMIT])
 
 
 def redriven(entry: Entry) -> Entry:
-    """Return a dead entry as one to be attempted at once, outside the order of its lane.
+    """Return a dead entry as pending, to be attempted at once, outside the order of its lane.
 
-    Its attempts stay on record; `max_age` begins anew with the next one.
+    Its attempts stay on record; `max_age` counts from the next attempt.
     """
     return replace(
         entry,
@@ -101,12 +101,12 @@ def redriven(entry: Entry) -> Entry:
 
 
 def outside_order(lane: str) -> str:
-    """Return the lane of what is sent again: in order among itself, beside the lane it came from."""
+    """Return the lane for resent entries of ``lane``: they are ordered among themselves, beside that lane."""
     return lane if lane.endswith(_AGAIN) else lane + _AGAIN
 
 
 def bury_orphan(entry: Entry) -> Entry:
-    """Return an orphaned entry as dead."""
+    """Return an entry as dead because its sink is no longer configured."""
     last = f"; the last attempt: {entry.detail or entry.reason}" if entry.attempts else ""
     detail = f"the sink {entry.sink!r} is no longer configured{last}"
     return replace(entry, status=Status.DEAD, reason=Reason.ORPHANED.value, detail=detail[:_DETAIL_LIMIT])

@@ -1,9 +1,8 @@
-"""Secrets in text that comes from outside: found however they are spelled, and masked.
+"""Masks secrets in text from outside, however they are encoded there.
 
-A receiver may echo a secret as it is, or escaped for JSON, a URL, HTML or a log, once or
-twice, or in base64 together with a user name. Text and secret are both brought to one plain
-spelling, with the place in the text that each character comes from. What is masked too much
-is a lesser evil.
+A receiver may echo a secret as it is, escaped for JSON, a URL, HTML or a log, once or twice, or in base64
+together with a user name. Text and secret are both reduced to one plain spelling, which keeps for each
+character its position in the original text. Masking too much is better than masking too little.
 """
 
 import re
@@ -16,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 MASK = "***"
 _BEYOND_ASCII = "\ufffd"
-"""What stands for a run of other characters: each encoding makes another run of them."""
+"""Stands for a run of non-ASCII characters: each encoding makes a different run of them."""
 
 _ESCAPED = re.compile(
     r"""(?P<url>(?:%(?:25)*[0-9a-f]{2})+)
@@ -34,11 +33,11 @@ _MEANINGS: Mapping[str, Callable[[str], str]] = {
     "html": lambda text: unescape(re.sub("&(amp;)+", "&", text)),
 }
 _SIGNS = re.compile(r"[\\%&]")
-"""Without one of these, nothing is escaped."""
+"""Text without any of these contains no escapes."""
 
 _LEVEL = dict.fromkeys((*range(0x20), ord("+")), " ")
 _DEPTH = 4
-"""How many layers of escapes are looked through."""
+"""How many layers of escapes are decoded."""
 
 _HALF_AN_ESCAPE = re.compile(
     r"(?:(?<!\\)\\+(?:[ux][0-9a-f]{0,7})?|%(?:25)*[0-9a-f]?|&(?:amp;)*[#\w]{0,10})\Z", re.IGNORECASE
@@ -52,7 +51,7 @@ _LONG_LINE = 6
 
 @dataclass(frozen=True, slots=True)
 class _Plain:
-    """A text in its plain spelling, and which part of the original each character comes from."""
+    """A text in its plain spelling, with the part of the original that each character comes from."""
 
     text: str
     places: list[tuple[int, int]]
@@ -62,12 +61,12 @@ class _Plain:
 
 
 def mask(text: str, secrets: Iterable[str], *, is_cut: bool = False) -> str:
-    """Return ``text`` with every secret in it replaced, however it is spelled there.
+    """Return ``text`` with every secret in it masked, however it is encoded there.
 
     Args:
-        text: what came from outside.
-        secrets: what must not show; empty ones are passed over.
-        is_cut: whether the text may end in the midst of a secret, whose beginning is masked too.
+        text: the text from outside.
+        secrets: the secrets to mask; empty ones are ignored.
+        is_cut: whether the text may end in the middle of a secret; the secret's beginning is masked then.
     """
     known = [part for secret in secrets for part in _parts(secret)]
     if not known or not text:
@@ -77,14 +76,14 @@ def mask(text: str, secrets: Iterable[str], *, is_cut: bool = False) -> str:
 
 
 def secrets_in(url: str) -> tuple[str, ...]:
-    """Return what in a URL may be secret: longer values in its query, and long parts of its path (keys of hooks)."""
+    """Return the parts of a URL that may be secret: longer query values, and long path segments (webhook keys)."""
     parts = urlsplit(url)
     values = [value for _, value in parse_qsl(parts.query) if len(value) >= _LONG_VALUE]
     return (*values, *(part for part in parts.path.split("/") if len(part) >= _LONG_SEGMENT))
 
 
 def _parts(secret: str) -> list[str]:
-    """Return a secret, and its lines, which may show one by one."""
+    """Return a secret and its lines, because single lines may appear on their own."""
     lines = [line for line in secret.splitlines() if len(line) >= _LONG_LINE]
     return [part for part in dict.fromkeys((secret, *lines)) if part]
 
@@ -101,7 +100,7 @@ def _spans(secret: str, text: str, plain: _Plain, *, is_cut: bool) -> Iterator[t
 
 
 def _begun(secret: str, wanted: str, text: str) -> Iterator[tuple[int, int]]:
-    """Yield where at the end of ``text`` the secret begins: as it is, or escaped, perhaps with half an escape."""
+    """Yield where the secret begins at the end of ``text``, literally or escaped, perhaps with half an escape."""
     literal = _overlap(text, secret)
     if literal:
         yield len(text) - literal, len(text)
@@ -118,14 +117,14 @@ def _overlap(text: str, wanted: str) -> int:
 
 @lru_cache(maxsize=64)
 def _forms(secret: str) -> tuple[str, tuple[str, ...]]:
-    """Return a secret in its plain spelling, and what shows of it where it is encoded."""
+    """Return a secret in its plain spelling, and the parts of its encoded forms to search for."""
     return _plain(secret).text, tuple(_plain(core).text for core in _encoded(secret))
 
 
 def _plain(text: str) -> _Plain:
-    """Look through escapes; then leave case, kinds of blanks, backslashes and other alphabets out of account."""
+    """Decode escapes; then normalise case, kinds of blanks, backslashes and non-ASCII characters."""
     plain = _Plain(text, [(at, at + 1) for at in range(len(text))])
-    if text.isascii() and not _SIGNS.search(text):  # nearly always
+    if text.isascii() and not _SIGNS.search(text):  # the usual case
         return _Plain(text.translate(_LEVEL).lower(), plain.places)
     for _ in range(_DEPTH):
         seen, plain = plain, _unescaped(plain)
@@ -162,7 +161,7 @@ def _levelled(plain: _Plain) -> _Plain:
 
 
 def _encoded(secret: str) -> Iterator[str]:
-    """Yield what shows of a secret in hexadecimal digits, and in base64 at each offset (both alphabets)."""
+    """Yield the secret in hexadecimal, and its stable part in base64 at each offset (both alphabets)."""
     data = secret.encode("utf-8", "surrogatepass")
     yield data.hex()
     for offset in range(3):
@@ -180,7 +179,7 @@ def _found(wanted: str, text: str) -> Iterator[int]:
 
 
 def _stretched(span: tuple[int, int], text: str) -> tuple[int, int]:
-    """Return the whole encoded word around ``span``: its ends share bits with the secret."""
+    """Return the whole encoded word around ``span``: the characters at its ends share bits with the secret."""
     start, end = span
     while start > 0 and _IN_BASE64.match(text[start - 1]):
         start -= 1

@@ -1,4 +1,7 @@
-"""When each sink may be attempted, and how often at once. Pure; times are seconds of a monotonic clock."""
+"""The sending rate limit of each sink: when it may be attempted, and by how many lanes at once. Pure.
+
+Times are seconds of a monotonic clock.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,62 +11,64 @@ from bridge.delivery.sink_state import RUNNING, Condition, Standing, remaining_m
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a sink wants to be used: so many lanes at once, attempts so many ms apart."""
+    """The limits of a sink: at most this many lanes at once, attempts at least this many ms apart."""
 
     concurrency: int = 16
     spacing_ms: int = 0
 
 
 @dataclass(slots=True)
-class _Gate:
+class _SinkLimit:
     terms: Terms
     condition: Condition = RUNNING
     rests_until: float = 0.0
     paced_until: float = 0.0
 
 
-class Gates:
-    """One gate a sink: how many may pass at once, and from when on."""
+class SendingRateLimits:
+    """The limits of all sinks: how many lanes may be busy, and from when."""
 
     def __init__(self, terms: Mapping[str, Terms]) -> None:
-        """Open a gate for every sink that has ``terms``."""
-        self._gates = {sink: _Gate(one) for sink, one in terms.items()}
+        """Start with a running sink for each of the ``terms``."""
+        self._limits = {sink: _SinkLimit(one) for sink, one in terms.items()}
 
     def limit_of(self, sink: str) -> int:
-        """Return how many lanes of a sink may be busy: one where its circuit is open, none where it is shut."""
-        gate = self._gates[sink]
-        if not gate.condition.is_running:
+        """Return how many lanes of a sink may be busy: one if its circuit is open, none if it takes no entries."""
+        limit = self._limits[sink]
+        if not limit.condition.is_running:
             return 0
-        return 1 if gate.condition.is_open else gate.terms.concurrency
+        return 1 if limit.condition.is_open else limit.terms.concurrency
 
     def opens_at(self, sink: str) -> float:
-        """Return from when on a sink may be attempted."""
-        gate = self._gates[sink]
-        return max(gate.rests_until, gate.paced_until)
+        """Return from when a sink may be attempted."""
+        limit = self._limits[sink]
+        return max(limit.rests_until, limit.paced_until)
 
     def is_resting(self, sink: str, now: float) -> bool:
-        """Whether a sink is left alone, for whatever its receiver answered last."""
-        return self._gates[sink].rests_until > now
+        """Whether a sink rests because of its receiver's last answer."""
+        return self._limits[sink].rests_until > now
 
     def passed(self, sink: str, now: float) -> None:
-        """Note that an attempt begins."""
-        gate = self._gates[sink]
-        gate.paced_until = now + gate.terms.spacing_ms / 1000
+        """Record that an attempt begins."""
+        limit = self._limits[sink]
+        limit.paced_until = now + limit.terms.spacing_ms / 1000
 
     def condition(self, sink: str) -> Condition:
-        """Return how a sink stands."""
-        return self._gates[sink].condition
+        """Return the state of a sink."""
+        return self._limits[sink].condition
 
     def put(self, sink: str, condition: Condition, now: float, now_ms: int) -> None:
-        """Note how a sink stands now: at ``now``, which is ``now_ms`` by the wall clock."""
-        gate = self._gates[sink]
-        gate.condition = condition
-        gate.rests_until = now + remaining_ms(condition, now_ms) / 1000
+        """Record the state of a sink at ``now``, which is ``now_ms`` by the wall clock."""
+        limit = self._limits[sink]
+        limit.condition = condition
+        limit.rests_until = now + remaining_ms(condition, now_ms) / 1000
         if condition.paced_at is not None:
-            spacing = gate.terms.spacing_ms
+            spacing = limit.terms.spacing_ms
             pace = min(max(condition.paced_at + spacing - now_ms, 0), spacing)
-            gate.paced_until = max(gate.paced_until, now + pace / 1000)
+            limit.paced_until = max(limit.paced_until, now + pace / 1000)
 
     def taking(self) -> set[str]:
-        """Return the sinks whose entries are awaited: those that an operator paused are not."""
-        return {sink for sink, gate in self._gates.items() if gate.condition.standing is not Standing.PAUSED}
+        """Return the sinks that are not paused by an operator."""
+        return {
+            sink for sink, limit in self._limits.items() if limit.condition.standing is not Standing.PAUSED
+        }

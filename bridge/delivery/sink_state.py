@@ -1,4 +1,4 @@
-"""How a sink as a whole stands: running, paused, stopped, or left alone for a while. Pure."""
+"""The delivery state of a sink: running, paused, stopped, failing, or resting for a while. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,10 +9,10 @@ from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.delivery.retry_policy import Attempt, RetryPolicy, backoff_ms
 
 OPENS_AT = 5
-"""So many lanes failing, and none getting through, open the circuit: it is the sink, not one event."""
+"""The circuit opens when this many lanes fail and none succeeds: then the sink is at fault, not one event."""
 
 _ABOUT_THE_EVENT = frozenset({Reason.LIMIT, Reason.INTERNAL, Reason.ENRICHMENT})
-"""Reasons that say nothing about the receiver: nothing was sent."""
+"""Reasons that say nothing about the receiver, because nothing was sent."""
 
 
 @unique
@@ -28,18 +28,18 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a sink stands. All times are ms since the epoch.
+    """The state of a sink. All times are ms since the epoch.
 
     Attributes:
         standing: whether it takes entries.
-        since: since when it has not, where it does not.
-        why: why not, for a person.
-        failing: lanes whose attempts failed since one got through last, up to `OPENS_AT` of them.
-        failures: attempts that failed while the circuit was open.
-        limited: rate limits met one after the other, each after the rest that the one before asked for.
-        rested_at: when the sink began to be left alone.
-        rest_ms: for how long.
-        paced_at: when the last attempt began, where the sink is paced.
+        since: since when it takes none, if it takes none.
+        why: why it takes none, for people.
+        failing: lanes with failed attempts since the last success, up to `OPENS_AT` of them.
+        failures: how many attempts failed while the circuit was open.
+        limited: how many rate limits followed one another, each after the rest that the previous one asked for.
+        rested_at: when its present rest began.
+        rest_ms: how long it rests.
+        paced_at: when the last attempt began, if the sink has a minimum spacing.
     """
 
     standing: Standing = Standing.RUNNING
@@ -59,12 +59,12 @@ class Condition:
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit is open: one entry at a time probes whether the receiver is back."""
+        """Whether the circuit is open: one entry at a time tests whether the receiver answers again."""
         return len(self.failing) >= OPENS_AT
 
     @property
     def word(self) -> str:
-        """How the sink stands, in a word: one of `WORDS`."""
+        """The state in one word: one of `WORDS`."""
         return "failing" if self.is_running and self.is_open else self.standing.value
 
     def to_document(self) -> dict[str, Any]:
@@ -84,20 +84,20 @@ class Condition:
 RUNNING = Condition()
 
 WORDS = ("running", "failing", "paused", "stopped")
-"""How a sink can stand: *failing* is one that runs, and whose circuit is open."""
+"""The words for a sink's state; *failing* is a running sink whose circuit is open."""
 
 
-def after(
+def state_after_attempt(
     condition: Condition, lane: str, outcome: Outcome, attempt: Attempt, policy: RetryPolicy
 ) -> Condition:
-    """Return how a sink stands after an attempt to deliver an entry of ``lane``."""
+    """Return the state of a sink after an attempt to deliver an entry of ``lane``."""
     if outcome.reason in _ABOUT_THE_EVENT:
         return condition
     if outcome.verdict is not Verdict.RETRYABLE:  # the receiver answered
         return _recovered(condition)
     if outcome.reason is Reason.GONE:
         condition = _stopped(condition, attempt.ended_at, outcome.detail)
-    if outcome.reason is Reason.RATE_LIMITED:  # it is there, and says when to come again
+    if outcome.reason is Reason.RATE_LIMITED:  # it is available, and says when to try again
         return _limited(condition, outcome, attempt, policy)
     failing = condition.failing
     if lane not in failing and not condition.is_open:
@@ -109,7 +109,7 @@ def after(
 
 
 def _probed(condition: Condition, outcome: Outcome, attempt: Attempt, policy: RetryPolicy) -> Condition:
-    """Wait longer after every probe; attempts that began before the last one ended count with it."""
+    """Wait longer after every probe; attempts that began before the last probe ended do not count again."""
     if condition.failures and condition.rested_at is not None and attempt.began_at < condition.rested_at:
         return condition
     failures = condition.failures + 1
@@ -118,17 +118,17 @@ def _probed(condition: Condition, outcome: Outcome, attempt: Attempt, policy: Re
 
 
 def _limited(condition: Condition, outcome: Outcome, attempt: Attempt, policy: RetryPolicy) -> Condition:
-    """Rest for as long as the receiver asks, and longer where that is not enough, time and again."""
+    """Rest as long as the receiver asks, and longer if it reports a rate limit again after that."""
     met_anew = not remaining_ms(
         condition, attempt.began_at
-    )  # else it counts with the one that began the rest
+    )  # else this is the rate limit that began the rest
     limited = condition.limited + 1 if met_anew else max(condition.limited, 1)
     rest = max(backoff_ms(limited, attempt.spread, policy), outcome.retry_after_ms or 0)
     return _rested(replace(condition, limited=limited), attempt.ended_at, rest)
 
 
 def _rested(condition: Condition, at: int, rest_ms: int) -> Condition:
-    """Leave the sink alone, unless it is to be left alone for longer already."""
+    """Let the sink rest, unless it already rests for longer."""
     if rest_ms <= remaining_ms(condition, at):
         return condition
     return replace(condition, rested_at=at, rest_ms=rest_ms)
@@ -141,19 +141,19 @@ def _recovered(condition: Condition) -> Condition:
 
 
 def paced(condition: Condition, began_at: int) -> Condition:
-    """Note when an attempt began, for the pace."""
+    """Record when an attempt began, for the minimum spacing."""
     return replace(condition, paced_at=max(condition.paced_at or 0, began_at))
 
 
 def remaining_ms(condition: Condition, now_ms: int) -> int:
-    """Return how long the sink is still to be left alone; never longer than it was to be."""
+    """Return how long the sink still rests; never longer than its whole rest."""
     if condition.rested_at is None:
         return 0
     return min(max(condition.rested_at + condition.rest_ms - now_ms, 0), condition.rest_ms)
 
 
 def shifted(condition: Condition, by_ms: int) -> Condition:
-    """Return ``condition`` by a clock that is ahead of the old one by so much."""
+    """Return ``condition`` with its times moved by ``by_ms``, after the wall clock jumped."""
     return replace(
         condition,
         since=_later(condition.since, by_ms),
@@ -167,7 +167,7 @@ def _later(instant: int | None, by_ms: int) -> int | None:
 
 
 def without_future(condition: Condition, now_ms: int) -> Condition:
-    """Return ``condition`` with nothing in it that is still to come: the clock was set back since."""
+    """Return ``condition`` without times in the future, after the clock was set back."""
     return replace(
         condition,
         since=_no_later(condition.since, now_ms),
@@ -186,19 +186,19 @@ def _stopped(condition: Condition, now_ms: int, why: str) -> Condition:
 
 
 def paused(condition: Condition, now_ms: int) -> Condition:
-    """Return how a sink stands that an operator paused; one that is stopped stays stopped."""
+    """Return the state of a sink that an operator pauses; a stopped sink stays stopped."""
     if not condition.is_running:
         return condition
     return replace(condition, standing=Standing.PAUSED, since=now_ms, why="paused by an operator")
 
 
 def resumed(condition: Condition) -> Condition:
-    """Return how a sink stands that an operator resumed: it is tried at once."""
+    """Return the state of a sink that an operator resumes: it is attempted at once."""
     return replace(RUNNING, paced_at=condition.paced_at)
 
 
 def stood_still_ms(condition: Condition, first_attempt_at: int, now_ms: int) -> int:
-    """Return for how long a sink has taken nothing since an entry's first attempt."""
+    """Return for how long a sink has taken no entries since an entry's first attempt."""
     if condition.since is None:
         return 0
     return max(0, now_ms - max(condition.since, first_attempt_at))

@@ -1,4 +1,4 @@
-"""The storm guard: differences too large to act on without asking. Pure."""
+"""The storm guard: holds differences that are too large to act on without an operator's consent. Pure."""
 
 import hashlib
 from collections import Counter
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bridge.delivery.event_routing import Routed
 from bridge.diff.registry_changes import ChangeKind
-from bridge.diff.timestamp_regressions import Sign
+from bridge.diff.timestamp_regressions import TimestampRegression
 
 _FEW = 5
-"""This many models may vanish at once whatever their share: small registries change wholly."""
+"""Up to this many models may vanish at once, whatever their share: small registries may change completely."""
 
 _NAMED = 3
 _CONSEQUENCE = "accepting it tells receivers that these models were deleted"
@@ -18,10 +18,10 @@ _CONSEQUENCE = "accepting it tells receivers that these models were deleted"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What is held of a poll, and why. ``digest`` stands for exactly this difference, and accepts it.
+    """Which part of a poll is held, and why. ``digest`` identifies exactly this difference, and accepts it.
 
-    ``kinds`` are the kinds of changes that are held; where there are none, it is models that vanished, or,
-    where it ``is_older``, models that read as older than they are known.
+    ``kinds`` are the kinds of changes that are held. If it is empty, vanished models are held, or, if
+    ``is_older``, models that read as older than they are known.
     """
 
     message: str
@@ -30,8 +30,8 @@ class Hold:
     is_older: bool = False
 
 
-def hold_older(signs: Sequence[Sign]) -> Hold | None:
-    """Hold what reads as older than it is known, and stayed so when it was asked for again."""
+def hold_older(signs: Sequence[TimestampRegression]) -> Hold | None:
+    """Hold models that read as older than they are known, and still do after a second read."""
     if not signs:
         return None
     names = sorted({sign.model for sign in signs})
@@ -56,7 +56,7 @@ def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | N
 
 
 def hold_replacement(vanished: Sequence[str], older: Sequence[str]) -> Hold:
-    """Hold a poll in which all known models are gone, and others are there that are ``older`` than the last scan."""
+    """Hold a poll in which all known models are gone, and the new models are ``older`` than the last full scan."""
     message = (
         f"all {len(vanished)} known models are gone ({_some(vanished)}), and others are there that are older than the "
         f"last full scan ({_some(sorted(older))}), as in another registry: {_CONSEQUENCE}"
@@ -65,7 +65,7 @@ def hold_replacement(vanished: Sequence[str], older: Sequence[str]) -> Hold:
 
 
 def hold_storm(routed: Sequence[Routed], limit: int) -> Hold | None:
-    """Hold the kinds of events of which there are so many that a sink would get more than ``limit``."""
+    """Hold the most frequent kinds of events if a sink would get more than ``limit`` events."""
     loads = Counter(one.sink for one in routed)
     over = {sink: load for sink, load in loads.items() if load > limit}
     if not over:
@@ -82,7 +82,7 @@ def hold_storm(routed: Sequence[Routed], limit: int) -> Hold | None:
 
 
 def _too_many(routed: Sequence[Routed], sink: str, limit: int) -> list[ChangeKind]:
-    """Return the most frequent kinds, as few as leave no more than ``limit`` events."""
+    """Return the most frequent kinds, as few as are needed to leave at most ``limit`` events."""
     counts = Counter(one.event.type for one in routed if one.sink == sink)
     left, held = counts.total(), []
     for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].value)):
@@ -94,7 +94,7 @@ def _too_many(routed: Sequence[Routed], sink: str, limit: int) -> list[ChangeKin
 
 
 def _facts(routed: Routed) -> str:
-    """Return what an event says, not its id: before the baseline, ids differ from poll to poll."""
+    """Return what an event says, without its id: before the baseline, ids differ from poll to poll."""
     event = routed.event
     changed = sorted(event.changed.items(), key=str)
     return repr((routed.sink, event.type.value, event.model_name, event.model_version, changed))

@@ -1,4 +1,4 @@
-"""Globs that match no model of a registry, and what was probably meant by them. Pure."""
+"""Finds globs that match no model of a registry, and suggests what was meant. Pure."""
 
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ from bridge.delivery.event_routing import EXCLUDES, matches
 
 
 def unmatched(globs: Sequence[str], names: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield, for each glob that matches none of ``names``, its place and a sentence about it."""
+    """Yield, for each glob that matches none of ``names``, its index and a sentence about it."""
     for place, written in enumerate(globs):
         glob = written.removeprefix(EXCLUDES)
         if not any(matches(name, glob) for name in names):
@@ -18,7 +18,7 @@ def unmatched(globs: Sequence[str], names: Collection[str]) -> Iterator[tuple[in
 
 
 def _meant(written: str, glob: str, names: Collection[str]) -> str:
-    """Return what was probably meant: brackets that are part of a name, another case, another spelling."""
+    """Return a suggestion: brackets that are part of a name, another case, or another spelling."""
     mark = written.removesuffix(glob)
     literal = glob.replace("[", "[[]")
     if literal != glob and any(matches(name, literal) for name in names):

@@ -1,13 +1,13 @@
-"""Which models have to be looked at by name, because nothing else shows soon what a sink asks for.
+"""Selects the models that every poll reads by name, because a sink asks for changes that move no timestamp.
 
-Aliases, tags, descriptions and states of versions move no timestamp by which a registry could be
-asked for what changed lately (MLflow bumps the model's for transitions, versions and renames).
+Changes of aliases, tags, descriptions and version states do not update the model's timestamp, by which a
+registry lists recent changes. (MLflow updates it for transitions, versions and renames.)
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.delivery.event_routing import Route, matches, parted
+from bridge.delivery.event_routing import Route, matches, split_globs
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event_names import EVENT_NAMES
 
@@ -15,15 +15,15 @@ MOST_ROWS = 1_000
 """How many models are watched at most; reading that many by name takes about a second."""
 
 MOST_UNNAMED = 100
-"""So few models in all are watched also for a sink that names none."""
+"""If the registry has at most this many models, they are watched also for a sink that names none."""
 
 MOST_VERSIONS = 50
-"""How many models' versions are watched at most: each takes a request of its own."""
+"""For how many models the versions are watched at most: each takes a request of its own."""
 
 _ALL = "*"
 
 Named = tuple[str, tuple[str, ...]]
-"""A glob that selects models, and those beside it that exclude some."""
+"""A glob that selects models, and the globs beside it that exclude some."""
 
 _IN_ROWS = frozenset({K.ALIAS_SET, K.ALIAS_DELETED, K.MODEL_TAG_SET, K.MODEL_TAG_DELETED})
 _IN_VERSIONS = frozenset({K.VERSION_TAG_SET, K.VERSION_TAG_DELETED, K.VERSION_UPDATED, K.STATUS_CHANGED})
@@ -31,9 +31,10 @@ _IN_VERSIONS = frozenset({K.VERSION_TAG_SET, K.VERSION_TAG_DELETED, K.VERSION_UP
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Models to read by name at every poll: their rows, and of some their versions too.
+    """The models to read by name at every poll: the rows of all of them, the versions of some.
 
-    ``is_cut`` says that sinks name more models than that: the full scans find their changes.
+    ``is_cut`` says that sinks name more models than these limits allow: full scans find the changes of the
+    others.
     """
 
     rows: frozenset[str] = frozenset()
@@ -42,11 +43,10 @@ class Watch:
 
 
 def watch_of(routes: Sequence[Route], names: Iterable[str], *, has_names: bool = True) -> Watch:
-    """Return what ``routes`` ask to be watched, of the models with these ``names``.
+    """Return the models to watch for ``routes``, out of those with these ``names``.
 
-    A registry that cannot be asked for several names at once is asked for few.
-
-    A sink that names no models, in a registry with many, is served by the full scans.
+    If the registry cannot be asked for several names at once, fewer models are watched. A sink that names no
+    models, in a registry with many, is served by the full scans.
     """
     for_rows, for_versions = _globs(routes, _IN_ROWS), _globs(routes, _IN_VERSIONS)
     globs = for_rows | for_versions
@@ -69,10 +69,10 @@ def watch_of(routes: Sequence[Route], names: Iterable[str], *, has_names: bool =
 
 def _globs(routes: Sequence[Route], kinds: frozenset[K]) -> set[Named]:
     return {
-        (glob, parted(route.models)[1])
+        (glob, split_globs(route.models)[1])
         for route in routes
         if any(EVENT_NAMES[name].kind in kinds for name in route.events)
-        for glob in parted(route.models)[0] or (_ALL,)
+        for glob in split_globs(route.models)[0] or (_ALL,)
     }
 
 

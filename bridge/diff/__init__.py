@@ -1,1 +1,1 @@
-"""The registry as values, and what changed between two looks at it. Pure."""
+"""Snapshots of the registry, and the comparison of two of them. Pure."""

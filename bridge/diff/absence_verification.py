@@ -1,9 +1,8 @@
-"""What a listing leaves in doubt, and how the answers settle it. Pure.
+"""Which models a listing leaves in doubt, and how point reads by name settle them. Pure.
 
-Absence is never proof: pages skip live rows, grants are revoked, servers answer with
-nothing, and a rename between two pages shows a model twice or not at all. So whatever a
-listing lets disappear, or shows in a way that cannot be, is asked for by name before any
-conclusion is drawn.
+Absence is never proof. Pages can skip live rows, grants can be revoked, servers can answer with nothing, and
+a model that is renamed between two pages is listed twice or not at all. So every model that is missing from a
+listing, or is listed in a contradictory way, is read by name before the bridge draws a conclusion.
 """
 
 from collections import Counter, defaultdict
@@ -21,19 +20,19 @@ from bridge.diff.snapshot import RegisteredModel, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a read of the registry showed.
+    """What a read of the registry returned.
 
     Attributes:
-        models: the models that read differently from what is known, with all their versions.
-        same: models that read as known, their versions too.
-        orphans: models that only their versions tell of (made or renamed during the scan).
-        unread: models that were listed, and could not be read by name any more: nothing is known.
-        is_complete: whether it was a full scan, so that what it does not show is missing.
+        models: the models that differ from the known snapshot, with all their versions.
+        same: the names of models that equal the known snapshot, versions included.
+        orphans: names of models of which only versions were listed (created or renamed during the scan).
+        unread: models that were listed but could not be read by name afterwards: nothing is known of them.
+        is_complete: whether this was a full scan, so that a model it does not list is missing.
         atomic: whether one page held all models, so that none can have been skipped.
         pages_versions: whether versions came in several pages, so that some can have been skipped.
-        latest: the latest timestamp seen, ms: how far the registry's own clock has come at least.
-        counted: how many models and versions a full scan showed.
-        abilities: what the registry can do, where the scan found that out.
+        latest: the latest timestamp seen, ms: the registry's clock shows at least this time.
+        counted: how many models and versions a full scan listed.
+        abilities: what the registry can do, where the scan detected it.
     """
 
     models: Snapshot
@@ -49,13 +48,13 @@ class Listing:
 
 
 class Absence(Enum):
-    """What a point read says where it yields no model."""
+    """What a point read returns instead of a model."""
 
     GONE = auto()
-    """The registry says that there is no such model."""
+    """The registry says that no such model exists."""
 
     UNKNOWN = auto()
-    """It says neither (access is refused, say): what was known stands."""
+    """The registry gives no definite answer (access is refused, for example): the known state is kept."""
 
 
 Answer = RegisteredModel | Absence
@@ -64,14 +63,14 @@ Answers = Mapping[str, Answer]
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A model to be asked for by name, and what is known of it."""
+    """A model to be read by name, with its known state."""
 
     name: str
     known: RegisteredModel | None = None
 
 
 def vanished(known: KnownModels, listing: Listing) -> list[str]:
-    """Return the names of the known models that a full scan does not show, sorted."""
+    """Return the names of the known models that a full scan does not list, sorted."""
     if not listing.is_complete:
         return []
     shown = (listing.same, listing.models, listing.unread)
@@ -79,7 +78,7 @@ def vanished(known: KnownModels, listing: Listing) -> list[str]:
 
 
 def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
-    """Return what has to be asked before ``listing`` can be compared with what is ``known``."""
+    """Return the models to read by name before ``listing`` can be compared with what is ``known``."""
     names = set(listing.orphans) | set(vanished(known, listing))
     if known:
         names.update(name for name, model in listing.models.items() if is_torn(model, known.get(name)))
@@ -89,11 +88,11 @@ def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
 
 
 def is_torn(new: RegisteredModel, old: RegisteredModel | None) -> bool:
-    """Whether a model and its parts may be those of two moments, or of two models of one name.
+    """Whether a model and its parts may come from two moments, or from two models with one name.
 
-    They are read one after the other, by us and by the registry itself (MLflow reads rows first and
-    their tags and aliases then, without a snapshot): meanwhile a model can be renamed or deleted,
-    and its name given to another. Its parts seem to be gone then, or to be others.
+    The bridge reads the model and its parts one after the other. So does MLflow: it reads rows first, then
+    their tags and aliases, without a database snapshot. Meanwhile a model can be renamed or deleted and its
+    name given to another model. Its parts then seem to be gone, or belong to the other model.
     """
     if old is not None and old.created == new.created and (_lost_version(old, new) or _is_bare(old, new)):
         return True
@@ -101,9 +100,10 @@ def is_torn(new: RegisteredModel, old: RegisteredModel | None) -> bool:
 
 
 def may_be_another(new: RegisteredModel, old: RegisteredModel | None) -> bool:
-    """Whether what was read as a model's versions may be another's, that has its name since.
+    """Whether the versions that were read may belong to another model that has taken the name since.
 
-    Versions that were known to be its own prove that they are not; anything new proves nothing.
+    A version that was already known to belong to the model proves that they do not. A new version proves
+    nothing.
     """
     if old is None or old.created != new.created:
         return True
@@ -111,7 +111,7 @@ def may_be_another(new: RegisteredModel, old: RegisteredModel | None) -> bool:
 
 
 def _is_bare(old: RegisteredModel, new: RegisteredModel) -> bool:
-    """Whether all tags or all aliases of something are gone."""
+    """Whether all tags or all aliases of the model, or all tags of one of its versions, are gone."""
     if (old.tags and not new.tags) or (old.aliases and not new.aliases):
         return True
     return any(
@@ -122,10 +122,10 @@ def _is_bare(old: RegisteredModel, new: RegisteredModel) -> bool:
 
 
 def _lost_version(old: RegisteredModel, new: RegisteredModel) -> bool:
-    """Whether a version is missing, or its number stands for another version.
+    """Whether a version is missing, or its number now belongs to another version.
 
-    MLflow never gives a version number twice within a model, so the latter means that the
-    model itself was replaced between the listing of models and that of versions.
+    MLflow never gives a version number twice within a model. A reused number therefore means that the model
+    was replaced between the listing of models and the listing of versions.
     """
     return any(
         number not in new.versions or new.versions[number].created != version.created
@@ -134,11 +134,11 @@ def _lost_version(old: RegisteredModel, new: RegisteredModel) -> bool:
 
 
 def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
-    """Return models that share their creation with another, where one of them is new here.
+    """Return the models that share a creation timestamp with another model, where one of them is new.
 
-    A model renamed between two pages is listed under both names, and a read of the latest
-    changes shows its new name alone; only asking tells a rename from two models of the same
-    millisecond. A baseline that one page held shows nothing twice, so it asks nothing.
+    A model that is renamed between two pages is listed under both names, and a read of the latest changes
+    lists only its new name. Only a read by name tells a rename from two models that were created in the same
+    millisecond. A baseline that fits into one page lists nothing twice, so nothing is asked.
     """
     created = {name: listing.models[name].created for name in listing.models}
     new = {instant for name, instant in created.items() if not known.knows(name, instant)}
@@ -159,13 +159,14 @@ def _twins(known: KnownModels, listing: Listing) -> Iterable[str]:
     ]
 
 
-def reopened(
+def models_to_reread(
     known: KnownModels, listing: Listing, answers: Answers, asked: Collection[str]
 ) -> dict[str, int]:
-    """Return what has to be asked again because of the answers to what was ``asked`` last.
+    """Return the names to read again because of the answers to the names ``asked`` last, with their creations.
 
-    What shows under two names was renamed in between, if one of them is new to it: the older
-    sighting counts no more. Told are names, with what was created. ``answers`` are as they came.
+    If a creation is found under two names and one of them is new for it, the model was renamed between the
+    two reads. The older of the two reads is then out of date. ``answers`` are in the order in which they
+    came.
     """
     instants = {one.created for name in asked if isinstance(one := answers[name], RegisteredModel)}
     if not instants:
@@ -186,7 +187,7 @@ def reopened(
 
 
 def last_seen(known: KnownModels, listing: Listing, answers: Answers, name: str) -> int | None:
-    """Return when what was last seen under a name was created."""
+    """Return the creation timestamp of the model that was last seen under a name."""
     if name in answers:
         answer = answers[name]
         return answer.created if isinstance(answer, RegisteredModel) else None
@@ -196,8 +197,8 @@ def last_seen(known: KnownModels, listing: Listing, answers: Answers, name: str)
     return row.created if row else None
 
 
-def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
-    """Return the creations of which fewer models seem to be there than were known, under any name."""
+def missing_creations(known: KnownModels, listing: Listing, answers: Answers) -> set[int]:
+    """Return the creation timestamps with fewer models now than were known, counted over all names."""
     if not known:
         return set()
     names = {*listing.models, *answers}
@@ -209,8 +210,8 @@ def departed(known: KnownModels, listing: Listing, answers: Answers) -> set[int]
 
 
 def _as_far_as_known(known: KnownModels, listing: Listing, answers: Answers) -> dict[str, Answer]:
-    """Return the answers: what was listed and then gone is unknown, unless it shows elsewhere."""
-    moving = departed(known, listing, answers)
+    """Return the answers, with a model that was listed and then gone as unknown unless it may be renamed."""
+    moving = missing_creations(known, listing, answers)
     listed = [name for name in answers if name in listing.models or name in listing.same]
     gone = {name: known.row(name) for name in listed if answers[name] is Absence.GONE}
     unsure = [name for name, row in gone.items() if row is None or row.created in moving]
@@ -220,11 +221,12 @@ def _as_far_as_known(known: KnownModels, listing: Listing, answers: Answers) -> 
 def resolve(
     known: KnownModels, listing: Listing, answers: Answers, *, keep_unknown: bool = True
 ) -> tuple[dict[str, RegisteredModel], dict[str, RegisteredModel]]:
-    """Return the models that the read is about, as they were and as they are now.
+    """Return the models that this read covers: as they were known, and as they are now.
 
-    What is unknown stands as before, unless it shows under a new name: a registry that hides
-    what it does not have (403 for 404) would else lose every rename. So does what was listed
-    and gone a moment later: the next read shows whether it was renamed in between.
+    A model that is unknown stays as it was known, unless its creation is found under a new name. Otherwise
+    every rename would be missed on a registry that answers 403 for objects it does not have. The same holds
+    for a model that was listed and gone a moment later: the next read shows whether it was renamed in
+    between.
     """
     answers = _as_far_as_known(known, listing, answers)
     before = {name: known[name] for name in {*listing.models, *answers} if name in known}
@@ -240,6 +242,6 @@ def resolve(
 
 
 def _still(pairs: Iterable[Pair], unknown: AbstractSet[str]) -> dict[str, RegisteredModel]:
-    """Return those of the ``unknown`` models that no other name stands for now."""
+    """Return those of the ``unknown`` models that were not found under another name."""
     gone = [pair.before for pair in pairs if pair.before is not None and pair.after is None]
     return {model.name: model for model in gone if model.name in unknown}

@@ -1,7 +1,7 @@
-"""Fold the pages of a full scan into what differs from what is known. Pure.
+"""Reduces the pages of a full scan to the models that differ from the known snapshot. Pure.
 
-A scan of 100,000 versions must not hold 100,000 objects: what reads as known leaves nothing
-behind but how far it matches, and what differs stays packed until somebody looks.
+A scan of 100,000 versions must not hold 100,000 objects in memory. For a model that equals the known one,
+only the position up to which it matches is kept. A model that differs stays packed until somebody reads it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +15,10 @@ from bridge.diff.snapshot_packing import pack_row, pack_version, unpack_row, unp
 
 
 class PackedModels(Mapping[str, RegisteredModel]):
-    """Models whose versions are unpacked when one of them is asked for."""
+    """Models whose versions are unpacked only when a model is read."""
 
     def __init__(self, rows: Mapping[str, RegisteredModel], texts: Mapping[str, str]) -> None:
-        """Hold models without versions, and their versions as text."""
+        """Take models without versions, and their versions as packed text."""
         self.rows = rows
         self._texts = texts
 
@@ -36,18 +36,18 @@ class PackedModels(Mapping[str, RegisteredModel]):
 
 
 class Collector:
-    """Takes in the models first, then their versions, in any order."""
+    """Collects the models of a full scan first, then their versions in any order."""
 
     def __init__(self, known: KnownModels, *, with_facts: bool) -> None:
-        """Compare with ``known``; ``with_facts`` keeps what only the event of a creation tells."""
+        """Compare with ``known``; ``with_facts`` keeps the details that only creation events carry."""
         self._known = known
         self._with_facts = with_facts
-        self._rows: dict[str, RegisteredModel | None] = {}  # None: it reads as known
-        self._matching: dict[str, int] = {}  # how far the known versions have been seen
+        self._rows: dict[str, RegisteredModel | None] = {}  # None: equal to the known row
+        self._matching: dict[str, int] = {}  # up to which position the known versions have been seen
         self._differing: dict[str, list[str]] = {}
         self._orphans: set[str] = set()
         self._unread: set[str] = set()
-        self._outdated: set[str] = set()  # read by others since an earlier scan took them in
+        self._outdated: set[str] = set()  # read by another poll since an earlier scan listed them
         self._current = ("", "")
         self._versions = 0
         self._latest = 0
@@ -56,9 +56,10 @@ class Collector:
     def from_document(
         cls, known: KnownModels, document: Mapping[str, Any], *, with_facts: bool
     ) -> "Collector":
-        """Go on with what `to_document` wrote, over what is ``known`` now.
+        """Continue from the document that `to_document` wrote, with the snapshot that is ``known`` now.
 
-        A model of which something else is known by now was read later than the scan did: that counts.
+        If a model's known state has changed since, it was read later than by the scan: that later read is
+        kept.
         """
         collector = cls(known, with_facts=with_facts)
         collector._rows = {name: row and unpack_row(name, row) for name, row in document["rows"].items()}
@@ -73,7 +74,7 @@ class Collector:
         return collector
 
     def to_document(self) -> dict[str, Any]:
-        """Return what was taken in as plain JSON."""
+        """Return the collected rows and versions as plain JSON."""
         marks = {name: mark for name in self._rows if (mark := self._known.mark(name))}
         return {
             "rows": {name: row and pack_row(row) for name, row in self._rows.items()},
@@ -89,16 +90,16 @@ class Collector:
 
     @property
     def names(self) -> list[str]:
-        """The names of the models taken in so far."""
+        """The names of the models collected so far."""
         return list(self._rows)
 
     @property
     def counted(self) -> tuple[int, int]:
-        """How many models and how many versions have been taken in so far."""
+        """How many models and how many versions have been collected so far."""
         return len(self._rows), self._versions
 
     def add_models(self, rows: Iterable[RegisteredModel]) -> None:
-        """Take in models without their versions."""
+        """Add models without their versions."""
         for row in rows:
             if row.name in self._outdated:
                 continue
@@ -109,11 +110,11 @@ class Collector:
                 self._differing[row.name] = []
 
     def add_unread(self, names: Iterable[str]) -> None:
-        """Take note of models that were listed, and could not be read any more."""
+        """Record models that were listed but could not be read afterwards."""
         self._unread.update(names)
 
     def add_version(self, name: str, version: ModelVersion) -> None:
-        """Take in a version of a model."""
+        """Add a version of a model."""
         self._versions += 1
         self._latest = max(self._latest, version.updated)
         if name in self._outdated:
@@ -124,7 +125,7 @@ class Collector:
             self._pieces(name).append(pack_version(version, with_facts=self._with_facts))
 
     def _matches(self, name: str, piece: str) -> bool:
-        """Whether this is the next of the known versions; if so, that is all that is kept of it."""
+        """Whether this is the next of the known versions; if so, only its position is kept."""
         text, begin = self._text(name), self._matching.get(name, 0)
         end = begin + len(piece)
         if not text.startswith(piece, begin) or text[end : end + 1] not in ("", ","):
@@ -144,7 +145,7 @@ class Collector:
         return self._differing[name]
 
     def listing(self, *, atomic: bool, pages_versions: bool) -> Listing:
-        """Return what the scan came to."""
+        """Return the result of the scan."""
         rows, same = {}, {name for name in self._outdated if self._known.row(name) is not None}
         for name, row in self._rows.items():
             if name in self._outdated:

@@ -1,4 +1,4 @@
-"""What is known of a registry, as far as comparing needs it. Pure."""
+"""The known snapshot of a registry, with the look-ups that a comparison needs. Pure."""
 
 from abc import abstractmethod
 from collections import defaultdict
@@ -11,25 +11,25 @@ from bridge.diff.snapshot_packing import pack_row, pack_versions
 
 
 class KnownModels(Mapping[str, RegisteredModel]):
-    """A snapshot that can be asked for parts of itself: 100,000 versions are not unpacked to find one."""
+    """A snapshot that can be read in parts, so that one model is found without unpacking 100,000 versions."""
 
     @abstractmethod
     def row(self, name: str) -> RegisteredModel | None:
         """Return a model without its versions, or None where it is not known."""
 
     def knows(self, name: str, created: int) -> bool:
-        """Whether a model of this name was created at this instant (ms), as far as is known."""
+        """Whether the known model of this name was created at this instant (ms)."""
         row = self.row(name)
         return row is not None and row.created == created
 
     def mark(self, name: str) -> int:
-        """Return a number that changes with what is recorded of a model; 0 where it is not known."""
+        """Return a number that changes whenever the record of a model changes; 0 where the model is not known."""
         row = self.row(name)
         return 0 if row is None else checksum(f"{pack_row(row)}{self.packed(name)}")
 
     @abstractmethod
     def packed(self, name: str) -> str:
-        """Return a known model's versions as `bridge.diff.snapshot_packing.pack_versions` has them."""
+        """Return a known model's versions, packed as by `bridge.diff.snapshot_packing.pack_versions`."""
 
     @abstractmethod
     def created_in(self, instants: Collection[int]) -> Mapping[int, list[str]]:
@@ -38,9 +38,9 @@ class KnownModels(Mapping[str, RegisteredModel]):
     @property
     @abstractmethod
     def unsettled(self) -> Mapping[str, int]:
-        """Models whose versions were read so soon after a change that another may have followed.
+        """Models whose versions were read so soon after a change that another change may have followed.
 
-        With each, when that was recorded, by our clock (ms).
+        The value is the time at which that read was recorded, by the bridge's clock (ms).
         """
 
 
@@ -48,7 +48,7 @@ class PlainModels(KnownModels):
     """A snapshot in memory."""
 
     def __init__(self, models: Snapshot | None = None, unsettled: Mapping[str, int] | None = None) -> None:
-        """Know ``models``."""
+        """Hold ``models`` as the known snapshot."""
         self._models = models or {}
         self._unsettled = unsettled or {}
 
@@ -87,5 +87,5 @@ class PlainModels(KnownModels):
 
 
 def checksum(text: str) -> int:
-    """Return a number that is hardly the same for another text, and never 0."""
+    """Return a CRC of the text that is never 0; two different texts hardly ever have the same one."""
     return crc32(text.encode("utf-8", "surrogatepass")) or 1

@@ -1,9 +1,9 @@
-"""Which model of one snapshot is which model of the next.
+"""Pairs each model of one snapshot with the same model of the next.
 
-A name is not an identity: models are renamed, and a name is given to another model after a
-deletion. The creation timestamp survives a rename (MLflow moves the rows), so it tells a
-rename from a deletion with a creation; where several models share it, the creation
-timestamps of their versions decide, and what stays undecided is called ambiguous.
+A name is not an identity: models are renamed, and a name can be given to another model after a deletion. The
+creation timestamp survives a rename (MLflow moves the rows), so it tells a rename from a deletion followed by
+a creation. Where several models share a creation timestamp, the creation timestamps of their versions decide.
+What stays undecided is flagged as ambiguous.
 """
 
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ class Pair:
 
 
 def pair_models(before: Snapshot, after: Snapshot) -> list[Pair]:
-    """Pair the models that read differently: deletions first, then by name before, then new ones."""
+    """Pair the models that differ. Order: deletions, then changed models by their old name, then new models."""
     changed: list[Pair] = []
     gone: list[RegisteredModel] = []
     new = {name for name in after if name not in before}
@@ -77,7 +77,7 @@ def _pair_group(olds: Sequence[RegisteredModel], news: Sequence[RegisteredModel]
 def _mutual(
     olds: Sequence[RegisteredModel], news: Sequence[RegisteredModel], fits: Fits
 ) -> list[tuple[RegisteredModel, RegisteredModel]]:
-    """Return the pairs in which each fits the other and nothing else."""
+    """Return the pairs in which each model fits the other and no third one."""
     matches = [(old, new) for old in olds for new in news if fits(old, new)]
     of_old = Counter(old.name for old, _ in matches)
     of_new = Counter(new.name for _, new in matches)
@@ -89,7 +89,7 @@ def _shares_version(old: RegisteredModel, new: RegisteredModel) -> bool:
 
 
 def is_compatible(old: RegisteredModel, new: RegisteredModel) -> bool:
-    """Whether no version number of both stands for two different versions."""
+    """Whether no version number that both have belongs to two different versions."""
     return all(
         new.versions[number].created == version.created
         for number, version in old.versions.items()

@@ -1,4 +1,7 @@
-"""What is new to us without being new: hidden until now, or skipped by the pages of a scan. Pure."""
+"""Models and versions that are new to the bridge but not new in the registry. Pure.
+
+The bridge could not see them before, or the pages of a scan skipped them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,15 +13,16 @@ from bridge.diff.version_comparison import created_versions
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Instants before which nothing can have been created unseen: what is older appeared (promise 4).
+    """Creation times before which a model or version was hidden rather than newly created.
 
-    By the registry's clock, in ms; None where there is no such instant.
+    A model or version that is new to the bridge, and older than this, has *appeared*: it is recorded without
+    an event. Times are by the registry's clock, in ms; None where there is no such bound.
 
     Attributes:
-        models: for models that are new here.
-        versions: for versions that are new here, of models that are known.
-        aside: for models of which something was left aside, by their names: what is older than that
-            may have been there all the time, and what is younger is news, however late it is read.
+        models: the bound for models that are new to the bridge.
+        versions: the bound for versions that are new to the bridge, of models that are known.
+        aside: a bound of their own for models with skipped rows, by name: what is older may have existed all
+            along; what is younger is announced, however late it is read.
     """
 
     models: int | None = None
@@ -26,13 +30,13 @@ class Horizon:
     aside: Mapping[str, int] = field(default_factory=dict)
 
     def hides(self, pair: Pair) -> bool:
-        """Whether the model of ``pair`` was hidden until now."""
+        """Whether the model of ``pair`` existed but was hidden until now."""
         if pair.before is not None or pair.after is None or pair.ambiguous or self.models is None:
             return False
         return pair.after.created < min(self.models, self.aside.get(pair.after.name, self.models))
 
     def hidden(self, old: RegisteredModel | None, new: RegisteredModel | None) -> list[ModelVersion]:
-        """Return the versions that were hidden until now, ascending. A number that was known is none."""
+        """Return the versions that were hidden until now, ascending; a number that was known before is not one."""
         if old is None or new is None:
             return []
         before = max(self.versions or 0, self.aside.get(old.name, 0))
@@ -43,10 +47,10 @@ class Horizon:
         ]
 
     def with_hidden(self, old: RegisteredModel, new: RegisteredModel) -> RegisteredModel:
-        """Return ``old`` as it would be known if nothing had been hidden."""
+        """Return ``old`` with the versions that were hidden until now."""
         hidden = {version.version: version for version in self.hidden(old, new)}
         return replace(old, versions={**old.versions, **hidden}) if hidden else old
 
 
 UNLIMITED = Horizon()
-"""Nothing was ever hidden: whatever is new was created."""
+"""No bound: whatever is new to the bridge was newly created."""

@@ -1,4 +1,4 @@
-"""What was known until lately, so that a picture of the registry which is older than what is known can be told. Pure."""
+"""Values that a recent poll replaced, kept so that a stale read can be recognised. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,25 +11,27 @@ from bridge.diff.snapshot_packing import pack_model, unpack_model
 
 OVERLAP_MS = 120_000
 """How much later than its own timestamp a row may become visible (clock skew, late commits), and how far a
-picture of the registry may lag behind it (a replica, a cache), ms."""
+
+stale read (a replica, a cache) may be behind the registry, ms.
+"""
 
 _MOST_VERSIONS = 100
-"""How many versions of a model are remembered of one change at most."""
+"""How many versions of a model are kept for one change at most."""
 
 _MOST = 500
-"""How many changes are remembered at most: a flood of them must not weigh down every commit."""
+"""How many changes are kept at most: a flood of changes must not make every commit larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """What a poll recorded something else in place of.
+    """The former state of a model that a poll replaced.
 
     Attributes:
-        at: when that was, by our clock, ms since the epoch.
+        at: when it was replaced, by the bridge's clock, ms since the epoch.
         created: when the model was created, by the registry's clock, ms.
-        was: the model as it was known, of its versions only those that read otherwise now; None where it
+        was: the model's former state, with only those versions that differ now; None where the model
             was not known.
-        is_gone: whether it is known no more.
+        is_gone: whether the model is no longer known.
         new_versions: versions that were not known before.
     """
 
@@ -40,7 +42,7 @@ class Superseded:
     new_versions: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return this as plain JSON."""
         was = {"name": self.was.name, **pack_model(self.was)} if self.was else None
         return {
             "at": self.at,
@@ -52,7 +54,7 @@ class Superseded:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Superseded":
-        """Return what `to_document` made a document of."""
+        """Return the value that `to_document` wrote."""
         was = document["was"]
         return cls(
             document["at"],
@@ -64,7 +66,7 @@ class Superseded:
 
 
 def superseded_by(differences: Iterable[ModelDifference], at: int) -> list[Superseded]:
-    """Return what is known no more once ``differences`` are recorded; of a flood, the last of it."""
+    """Return the former states that ``differences`` replace; of a flood of changes, only the last ones."""
     return list(_superseded_by(differences, at))[-_MOST:]
 
 
@@ -85,13 +87,13 @@ def _superseded_by(differences: Iterable[ModelDifference], at: int) -> Iterator[
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What is remembered of the time before the last changes. Times are ms, by our clock.
+class RecentlyReplacedValues:
+    """The former states that recent polls replaced. Times are ms, by the bridge's clock.
 
     Attributes:
-        past: what was superseded, oldest first.
-        baseline_at: when everything was recorded for the first time.
-        scanned_at: when the last full scan began: what nobody looked at since may be as old.
+        past: the former states, oldest first.
+        baseline_at: when the baseline was recorded.
+        scanned_at: when the last full scan began: a model that was not read since may be as old as that.
     """
 
     past: Sequence[Superseded] = ()
@@ -101,7 +103,7 @@ class Memory:
     _by_name: Mapping[str, list[Superseded]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Sort what is remembered: in a large scan, many models are looked up."""
+        """Index the former states by creation and by name: a large scan looks up many models."""
         creations, names = defaultdict(list), defaultdict(list)
         for one in self.past:
             creations[one.created].append(one)
@@ -111,11 +113,11 @@ class Memory:
         object.__setattr__(self, "_by_name", dict(names))
 
     def of(self, created: int) -> list[Superseded]:
-        """Return what was superseded of a model."""
+        """Return the former states of a model."""
         return self._by_creation.get(created, [])
 
     def of_others(self, model: RegisteredModel) -> list[Superseded]:
-        """Return what was superseded of other models that had the name of this one."""
+        """Return the former states of other models that had the name of this one."""
         return [
             one
             for one in self.past
@@ -123,28 +125,28 @@ class Memory:
         ]
 
     def recorded_at(self, created: int) -> int | None:
-        """Return when something new was recorded of a model, or None where it has long been as it is known."""
+        """Return when a model was last recorded anew; None if that was before the last full scan."""
         at = max([self.baseline_at, *(one.at for one in self.of(created))])
         return at if at >= self.scanned_at - OVERLAP_MS else None
 
     def lately(self, created: int, now_ms: int) -> list[Superseded]:
-        """Return what was superseded of a model so short a while ago that a picture may lag behind it."""
+        """Return the former states of a model that are so recent that a stale read may still show them."""
         return [one for one in self.of(created) if one.at > now_ms - OVERLAP_MS]
 
     def is_past(self, model: RegisteredModel, now_ms: int) -> bool:
-        """Whether a model was lately recorded as deleted, or as renamed from the name that it has here."""
+        """Whether a model was recently recorded as deleted, or as renamed from the name that it has here."""
         return any(
             one.is_gone or (one.was is not None and one.was.name == model.name)
             for one in self.lately(model.created, now_ms)
         )
 
     def expired(self, at: int, more: int) -> int:
-        """Return how many of the oldest need not be remembered any more, where so many ``more`` come at this time."""
+        """Return how many of the oldest states can be dropped when ``more`` are added at time ``at``."""
         since = min(self.scanned_at, at) - OVERLAP_MS
         kept = sum(one.at >= since for one in self.past)
         return len(self.past) - min(kept, max(0, _MOST - more))
 
 
 def former_versions(past: Iterable[Superseded], number: str) -> Iterator[ModelVersion]:
-    """Yield a version as it was known formerly."""
+    """Yield the former states of a version."""
     return (one.was.versions[number] for one in past if one.was and number in one.was.versions)

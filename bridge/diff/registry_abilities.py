@@ -1,4 +1,4 @@
-"""What a registry can do. Pure."""
+"""The abilities of a registry: which API features it supports. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -7,18 +7,17 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a registry can do, found out by asking, or known of its kind.
+    """What a registry can do, detected by requests or known for its kind.
 
     Attributes:
-        server: what it says it is, such as ``MLflow 3.17.2``; empty where it doesn't tell.
-        lists_models: whether it lists models when a 3.x client asks for them; a 2.9 server
-            misreads the question, and needs it asked in another way.
-        lists_versions: whether it lists the versions of all models; if not, they are asked for
-            model by model.
-        has_full_rows: whether the models that it lists come with their tags and aliases; if not,
-            each model is asked for by name.
-        has_order: whether it lists what was updated last first, so that a poll can be cheap.
-        has_names: whether it can be asked for several models by name at once.
+        server: its name and version, such as ``MLflow 3.17.2``; empty where it gives none.
+        lists_models: whether it lists models for a 3.x client; a 2.9 server misreads that request and
+            needs another form of it.
+        lists_versions: whether it lists the versions of all models; if not, they are requested model by model.
+        has_full_rows: whether listed models come with their tags and aliases; if not, each model is
+            read by name.
+        has_order: whether it can list the most recently updated models first, which makes a poll cheap.
+        has_names: whether one request can ask for several models by name.
         has_stages: whether its versions have stages.
         has_aliases: whether its models have aliases.
     """
@@ -39,7 +38,7 @@ class Abilities:
         return cls(**{key: value for key, value in document.items() if key in known})
 
     def lacks(self) -> list[str]:
-        """Return what it can't do, in words."""
+        """Return the missing abilities in words."""
         words = {
             "an order by time (every poll is a full scan, as often as its share allows)": self.has_order,
             "lists of everything (each model takes requests of its own)": self.lists_versions

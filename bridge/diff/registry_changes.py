@@ -1,4 +1,4 @@
-"""What can change in a registry, as values."""
+"""The kinds of changes in a registry, and the value that describes one change."""
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
@@ -29,23 +29,23 @@ class ChangeKind(StrEnum):
 
 @unique
 class Flag(StrEnum):
-    """What an observer has to know about a change beyond the change itself."""
+    """What a reader has to know about a change beyond the change itself."""
 
     AMBIGUOUS_RENAME = "ambiguous_rename"
-    """A deletion or creation that may have been part of a rename: several models fit."""
+    """A deletion or creation that may be half of a rename: several models fit."""
 
     FIRST_SEEN = "first_seen"
-    """The version was already in this stage when first seen: stages before it were missed."""
+    """The version was already in this stage when first seen: earlier stages were missed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of one entity.
 
-    ``before`` and ``after`` are the values that changed (a stage, a tag's value, a name, a
-    description, the version that an alias points to); ``None`` is absence. ``key`` is the
-    tag's key or the alias. ``changed_at`` is the registry's own time of the change in ms,
-    where it records one. ``details`` are the further facts of a creation.
+    ``before`` and ``after`` are the values that changed (a stage, a tag's value, a name, a description, or
+    the version that an alias points to); ``None`` means that there was or is none. ``key`` is the tag's key
+    or the alias. ``changed_at`` is the registry's own time of the change in ms, where it records one.
+    ``details`` are the further fields of a creation.
     """
 
     kind: ChangeKind

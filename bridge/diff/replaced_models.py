@@ -1,7 +1,7 @@
-"""Models that are not the known ones: vanished, replaced under their names, or new. Pure.
+"""Compares which models exist: known models that are missing or replaced, and models that are new. Pure.
 
-A name is not an identity. Where most of the known models are lost, by name *and* creation, the
-registry may be another one altogether, whatever its models are called.
+A name is not an identity. If most of the known models, by name *and* creation timestamp, are missing, the
+registry may be a different one, even if its models have the same names.
 """
 
 from collections import Counter
@@ -12,13 +12,13 @@ from bridge.diff.known_snapshot import KnownModels
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
-    """How a listing's models are not the known ones.
+class ReplacedModels:
+    """How the models of a listing differ in identity from the known ones.
 
     Attributes:
-        names: listed models that are not known by this name and creation.
-        replaced: those of them whose name stood for another model.
-        lost: known models that the listing shows under no name, sorted.
+        names: listed models that are not known by this name and creation timestamp.
+        replaced: those of them whose name belonged to another model.
+        lost: known models that the listing does not show under any name, sorted.
     """
 
     names: frozenset[str]
@@ -26,23 +26,23 @@ class Strangers:
     lost: list[str]
 
 
-def strangers(known: KnownModels, listing: Listing) -> Strangers:
-    """Return how the models of a ``listing`` differ from the known ones in what they are."""
+def find_replaced_models(known: KnownModels, listing: Listing) -> ReplacedModels:
+    """Return how the models of a ``listing`` differ in identity from the known ones."""
     created = {name: listing.models[name].created for name in listing.models}
     names = {name for name, instant in created.items() if not known.knows(name, instant)}
     moved = Counter(created[name] for name in names)
     lost = []
-    for name in not_as_known(known, listing):
+    for name in missing_or_replaced_models(known, listing):
         row = known.row(name)
         if row is not None and moved[row.created] > 0:
-            moved[row.created] -= 1  # renamed, as far as one can see
+            moved[row.created] -= 1  # counts as renamed
         else:
             lost.append(name)
-    return Strangers(frozenset(names), frozenset(name for name in names if name in known), lost)
+    return ReplacedModels(frozenset(names), frozenset(name for name in names if name in known), lost)
 
 
-def not_as_known(known: KnownModels, listing: Listing) -> list[str]:
-    """Return the known names that a listing does not show, or shows as another model, sorted."""
+def missing_or_replaced_models(known: KnownModels, listing: Listing) -> list[str]:
+    """Return the known names that a listing does not show, or shows for another model, sorted."""
     replaced = {
         name
         for name in listing.models
@@ -51,8 +51,8 @@ def not_as_known(known: KnownModels, listing: Listing) -> list[str]:
     return sorted(replaced.union(vanished(known, listing)))
 
 
-def without_strangers(known: KnownModels, listing: Listing) -> Listing:
-    """Leave out what nobody knew."""
-    names = strangers(known, listing).names
+def without_unknown_models(known: KnownModels, listing: Listing) -> Listing:
+    """Return the listing without the models that are not known by name and creation timestamp."""
+    names = find_replaced_models(known, listing).names
     models = {name: listing.models[name] for name in listing.models if name not in names}
     return replace(listing, models=models, orphans=frozenset())

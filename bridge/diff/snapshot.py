@@ -1,14 +1,14 @@
-"""The registry as values: what one observation of it says.
+"""A snapshot of the registry: models and versions as values.
 
-Field meanings are those of MLflow's REST API (``RegisteredModel`` and ``ModelVersion``);
-timestamps are milliseconds since the epoch, by the registry's clock.
+Fields mean what they mean in MLflow's REST API (``RegisteredModel`` and ``ModelVersion``). Timestamps are
+milliseconds since the epoch, by the registry's clock.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NO_STAGE = "None"
-"""The stage of a version that is in none, as MLflow spells it."""
+"""The stage of a version that is in no stage, as MLflow spells it."""
 
 Pairs = tuple[tuple[str, str], ...]
 """Tags (key, value) or aliases (alias, version), sorted by their first member."""
@@ -18,8 +18,8 @@ Pairs = tuple[tuple[str, str], ...]
 class ModelVersion:
     """One version of a registered model.
 
-    ``run_id`` and ``source`` never change after creation: they are carried into the event
-    that announces the version, and neither compared nor kept.
+    ``run_id`` and ``source`` never change after creation. They are passed on to the event that announces the
+    version, and are neither compared nor stored.
     """
 
     version: str

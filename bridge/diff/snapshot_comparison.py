@@ -1,8 +1,8 @@
-"""Compare two snapshots of a registry: which changes lead from one to the other.
+"""Compares two snapshots of a registry and returns the changes between them.
 
-Pure. The order of the changes of one model is part of the promise: model deleted, created,
-renamed, updated; versions created, ascending; transitions out of a stage before transitions
-into it; aliases, tags, descriptions, status; versions deleted.
+Pure. The order of the changes of one model is part of the contract: model deleted, created, renamed, updated;
+versions created, ascending; transitions out of a stage before transitions into it; aliases, tags,
+descriptions, status; versions deleted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,12 +32,12 @@ from bridge.diff.version_comparison import (
 
 @dataclass(frozen=True, slots=True)
 class ModelDifference:
-    """One model that reads differently from before.
+    """One model that differs between the two snapshots.
 
-    ``changes`` may be empty: only bookkeeping moved, or the model came into view late
-    (``appeared``) and is taken into the baseline without being announced, as are the versions
-    that are ``surfaced``. ``missed`` are versions that were changed though nothing shows how:
-    changed and changed back, say.
+    ``changes`` may be empty: either only internal fields such as timestamps changed, or the model came into
+    view late (``appeared``) and is recorded without an event. ``surfaced`` are versions that came into view
+    late and are recorded without an event. ``missed`` are versions whose timestamp moved without a visible
+    change, because they were changed and changed back, for example.
     """
 
     before: RegisteredModel | None
@@ -49,12 +49,12 @@ class ModelDifference:
 
 
 def compare(before: Snapshot, after: Snapshot, horizon: Horizon = UNLIMITED) -> list[ModelDifference]:
-    """Return what differs, model by model, deletions first.
+    """Return the models that differ, deletions first.
 
     Args:
         before: the last committed snapshot.
-        after: the snapshot just observed.
-        horizon: tells what was hidden until now from what was created.
+        after: the snapshot just read.
+        horizon: tells models and versions that were hidden until now from newly created ones.
     """
     return [_difference(pair, horizon) for pair in pair_models(before, after)]
 
@@ -74,7 +74,7 @@ def _difference(pair: Pair, horizon: Horizon) -> ModelDifference:
 def _missed(
     old: RegisteredModel | None, new: RegisteredModel | None, changes: Sequence[Change]
 ) -> tuple[str, ...]:
-    """Return the versions whose timestamp moved without a change; renaming a model moves all of them."""
+    """Return the versions whose timestamp moved without a change; none after a rename, which moves all of them."""
     if old is None or new is None or old.name != new.name:
         return ()
     told = {change.version for change in changes} | {change.before for change in changes}
@@ -139,7 +139,7 @@ def _model_changes(old: RegisteredModel, new: RegisteredModel, *, announced: boo
 
 
 def _alias_changes(old: RegisteredModel, new: RegisteredModel) -> Iterator[Change]:
-    """Aliases that point elsewhere; those that went with their version are told in `_deletions`."""
+    """Yield the aliases that were set or deleted; `_deletions` yields those of a deleted version."""
     for alias, before, after in moved(old.aliases, new.aliases):
         if after is not None:
             yield _alias_change(new, ChangeKind.ALIAS_SET, alias, before, after)

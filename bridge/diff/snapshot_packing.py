@@ -1,8 +1,8 @@
-"""Models as compact documents: one document a model, its versions packed into one string.
+"""Packs models into compact documents: one document a model, its versions in one string.
 
-A registry of 100,000 versions has to fit into little memory and onto a small disk, so members
-that have their usual value are left out, and versions stay packed until they are looked at:
-equal versions have equal texts, so a scan can be compared with what is known as it comes in.
+A registry of 100,000 versions has to fit into little memory and onto a small disk. So members with their
+default value are left out, and versions stay packed until they are read. Equal versions have equal texts, so
+a scan can be compared with the known snapshot page by page.
 """
 
 import json
@@ -36,13 +36,13 @@ def pack_row(model: RegisteredModel) -> dict[str, Any]:
 
 
 def pack_versions(versions: Iterable[ModelVersion]) -> str:
-    """Return versions as one text, ascending by their number."""
+    """Return versions as one text, ascending by version number."""
     ordered = sorted(versions, key=lambda version: version_order(version.version))
     return ",".join(map(pack_version, ordered))
 
 
 def pack_version(version: ModelVersion, *, with_facts: bool = False) -> str:
-    """Return a version as a JSON array; ``with_facts`` adds what is told at its creation only."""
+    """Return a version as a JSON array; ``with_facts`` adds the fields that only creation events carry."""
     row = [getattr(version, name) for name in _NAMES[: len(_NAMES) if with_facts else _COMPARED]]
     while row[-1] == _DEFAULTS[len(row) - 1]:
         row.pop()
@@ -50,7 +50,7 @@ def pack_version(version: ModelVersion, *, with_facts: bool = False) -> str:
 
 
 def unpack_row(name: str, document: Mapping[str, Any]) -> RegisteredModel:
-    """Return the model that `pack_row` or `pack_model` made a document of, without its versions."""
+    """Return the model that `pack_row` or `pack_model` packed, without its versions."""
     return RegisteredModel(
         name=name,
         created=document["created"],
@@ -62,12 +62,12 @@ def unpack_row(name: str, document: Mapping[str, Any]) -> RegisteredModel:
 
 
 def unpack_model(name: str, document: Mapping[str, Any]) -> RegisteredModel:
-    """Return the model that `pack_model` made a document of."""
+    """Return the model that `pack_model` packed."""
     return replace(unpack_row(name, document), versions=unpack_versions(packed_versions(document)))
 
 
 def unpack_versions(text: str) -> dict[str, ModelVersion]:
-    """Return the versions that `pack_versions` made a text of, by their number."""
+    """Return the versions that `pack_versions` packed, by version number."""
     versions = map(_version, json.loads(f"[{text}]"))
     return {version.version: version for version in versions}
 
@@ -86,7 +86,8 @@ def count_versions(document: Mapping[str, Any]) -> int:
 def packed_versions(document: Mapping[str, Any]) -> str:
     """Return the versions of a packed model as `pack_versions` packs them.
 
-    The first states had brackets around all of them; a version on its own begins with one, too.
+    The first release stored brackets around the whole list; these are removed. The text of a single version
+    begins with a bracket as well.
     """
     text: str = document["versions"]
     return text[1:-1] if text.startswith(("[[", "[]")) else text

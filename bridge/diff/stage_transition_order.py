@@ -9,11 +9,10 @@ _DEMOTION_FIRST = ("Archived", NO_STAGE, "Staging", "Production")
 
 
 def in_stage_order(transitions: Iterable[Change]) -> list[Change]:
-    """Order transitions so that a stage is left before it is entered; else by version.
+    """Order transitions so that a stage is left before another version enters it; otherwise by version.
 
-    Archiving and promotion carry equal timestamps (MLflow does both in one transaction), so
-    the order follows from the stages alone. Two versions that swap stages form a cycle:
-    then the transition into the lower stage goes first.
+    Archiving and promotion carry equal timestamps (MLflow does both in one transaction), so the order follows
+    from the stages alone. If two versions swap stages, the transition into the lower stage goes first.
     """
     remaining = sorted(transitions, key=lambda change: version_order(change.version or ""))
     ordered: list[Change] = []
@@ -28,7 +27,7 @@ def in_stage_order(transitions: Iterable[Change]) -> list[Change]:
 
 
 def _lowest(changes: Sequence[Change]) -> list[Change]:
-    """Return the changes into the lowest stage that any of them enters."""
+    """Return the transitions into the lowest stage that any of them enters."""
     lowest = min(map(_rank, changes))
     return [change for change in changes if _rank(change) == lowest]
 

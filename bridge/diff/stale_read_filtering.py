@@ -1,9 +1,9 @@
-"""Readings of the registry that are older than what is known: replicas lag, caches answer, backups are restored. Pure.
+"""Filters stale reads: answers of a registry that are older than the known snapshot. Pure.
 
-Every row of a model and of a version carries the time of its last change. One that went back, of the same
-creation, is not news. Tags and aliases carry no time, and what is gone leaves none: of these, nothing is believed
-that comes in the same picture as something that is certainly old, or, from a registry that has given old
-pictures, that was superseded a short while ago.
+Replicas lag behind, caches answer, and backups are restored. Every row of a model or version carries the time
+of its last change; a row whose time went back is not accepted. Tags and aliases carry no time, and neither
+does a deletion. These are not accepted if something in the same read is certainly old. From a registry that
+has given stale reads before, they are not accepted either if the value was replaced a short while ago.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,54 +11,54 @@ from dataclasses import dataclass, replace
 
 from bridge.diff.model_pairing import Pair, pair_models
 from bridge.diff.previously_hidden_models import UNLIMITED, Horizon
-from bridge.diff.recently_replaced_values import Memory, Superseded, former_versions
+from bridge.diff.recently_replaced_values import RecentlyReplacedValues, Superseded, former_versions
 from bridge.diff.snapshot import ModelVersion, Pairs, RegisteredModel, Snapshot
-from bridge.diff.timestamp_regressions import Caution, Sign, signs_of
+from bridge.diff.timestamp_regressions import Caution, TimestampRegression, find_regressions
 from bridge.diff.withheld_change_kinds import aliases_within
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    """What of a reading is believed.
+class FilteredRead:
+    """Which parts of a read are accepted.
 
     Attributes:
         after: the models as they are to be recorded.
-        signs: what reads as older than it is known.
-        withheld: the models, by the names under which they are known, of which not all that was read is believed.
-        doubtful: names to ask for again: what they stand for reads as older than it is known, or changed twice in a short while.
+        signs: the parts that read as older than they are known.
+        withheld: the known names of the models of which not every part was accepted.
+        doubtful: names to read again: a part reads as older than it is known, or changed twice in a short while.
     """
 
     after: Mapping[str, RegisteredModel]
-    signs: tuple[Sign, ...] = ()
+    signs: tuple[TimestampRegression, ...] = ()
     withheld: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
 
     @property
-    def certain(self) -> tuple[Sign, ...]:
-        """The signs that an operator has to judge, if they stay."""
+    def certain(self) -> tuple[TimestampRegression, ...]:
+        """The regressions that an operator has to judge if they stay."""
         return tuple(sign for sign in self.signs if sign.is_certain)
 
 
-def review(
+def filter_stale_reads(
     before: Snapshot,
     after: Snapshot,
-    memory: Memory,
+    memory: RecentlyReplacedValues,
     now_ms: int,
     caution: Caution = Caution.TRUSTING,
     horizon: Horizon = UNLIMITED,
-) -> Review:
-    """Return what of ``after`` is believed, as far as it differs from ``before``.
+) -> FilteredRead:
+    """Return which parts of ``after`` are accepted, where it differs from ``before``.
 
     Args:
-        before: the models that were read, as they are known.
+        before: the known state of the models that were read.
         after: the models as they were read.
-        memory: what was known until lately.
-        now_ms: our time, ms since the epoch.
-        caution: how far the registry is believed, whatever this picture shows.
-        horizon: tells what was created since the last scan from what may be long gone.
+        memory: the values that recent polls replaced.
+        now_ms: the bridge's time, ms since the epoch.
+        caution: how far the registry is trusted, whatever this read shows.
+        horizon: tells what was created since the last scan from what may have been deleted long ago.
     """
     pairs = pair_models(before, after)
-    found = [(pair, tuple(signs_of(pair, memory, now_ms))) for pair in pairs]
+    found = [(pair, tuple(find_regressions(pair, memory, now_ms))) for pair in pairs]
     signs = tuple(sign for _, of_pair in found for sign in of_pair)
     if any(sign.is_certain for sign in signs):
         caution = Caution.SUSPECTING
@@ -66,7 +66,7 @@ def review(
     believed = _without_collisions([(pair, judge.believed(pair)) for pair in pairs])
     paired = {pair.after.name for pair in pairs if pair.after is not None}
     unchanged = {name: model for name, model in after.items() if name not in paired}
-    return Review(
+    return FilteredRead(
         after={**unchanged, **{model.name: model for _, model in believed if model is not None}},
         signs=signs,
         withheld=frozenset(_name(pair) for pair, model in believed if model != pair.after),
@@ -85,10 +85,15 @@ def _name(pair: Pair) -> str:
 
 
 class _Judge:
-    """Believes the parts of a reading, or keeps what is known in their place."""
+    """Accepts the parts of a read, or keeps the known state in their place."""
 
     def __init__(
-        self, memory: Memory, now_ms: int, caution: Caution, signs: Iterable[Sign], horizon: Horizon
+        self,
+        memory: RecentlyReplacedValues,
+        now_ms: int,
+        caution: Caution,
+        signs: Iterable[TimestampRegression],
+        horizon: Horizon,
     ) -> None:
         self._memory = memory
         self._horizon = horizon
@@ -100,7 +105,7 @@ class _Judge:
                 self._standing.setdefault(sign.model, set()).add(sign.version)
 
     def believed(self, pair: Pair) -> RegisteredModel | None:
-        """Return the model as it is to be recorded, or None where it is not."""
+        """Return the model to be recorded, or None if there is none."""
         old, new = pair.before, self._with_its_own(pair.after) if pair.after is not None else None
         if old is None:
             return None if new is None or self._leaves_out(pair, new) else new
@@ -109,7 +114,7 @@ class _Judge:
         return self._joined(old, new)
 
     def _with_its_own(self, new: RegisteredModel) -> RegisteredModel:
-        """Leave out the versions of another model that had this one's name lately: versions are read by name."""
+        """Leave out versions of another model that had this name until recently: versions are read by name."""
         others = self._memory.of_others(new)
         own = {
             number: version
@@ -119,13 +124,13 @@ class _Judge:
         return new if len(own) == len(new.versions) else replace(new, versions=own)
 
     def _leaves_out(self, pair: Pair, new: RegisteredModel) -> bool:
-        """Whether a model that is not known may be gone: the picture may be from before its deletion."""
+        """Whether a model that is not known may be deleted: the read may show the time before its deletion."""
         return new.name in self._standing or (
             self._caution is Caution.SUSPECTING and self._horizon.hides(pair)
         )
 
     def _keeps_model(self, old: RegisteredModel) -> bool:
-        """Whether a model that is gone may be there: the picture may be from before it had its name."""
+        """Whether a missing model may still exist: the read may show the time before it had its name."""
         is_new = _is_new_under_its_name(old, self._lately(old.created))
         return self._caution is Caution.SUSPECTING or (self._caution is Caution.WARY and is_new)
 
@@ -140,7 +145,7 @@ class _Judge:
             tags = self._untimed(old.tags, row.tags, _tags(past))
             aliases = self._untimed(old.aliases, row.aliases, _aliases(past))
             row = replace(row, tags=tags, aliases=aliases)
-        nowhere = {number for _, number in row.aliases} - new.versions.keys()  # no version that is withheld
+        nowhere = {number for _, number in row.aliases} - new.versions.keys()  # not in the read at all
         aliases = aliases_within(row.aliases, old.aliases, versions.keys() | nowhere)
         return replace(row, versions=versions, aliases=aliases)
 
@@ -172,7 +177,7 @@ class _Judge:
         return replace(read, tags=self._untimed(known.tags, read.tags, former))
 
     def _untimed(self, known: Pairs, read: Pairs, former: Sequence[Pairs]) -> Pairs:
-        """Return tags or aliases that come without a time, as far as they are believed."""
+        """Return tags or aliases, which carry no time, as far as they are accepted."""
         if self._caution is Caution.TRUSTING:
             return read
         if self._caution is Caution.SUSPECTING:
@@ -185,7 +190,7 @@ class _Judge:
         return self._memory.lately(created, self._now_ms)
 
     def is_unsure(self, pair: Pair) -> bool:
-        """Whether something without a time changed twice in a short while: the second may be an old picture."""
+        """Whether a value without a time changed twice in a short while: the second change may be a stale read."""
         old, new = pair.before, pair.after
         past = self._lately(old.created) if old is not None else []
         if old is None or new is None:
@@ -216,9 +221,9 @@ def _tags(past: Iterable[Superseded]) -> list[Pairs]:
 
 
 def _changed_twice(known: Pairs, read: Pairs, former: Sequence[Pairs]) -> set[str]:
-    """Return the keys of what reads otherwise than it is known, and was known otherwise a while ago.
+    """Return the keys that differ from their known value, where that value itself replaced another one recently.
 
-    It need not read as it was then: between two polls it can have been something else.
+    The value read need not equal the former one: between two polls it can have changed more than once.
     """
     before, now = dict(known), dict(read)
     earlier = [dict(one) for one in former]
@@ -232,7 +237,7 @@ def _changed_twice(known: Pairs, read: Pairs, former: Sequence[Pairs]) -> set[st
 def _without_collisions(
     believed: Sequence[tuple[Pair, RegisteredModel | None]],
 ) -> list[tuple[Pair, RegisteredModel | None]]:
-    """Have those wait that were given the name of a model which is not believed to have lost it."""
+    """Keep the known state of models that took the name of a model whose loss of it is not accepted."""
     result = list(believed)
     while True:
         names = {model.name for pair, model in result if model is not None and _is_kept(pair, model)}
@@ -248,5 +253,5 @@ def _without_collisions(
 
 
 def _is_kept(pair: Pair, model: RegisteredModel) -> bool:
-    """Whether a model has the name under which it was known."""
+    """Whether a model still has the name under which it was known."""
     return pair.before is not None and model.name == pair.before.name

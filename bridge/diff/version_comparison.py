@@ -1,4 +1,4 @@
-"""What can differ between a version as it was known and as it is."""
+"""Compares one version with its known state."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,13 +13,13 @@ def by_number(model: RegisteredModel) -> list[ModelVersion]:
 
 
 def known_version(old: RegisteredModel, version: ModelVersion) -> ModelVersion | None:
-    """Return what was known of this very version: a reused number is another version."""
+    """Return the known state of this very version; a reused number is another version."""
     known = old.versions.get(version.version)
     return known if known is not None and known.created == version.created else None
 
 
 def as_known(old: RegisteredModel, version: ModelVersion) -> ModelVersion:
-    """Return what to compare a version with: as it was known, or as it was when created."""
+    """Return what to compare a version with: its known state, or its state at creation."""
     bare = replace(version, stage=NO_STAGE, tags=(), updated=version.created)
     return known_version(old, version) or bare
 
@@ -45,7 +45,7 @@ def version_change(
 
 
 def version_created(model: RegisteredModel, version: ModelVersion) -> Change:
-    """Return the change that announces a version."""
+    """Return the change that announces a new version."""
     facts = {
         "description": version.description,
         "run_id": version.run_id,
@@ -62,7 +62,7 @@ def _moved_at(old: ModelVersion, new: ModelVersion) -> int | None:
 
 
 def transitions(old: RegisteredModel, new: RegisteredModel) -> Iterator[Change]:
-    """Yield a change for every version whose stage differs; one first seen comes out of ``None``."""
+    """Yield a change for every version whose stage differs; a version first seen comes from stage ``None``."""
     for version in by_number(new):
         reference = as_known(old, version)
         if reference.stage != version.stage:
@@ -93,7 +93,7 @@ def version_tag_changes(model: RegisteredModel, old: ModelVersion, new: ModelVer
 
 
 def version_descriptions(model: RegisteredModel, old: ModelVersion, new: ModelVersion) -> Iterator[Change]:
-    """Yield a change where the description differs."""
+    """Yield a change if the description differs."""
     if old.description != new.description:
         yield version_change(
             model,
@@ -106,7 +106,7 @@ def version_descriptions(model: RegisteredModel, old: ModelVersion, new: ModelVe
 
 
 def version_statuses(model: RegisteredModel, old: ModelVersion, new: ModelVersion) -> Iterator[Change]:
-    """Yield a change where the registration's status differs."""
+    """Yield a change if the registration status differs."""
     if old.status != new.status:
         yield version_change(
             model,

@@ -1,7 +1,7 @@
-"""Leave some kinds of changes out of an observation, as if they had not been seen yet. Pure.
+"""Withholds some kinds of changes from a snapshot, as if they had not been seen yet. Pure.
 
-A hold is as narrow as is safe: a storm of tags must not keep a promotion waiting. What is held
-stays in the snapshot as it was, so the next full scan finds it again.
+A hold is as narrow as is safe: a storm of tags must not delay a promotion. What is held stays in the snapshot
+as it was, so the next full scan finds the change again.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -16,13 +16,13 @@ from bridge.diff.version_comparison import known_version
 Kinds = Collection[K]
 
 
-def restrain(
+def withhold_changes(
     before: Snapshot, after: Snapshot, kinds: Kinds, horizon: Horizon = UNLIMITED
 ) -> dict[str, RegisteredModel]:
     """Return ``after`` without the changes of these ``kinds``.
 
-    A model whose renaming or deletion is held stays wholly as it was, and whoever took its name
-    waits with it. Of what was hidden until now nothing will be told, so nothing is held.
+    If the renaming or deletion of a model is held, the whole model stays as it was, and so does a model that
+    took its name. Models and versions that were hidden until now give no events, so they are not held.
     """
     pairs = pair_models(before, after)
     if any(pair.ambiguous for pair in pairs):
@@ -43,7 +43,7 @@ def restrain(
 
 
 def _with_other_half(kinds: Kinds) -> Kinds:
-    """Hold both halves of what may have been a rename: alone, either would be told as certain."""
+    """Hold both halves of a possible rename: one half alone would be announced as certain."""
     halves = {K.MODEL_CREATED, K.MODEL_DELETED}
     return {*kinds, *halves} if halves & set(kinds) else kinds
 
@@ -51,7 +51,7 @@ def _with_other_half(kinds: Kinds) -> Kinds:
 def _kept_whole(
     old: RegisteredModel | None, new: RegisteredModel | None, kinds: Kinds
 ) -> RegisteredModel | None:
-    """Return a model that has to stay as it was."""
+    """Return the model as it was if its renaming or deletion is held, else None."""
     if old is None:
         return None
     held = K.MODEL_DELETED if new is None else K.MODEL_RENAMED
@@ -59,7 +59,7 @@ def _kept_whole(
 
 
 def _in_their_way(pairs: Iterable[Pair], kept: Collection[RegisteredModel]) -> list[RegisteredModel]:
-    """Return models that were renamed to a name that a model which is ``kept`` still has."""
+    """Return models that were renamed to a name that a ``kept`` model still has."""
     names = {model.name for model in kept}
     return [
         pair.before
@@ -94,7 +94,7 @@ def _restrained(old: RegisteredModel, new: RegisteredModel, kinds: Kinds) -> Reg
 
 
 def aliases_within(aliases: Pairs, before: Pairs, versions: Collection[str]) -> Pairs:
-    """Leave aliases where they were that now point to a version that is held."""
+    """Keep the former target of aliases that now point to a held version."""
     known = dict(before)
     placed = {
         alias: number if number in versions or known.get(alias) == number else known.get(alias)
@@ -104,7 +104,7 @@ def aliases_within(aliases: Pairs, before: Pairs, versions: Collection[str]) -> 
 
 
 def _versions(old: RegisteredModel, new: RegisteredModel, kinds: Kinds) -> Iterator[ModelVersion]:
-    """Yield the versions to be known; where one is held, so is whatever took its number."""
+    """Yield the versions to be recorded; if a version is held, so is the one that took its number."""
     for number, version in new.versions.items():
         known = known_version(old, version)
         if known is not None:
@@ -136,7 +136,7 @@ def _version(old: ModelVersion, new: ModelVersion, kinds: Kinds) -> ModelVersion
 
 
 def _undone(old: Pairs, new: Pairs, sets: bool, deletions: bool) -> Pairs:  # noqa: FBT001 - one call, above
-    """Return ``new`` with the keys as in ``old`` that were set, or deleted."""
+    """Return ``new`` with those keys reset to ``old`` that were set or deleted."""
     before, after = dict(old), dict(new)
     for key in before.keys() | after.keys():
         if before.get(key) == after.get(key) or not (sets if key in after else deletions):

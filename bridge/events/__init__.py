@@ -1,1 +1,1 @@
-"""Events: identities, names, payload shapes and signatures. Pure."""
+"""Events: ids, names, body formats and signatures. Pure."""

@@ -1,4 +1,4 @@
-"""Signatures: how a receiver knows that a delivery comes from this bridge, unaltered."""
+"""The signature schemes by which a receiver verifies that a delivery comes from this bridge, unaltered."""
 
 import base64
 import binascii
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from bridge.events.formats.standard_webhooks import identity
 
 DELIVERY_ID_HEADER = "X-MLflow-Delivery-Id"
-"""Carries the event id: the same on every attempt, so that a receiver can discard repeats."""
+"""Carries the event id, which is the same on every attempt, so that a receiver can discard repeats."""
 
 _PREFIX = "whsec_"
 
 Signer = Callable[[Sequence[str], str, int, bytes], dict[str, str]]
-"""Returns the headers that sign a body: from secrets, event id, time in seconds and body."""
+"""Returns the headers that sign a body, given secrets, event id, time in seconds and body."""
 
 
 def _no_fault(_secret: str) -> str:
@@ -24,13 +24,13 @@ def _no_fault(_secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A way to sign.
+    """A signature scheme.
 
     Attributes:
-        sign: makes the headers.
-        takes_several: whether several signatures go side by side. Where they do not, only the
-            first secret is used: the receivers' own verifiers read one signature.
-        fault: says what is wrong with a secret, without showing it; nothing where it is right.
+        sign: returns the signature headers.
+        takes_several: whether it sends one signature for each secret. If not, only the first secret
+            is used, because receivers read one signature.
+        fault: returns what is wrong with a secret, without showing it; empty where it is valid.
     """
 
     sign: Signer
@@ -79,10 +79,10 @@ def _standard(secrets: Sequence[str], event_id: str, timestamp: int, body: bytes
 
 
 def standard_key(secret: str) -> bytes:
-    """Return the key in a secret of Standard Webhooks: ``whsec_`` (may be missing) and base64.
+    """Return the key in a Standard Webhooks secret: base64, with or without the prefix ``whsec_``.
 
     Raises:
-        ValueError: it is none; the message does not show it.
+        ValueError: the secret holds no valid key; the message does not show it.
     """
     encoded = secret.removeprefix(_PREFIX).rstrip("=")
     try:
@@ -115,9 +115,9 @@ SIGNATURES: Mapping[str, Scheme] = {
 }
 
 USUAL: Mapping[str, str] = {"databricks": "databricks", "standard": "standard"}
-"""How bodies of a format are signed where there is a secret and nothing else is said: else as MLflow does."""
+"""The default scheme for a format, where a secret is set and no scheme is named; other formats use MLflow's."""
 
 
 def spellings_of(secret: str) -> tuple[str, ...]:
-    """Return what must not show of a secret: itself, and the base64 in one of Standard Webhooks."""
+    """Return the spellings of a secret to mask: the secret itself, and its base64 part for Standard Webhooks."""
     return tuple(dict.fromkeys((secret, secret.removeprefix(_PREFIX))))

@@ -1,4 +1,4 @@
-"""Values in words for people: on a terminal, and on the status page. Pure."""
+"""Values as readable text, for terminals and the status page. Pure."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,9 +7,9 @@ from bridge.events.event import Event
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with nothing in it that moves a cursor, hides, or turns text round.
+    """Return ``text`` with every unprintable character replaced (cursor movements, hidden or reversed text).
 
-    What a registry holds is hostile input; what no encoding has (lone surrogates) goes, too.
+    What a registry holds is hostile input. Lone surrogates, which no encoding has, are replaced as well.
     """
     if text.isprintable():
         return text
@@ -17,7 +17,7 @@ def visible(text: str) -> str:
 
 
 def printable(value: Any) -> str:
-    """Return ``value`` for a terminal; a dash where there is none."""
+    """Return ``value`` for a terminal; a dash where there is no value."""
     return "-" if value is None or value == "" else visible(str(value))
 
 
@@ -30,18 +30,18 @@ def changed(event: Event) -> str:
 
 
 def instant(milliseconds: int | None) -> str | None:
-    """Return an instant for people: UTC, to the second."""
+    """Return an instant as readable text: UTC, to the second."""
     if milliseconds is None:
         return None
     try:
         moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # what a registry says of its times is hostile input, too
+    except (ValueError, OverflowError, OSError):  # timestamps of a registry are hostile input as well
         return f"{milliseconds} ms"
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def span(milliseconds: int) -> str:
-    """Return a length of time for people."""
+    """Return a duration as readable text."""
     seconds = max(0, milliseconds) // 1000
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= 2 * length:

@@ -1,4 +1,4 @@
-"""An event: a change, given an identity and a place in the order."""
+"""The event: a change with an id and a lane."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ from bridge.diff.registry_changes import Change, ChangeKind
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is recorded, routed and delivered.
+    """One event, as it is recorded, routed and delivered.
 
     Attributes:
         id: a UUID, the same for every attempt and after every restart.
@@ -17,14 +17,14 @@ class Event:
         timestamp: ms since the epoch: the registry's own time of the change where it
             records one, else the time of observation.
         observed_at: ms since the epoch, by the bridge's clock.
-        lane: what keeps the events of one model in order, through renames.
+        lane: the key that keeps the events of one model in order, through renames.
         model_name: the model, by its new name after a rename.
         model_version: the version number as a string, or None.
-        user_id: whom the registry records, or None (open-source MLflow records nobody).
-        changed: what changed, by the names that the default body uses.
+        user_id: the user whom the registry records, or None (open-source MLflow records nobody).
+        changed: what changed, under the member names of the default body.
         flags: what a reader of the audit trail should know (see `bridge.diff.registry_changes.Flag`).
-        details: what the registry tells beyond the event (see `bridge.events.event_details`), for sinks
-            that ask for it; kept beside the event, not in its document.
+        details: the run, model and version (see `bridge.events.event_details`), for sinks that ask
+            for them; stored beside the event, not in its document.
     """
 
     id: str
@@ -62,7 +62,7 @@ _MEMBERS = tuple(field.name for field in fields(Event) if field.name != "details
 
 
 def event_of(change: Change, event_id: str, lane: str, observed_at: int) -> Event:
-    """Return the event that tells of ``change``."""
+    """Return the event that announces ``change``."""
     return Event(
         id=event_id,
         type=change.kind,
@@ -90,7 +90,7 @@ _NAMES: Mapping[ChangeKind, tuple[str | None, str | None, str | None]] = {
     ChangeKind.ALIAS_SET: ("alias", None, "previous_version"),
     ChangeKind.ALIAS_DELETED: ("alias", None, None),
 }
-"""What a change's key, value after and value before are called in an event."""
+"""The names that an event gives to a change's key, value after, and value before."""
 
 
 def _changed(change: Change) -> Iterator[tuple[str, str | None]]:

@@ -1,8 +1,8 @@
-"""Details: what a registry tells of an event's run, model and version beyond the event itself. Pure.
+"""The details of an event: its run, model and version, as the registry describes them. Pure.
 
-A sink asks for them (``include``), so that a receiver need not call the registry back. They
-stand in the body under ``details``: a member a part, null where there is nothing to tell, and
-``missing``, with a word a part, where there should be something.
+A sink asks for them (``include``) so that a receiver need not call the registry. They stand in the body under
+``details``, one member for each part; a part without data is null. ``missing`` gives the reason for each part
+that could not be read.
 """
 
 import json
@@ -15,16 +15,16 @@ from typing import Any
 from bridge.diff.snapshot import RegisteredModel, version_order
 
 PARTS = ("run", "model", "version")
-"""What can be asked for."""
+"""The parts that a sink can ask for."""
 
 MISSING = "missing"
-"""The member that says why a part is null."""
+"""The member that gives the reason why a part is null."""
 
 MOST_CHARACTERS = 12_000
-"""How long a part may be as JSON: GitHub takes 65,534 characters of three parts and the rest."""
+"""The maximum length of a part as JSON: GitHub takes 65,534 characters for three parts and the rest."""
 
 _STEPS = ((400, 2_000), (200, 500), (100, 250), (50, 120), (20, 80), (5, 40), (0, 20))
-"""Members of a table or list, and characters of a text, that are kept: the first that fit."""
+"""Limits for members of a table or list, and for characters of a text: the first pair that fits is used."""
 
 _DEEPEST = 6
 _LARGEST = 2**63
@@ -35,7 +35,7 @@ class Why(StrEnum):
     """Why a part is missing."""
 
     GONE = "gone"
-    """The registry has it no longer: asking again would not help."""
+    """The registry no longer has it: asking again does not help."""
 
     DENIED = "denied"
     """The bridge may not read it."""
@@ -46,17 +46,17 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """What a sink wants to be told besides the event, and whether it waits until it can be told."""
+    """Which details a sink asks for, and whether its deliveries wait until they are available."""
 
     parts: tuple[str, ...] = ()
     is_required: bool = False
 
 
 def bounded(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``part`` as JSON values of at most `MOST_CHARACTERS`, cut where it has to be.
+    """Return ``part`` as JSON values of at most `MOST_CHARACTERS`, shortened if necessary.
 
-    Where something was left out, ``truncated`` is true. Numbers that JSON does not have are
-    texts (``"NaN"``), as in MLflow's own API (Protocol Buffers, *JSON Mapping*).
+    If something was left out, ``truncated`` is true. Numbers that JSON cannot hold become texts (``"NaN"``),
+    as in MLflow's own API (Protocol Buffers, *JSON Mapping*).
     """
     for most, longest in _STEPS:
         is_cut: list[bool] = []
@@ -71,7 +71,7 @@ def _bounded(value: Any, most: int, longest: int, is_cut: list[bool], depth: int
     if isinstance(value, str):
         return _cut(value, longest, is_cut)
     if isinstance(value, Mapping) and depth < _DEEPEST:
-        # A part's own members are known and few: what is cut is what they hold.
+        # A part's own members are fixed and few: only the values in them are shortened.
         kept = _first(sorted(value.items()) if depth else list(value.items()), most if depth else 50, is_cut)
         return {
             _cut(str(key), longest, is_cut): _bounded(item, most, longest, is_cut, depth + 1)
@@ -92,7 +92,7 @@ def _scalar(value: Any, longest: int, is_cut: list[bool]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else _unusual(value)
     if isinstance(value, int):
-        # Decimal digits of a huge number take time that grows with their square.
+        # Converting a huge number to decimal digits takes time that grows with the square of its length.
         return _cut(f"{value:#x}", longest, is_cut)
     return _cut(str(value), longest, is_cut)
 
@@ -117,7 +117,7 @@ def _first(items: list[Any], most: int, is_cut: list[bool]) -> list[Any]:
 
 
 def model_part(model: RegisteredModel) -> dict[str, Any]:
-    """Return what a model's snapshot tells of it: its versions by stage, the newest first, and its aliases."""
+    """Return what a snapshot says of a model: its versions by stage, the newest first, and its aliases."""
     newest = sorted(model.versions.values(), key=lambda one: version_order(one.version), reverse=True)
     stages: dict[str, list[str]] = {}
     for version in newest:
@@ -137,18 +137,18 @@ def model_part(model: RegisteredModel) -> dict[str, Any]:
 
 
 def too_large(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told in place of details that a receiver's limit leaves no room for."""
+    """Return what replaces details that exceed a receiver's limit."""
     parts = [part for part in details if part != MISSING]
     return assembled(parts, {}, dict.fromkeys(parts, "too_large"))
 
 
 def gone(part: str) -> dict[str, Any]:
-    """Return what is kept of a part that the registry has no longer."""
+    """Return what is stored for a part that the registry no longer has."""
     return {part: None, MISSING: {part: Why.GONE.value}}
 
 
 def merged(stored: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts that are ``stored`` with those that were ``found``, and why parts of either are missing."""
+    """Return the ``stored`` parts updated with the ``found`` ones, and the reasons for parts missing in either."""
     why = {**stored.get(MISSING, {}), **found.get(MISSING, {})}
     return {**stored, **found, **({MISSING: why} if why else {})}
 
@@ -156,7 +156,7 @@ def merged(stored: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any
 def assembled(
     parts: Iterable[str], stored: Mapping[str, Any], missing: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the member ``details`` of a body: each of ``parts`` as ``stored``, and what is missing, and why."""
+    """Return the member ``details`` of a body: each of ``parts`` as ``stored``, and why parts are missing."""
     wanted = tuple(parts)
     why = {**stored.get(MISSING, {}), **(missing or {})}
     told = {part: stored.get(part) for part in wanted}

@@ -1,8 +1,7 @@
-"""The names by which a configuration asks for events.
+"""The event names that a configuration can use.
 
-The contract's own names, Databricks' narrower names for the transition into one stage
-(Databricks, *Model Registry webhooks*), and the names of MLflow's own webhooks
-(MLflow, *Webhooks*: ``entity.action``).
+These are the contract's own names, Databricks' narrower names for a transition into one stage (Databricks,
+*Model Registry webhooks*), and the names of MLflow's own webhooks (MLflow, *Webhooks*: ``entity.action``).
 """
 
 from collections.abc import Mapping
@@ -13,14 +12,14 @@ from bridge.diff.registry_changes import ChangeKind
 
 @dataclass(frozen=True, slots=True)
 class EventName:
-    """A name that can be asked for: what it selects, and what the sent event is called."""
+    """One accepted name: which events it selects, and under which name they are sent."""
 
     name: str
     kind: ChangeKind
     to_stage: str | None = None
 
     def selects(self, kind: ChangeKind, to_stage: str | None) -> bool:
-        """Whether an event of ``kind`` (into ``to_stage``) is one that this name means."""
+        """Whether this name selects an event of ``kind`` (into ``to_stage``)."""
         return self.kind is kind and self.to_stage in (None, to_stage)
 
 
@@ -43,10 +42,10 @@ EVENT_NAMES: Mapping[str, EventName] = {
     **{name.name: name for name in map(_narrower, ("Staging", "Production", "Archived"))},
     **{name: EventName(kind.value, kind) for name, kind in _NATIVE.items()},
 }
-"""Every accepted name. MLflow's own are synonyms: the event is sent under the contract's name."""
+"""Every accepted name. MLflow's own names are synonyms: the event is sent under the contract's name."""
 
 STAGES = ("None", "Staging", "Production", "Archived")
 """MLflow's stages (MLflow, ``ALL_STAGES``)."""
 
 DEFAULT_EVENTS = (ChangeKind.TRANSITIONED.value,)
-"""What a sink gets that asks for nothing in particular."""
+"""The events of a sink that names none."""

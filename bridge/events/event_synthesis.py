@@ -1,9 +1,8 @@
-"""Turn differences into events: identities, generations and lanes.
+"""Synthesizes events from differences: gives them ids, generations and lanes.
 
-An event's id is derived from the state's own random id, the entity and its creation
-timestamp, what changed, from, to, and the model's generation. So the same poll, repeated
-after a crash, yields the same ids; the same change made twice yields two; and a rebuilt
-state, which has another random id, never reuses one.
+An event's id is derived from the state's own random id, the entity and its creation timestamp, what changed,
+from, to, and the model's generation. So the same poll, repeated after a crash, gives the same ids. The same
+change made twice gives two ids. A rebuilt state has another random id and never reuses one.
 """
 
 import json
@@ -28,11 +27,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The identities of all known models, by name, and what deleted ones left behind.
+    """The identities of all known models, by name, and what remains of deleted models.
 
-    ``floor`` is above every generation of a model that is gone: a model that comes (back)
-    into view starts there, so that no id is ever reused. ``past_lanes`` are the lanes of
-    deleted models that had been renamed: whoever gets their name continues their lane.
+    ``floor`` is above every generation of a deleted model. A model that is new or comes back starts there, so
+    that no id is ever reused. ``past_lanes`` are the lanes of deleted models that had been renamed: a model
+    that gets their name continues their lane.
     """
 
     by_name: Mapping[str, Identity] = field(default_factory=dict)
@@ -42,7 +41,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """The events of one poll in order, and the identities to be stored with them."""
+    """The events of one poll in order, and the identities to store with them."""
 
     events: tuple[Event, ...]
     identities: Mapping[str, Identity]
@@ -55,8 +54,8 @@ def synthesize(
 ) -> Synthesis:
     """Return the events that ``differences`` give rise to.
 
-    ``identities`` of the result holds the models of ``differences`` that still exist, under
-    their new names; models without a difference keep what they have.
+    ``identities`` of the result holds the models of ``differences`` that still exist, under their new names.
+    Models without a difference keep the identities that they have.
     """
     floor, past_lanes = _left_behind(differences, known)
     lanes = _Lanes(_living_lanes(differences, known), past_lanes)
@@ -86,7 +85,7 @@ def _left_behind(differences: Sequence[ModelDifference], known: Identities) -> t
 
 
 def _living_lanes(differences: Sequence[ModelDifference], known: Identities) -> set[str]:
-    """Return the lanes that a new model must not take; none where there is no new model."""
+    """Return the lanes that a new model must not take; empty if there is no new model."""
     if all(one.before is not None for one in differences):
         return set()
     gone = {one.before.name for one in differences if one.before and one.after is None}
@@ -95,10 +94,10 @@ def _living_lanes(differences: Sequence[ModelDifference], known: Identities) -> 
 
 @dataclass(slots=True)
 class _Lanes:
-    """Lanes for new models: that of the model that had the name before, if nobody has it now.
+    """Lanes for new models: a model continues the lane of its name, unless a living model has it.
 
-    No two living models share a lane, and generations rise from one holder to the next: so
-    lane and generation together never name two different moments.
+    No two living models share a lane, and generations rise from one holder of a lane to the next. So a lane
+    and a generation together never stand for two different moments.
     """
 
     living: set[str]
@@ -117,7 +116,7 @@ def _identity(difference: ModelDifference, known: Identities, lanes: _Lanes, flo
     if difference.before is not None:
         before = known.by_name[difference.before.name]
         return Identity(before.lane, before.generation + bool(difference.changes))
-    if difference.after is None:  # no model on either side: nothing that could be named
+    if difference.after is None:  # no model on either side: nothing to identify
         return Identity("", floor)
     return Identity(lanes.take(difference.after), floor)
 

@@ -1,8 +1,8 @@
-"""JMESPath expressions: compiled once, evaluated over values that JSON has, and yielding nothing else.
+"""JMESPath expressions: compiled once, evaluated over JSON values, returning only JSON values.
 
-JMESPath (jmespath.org, *Specification*) reads; it cannot loop, call out or change anything. The
-library finds unknown functions and wrong numbers of arguments only when it gets to them: here
-they are found when an expression is compiled.
+A JMESPath expression (jmespath.org, *Specification*) only reads: it cannot loop, call out or change anything.
+The library finds unknown functions and wrong numbers of arguments only during evaluation. Here they are found
+when an expression is compiled.
 """
 
 import math
@@ -20,44 +20,44 @@ from jmespath.lexer import Lexer
 
 _FUNCTIONS: Mapping[str, Mapping[str, Any]] = Functions.FUNCTION_TABLE
 _BROKEN = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
-"""What the library raises over an expression or a value that it cannot work with."""
+"""What the library raises for an expression or a value that it cannot handle."""
 
 _DEEPEST = 64
-"""How deep a value may be nested that an expression yields."""
+"""How deeply the value of an expression may be nested."""
 
 
 _COMPARING = {"unknown token '='": "unknown token '=' (== compares)"}
 
 _WIDEST = 4_096
-"""How many bits a whole number may have."""
+"""How many bits an integer may have."""
 
 
 class ExpressionFault(ValueError):
-    """An expression that cannot be compiled: ``what`` is wrong, ``at`` which place (from 0) of its text."""
+    """An expression that cannot be compiled: ``what`` is wrong, and ``at`` which position of its text (from 0)."""
 
     def __init__(self, what: str, at: int) -> None:
-        """Say what is wrong, and where."""
+        """Make the error's message from the fault and its position."""
         super().__init__(f"at character {at + 1}: {what}")
         self.what = what
         self.at = at
 
 
 class EvaluationFailed(ValueError):
-    """An expression that has no value over these members (a function was given what it cannot take)."""
+    """An expression has no value for these members (a function was given a value of a wrong type)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression. Equal ones have the same text."""
+    """A compiled expression. Expressions with the same text are equal."""
 
     text: str
     _parsed: Any = field(repr=False, compare=False)
 
     def value(self, context: Mapping[str, Any]) -> Any:
-        """Return the JSON value that the expression has over ``context``; None where it finds nothing.
+        """Return the JSON value of the expression for ``context``; None where it finds nothing.
 
         Raises:
-            EvaluationFailed: it has none.
+            EvaluationFailed: the expression has no value.
         """
         try:
             return _as_json(self._parsed.search(context))
@@ -65,17 +65,17 @@ class Expression:
             raise EvaluationFailed(f"{self.text!r} has no value: {_why(error)}") from None
 
     def is_true(self, context: Mapping[str, Any]) -> bool:
-        """Whether the expression is true as JMESPath has it: not null, false, or an empty text, list or table.
+        """Whether the value is true by JMESPath's rules: not null, false, or an empty text, list or table.
 
         Raises:
-            EvaluationFailed: it has no value.
+            EvaluationFailed: the expression has no value.
         """
         value = self.value(context)
         return value is not None and value is not False and value not in ("", [], {})
 
     @property
     def members(self) -> frozenset[str]:
-        """The names of the context's members that the expression reads, as far as it names them."""
+        """The names of the context's members that the expression reads."""
         return frozenset(_members(self._parsed.parsed))
 
 
@@ -83,7 +83,7 @@ def compile_expression(text: str) -> Expression:
     """Return the compiled expression.
 
     Raises:
-        ExpressionFault: it is no JMESPath expression, or calls a function wrongly.
+        ExpressionFault: the text is no JMESPath expression, or calls a function wrongly.
     """
     try:
         with warnings.catch_warnings():
@@ -109,7 +109,7 @@ def compile_expression(text: str) -> Expression:
 _ONLY_FIRST = frozenset(
     ("subexpression", "index_expression", "pipe", "projection", "filter_projection", "value_projection")
 )
-"""Nodes of which only the first part sees the whole context."""
+"""Nodes of which only the first child is evaluated over the whole context."""
 
 
 def _members(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _unexpected(error: ParseError, text: str) -> str:
 
 
 def _misused(tree: Mapping[str, Any], tokens: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
-    """Yield what the library would find only on evaluation: calls in the order in which they are written."""
+    """Yield the faults that the library would find only on evaluation; calls in the order of the text."""
     places = [
         (one["value"], one["start"])
         for one, following in pairwise(tokens)
@@ -152,7 +152,7 @@ def _misused(tree: Mapping[str, Any], tokens: list[dict[str, Any]]) -> Iterator[
 
 def _nodes(node: Any, *, is_argument: bool = False) -> Iterator[tuple[Mapping[str, Any], bool]]:
     waiting = [(node, is_argument)]
-    while waiting:  # not by recursion: an expression may be nested as deeply as the parser takes it
+    while waiting:  # without recursion: an expression may be nested as deeply as the parser accepts
         node, is_argument = waiting.pop()
         if isinstance(node, dict):
             yield node, is_argument
@@ -174,7 +174,7 @@ def _meant(name: str) -> str:
 
 
 def _as_json(value: Any, depth: int = 0) -> Any:
-    """Return a copy with nothing in it but what JSON has; it has no NaN and no infinity: null."""
+    """Return a copy that holds only JSON values; NaN and infinity, which JSON lacks, become null."""
     if depth > _DEEPEST:
         raise RecursionError
     if isinstance(value, float) and not math.isfinite(value):
@@ -195,7 +195,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _why(error: BaseException) -> str:
-    """Return what kept an expression from a value; values themselves may be long, and private."""
+    """Return why an expression has no value, without the values themselves: they may be long, and private."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, JMESPathTypeError):

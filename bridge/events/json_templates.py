@@ -1,9 +1,9 @@
-"""Shapes: structures of JSON values with places that an event's members fill.
+"""JSON templates: structures of JSON values with expressions that are filled in from an event.
 
-A text that is exactly ``${EXPRESSION}`` becomes the value of that JMESPath expression, of
-whatever type; in any other text each ``${EXPRESSION}`` is filled in as text; ``$${`` stands
-for ``${``. Everything else is literal. Values are put in their places in the structure, never
-pasted into JSON: no name that a registry holds can alter what is around it.
+A text that is exactly ``${EXPRESSION}`` becomes the value of that JMESPath expression, of any type. In any
+other text, each ``${EXPRESSION}`` is filled in as text; ``$${`` stands for ``${``. Everything else is
+literal. Values are inserted into the structure, never pasted into JSON text, so no name in a registry can
+alter what surrounds it.
 """
 
 import json
@@ -23,7 +23,7 @@ from bridge.events.jmespath_expressions import (
 )
 
 Place = tuple[str | int, ...]
-"""Where something is in a structure: keys and indices, from outside to inside."""
+"""The position of a value in a structure: keys and indices, from outside to inside."""
 
 _DEEPEST = 32
 _QUOTES = "'\"`"
@@ -31,34 +31,34 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ShapeFault(ValueError):
-    """What is wrong with a shape: all of it, each with its place in the structure."""
+    """All faults of a template, each with its position in the structure."""
 
     def __init__(self, faults: list[tuple[Place, str]]) -> None:
-        """Say what is wrong where."""
+        """Make the error's message from the faults."""
         super().__init__("; ".join(f"{told(place)}: {what}" if place else what for place, what in faults))
         self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text with places in it: literal parts, and expressions."""
+    """A text with expressions in it: literal parts and expressions."""
 
     parts: tuple[str | Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A compiled structure. `compile_shape` makes it."""
+    """A compiled template. `compile_shape` makes it."""
 
     _root: Any
 
     def render(self, context: Mapping[str, Any]) -> Any:
-        """Return the JSON value that the shape has over ``context``.
+        """Return the JSON value of the template for ``context``.
 
-        What is missing there is null, and empty in a text.
+        What ``context`` lacks becomes null, and an empty string within a text.
 
         Raises:
-            ShapeFault: an expression has no value (a function was given what it cannot take).
+            ShapeFault: an expression has no value (a function was given a value of a wrong type).
         """
         faults: list[tuple[Place, str]] = []
         value = _rendered(self._root, context, (), faults)
@@ -67,15 +67,15 @@ class Shape:
         return value
 
     def expressions(self) -> Iterator[tuple[Place, Expression]]:
-        """Yield every expression, with the place that it fills."""
+        """Yield every expression, with its position."""
         yield from _expressions(self._root, ())
 
 
 def compile_shape(spec: object) -> Shape:
-    """Return the compiled form of what TOML gave: a text, a table, a list, a number or a boolean.
+    """Return the compiled form of a TOML value: a text, a table, a list, a number or a boolean.
 
     Raises:
-        ShapeFault: a ValueError, with every fault, its place, and its position in the text.
+        ShapeFault: a ValueError, with every fault, its position in the structure, and its position in the text.
     """
     faults: list[tuple[Place, str]] = []
     root = _compiled(spec, (), faults)
@@ -85,13 +85,13 @@ def compile_shape(spec: object) -> Shape:
 
 
 def context_of(event: Event, event_name: str, sink: str) -> dict[str, Any]:
-    """Return what expressions see: the default body's members, ``delivery_id`` and ``sink``."""
+    """Return the context of expressions: the default body's members, ``delivery_id`` and ``sink``."""
     payload = default_payload(event, event_name, ("webhook_id", webhook_id(sink)))
     return {**payload, "delivery_id": event.id, "sink": sink}
 
 
 def told(place: Place) -> str:
-    """Return ``place`` as one would write it: ``parameters[0].value``."""
+    """Return a position as text: ``parameters[0].value``."""
     text = ""
     for part in place:
         if isinstance(part, int):
@@ -125,7 +125,7 @@ def _compiled(spec: object, place: Place, faults: list[tuple[Place, str]]) -> An
 
 
 def _text(text: str) -> Any:
-    """Return a text without places as it is, a place that stands alone, or a text with places.
+    """Return a text without expressions as it is, a single expression, or a text with expressions.
 
     Raises:
         ExpressionFault: with the position in ``text``.
@@ -159,7 +159,7 @@ def _expression(text: str, start: int, end: int) -> Expression:
 
 
 def _end(text: str, dollar: int) -> int:
-    """Return where the place that begins at ``dollar`` ends: braces nest, and quotes hide them."""
+    """Return where the expression that begins at ``dollar`` ends; braces nest, and those in quotes do not count."""
     depth, quote, at = 0, "", dollar + 1
     while at < len(text):
         char = text[at]
@@ -195,7 +195,7 @@ def _rendered(part: Any, context: Mapping[str, Any], place: Place, faults: list[
 
 
 def as_text(value: Any) -> str:
-    """Return a JSON value as it stands in a text: null as nothing, lists and tables as JSON."""
+    """Return a JSON value as text: null as an empty string, lists and tables as JSON."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,10 +1,9 @@
-"""Which version was in which stage then? Told from the present snapshot and the recorded events. Pure.
+"""Which version was in which stage at a given time, from the snapshot and the recorded events. Pure.
 
-Everything that can have been otherwise (the name of a model, the stage of a version, the version
-of an alias) is followed through the events that changed it: the last one at or before the instant
-asked for says what it was; where all of them are later, the first one says what it was before;
-and what no event changed is as it is now. An event counts from the registry's own time of the
-change, where it tells one, and from when it was observed otherwise, or where that was earlier.
+Each value that may have changed (a model's name, a version's stage, an alias's version) is followed through
+the events that changed it. The last event at or before the given time tells the value. If all events are
+later, the first one tells what the value was before. A value that no event changed is as it is now. An event
+counts from the registry's own time of the change or from the time of observation, whichever is earlier.
 """
 
 from collections import defaultdict
@@ -32,7 +31,7 @@ _OTHER = 2
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What came into view at ``at`` (ms since the epoch): a model, or a version of one."""
+    """A model, or a version of one, that came into view at ``at`` (ms since the epoch)."""
 
     at: int
     model: str
@@ -45,10 +44,10 @@ class Recorded:
 
     Attributes:
         models: the present snapshot.
-        identities: of the models in it.
+        identities: the identities of the models in it.
         events: in the order in which they were observed.
-        since: ms since the epoch: whatever was observed from then on is in ``events``.
-        late: what came into view without an event.
+        since: ms since the epoch: ``events`` holds everything that was observed from then on.
+        late: models and versions that came into view without an event.
     """
 
     models: Snapshot
@@ -59,10 +58,10 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionThen:
-    """A version as it was: ``stage`` is None where nothing tells it.
+class VersionAtTime:
+    """A version at the given time; ``stage`` is None where nothing tells it.
 
-    ``since`` is since when it had been so, ms; None where that was before everything recorded.
+    ``since`` is the time from which the version had this stage, ms; None where that was before all records.
     """
 
     version: str
@@ -72,33 +71,33 @@ class VersionThen:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelThen:
-    """A model as it was.
+class ModelAtTime:
+    """A model at the given time.
 
     Attributes:
-        name: what it was called then.
-        now: what it is called now, or None where it was deleted since.
+        name: its name at that time.
+        now: its present name, or None where it was deleted since.
         versions: those in Production first, then Staging; those in no stage last; newest first.
-        is_complete: whether all its versions are known: of a model deleted since, only those are
-            that events told of, unless its creation is recorded.
-        hidden_until: when it came into view, ms, if that was later: nothing else is known then.
+        is_complete: whether all its versions are known. Of a model deleted since, only versions with
+            events are known, unless its creation is recorded.
+        hidden_until: when it came into view, ms, if that was after the given time: nothing else is known then.
     """
 
     name: str
     now: str | None
-    versions: tuple[VersionThen, ...] = ()
+    versions: tuple[VersionAtTime, ...] = ()
     is_complete: bool = True
     hidden_until: int | None = None
 
 
-def models_at(recorded: Recorded, at_ms: int, selects: Callable[[str], bool]) -> list[ModelThen]:
-    """Return the models that were there at ``at_ms`` (ms since the epoch), by name.
+def models_at(recorded: Recorded, at_ms: int, selects: Callable[[str], bool]) -> list[ModelAtTime]:
+    """Return the models that existed at ``at_ms`` (ms since the epoch), by name.
 
     Args:
         recorded: what the state records.
-        at_ms: the instant; nothing is known of instants before ``recorded.since``.
-        selects: whether a name is asked for. A model answers to the name that it had then, and
-            to the one that it has now, or had last.
+        at_ms: the given time; nothing is known of times before ``recorded.since``.
+        selects: whether a name is asked for. A model matches by the name that it had then, and by
+            its present or last name.
     """
     told = [event for event in recorded.events if event.observed_at >= recorded.since]
     taken = taken_in(told)
@@ -113,7 +112,7 @@ def models_at(recorded: Recorded, at_ms: int, selects: Callable[[str], bool]) ->
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """What is told of one model, from its creation (or the first that is known) to its end."""
+    """The records of one model, from its creation (or the first event known) to its deletion."""
 
     events: list[Event] = field(default_factory=list)
     model: RegisteredModel | None = None
@@ -124,7 +123,7 @@ class _Life:
 
 
 def _lives(recorded: Recorded, events: Sequence[Event], selects: Callable[[str], bool]) -> Iterator[_Life]:
-    """Yield what is told of each model that may be meant; a lane has one living model at most."""
+    """Yield the records of each model that may be selected; a lane has at most one living model."""
     lanes = {identity.lane: name for name, identity in recorded.identities.items()}
     meant = {lane for lane, name in lanes.items() if selects(name)}
     meant |= {event.lane for event in events if any(map(selects, _names(event)))}
@@ -144,25 +143,25 @@ def _names(event: Event) -> set[str]:
     return {event.model_name, event.changed.get("previous_name") or event.model_name}
 
 
-def _model_at(life: _Life, at_ms: int, taken: Taken, late: Iterable[Late]) -> ModelThen | None:
+def _model_at(life: _Life, at_ms: int, taken: Taken, late: Iterable[Late]) -> ModelAtTime | None:
     names = list(name_steps(life.events, taken))
     now = life.model.name if life.model else None
     mine = [one for one in late if value_at(names, one.at, now)[0] == one.model]
     shown = [one.at for one in mine if not one.version and at_ms < one.at]
     if shown:
-        return ModelThen(value_at(names, shown[0], now)[0] or "", now, hidden_until=shown[0])
+        return ModelAtTime(value_at(names, shown[0], now)[0] or "", now, hidden_until=shown[0])
     name, _ = value_at(names, at_ms, now)
     if not name:
         return None
     is_complete = life.model is not None or life.events[0].type is K.MODEL_CREATED
-    return ModelThen(name, now, tuple(_versions_at(life, at_ms, mine)), is_complete)
+    return ModelAtTime(name, now, tuple(_versions_at(life, at_ms, mine)), is_complete)
 
 
-def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionThen]:
+def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionAtTime]:
     aliases, steps = _aliases_at(life, at_ms), stage_steps(life.events)
     known = life.model.versions if life.model else {}
     surfaced = {one.version: one.at for one in late if one.version}
-    versions: list[VersionThen] = []
+    versions: list[VersionAtTime] = []
     for number in {*steps, *known, *surfaced}:
         now = known[number].stage if number in known else ABSENT if life.model else None
         mine = steps[number]
@@ -170,7 +169,7 @@ def _versions_at(life: _Life, at_ms: int, late: Iterable[Late]) -> list[VersionT
             mine.insert(0, Step(surfaced[number], None, mine[0].before if mine else now))
         stage, since = value_at(mine, at_ms, now)
         if stage != ABSENT:
-            versions.append(VersionThen(number, stage, aliases.get(number, ()), since))
+            versions.append(VersionAtTime(number, stage, aliases.get(number, ()), since))
     return sorted(versions, key=_order)
 
 
@@ -186,6 +185,6 @@ def _aliases_at(life: _Life, at_ms: int) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _order(one: VersionThen) -> tuple[int, int, str]:
+def _order(one: VersionAtTime) -> tuple[int, int, str]:
     number, text = version_order(one.version)
     return _RANKS.get(one.stage or "", _OTHER), -number, text

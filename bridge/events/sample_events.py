@@ -1,4 +1,4 @@
-"""Events about nothing, to try a sink out with: shaped as the real ones are. Pure."""
+"""Sample events for testing a sink, shaped like real ones. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from bridge.events.event_details import assembled
 from bridge.events.event_names import EVENT_NAMES
 
 TEST_MODEL = "mlflow-bridge-test"
-"""What says that such an event is a test: no registry should have a model of this name."""
+"""The model name that marks an event as a test: no registry should have a model of this name."""
 
 _TEXT = "sent by mlflow-bridge sinks test"
 _VALUES: dict[K, tuple[str | None, str | None, str | None]] = {
@@ -83,20 +83,20 @@ _DETAILS_TOLD: Mapping[str, Any] = {"run": _OF_THE_RUN, "model": _OF_THE_MODEL, 
 
 
 def synthetic_details(parts: Iterable[str]) -> dict[str, Any]:
-    """Return details as a registry may tell them of a version."""
+    """Return sample details of a version."""
     return assembled(parts, _DETAILS_TOLD)
 
 
 def with_details(event: Event, parts: tuple[str, ...]) -> Event:
-    """Return a synthetic event with the details that a sink asks for, if it asks for any."""
+    """Return a sample event with the details that a sink asks for, if it asks for any."""
     return replace(event, details=synthetic_details(parts)) if parts else event
 
 
 def synthetic_event(name: str, to_stages: tuple[str, ...], event_id: str, now_ms: int) -> Event:
-    """Return an event of the type called ``name``, as it were observed at ``now_ms`` (since the epoch).
+    """Return a sample event of the type called ``name``, observed at ``now_ms`` (since the epoch).
 
-    A transition goes into the stage that the name means, else the first of ``to_stages`` (what
-    a sink filters by; none means all).
+    A transition goes into the stage that the name means, else into the first of ``to_stages`` (the stages
+    that a sink filters by; empty means all).
     """
     asked = EVENT_NAMES[name]
     kind = asked.kind

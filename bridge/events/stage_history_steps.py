@@ -1,4 +1,4 @@
-"""How facts changed: the name of a model, the stages of its versions, the versions of its aliases. Pure."""
+"""The history of model names, version stages and alias targets, as steps read from events. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from bridge.diff.snapshot import NO_STAGE
 from bridge.events.event import Event
 
 ABSENT = ""
-"""What is not there: no name, stage or version is empty."""
+"""The value of something that does not exist: no name, stage or version is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Step:
 
 
 def value_at(steps: Sequence[Step], at_ms: int, now: str | None) -> tuple[str | None, int | None]:
-    """Return the value at ``at_ms``, and since when it had been so; ``now`` is for what never changed."""
+    """Return the value at ``at_ms``, and since when it had it; ``now`` is the value if it never changed."""
     for step in reversed(steps):
         if step.at <= at_ms:
             return step.after, step.at
@@ -30,7 +30,7 @@ def value_at(steps: Sequence[Step], at_ms: int, now: str | None) -> tuple[str | 
 
 
 def _moment(event: Event) -> int:
-    """A registry's clock that is ahead cannot make later what had been observed by then."""
+    """Return the time of an event: never later than its observation, even if the registry's clock is ahead."""
     return min(event.timestamp, event.observed_at)
 
 
@@ -39,7 +39,7 @@ Taken = Mapping[tuple[int, str], int]
 
 
 def taken_in(events: Iterable[Event]) -> Taken:
-    """Return when each name was taken: whoever had it before no longer did by then."""
+    """Return when each name was taken: its previous holder no longer had it by then."""
     takers = (event for event in events if event.type in {K.MODEL_CREATED, K.MODEL_RENAMED})
     return {(event.observed_at, event.model_name): _moment(event) for event in takers}
 
@@ -58,9 +58,10 @@ def name_steps(events: Iterable[Event], taken: Taken) -> Iterator[Step]:
 
 
 def stage_steps(events: Iterable[Event]) -> defaultdict[str, list[Step]]:
-    """Return how the stage of each version changed; of those that events name otherwise, nothing did.
+    """Return the steps of each version's stage; versions with other events have none.
 
-    Where a number was given again within one observation, the creation is told before the deletion.
+    If a version number was used again within one observation, its creation is announced before the deletion
+    of the former version.
     """
     steps: defaultdict[str, list[Step]] = defaultdict(list)
     born: dict[tuple[int, str], Step] = {}
@@ -82,7 +83,7 @@ def stage_steps(events: Iterable[Event]) -> defaultdict[str, list[Step]]:
 
 
 def alias_steps(events: Iterable[Event]) -> defaultdict[str, list[Step]]:
-    """Return how the version of each alias changed."""
+    """Return the steps of each alias's version."""
     steps: defaultdict[str, list[Step]] = defaultdict(list)
     for event in events:
         alias = event.changed.get("alias") or ""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bridge.config import Settings, load
 from bridge.errors import ConfigurationError
-from bridge.sinks.plugins.settings_check import vetted
+from bridge.sinks.plugins.settings_check import settings_faults
 from bridge.sinks.sink_type_table import Kinds
 
 
@@ -16,7 +16,9 @@ def load_settings(path: Path) -> Settings:
     """
     settings = load(path, Kinds())
     faults = [
-        f"sinks[{index}]: {fault}" for index, sink in enumerate(settings.sinks) for fault in vetted(sink)
+        f"sinks[{index}]: {fault}"
+        for index, sink in enumerate(settings.sinks)
+        for fault in settings_faults(sink)
     ]
     if faults:
         raise ConfigurationError(faults, str(path))

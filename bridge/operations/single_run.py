@@ -13,7 +13,7 @@ from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.history_pruning import housekeep
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.poll import Polled
+from bridge.pipeline.poll import PollResult
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,9 @@ def _left_ms(app: App, until: float) -> int | None:
     return None if left == _FOREVER else max(0, int(left * 1000))
 
 
-async def _polled(app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool) -> Polled:
+async def _polled(
+    app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool
+) -> PollResult:
     """Poll, and go on with a scan that takes longer than one poll may, for as long as there is time."""
     while True:
         try:

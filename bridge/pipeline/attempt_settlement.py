@@ -1,4 +1,4 @@
-"""What becomes of attempts: of their entries, of their sinks, and of the lanes that wait for them."""
+"""Settles attempts: records their outcomes for the entries, and updates the sinks and lanes."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from bridge.delivery.delivery_lanes import Lanes
 from bridge.delivery.outbox_entry import Entry, Status, remaining_ms
 from bridge.delivery.retry_policy import Attempt, settle
-from bridge.delivery.sending_rate_limit import Gates
-from bridge.delivery.sink_state import Condition, after, paced
+from bridge.delivery.sending_rate_limit import SendingRateLimits
+from bridge.delivery.sink_state import Condition, paced, state_after_attempt
 from bridge.pipeline.clocks import Trust
 from bridge.pipeline.delivery_attempts import Attempted, Endpoint, report, report_condition
 from bridge.pipeline.metrics_observer import Observer
@@ -15,21 +15,21 @@ from bridge.store.state import State
 
 
 class Settlement:
-    """Settles attempts in groups: one commit makes all of a group durable."""
+    """Settles attempts in groups: one commit makes a whole group durable."""
 
     def __init__(
         self,
         state: State,
         endpoints: Mapping[str, Endpoint],
-        gates: Gates,
+        limits: SendingRateLimits,
         lanes: Lanes,
         trust: Trust,
         observer: Observer,
     ) -> None:
-        """Settle for a relay, whose ``gates`` and ``lanes`` these are."""
+        """Settle attempts for a relay with these ``limits`` and ``lanes``."""
         self._state = state
         self._endpoints = endpoints
-        self._gates = gates
+        self._limits = limits
         self._lanes = lanes
         self._clock = trust.clock
         self._trust = trust
@@ -48,7 +48,7 @@ class Settlement:
         changed = {
             sink: condition
             for sink, condition in conditions.items()
-            if condition != self._gates.condition(sink)
+            if condition != self._limits.condition(sink)
         }
         self._state.settle([entry for _, entry in decided], changed)
         for one, entry in decided:
@@ -58,7 +58,7 @@ class Settlement:
         return sum(entry.status is Status.DELIVERED for _, entry in decided)
 
     def _decide(self, one: Attempted, conditions: dict[str, Condition]) -> Entry:
-        """Return what becomes of an entry; note in ``conditions`` what becomes of its sink."""
+        """Return an entry as it is after an attempt; store the new state of its sink in ``conditions``."""
         ended_at, took_s = self._trust.now_ms(), self._clock.monotonic() - one.claim.began
         frame = Attempt(
             began_at=ended_at - int(took_s * 1000),  # by the same clock
@@ -66,10 +66,16 @@ class Settlement:
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             may_expire=self._trust.is_given(),
         )
-        entry = taken(self._state, one.claim.entry.id)  # an operator may have paused its sink meanwhile
+        entry = present_entry(
+            self._state, one.claim.entry.id
+        )  # an operator may have paused its sink meanwhile
         endpoint = self._endpoints[entry.sink]
-        before = conditions.get(entry.sink) or self._gates.condition(entry.sink)
-        now = before if one.was_cut_off else after(before, entry.lane, one.outcome, frame, endpoint.policy)
+        before = conditions.get(entry.sink) or self._limits.condition(entry.sink)
+        now = (
+            before
+            if one.was_cut_off
+            else state_after_attempt(before, entry.lane, one.outcome, frame, endpoint.policy)
+        )
         conditions[entry.sink] = paced(now, frame.began_at) if endpoint.terms.spacing_ms else now
         return settle(entry, one.outcome, frame, endpoint.policy)
 
@@ -81,15 +87,15 @@ class Settlement:
         report(one.outcome, entry)
 
     def _become(self, sink: str, condition: Condition) -> None:
-        before = self._gates.condition(sink)
-        self._gates.put(sink, condition, self._clock.monotonic(), self._trust.now_ms())
+        before = self._limits.condition(sink)
+        self._limits.put(sink, condition, self._clock.monotonic(), self._trust.now_ms())
         report_condition(sink, before, condition)
         if before.is_open and not condition.is_open:
             self._lanes.hurry(sink, self._clock.monotonic())
 
 
-def taken(state: State, number: int) -> Entry:
-    """Return an entry that lanes hold, as it stands now.
+def present_entry(state: State, number: int) -> Entry:
+    """Return the present state of an entry that the lanes hold.
 
     Raises:
         LookupError: it is not in the state: a fault in the bridge.

@@ -1,4 +1,4 @@
-"""What is stored of attempts, reckoned by the wall clock as it is now."""
+"""Corrects the stored times of attempts and sinks after the wall clock jumped."""
 
 from collections.abc import Container
 from dataclasses import replace
@@ -10,16 +10,17 @@ from bridge.pipeline.clocks import Trust
 from bridge.store.state import State
 
 
-def reckoned(
+def correct_clock_jump(
     state: State, sinks: Container[str], trust: Trust, jump_ms: int
 ) -> tuple[list[Entry], dict[str, Condition]]:
-    """Return the pending entries of ``sinks``, and all sinks' conditions, by the present clock.
+    """Return the pending entries of ``sinks`` and the states of all sinks, with corrected times.
 
-    It was set forward by ``jump_ms`` since they were stored. What that changes is made durable
-    together with how the clocks stand, or the jump would count again the next time.
+    The wall clock was set forward by ``jump_ms`` since the times were stored. The corrections and the new
+    distance between the clocks are made durable together: otherwise the jump would be corrected again the
+    next time.
 
     Raises:
-        StateUnwritable: it was not made durable.
+        StateUnwritable: the corrections were not made durable.
     """
     now_ms = trust.clock.now_ms()
     before = [entry for entry in state.pending() if entry.sink in sinks]
@@ -39,8 +40,8 @@ def reckoned(
 def without_future(entry: Entry, now_ms: int) -> Entry:
     """Return ``entry`` with a last attempt that is not in the future.
 
-    It is, where the clock was ahead for a while: then the wait counts from now, or runs of
-    `once` would each find it not yet due, until the old time comes round again.
+    It is in the future if the clock was ahead for a while. Then the wait starts from now; otherwise each run
+    of `once` would find the entry not yet due until the clock reaches the old time again.
     """
     if entry.last_attempt_at is None or entry.last_attempt_at <= now_ms:
         return entry

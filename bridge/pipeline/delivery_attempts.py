@@ -1,4 +1,4 @@
-"""Attempts: making one, deciding what becomes of its entry, and reporting it."""
+"""Makes one delivery attempt, and logs its outcome."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -16,19 +16,19 @@ from bridge.sinks.base import Delivery, Sink
 log = structlog.get_logger(__name__)
 
 _SHOUTED = frozenset({Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.GONE, Reason.INTERNAL})
-"""Failures that only an operator can mend."""
+"""Failures that only an operator can correct."""
 
 CUT_OFF = retryable(Reason.TIMEOUT, "cut off: the bridge had to stop before the receiver answered")
-"""The outcome of an attempt that nobody waits for any longer."""
+"""The outcome of an attempt that was stopped because the bridge exits."""
 
 
 Enrich = Callable[[Event], Awaitable[Event | Outcome]]
-"""Has an event told in more detail, or says why it has to wait."""
+"""Returns an event with its details, or an outcome that says why it has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A sink with the terms on which the relay uses it, and what it is told besides events, if anything."""
+    """A sink with its retry policy, its limits, and its source of details, if it asks for details."""
 
     sink: Sink
     policy: RetryPolicy
@@ -40,7 +40,7 @@ class Endpoint:
 class Claim:
     """An entry that is being attempted, since ``began_at`` (ms since the epoch).
 
-    By the monotonic clock that is ``began``, in seconds: the wall clock can jump meanwhile.
+    ``began`` is the same time by the monotonic clock, in seconds: the wall clock can jump meanwhile.
     """
 
     entry: Entry
@@ -50,19 +50,19 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """A claim and what came of it."""
+    """A claim and the outcome of its attempt."""
 
     claim: Claim
     outcome: Outcome
 
     @property
     def was_cut_off(self) -> bool:
-        """Whether the bridge stopped it: that says nothing of the sink, which had time left."""
+        """Whether the bridge stopped the attempt: this says nothing about the sink."""
         return self.outcome is CUT_OFF
 
 
 async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
-    """Make one attempt; a bug in one sink, or one bad event, must not stop the others."""
+    """Make one attempt; a fault in one sink, or with one event, must not stop the others."""
     entry = claim.entry
     try:
         event = event_of(entry.event_id)
@@ -75,14 +75,14 @@ async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Ev
         if entry.sent_as:
             told = replace(told, id=entry.sent_as)
         outcome = await endpoint.sink.deliver(Delivery(told, entry.event_name, claim.began_at))
-    except Exception as error:  # noqa: BLE001 - and its text could hold anything
+    except Exception as error:  # noqa: BLE001 - its text may contain secrets
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
     return Attempted(claim, outcome)
 
 
 def report_condition(sink: str, before: Condition, now: Condition) -> None:
-    """Log what became of a sink as a whole."""
+    """Log the changes of a sink's state."""
     if before.is_open != now.is_open:
         if now.is_open:
             log.warning("sink.circuit_opened", sink=sink, lanes=len(now.failing))
@@ -93,7 +93,7 @@ def report_condition(sink: str, before: Condition, now: Condition) -> None:
 
 
 def report(outcome: Outcome, entry: Entry) -> None:
-    """Log what came of an attempt."""
+    """Log the outcome of an attempt."""
     fields = {
         "sink": entry.sink,
         "entry": entry.id,

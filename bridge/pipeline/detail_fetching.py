@@ -1,7 +1,7 @@
-"""Enrichment: what sinks want to be told beside an event, fetched once and kept with it.
+"""Fetches the details that sinks ask for (``include``) from the registry, once for each event.
 
-It comes between claim and attempt, never before the commit: an event is safe whatever the
-registry says. What it gives is kept; what it fails to give is asked for again at the entry's
+This happens between claim and attempt, never before the commit: an event is safe whatever the registry
+answers. Details that were read are stored; details that could not be read are requested again at the entry's
 next attempt.
 """
 
@@ -26,24 +26,24 @@ from bridge.store.state import State
 log = structlog.get_logger(__name__)
 
 _PATIENCE_MS = 10_000
-"""How long the registry may take over one event."""
+"""How long the registry may take for the details of one event."""
 
 _GRACE_S = 1.0
 _RESPITE_S = 30.0
-"""For how long nothing is asked of a registry that gave no answer: a hundred events must not wait for it each."""
+"""How long to wait after the registry gave no answer, so that many events do not each wait for it."""
 
 _AT_A_TIME = 4
 
 
 @dataclass(slots=True)
 class _Found:
-    """What was found: parts to keep, and why others are missing for now."""
+    """The details read so far: parts to store, and the reasons why other parts are missing for now."""
 
     kept: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def keep(self, part: str, answer: Mapping[str, Any] | Absence | None) -> None:
-        """Take an answer; that something is no more is one, too."""
+        """Take an answer; "the object no longer exists" is an answer, too."""
         if answer is Absence.UNKNOWN:
             self.missing[part] = Why.DENIED.value
         elif isinstance(answer, Absence):
@@ -52,28 +52,28 @@ class _Found:
             self.kept[part] = None if answer is None else bounded(answer)
 
     def keep_all(self, details: Mapping[str, Any]) -> None:
-        """Take parts that are known, with what they say of those that are gone."""
+        """Take known parts, together with the reasons for parts that are gone."""
         self.kept = merged(self.kept, details)
 
 
 class Enrichment:
-    """Has events told in more detail, at most a few at a time."""
+    """Adds details to events, a few at a time."""
 
     def __init__(self, state: State, facts: Facts, clock: Clock) -> None:
-        """Ask ``facts``, and keep the answers in ``state``."""
+        """Read from ``facts``, and store the answers in ``state``."""
         self._state = state
         self._facts = facts
         self._clock = clock
-        self._prepared = SharedCall(facts.prepare)  # half an import could not be mended
+        self._prepared = SharedCall(facts.prepare)  # never cut off: half an import stays broken
         self._places = asyncio.Semaphore(_AT_A_TIME)
         self._under_way: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._down_until = float("-inf")
         self._trouble = ""
 
     async def enrich(self, event: Event, include: Include) -> Event | Outcome:
-        """Return ``event`` with its details, or why it has to wait for those that are required."""
+        """Return ``event`` with its details, or an outcome if required details are missing."""
         lock = self._under_way.setdefault(event.id, asyncio.Lock())
-        async with lock:  # another sink's entry may be asking the same
+        async with lock:  # an entry of another sink may be asking for the same details
             stored = self._state.details(event.id)
             wanted = [part for part in include.parts if part not in stored]
             found = await self._find(event, wanted) if wanted else _Found()
@@ -110,7 +110,7 @@ class Enrichment:
         return await self._ask(found, name, event.model_version, asked)
 
     def _name_now(self, event: Event) -> str | None:
-        """Return what the event's model is called now, or None where it is no more."""
+        """Return the present name of the event's model, or None if the model is deleted."""
         identities = self._state.identities()
         known = identities.by_name.get(event.model_name)
         if known is not None and known.lane == event.lane:
@@ -118,16 +118,16 @@ class Enrichment:
         return next((name for name, one in identities.by_name.items() if one.lane == event.lane), None)
 
     async def _ask(self, found: _Found, name: str, version: str, asked: Sequence[str]) -> _Found:
-        """Ask the registry, unless it has just failed to answer."""
+        """Ask the registry, unless it has failed to answer a short while ago."""
         async with self._places:
             try:
                 if self._clock.monotonic() >= self._down_until:
                     await self._within_patience(found, name, version, asked)
             except (RegistryUnreachable, TimeoutError) as error:
                 self._note_trouble(str(error) or "it did not answer in time", respite_s=_RESPITE_S)
-            except BridgeError as error:  # an answer, if none that helps: it may concern this event alone
+            except BridgeError as error:  # an answer, but not a usable one: it may concern this event alone
                 self._note_trouble(str(error))
-            except Exception as error:  # noqa: BLE001 - MLflow's client, or what it made of an odd answer
+            except Exception as error:  # noqa: BLE001 - from MLflow's client, or its handling of an unexpected answer
                 self._note_trouble(f"a fault in the bridge or in MLflow's client: {type(error).__name__}")
         for part in asked:
             if part not in found.kept:
@@ -150,7 +150,7 @@ class Enrichment:
 def _read(
     facts: Facts, found: _Found, name: str, version: str, asked: Sequence[str], deadline: Deadline
 ) -> None:
-    """Read what is ``asked`` for, in a thread; what was found before something failed stays found."""
+    """Read the parts that are ``asked`` for, in a thread; parts read before a failure are kept."""
     told = facts.version(name, version, deadline)
     if isinstance(told, Absence):
         for part in asked:

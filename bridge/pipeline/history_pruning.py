@@ -1,4 +1,4 @@
-"""Forget what is older than the configuration keeps, and bury what nobody will deliver."""
+"""Prunes history that is older than the configuration keeps, and gives up entries of removed sinks."""
 
 import structlog
 
@@ -13,10 +13,10 @@ _EVERY_MS = 3_600_000
 
 
 def housekeep(state: State, settings: Settings, trust: Trust) -> None:
-    """Note the clocks and the missing sinks; now and then, prune and bury.
+    """Record the clocks and the missing sinks; from time to time, prune history and give up orphaned entries.
 
-    Nothing is pruned or buried while the clock cannot be trusted. Noticing a jump is left to
-    the caller: the daemon has to poll at once then, and must not miss it.
+    Nothing is pruned or given up while the clock cannot be trusted. The caller has to detect a jump itself:
+    the daemon has to poll at once then.
 
     Raises:
         StateUnwritable: not everything was done.
@@ -39,7 +39,7 @@ def housekeep(state: State, settings: Settings, trust: Trust) -> None:
 
 
 def _orphaned(state: State, settings: Settings, now_ms: int) -> dict[str, int]:
-    """Return since when each missing sink with a backlog has been missing."""
+    """Return since when each missing sink with pending entries has been missing."""
     configured = {sink.name for sink in settings.sinks}
     before = state.orphaned_since
     return {

@@ -1,4 +1,4 @@
-"""What a poll makes of what it found: held or let through, and what is said of it."""
+"""Decides which holds of a poll stand, and logs its events, notes and holds."""
 
 import logging
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from bridge.store.state_values import Head, Note
 log = structlog.get_logger(__name__)
 
 _TOLD = ("from_stage", "to_stage", "alias", "previous_version", "previous_name")
-"""What a log line tells of a change; tags and descriptions can be long, and private."""
+"""The members of a change that a log line shows; tags and descriptions can be long, and private."""
 
 _NOTES = {
     "appeared": (logging.WARNING, "model.appeared"),
@@ -35,18 +35,18 @@ _NOTES = {
 }
 
 
-class Judgement:
-    """Which holds stand, and which an operator lets through."""
+class HoldDecisions:
+    """Decides which holds stand, and which ones an operator has accepted."""
 
     def __init__(self, accepted: Collection[str], *, is_strict: bool) -> None:
-        """Let through what is ``accepted`` (digests), or everything where that is not ``is_strict``."""
+        """Accept the holds with these digests, or all holds unless ``is_strict``."""
         self._accepted = accepted
         self._is_strict = is_strict
         self.held: list[Hold] = []
         self.passed: list[Hold] = []
 
     def is_held(self, hold: Hold | None) -> bool:
-        """Whether ``hold`` stands; take note of it."""
+        """Whether ``hold`` stands; record the decision."""
         if hold is None:
             return False
         stands = self._is_strict and hold.digest not in self._accepted
@@ -55,7 +55,7 @@ class Judgement:
 
     @property
     def let_through(self) -> tuple[str, ...]:
-        """The digests of what was let through, so that the same is not held again."""
+        """The digests of accepted holds, so that the same difference is not held again."""
         return tuple(hold.digest for hold in self.passed)
 
 
@@ -72,16 +72,16 @@ def report_event(event: Event) -> None:
 
 
 def report_note(note: Note) -> None:
-    """Log what the audit trail says beside the events."""
+    """Log a note of the audit trail."""
     known = {"model": note.model, "version": note.version, "detail": note.detail}
     level, name = _NOTES[note.kind]
     log.log(level, name, **{key: value for key, value in known.items() if value})
 
 
 def another_database(head: Head, likeness: Likeness | None) -> str:
-    """Return what to say where the registry has another database than the state knows.
+    """Return the message for a registry whose database differs from the one that the state knows.
 
-    ``likeness`` says how far its models are the known ones, where it tells.
+    ``likeness`` tells how many of its models are the known ones, where that could be read.
     """
     told = f"; {likeness.models_told()}" if likeness else ""
     doubt = f"its database has another fingerprint: that of the Default experiment{told}"

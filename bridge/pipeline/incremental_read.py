@@ -1,4 +1,4 @@
-"""The reads of a registry: what changed lately, what is watched by name, and everything."""
+"""The fast read: recently updated models, and watched models by name."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from bridge.diff.snapshot import RegisteredModel
 from bridge.registry.base import Deadline, Registry
 
 MOST_DIFFERING = 200
-"""With more models than this that read differently, a full scan is cheaper than asking for each."""
+"""If more models than this differ, a full scan is cheaper than reading each of them."""
 
 _TAIL = 2
-"""How many rows as known have to follow those that differ, before nothing more is looked for."""
+"""How many unchanged rows have to follow the changed ones before the read stops."""
 
 
 @unique
@@ -22,14 +22,14 @@ class Read(StrEnum):
     """How much of a registry a poll reads."""
 
     FAST = "fast"
-    """What was updated last, and what is watched by name."""
+    """Recently updated models, and watched models by name."""
 
     FULL = "full"
-    """Everything: the full scan, by which a poll reconciles."""
+    """Everything: the full scan, with which a poll reconciles."""
 
 
-class TooMuch(Exception):
-    """More differs than a fast read can take in: a full scan has to."""
+class FullScanNeeded(Exception):
+    """More models differ than a fast read can handle: a full scan is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Interest:
     """What a fast read looks for.
 
     Attributes:
-        since: the registry's time before which nothing new can have come, ms, as far as its rows told.
+        since: the registry's time before which nothing new can be, ms, judged by its rows.
         watch: models to read by name.
         overlooked: rows that differ because a hold keeps them from being recorded.
     """
@@ -48,25 +48,24 @@ class Interest:
 
 
 def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadline: Deadline) -> Listing:
-    """Read the models that were updated last, until nothing differs and nothing new can follow.
+    """Read the most recently updated models until nothing differs and nothing new can follow.
 
-    Rows are compared with the snapshot by difference, never by a watermark: timestamps repeat and
-    go backwards.
+    Rows are compared with the snapshot, never with a latest timestamp: timestamps repeat and go back.
 
     Raises:
-        TooMuch: a full scan has to do it.
-        RegistryError: an answer did not come.
+        FullScanNeeded: a full scan is needed.
+        RegistryError: the registry gave no answer.
     """
     if len(known.unsettled) > MOST_DIFFERING:
-        raise TooMuch
+        raise FullScanNeeded
     rows = _latest(registry, known, interest, deadline)
     if known and not rows:
-        raise TooMuch
+        raise FullScanNeeded
     named = (interest.watch.rows | set(known.unsettled)) - rows.keys()
     rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
     wanted = _differing(rows.values(), known, interest)
     if len(wanted) > MOST_DIFFERING:
-        raise TooMuch
+        raise FullScanNeeded
     wanted |= {name for name in (*known.unsettled, *interest.watch.versions) if name in rows}
     latest = max((row.updated for row in rows.values()), default=0)
     models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
@@ -81,16 +80,16 @@ def _latest(
         for page in pages:
             rows.update({row.name: row for row in page})
             if len(_differing(rows.values(), known, interest)) > MOST_DIFFERING:
-                raise TooMuch
+                raise FullScanNeeded
             if _is_past(page, known, interest):
                 break
     return rows
 
 
 def _is_past(page: Sequence[RegisteredModel], known: KnownModels, interest: Interest) -> bool:
-    """Whether a page reaches to where nothing new can be: its last rows are as known, and old enough.
+    """Whether nothing new can follow after a page: its last rows are unchanged and old enough.
 
-    What has no time says nothing: PostgreSQL puts NULL before the latest.
+    Rows without a time are ignored: PostgreSQL sorts NULL before the latest time.
     """
     tail = page[-_TAIL:]
     return (
@@ -101,7 +100,7 @@ def _is_past(page: Sequence[RegisteredModel], known: KnownModels, interest: Inte
 
 
 def _differing(rows: Collection[RegisteredModel], known: KnownModels, interest: Interest) -> set[str]:
-    """Return the names of the rows that are not as known, but for those that wait for an operator."""
+    """Return the names of the rows that differ from the snapshot, except rows that are held."""
     return {
         row.name for row in rows if row != known.row(row.name) and row != interest.overlooked.get(row.name)
     }

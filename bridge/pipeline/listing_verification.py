@@ -1,8 +1,8 @@
-"""Ask what a listing leaves in doubt, and again, until the answers fit together.
+"""Verifies a listing by point reads, repeated until the answers are consistent.
 
-Requests show one moment each, and models are renamed, deleted and replaced between them. So an
-answer can put in doubt what was seen before it, and a model that is gone from its name is
-looked for under another before it counts as deleted.
+Each request shows one moment, and models are renamed, deleted and replaced between requests. So an answer can
+put earlier ones in doubt. A model that is missing under its name is searched under other names before it
+counts as deleted.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -14,30 +14,30 @@ from bridge.diff.absence_verification import (
     Answers,
     Doubt,
     Listing,
-    departed,
     doubts,
     last_seen,
     may_be_another,
-    reopened,
+    missing_creations,
+    models_to_reread,
 )
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.model_pairing import Pair
-from bridge.diff.recently_replaced_values import Memory
+from bridge.diff.recently_replaced_values import RecentlyReplacedValues
 from bridge.diff.snapshot import RegisteredModel
-from bridge.diff.stale_read_filtering import Review
-from bridge.diff.timestamp_regressions import Sign, signs_of
+from bridge.diff.stale_read_filtering import FilteredRead
+from bridge.diff.timestamp_regressions import TimestampRegression, find_regressions
 from bridge.errors import RegistryLacks
 from bridge.pipeline.registry_clock import Reading
 from bridge.registry.base import Deadline, Registry
 
 _ROUNDS = 8
-"""How often to ask; what moves all the time is left for the next poll."""
+"""How many rounds of point reads to make; models that still change are left for the next poll."""
 
 _MOST_ASKED_AGAIN = 20
-"""How many models to ask for that read as older than they are known."""
+"""How many models that read as older than they are known are read again at most."""
 
 
-def inquire(
+def verify_listing(
     registry: Registry,
     known: KnownModels,
     listing: Listing,
@@ -46,19 +46,20 @@ def inquire(
     turn: int,
     deadline: Deadline,
 ) -> dict[str, Answer]:
-    """Return the answers to everything that ``listing`` leaves in doubt, beside those ``settled``.
+    """Return the point reads of all models that ``listing`` leaves in doubt, and the ``settled`` answers.
 
     Args:
-        registry: to be asked.
-        known: what is known of it.
-        listing: what a read showed.
-        settled: answers that are given already.
-        since: the registry's time before which nothing new can have come, ms.
-        turn: another one each time, for another model to be asked for first: the time may not do for all.
-        deadline: when to end.
+        registry: the registry to ask.
+        known: the known snapshot of it.
+        listing: the result of the read.
+        settled: answers that are already given.
+        since: the registry's time before which nothing new can be, ms.
+        turn: a number that differs each time, so that another model is asked for first: the time may not
+            suffice for all of them.
+        deadline: when to stop.
 
     Raises:
-        RegistryError: an answer did not come.
+        RegistryError: the registry gave no answer.
     """
     answers, reasked = dict(settled), set[tuple[str, int]]()
     names = {doubt.name for doubt in doubts(known, listing)} | _replaced(registry, known, listing, deadline)
@@ -68,23 +69,25 @@ def inquire(
         start = turn % max(1, len(asked))
         found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
         answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
-        # Still there after it was seen elsewhere: then there are two, of one millisecond.
-        again = reopened(known, listing, answers, names).items() - reasked
+        # Still found after it was seen under another name: there are two models of one millisecond.
+        again = models_to_reread(known, listing, answers, names).items() - reasked
         reasked |= again
         names = {name for name, _ in again}
-        rows = () if names else _sighted(registry, departed(known, listing, answers), since, deadline)
+        rows = (
+            () if names else _sighted(registry, missing_creations(known, listing, answers), since, deadline)
+        )
         names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
         if not names:
             return answers
-    moving = departed(known, listing, answers)
+    moving = missing_creations(known, listing, answers)
     names |= {name for name in {*listing.models, *answers} if name in known and known[name].created in moving}
     return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
 
 
 def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline: Deadline) -> set[str]:
-    """Return the models whose versions were perhaps read when another one had their name.
+    """Return the models whose versions may have been read while another model had their name.
 
-    A model is listed before its versions are: if it is still there afterwards, they are its own.
+    A model is listed before its versions. If it is still there afterwards, the versions are its own.
     """
     created = {
         name: model.created
@@ -98,7 +101,7 @@ def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline
 def _sighted(
     registry: Registry, instants: Collection[int], since: int, deadline: Deadline
 ) -> list[RegisteredModel]:
-    """Return the rows of models of these creations among those updated since."""
+    """Return the rows of models with these creation timestamps among those updated since."""
     rows = _latest(registry, since, deadline) if instants else ()
     return [row for row in rows if row.created in instants]
 
@@ -110,19 +113,19 @@ def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[Regi
                 yield from page
                 if not page or page[-1].updated < since:
                     break
-    except RegistryLacks:  # without that order, the next scan shows it
+    except RegistryLacks:  # the registry has no such order: the next scan shows them
         return
 
 
 def ask_again(
-    registry: Registry, known: KnownModels, reading: Reading, seen: Review, deadline: Deadline
+    registry: Registry, known: KnownModels, reading: Reading, seen: FilteredRead, deadline: Deadline
 ) -> Reading:
-    """Return the reading with the models asked for once more that read as older than they are known.
+    """Read models again that read as older than they are known; return the reading with the answers.
 
-    Of many, a few are asked for: they tell whether the picture is an old one.
+    Of many such models, only a few are read: they show whether the reading is stale.
 
     Raises:
-        RegistryError: an answer did not come.
+        RegistryError: the registry gave no answer.
     """
     names = sorted(seen.doubtful)[:_MOST_ASKED_AGAIN]
     answers = registry.ask([Doubt(name, known.get(name)) for name in names], deadline)
@@ -135,31 +138,33 @@ def ask_again(
 
 
 def contradictions(
-    known: KnownModels, listing: Listing, answers: Answers, memory: Memory, now_ms: int
-) -> tuple[Sign, ...]:
-    """Return what was listed as older than it is known, and read as known when it was asked for.
+    known: KnownModels, listing: Listing, answers: Answers, memory: RecentlyReplacedValues, now_ms: int
+) -> tuple[TimestampRegression, ...]:
+    """Return the parts that a listing showed as older than known, but a point read showed as known.
 
     Args:
-        known: what is known of the registry.
-        listing: what a read showed.
-        answers: the answers to what that left in doubt, for whatever reason.
-        memory: what was known until lately.
-        now_ms: our time, ms since the epoch.
+        known: the known snapshot of the registry.
+        listing: the result of the read.
+        answers: the point reads of models in doubt.
+        memory: the values that recent polls replaced.
+        now_ms: the bridge's time, ms since the epoch.
     """
     listed = [
         (known[name], listing.models[name]) for name in answers if name in known and name in listing.models
     ]
     pairs = [Pair(old, new) for old, new in listed if old.created == new.created]
-    signs = (sign for pair in pairs for sign in signs_of(pair, memory, now_ms))
+    signs = (sign for pair in pairs for sign in find_regressions(pair, memory, now_ms))
     return _contradicted(known, signs, answers)
 
 
-def _contradicted(known: KnownModels, signs: Iterable[Sign], answers: Answers) -> tuple[Sign, ...]:
+def _contradicted(
+    known: KnownModels, signs: Iterable[TimestampRegression], answers: Answers
+) -> tuple[TimestampRegression, ...]:
     return tuple(sign for sign in signs if _is_as_known(known.get(sign.model), answers.get(sign.model), sign))
 
 
-def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: Sign) -> bool:
-    """Whether a part that read as older reads as known after all: then the older reading was of the past."""
+def _is_as_known(known: RegisteredModel | None, answer: Answer | None, sign: TimestampRegression) -> bool:
+    """Whether a part that read as older now reads as known: then the earlier reading was stale."""
     if known is None or not isinstance(answer, RegisteredModel) or sign.read == sign.known:
         return False
     if not sign.version:

@@ -1,18 +1,18 @@
-"""Give memory back that a large scan took."""
+"""Releases the memory of a large scan to the operating system."""
 
 import ctypes
 import gc
 from contextlib import suppress
 
 _LARGE = 5_000
-"""So many rows leave megabytes behind; after fewer, the search for them costs more than it gives."""
+"""A scan of this many rows leaves megabytes behind; after a smaller one, releasing costs more than it gains."""
 
 
-def give_back(rows: int) -> None:
-    """Return freed memory to the system after a scan of so many ``rows``, where the C library can (glibc, *malloc_trim*).
+def release_memory(rows: int) -> None:
+    """Return freed memory to the system after a scan of ``rows`` rows, if the C library can (glibc, *malloc_trim*).
 
-    A scan of 100,000 versions leaves tens of megabytes in the allocator, which never come back
-    by themselves, and a sidecar is counted by what it holds.
+    A scan of 100,000 versions leaves tens of megabytes in the allocator, which would never be returned
+    otherwise. A sidecar's memory limit counts them.
     """
     if rows < _LARGE:
         return

@@ -1,4 +1,4 @@
-"""Who is told how the loops are doing: metrics, in practice."""
+"""The observer that the loops report to (in practice, the metrics)."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from bridge.delivery.attempt_outcome import Outcome
 
 
 class Observer(Protocol):
-    """Is told; decides nothing, and raises nothing."""
+    """Receives reports; it decides nothing and must not raise."""
 
     def poll_finished(self, outcome: str, seconds: float) -> None:
         """A poll ended as ``ok``, ``failed`` or ``held``."""
@@ -21,14 +21,14 @@ class Observer(Protocol):
         ...
 
 
-class Nobody:
-    """An observer that looks away."""
+class NullObserver:
+    """An observer that ignores all reports."""
 
     def poll_finished(self, outcome: str, seconds: float) -> None:
-        """Look away."""
+        """Ignore the report."""
 
     def event_observed(self, event_type: str) -> None:
-        """Look away."""
+        """Ignore the report."""
 
     def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
-        """Look away."""
+        """Ignore the report."""

@@ -17,7 +17,7 @@ from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
 from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.memory_release import give_back
+from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
 from bridge.pipeline.poll_plan import Plan
 from bridge.pipeline.poll_records import (
@@ -30,9 +30,9 @@ from bridge.pipeline.poll_records import (
     scan_record,
     standing_hold,
 )
-from bridge.pipeline.read_deadline import GRACE_S, BoundedLook
+from bridge.pipeline.read_deadline import GRACE_S, BoundedReader
 from bridge.pipeline.reading_result import Observation, Order
-from bridge.pipeline.registry_reading import Look
+from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.base import Registry
 from bridge.store.poll_commit import PollCommit
@@ -46,8 +46,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
-    """What a poll came to: new outbox entries, and what of it is held back, if anything."""
+class PollResult:
+    """The result of a poll: new outbox entries, and the hold that stands, if there is one."""
 
     entries: Sequence[Entry]
     held: PollHeld | None = None
@@ -55,7 +55,7 @@ class Polled:
 
 
 class Poll:
-    """One poll at a time, of one registry, into one state."""
+    """Polls one registry into one state, one poll at a time."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class Poll:
         clock: Clock,
         observer: Observer,
     ) -> None:
-        """Wire a poll; ``binding`` names the configured registry (without its fingerprint)."""
-        self._look = Look(registry, state, routes, settings, binding, clock)
+        """Compose a poll; ``binding`` names the configured registry (without its fingerprint)."""
+        self._reader = RegistryReader(registry, state, routes, settings, binding, clock)
         self._telling = frozenset(way.sink for way in routes if "model" in way.include)
         self._state = state
         self._settings = settings
@@ -77,12 +77,12 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
-        self._bounded = BoundedLook(self._look, settings.deadline, clock)
+        self._bounded = BoundedReader(self._reader, settings.deadline, clock)
 
     def due(self) -> list[Read]:
-        """Return what the next poll has to read, one after the other; perhaps nothing.
+        """Return the reads that the next poll has to make, in order; perhaps none.
 
-        A registry that does not say what changed last is read in full, as often as the share allows.
+        A registry that cannot list recent changes is read in full, as often as the share allows.
         """
         if self._state.head is None:
             return [Read.FULL]
@@ -108,37 +108,37 @@ class Poll:
         within_ms: int | None = None,
         *,
         afresh: bool = False,
-    ) -> Polled:
+    ) -> PollResult:
         """Poll once and commit.
 
         Args:
             read: how much to read.
-            accepted: digests of holds that an operator lets through.
-            within_ms: how long it may take, where that is less than ``poll.deadline``.
-            afresh: whether a full scan shall see the registry as it is from now on, whatever an earlier one read.
+            accepted: digests of holds that an operator accepts.
+            within_ms: how long it may take, if that is less than ``poll.deadline``.
+            afresh: whether a full scan starts from the beginning, instead of continuing an unfinished one.
 
         Raises:
-            ScanUnfinished: a full scan came part of the way; the next one goes on.
+            ScanUnfinished: a full scan was read in part; the next poll continues it.
             RegistryError: the registry gave no usable answer; nothing changed.
-            SecretUnavailable: a credential for it is not where the configuration says.
-            StateError: the state is another registry's, or cannot be written; nothing changed.
+            SecretUnavailable: a credential for the registry is missing.
+            StateError: the state belongs to another registry, or cannot be written; nothing changed.
         """
-        self._state.known()  # counts, the first time, what is unsettled: not in a thread that may be left behind
+        self._state.known()  # the first call counts unsettled models: not in a thread that may be abandoned
         order = Order(read, accepted, may_scan=self._is_full_due(is_wanted=True))
         kept = None if afresh else self._state.unfinished_scan
         polled = await self._run(order, within_ms, ScanSlice(stamp_of(self._clock), kept))
         record = self._state.last_poll
         if polled.read is Read.FULL and record is not None:
-            give_back(record.models + record.versions)  # now that nothing refers to what was read
+            release_memory(record.models + record.versions)  # now that nothing refers to what was read
         return polled
 
     async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
-        """Record the registry as it is, and announce nothing; return what was recorded.
+        """Record the registry as it is without announcing anything; return what was recorded.
 
-        It takes as long as it comes further within each deadline; then ``goes_on`` is called.
+        It may take several deadlines, as long as each one brings progress; ``goes_on`` is called after each.
 
         Raises:
-            RegistryError, SecretUnavailable, StateError: as `run`.
+            RegistryError, SecretUnavailable, StateError: as in `run`.
         """
         watch = self._watch()
         seen = await self._bounded.whole(Order(Read.FULL, holds=False, silently=True), goes_on)
@@ -146,7 +146,7 @@ class Poll:
         return seen.plan
 
     async def preview(self) -> Observation:
-        """Return what the next full poll would commit. Nothing changes, and nothing is held back."""
+        """Return what the next full poll would commit. Nothing is changed, and nothing is held."""
         return await self._bounded.whole(Order(Read.FULL, holds=False), lambda: None)
 
     def standing_hold(self) -> PollHeld | None:
@@ -154,7 +154,7 @@ class Poll:
         return standing_hold(self._state.last_poll)
 
     def _watch(self) -> Callable[[], Span]:
-        """Begin to take the time: wall clocks jump, and a machine that sleeps has not been scanning."""
+        """Start a time measurement. It is bounded, because wall clocks jump and machines sleep."""
         began, began_ms = self._clock.monotonic(), self._clock.now_ms()
         most = self._settings.deadline + GRACE_S * 1000
 
@@ -164,15 +164,15 @@ class Poll:
 
         return stop
 
-    async def _run(self, order: Order, within_ms: int | None, scan: ScanSlice) -> Polled:
+    async def _run(self, order: Order, within_ms: int | None, scan: ScanSlice) -> PollResult:
         watch, outcome = self._watch(), "failed"
         try:
-            seen = await self._bounded.take(order, self._overlooked, scan, within_ms)
+            seen = await self._bounded.read(order, self._overlooked, scan, within_ms)
             entries = self._commit(seen, watch(), scan)
             held = self.standing_hold()
             outcome = "held" if held else "ok"
         except StateUnwritable:
-            raise  # nothing more can be noted
+            raise  # nothing more can be recorded
         except asyncio.CancelledError:
             with suppress(StateUnwritable):
                 self._keep(scan, watch())
@@ -184,7 +184,7 @@ class Poll:
         finally:
             self._observer.poll_finished(outcome, watch().duration_ms / 1000)
         self._report(seen, entries)
-        return Polled(entries, held, seen.read)
+        return PollResult(entries, held, seen.read)
 
     def _commit(self, seen: Observation, span: Span, scan: ScanSlice | None = None) -> list[Entry]:
         found, before = seen.plan, self._state.last_poll
@@ -214,16 +214,17 @@ class Poll:
         entries = self._state.commit_poll(commit)
         self._overlooked = seen.overlooked
         if seen.read is Read.FULL:
-            with suppress(StateUnwritable):  # the commit stands, and what is left over does no harm
+            with suppress(StateUnwritable):  # the commit is done, and a leftover scan does no harm
                 self._state.keep_scan(scan.leave() if scan else None)
         for note in commit.notes:
             report_note(note)
         return entries
 
     def _note_failure(self, error: Exception, span: Span, scan: ScanSlice) -> None:
-        """Write down why the poll failed; of a fault in the code, only what kind it is.
+        """Record why the poll failed; of a fault in the code, only its type.
 
-        A scan that goes on is no failure, once there is a baseline: the polls beside it tell how they went.
+        Once there is a baseline, an unfinished scan is not recorded as a failure: the polls beside it record
+        their results.
         """
         told = str(error) if isinstance(error, BridgeError) else f"a fault: {type(error).__name__}"
         last, unfinished = self._state.last_poll, isinstance(error, ScanUnfinished)
@@ -231,13 +232,13 @@ class Poll:
         record = last if goes_on and last else failed_record(told, last, span.ended_ms)
         spent_ms = scan.spent_ms if unfinished else 0
         scanned = scan_record(
-            self._look.under_way, span, went_well=False, spent_ms=spent_ms, unfinished=unfinished
+            self._reader.under_way, span, went_well=False, spent_ms=spent_ms, unfinished=unfinished
         )
         self._state.record_poll(record, scanned)
         self._keep(scan, span)
 
     def _keep(self, scan: ScanSlice, span: Span) -> None:
-        """Keep what was read of a scan that did not come to its end."""
+        """Store what an unfinished scan has read."""
         kept = scan.keep(span.duration_ms)
         if kept is not None:
             self._state.keep_scan(kept)

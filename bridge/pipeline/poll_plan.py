@@ -1,4 +1,4 @@
-"""What a poll amounts to, as a value: the pure middle between reading and committing."""
+"""The plan of a poll: what to commit, computed from what was read. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,13 +8,13 @@ from bridge.delivery.event_routing import Route, Routed, route
 from bridge.diff.absence_verification import Absence, resolve
 from bridge.diff.full_scan_comparison import PackedModels
 from bridge.diff.known_snapshot import KnownModels
-from bridge.diff.recently_replaced_values import Memory, Superseded, superseded_by
+from bridge.diff.recently_replaced_values import RecentlyReplacedValues, Superseded, superseded_by
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.diff.snapshot_comparison import ModelDifference, compare
-from bridge.diff.stale_read_filtering import Review, review
-from bridge.diff.timestamp_regressions import Caution, Sign
-from bridge.diff.withheld_change_kinds import restrain
+from bridge.diff.stale_read_filtering import FilteredRead, filter_stale_reads
+from bridge.diff.timestamp_regressions import Caution, TimestampRegression
+from bridge.diff.withheld_change_kinds import withhold_changes
 from bridge.events.display_text import instant
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize
@@ -27,32 +27,33 @@ _AGE = (
 )
 
 WARY_MS = 86_400_000
-"""For how long a registry that gave an old picture is expected to give another, ms."""
+"""How long a registry that gave a stale read is expected to give another, ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What was known before the poll.
 
-    ``counted`` are models and versions, ``memory`` is of what was known before that, ``aside`` as `Horizon` has it.
+    ``counted`` are the numbers of models and versions, ``memory`` holds recently replaced values, ``aside``
+    is as in `Horizon`.
     """
 
     models: KnownModels
     identities: Identities
     head: Head
     counted: tuple[int, int] = (0, 0)
-    memory: Memory = field(default_factory=Memory)
+    memory: RecentlyReplacedValues = field(default_factory=RecentlyReplacedValues)
     aside: Mapping[str, int] = field(default_factory=dict)
 
     def caution(self, now_ms: int) -> Caution:
-        """Return how far the registry is believed in what carries no time."""
+        """Return how far values without a timestamp are accepted."""
         seen = self.head.stale_at
         return Caution.WARY if seen and 0 <= now_ms - seen < WARY_MS else Caution.TRUSTING
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a poll found, and what is to be committed of it (see `PollCommit`)."""
+    """The result of a poll, and what of it is to be committed (see `PollCommit`)."""
 
     head: Head
     removed: tuple[str, ...]
@@ -65,8 +66,8 @@ class Plan:
     notes: tuple[Note, ...] = ()
     superseded: Sequence[Superseded] = ()
     forgotten: int = 0
-    review: Review = field(default_factory=lambda: Review({}))
-    contradicted: tuple[Sign, ...] = ()
+    review: FilteredRead = field(default_factory=lambda: FilteredRead({}))
+    contradicted: tuple[TimestampRegression, ...] = ()
 
 
 def plan(
@@ -76,26 +77,28 @@ def plan(
     now_ms: int,
     held: Collection[ChangeKind] = (),
 ) -> Plan:
-    """Return what the poll amounts to, when every difference is announced but those that are ``held``."""
+    """Return the plan of a poll that announces every difference except the ``held`` kinds."""
     before, after = resolve(known.models, reading.listing, reading.answers)
     horizon = horizon_of(known.head, reading, known.aside)
     reviewed = _reviewed(known, reading, before, after, now_ms)
-    told = restrain(before, reviewed.after, held, horizon) if held else reviewed.after
+    told = withhold_changes(before, reviewed.after, held, horizon) if held else reviewed.after
     found = _plan(known, reading, compare(before, told, horizon), routes, now_ms)
     is_stale = bool(reading.contradicted or reviewed.certain)
     head = replace(found.head, stale_at=now_ms) if is_stale else found.head
     return replace(found, head=head, review=reviewed, contradicted=reading.contradicted)
 
 
-def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot, now_ms: int) -> Review:
+def _reviewed(known: Known, reading: Reading, before: Snapshot, after: Snapshot, now_ms: int) -> FilteredRead:
     if reading.as_it_is:
-        return Review(after)
+        return FilteredRead(after)
     caution = Caution.SUSPECTING if reading.contradicted else known.caution(now_ms)
-    return review(before, after, known.memory, now_ms, caution, horizon_of(known.head, reading, known.aside))
+    return filter_stale_reads(
+        before, after, known.memory, now_ms, caution, horizon_of(known.head, reading, known.aside)
+    )
 
 
 def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
-    """Return what it takes to record the registry as it is, and announce nothing."""
+    """Return the plan that records the registry as it is, without announcing anything."""
     before, after = resolve(known.models, reading.listing, reading.answers, keep_unknown=False)
     found = _plan(known, reading, compare(before, after), (), now_ms)
     note = Note(now_ms, "rebaselined")
@@ -103,7 +106,7 @@ def plan_silently(known: Known, reading: Reading, now_ms: int) -> Plan:
 
 
 def plan_baseline(known: Known, reading: Reading) -> Plan:
-    """Return what it takes to record a registry of which nothing is known yet."""
+    """Return the plan that records a registry for the first time."""
     listing = reading.listing
     head = replace(with_clock(known.head, reading), skew=min(0, listing.latest - reading.began_ms))
     late = {name: model for name, model in reading.answers.items() if isinstance(model, RegisteredModel)}
@@ -115,7 +118,7 @@ def plan_baseline(known: Known, reading: Reading) -> Plan:
         models=models,
         events=(),
         routed=(),
-        # A page that shifts shows versions twice, so they are counted as they are kept.
+        # If pages shift, a scan lists versions twice. So versions are counted as they are stored.
         counted=(len(models), sum(len(model.versions) for model, _ in models.values())),
         unsettled=frozenset(
             name
@@ -131,7 +134,7 @@ def _rows(models: Snapshot) -> Mapping[str, RegisteredModel]:
 
 
 class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
-    """Models with their first identities, made one by one: there may be 100,000 versions."""
+    """Models with their first identities, made one at a time: there may be 100,000 versions."""
 
     def __init__(self, listed: Snapshot, late: Snapshot, gone: Collection[str]) -> None:
         self._parts = (late, listed)
@@ -151,7 +154,7 @@ class _Baseline(Mapping[str, tuple[RegisteredModel, Identity]]):
 
 
 def _with_baseline(head: Head, reading: Reading) -> Head:
-    """Note when versions began to be read that may have been skipped, and will be no news then."""
+    """Record the start of a baseline that may have skipped versions; these are not announced later."""
     return replace(head, baseline_clock=head.scanned_clock if reading.listing.pages_versions else 0)
 
 
@@ -194,7 +197,7 @@ def _counted(known: Known, differences: Sequence[ModelDifference]) -> tuple[int,
 
 
 def _settled(known: Known, reading: Reading, differences: Sequence[ModelDifference]) -> Iterator[str]:
-    """Yield the models that were read again, late enough, and read as before."""
+    """Yield the unsettled models that were read again late enough, and are unchanged."""
     changed = {one.before.name for one in differences if one.before is not None}
     listing = reading.listing
     for name, since in known.models.unsettled.items():
@@ -219,7 +222,7 @@ def _notes(differences: Sequence[ModelDifference], now_ms: int) -> Iterator[Note
 
 
 def _doubts(routed: Sequence[Routed], now_ms: int) -> Iterator[Note]:
-    """Yield a note for each sink of which a filter could not be decided: what fails once often fails always."""
+    """Yield one note for each sink with a filter that could not be evaluated, since such errors repeat."""
     first = {one.sink: one for one in reversed(routed) if one.doubt}
     for sink, one in first.items():
         yield Note(

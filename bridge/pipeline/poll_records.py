@@ -1,10 +1,10 @@
-"""What is written down of a poll: how it went, and what the audit trail says of holds. Pure."""
+"""The records of a poll: its result, and its notes for the audit trail. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from bridge.diff.malformed_rows import changed, standing
-from bridge.diff.timestamp_regressions import Sign
+from bridge.diff.malformed_rows import skipped_row_changes, skipped_rows
+from bridge.diff.timestamp_regressions import TimestampRegression
 from bridge.errors import PollHeld
 from bridge.events.display_text import instant
 from bridge.pipeline.incremental_read import Read
@@ -12,12 +12,12 @@ from bridge.pipeline.reading_result import Observation
 from bridge.store.state_values import Note, PollRecord, ReconcileRecord
 
 MOST_DOUBTED = 20
-"""How many models that are in doubt are named."""
+"""How many doubtful models are named at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When a poll began and ended, ms since the epoch; its duration, ms, by a clock that never jumps."""
+    """When a poll began and ended, ms since the epoch, and its duration, ms, by the monotonic clock."""
 
     began_ms: int
     ended_ms: int
@@ -25,12 +25,12 @@ class Span:
 
 
 def standing_hold(record: PollRecord | None) -> PollHeld | None:
-    """Return the hold that stands by the last poll's record."""
+    """Return the hold that stands, by the last poll's record."""
     return PollHeld(record.held, record.held_digest) if record and record.held_digest else None
 
 
 def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> PollRecord:
-    """Return how a poll went. A hold stands until a full scan finds nothing to hold."""
+    """Return the record of a poll. A hold stands until a full scan finds nothing to hold."""
     models, versions = seen.plan.counted
     record = PollRecord(
         attempted_at=span.ended_ms,
@@ -45,7 +45,9 @@ def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> Pol
         doubted=tuple(sorted(seen.plan.review.withheld)[:MOST_DOUBTED]),
     )
     is_complete = seen.read is Read.FULL
-    rows = standing(before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete)
+    rows = skipped_rows(
+        before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete
+    )
     record = replace(record, odd_rows=rows)
     record = _with_hold_before(record, before) if seen.read is Read.FAST else _with_holds(record, seen)
     return replace(record, outcome="held" if record.held_digest else "ok")
@@ -74,7 +76,7 @@ def _with_holds(record: PollRecord, seen: Observation) -> PollRecord:
 
 
 def failed_record(error: str, before: PollRecord | None, now_ms: int) -> PollRecord:
-    """Return the record of a poll that failed; what is known of those before it stays."""
+    """Return the record of a failed poll; the results of earlier polls are kept."""
     known = before or PollRecord(now_ms, "failed")
     return replace(known, attempted_at=now_ms, outcome="failed", error=error)
 
@@ -82,21 +84,21 @@ def failed_record(error: str, before: PollRecord | None, now_ms: int) -> PollRec
 def scan_record(
     read: Read, span: Span, *, went_well: bool, spent_ms: int = 0, unfinished: bool = False
 ) -> ReconcileRecord | None:
-    """Return the record of a full scan, over which earlier polls took ``spent_ms``; a fast read has none."""
+    """Return the record of a full scan, including ``spent_ms`` of earlier polls; a fast read has none."""
     if read is not Read.FULL:
         return None
     return ReconcileRecord(span.began_ms, span.duration_ms + spent_ms, went_well, unfinished)
 
 
 def odd_row_notes(record: PollRecord, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
-    """Yield what is new about rows that are left aside."""
-    odd, readable = changed(before.odd_rows if before else (), record.odd_rows)
+    """Yield notes on rows that are newly skipped, and on rows that are readable again."""
+    odd, readable = skipped_row_changes(before.odd_rows if before else (), record.odd_rows)
     yield from (Note(now_ms, "left_aside", row.model, row.version, row.why) for row in odd)
     yield from (Note(now_ms, "readable", row.model, row.version) for row in readable)
 
 
 def doubt_notes(seen: Observation, before: PollRecord | None, now_ms: int) -> Iterator[Note]:
-    """Yield what reads as older than it is known, and was not in doubt at the poll before."""
+    """Yield notes on parts that read as older than known, and were not in doubt at the previous poll."""
     found = seen.plan
     passed = {sign.model: sign for sign in reversed(found.contradicted)}
     signs = {**passed, **{sign.model: sign for sign in reversed(found.review.signs)}}
@@ -109,14 +111,14 @@ def doubt_notes(seen: Observation, before: PollRecord | None, now_ms: int) -> It
         yield Note(now_ms, "doubted", name, sign.version if sign else "", f"{_doubt(sign)}: {then}")
 
 
-def _doubt(sign: Sign | None) -> str:
+def _doubt(sign: TimestampRegression | None) -> str:
     if sign is None or sign.read == sign.known:
         return "what was read of it may be from before what is known"
     return f"it reads as of {instant(sign.read)}, and is known as of {instant(sign.known)}"
 
 
 def hold_notes(seen: Observation, before: PollHeld | None, now_ms: int) -> Iterator[Note]:
-    """Yield what is new about holds; only a full scan can tell that one is no more."""
+    """Yield notes on changes of holds; only a full scan can show that a hold is no longer needed."""
     known = before.digest.split("+") if before else []
     yield from (Note(now_ms, "accepted", detail=hold.message) for hold in seen.accepted)
     yield from (Note(now_ms, "held", detail=hold.message) for hold in seen.held if hold.digest not in known)

@@ -1,9 +1,8 @@
-"""When to poll: APScheduler's triggers, made safe against clocks that jump.
+"""The triggers of the poll: APScheduler's triggers, made safe against clock jumps.
 
-APScheduler keeps the next run as an instant of the wall clock. A clock set forward would
-make it list every run that was missed since; these triggers reckon from *now* alone, so
-there is never more than one. A clock set back would leave it waiting for the old time to
-come round; the daemon's clock guard then asks for a run at once.
+APScheduler stores the next run as a time of the wall clock. After the clock is set forward, it would list
+every run missed since; these triggers compute from *now* alone, so there is never more than one. After the
+clock is set back, it would wait for the old time; the daemon's clock guard then requests a run at once.
 """
 
 import os
@@ -17,7 +16,7 @@ from bridge.errors import ConfigurationError
 
 
 class EveryTrigger(BaseTrigger):
-    """Fires at once, and then always one interval after the last look at it."""
+    """Fires at once, and then one interval after the trigger was last evaluated."""
 
     def __init__(self, interval: timedelta) -> None:
         """Fire every ``interval``."""
@@ -74,12 +73,12 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def weekdays(field: str) -> str:
-    """Return a crontab's weekdays by their names.
+    """Return the weekdays of a crontab expression by name.
 
     crontab(5) counts Sunday as 0 and 7, APScheduler counts Monday as 0.
 
     Raises:
-        ValueError: a number is none from 0 to 7.
+        ValueError: a number is not between 0 and 7.
     """
     return ",".join(map(_some_weekdays, field.split(",")))
 

@@ -1,4 +1,4 @@
-"""A look at the registry that nobody waits for longer than the deadline, whatever holds it up."""
+"""Reads the registry within a deadline, and abandons reads that take longer."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,41 +6,41 @@ from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable, ScanUnfinished
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.reading_result import Observation, Order
-from bridge.pipeline.registry_reading import Look
+from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
 
 GRACE_S = 5.0
-"""How much longer than the deadline a request under way may take before it is cut off."""
+"""How much longer than the deadline a running request may take before it is cut off."""
 
 _MOST_LEFT = 4
-"""How many reads that could not be cut off (a look-up of a name that hangs, say) may be left to themselves."""
+"""How many reads that cannot be cut off (a name look-up that hangs, for example) may remain in the background."""
 
 
-class BoundedLook:
-    """Looks one after the other, each in a thread of its own."""
+class BoundedReader:
+    """Reads the registry, one read after the other, each in a thread of its own."""
 
-    def __init__(self, look: Look, deadline_ms: int, clock: Clock) -> None:
-        """Have ``look`` taken within ``deadline_ms``."""
-        self._look = look
+    def __init__(self, reader: RegistryReader, deadline_ms: int, clock: Clock) -> None:
+        """Read with ``reader`` within ``deadline_ms``."""
+        self._reader = reader
         self._deadline_ms = deadline_ms
         self._clock = clock
-        self._prepared = SharedCall(look.prepare)  # half an import could not be mended
+        self._prepared = SharedCall(reader.prepare)  # never cut off: half an import stays broken
         self._left: list[ThreadedCall[Observation]] = []
 
-    async def take(
+    async def read(
         self,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
         scan: ScanSlice,
         within_ms: int | None = None,
     ) -> Observation:
-        """Look within the deadline and a little grace, or ``within_ms`` if that is less; then cut it off.
+        """Read within the deadline plus a grace period, or ``within_ms`` if that is less; then cut it off.
 
         Raises:
-            ScanUnfinished: the time was over, and ``scan`` came further in it.
-            RegistryError, SecretUnavailable, StateForeign: as `Look.take`.
+            ScanUnfinished: the time is over, and ``scan`` made progress in it.
+            RegistryError, SecretUnavailable, StateForeign: as in `RegistryReader.read`.
         """
         self._left = [one for one in self._left if one.is_running()]
         if len(self._left) >= _MOST_LEFT:
@@ -49,7 +49,7 @@ class BoundedLook:
                 "does looking up its name hang, or a file that MLflow's client reads?"
             )
         deadline = Deadline.after(await self._prepare(within_ms))
-        reading = ThreadedCall(lambda: self._look.take(order, overlooked, deadline, scan))
+        reading = ThreadedCall(lambda: self._reader.read(order, overlooked, deadline, scan))
         try:
             return await reading.within(deadline.remaining() + (GRACE_S if within_ms is None else 0))
         except (TimeoutError, RegistryUnreachable) as error:
@@ -60,25 +60,25 @@ class BoundedLook:
             msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
             raise RegistryUnreachable(msg) from None
         finally:
-            if reading.is_running():  # it ends at its next step, and what it read counts for nothing
+            if reading.is_running():  # it ends at its next step, and its result is discarded
                 self._left.append(reading)
 
     async def whole(self, order: Order, goes_on: Callable[[], None]) -> Observation:
-        """Scan for as long as it takes, and as it comes further within each deadline: then ``goes_on`` is called.
+        """Scan for as many deadlines as it takes, while each one brings progress; call ``goes_on`` after each.
 
         Raises:
-            RegistryError, SecretUnavailable, StateForeign: as `Look.take`.
+            RegistryError, SecretUnavailable, StateForeign: as in `RegistryReader.read`.
         """
         scan = ScanSlice(stamp_of(self._clock))
         while True:
             try:
-                return await self.take(order, {}, scan)
+                return await self.read(order, {}, scan)
             except ScanUnfinished:
                 goes_on()
                 scan = ScanSlice(stamp_of(self._clock), scan.keep(0))
 
     async def _prepare(self, within_ms: int | None) -> int:
-        """Get ready; return how many milliseconds there are for the look itself."""
+        """Prepare the client; return how many milliseconds remain for the read itself."""
         began = self._clock.monotonic()
         most = self._deadline_ms if within_ms is None else within_ms
         try:

@@ -1,4 +1,4 @@
-"""What a look at the registry is to do, and what it comes to."""
+"""The instructions for reading the registry, and the result of a read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ from bridge.pipeline.poll_plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a look is to do.
+    """What to read, and how to treat it.
 
     Attributes:
         read: how much to read.
-        accepted: digests of holds that an operator lets through.
+        accepted: digests of holds that an operator accepts.
         holds: whether anything is held at all (a dry run shows everything).
-        held: kinds of changes that wait for an operator, and stay out of what is read.
-        silently: whether to record the registry as it is, and announce nothing.
-        may_scan: whether a full scan is within its share of the registry's time, if a fast read asks for it.
+        held: kinds of changes that are held, and so left out of the result.
+        silently: whether to record the registry as it is, without announcing anything.
+        may_scan: whether a full scan is within its share of the registry's time, if a fast read needs one.
     """
 
     read: Read
@@ -35,10 +35,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a look came to.
+    """The result of a read.
 
-    ``held`` are the holds that stand; ``overlooked`` the rows that they keep from being recorded;
-    ``odd_rows`` those that could not be taken for what they should be.
+    ``held`` are the holds that stand, ``overlooked`` the rows that these keep from being recorded, and
+    ``odd_rows`` the malformed rows.
     """
 
     plan: Plan

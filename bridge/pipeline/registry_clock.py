@@ -1,6 +1,7 @@
-"""What time it is at the registry, as far as its own rows tell. Pure.
+"""The time by the registry's clock, estimated from the timestamps in its rows. Pure.
 
-Servers' headers don't count: a proxy on the way may write them. Our own clocks count for how much time went by.
+Headers of the server are not used, because a proxy on the way may set them. The bridge's own clocks are used
+to tell how much time has passed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,48 +12,48 @@ from bridge.diff.previously_hidden_models import Horizon
 from bridge.diff.recently_replaced_values import OVERLAP_MS
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.snapshot_comparison import ModelDifference
-from bridge.diff.timestamp_regressions import Sign
+from bridge.diff.timestamp_regressions import TimestampRegression
 from bridge.store.state_values import Head, Stamp
 
 _HOUR_MS = 3_600_000
 
 CLOCKS_APART_MS = 900_000
-"""How far a registry's clock is taken to be behind ours at most, where that only makes a hold, or an odd row, be judged."""
+"""How far a registry's clock may be behind the bridge's. Used only to decide about holds and malformed rows."""
 
 _NOTHING: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read.
+    """The result of reading a registry, before it is compared.
 
     Attributes:
-        listing: what the read showed.
-        answers: the answers to its doubts.
-        began, ended: our own time then.
-        contradicted: what was read as old, and as known a moment later.
-        as_it_is: whether it counts as the present, whatever it looks like: an operator says so.
+        listing: what the read listed.
+        answers: the point reads of models that the listing leaves in doubt.
+        began, ended: the bridge's times of the read.
+        contradicted: parts that were listed as old, but read as known a moment later.
+        as_it_is: whether an operator accepts the reading as the present state, even if it looks stale.
     """
 
     listing: Listing
     answers: Answers
     began: Stamp
     ended: Stamp
-    contradicted: tuple[Sign, ...] = ()
+    contradicted: tuple[TimestampRegression, ...] = ()
     as_it_is: bool = False
 
     @property
     def began_ms(self) -> int:
-        """When it began, by our wall clock, ms since the epoch."""
+        """When the read began, by the bridge's wall clock, ms since the epoch."""
         return self.began.wall_ms
 
 
 def horizon_of(head: Head, reading: Reading, aside: Mapping[str, int] = _NOTHING) -> Horizon:
-    """Return before when nothing can have been created unseen.
+    """Return the times before which anything new to the bridge was hidden rather than created.
 
-    Of models, that moves on with every scan; of versions, it stays with the baseline: later
-    scans find what is missing by what is known, and a creation that one of them skips is news.
-    ``aside`` is as `Horizon` has it.
+    For models, the time moves on with every scan. For versions, it stays at the baseline: later scans find
+    new versions by comparison with the snapshot, so a version that one of them skips is still announced.
+    ``aside`` is as in `Horizon`.
     """
     if not head.registry_clock:
         return Horizon()
@@ -62,10 +63,11 @@ def horizon_of(head: Head, reading: Reading, aside: Mapping[str, int] = _NOTHING
 
 
 def _clock_at_scan(head: Head, reading: Reading) -> int:
-    """Return how far the registry's clock was on, at least, when the scan began that vouches for what was there.
+    """Return the least time that the registry's clock showed when the scan began that vouches for its content.
 
-    Its rows tell: the latest of them then, and the latest of them now, less the time that went by since, by our
-    clocks. Rows of the future tell nothing, so it is never later than our own clock was.
+    It is computed from the latest row of that scan, and from the latest row now, less the time that has
+    passed since by the bridge's clocks. Rows of the future are ignored, so it is never later than the
+    bridge's clock was.
     """
     if head.vouched is None:
         return head.registry_clock
@@ -74,10 +76,11 @@ def _clock_at_scan(head: Head, reading: Reading) -> int:
 
 
 def is_past(model: RegisteredModel, head: Head, reading: Reading) -> bool:
-    """Whether nothing of a row's time can become visible any more.
+    """Whether no further row with this row's time can become visible.
 
-    The registry's rows tell how far its clock is. Where it rests, our own clock tells as well, if not to the
-    hour: were it further ahead, a later scan would show what was taken for settled.
+    The registry's rows show its time at least. If no rows change, the bridge's own clock shows it as well, up
+    to an hour. If the registry's clock is further behind, a later scan finds what was wrongly taken as
+    settled.
     """
     told = min(reading.listing.latest, reading.began_ms)
     now = max(told, reading.began_ms + max(head.skew, -_HOUR_MS))
@@ -85,19 +88,18 @@ def is_past(model: RegisteredModel, head: Head, reading: Reading) -> bool:
 
 
 def is_settled(model: RegisteredModel, since: int, head: Head, reading: Reading) -> bool:
-    """Whether nothing of the same timestamp can have become visible since its versions were read.
+    """Whether no change with the same timestamp can have become visible since its versions were read.
 
-    ``since`` is when it was recorded, by our clock (ms).
+    ``since`` is when that was recorded, by the bridge's clock (ms).
     """
     return is_past(model, head, reading) or not 0 <= reading.began_ms - since <= OVERLAP_MS
 
 
 def with_clock(head: Head, reading: Reading) -> Head:
-    """Move the instant before which nothing can have been created unseen.
+    """Move forward the time before which anything new was hidden rather than created.
 
-    That is told by the latest time in the registry's own rows; a row of the future tells nothing. A scan in
-    several pages can have skipped a model that was new then, so it vouches only for what the scan before it
-    could see.
+    It is the latest time in the registry's own rows; a row of the future is ignored. A scan in several pages
+    can have skipped a model that was new then, so it vouches only for what the scan before it could see.
     """
     listing = reading.listing
     if not listing.is_complete:
@@ -108,9 +110,10 @@ def with_clock(head: Head, reading: Reading) -> Head:
 
 
 def skew(head: Head, differences: Sequence[ModelDifference], reading: Reading) -> int:
-    """Return how far the registry's clock is ahead of ours at least (ms, never more than 0), as its rows tell.
+    """Return how far the registry's clock is behind the bridge's at most, by its rows (ms, negative or 0).
 
-    A change tells that the clock was as far when it was seen. A full scan begins anew: a clock may have been set.
+    A change shows that the clock had reached its time when it was seen. A full scan computes it anew, because
+    a clock may have been set.
     """
     moved = [
         one.after.updated

@@ -1,8 +1,9 @@
-"""Whether a registry is the one that a state was taken from: what its own models say.
+"""Checks by the models whether a registry is the one that a state was taken from.
 
-The fingerprint is that of the *tracking* database's Default experiment. It changes where ``mlflow gc`` purges
-that experiment, and stays where the registry has a store of its own (``--registry-store-uri``) that was replaced.
-Names and creation timestamps of models are the registry's own.
+The fingerprint comes from the Default experiment of the *tracking* database. It changes if ``mlflow gc``
+purges that experiment, and it does not change if the registry has a store of its own
+(``--registry-store-uri``) that is replaced. Names and creation timestamps of models come from the registry
+itself.
 """
 
 from collections.abc import Sequence
@@ -14,21 +15,21 @@ from bridge.errors import RegistryError
 from bridge.registry.base import Deadline, Registry
 
 _MOST_ASKED = 50
-"""How many models are asked for: each takes a request of its own where versions are compared, too."""
+"""How many models are read for the comparison; each takes a request of its own if versions are compared, too."""
 
 _FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How a registry compares with what is known of it.
+    """How a registry compares with the known snapshot of it.
 
     Attributes:
         asked: how many of the known models were asked for.
-        same: how many of them are there, created at the same instant.
-        replaced: how many names stand for models of another creation.
-        versions, same_versions: how many versions are known of the models that are the same, and how many of
-            those are there, created at the same instant.
+        same: how many of them exist, with the same creation timestamp.
+        replaced: how many of the names belong to models with another creation timestamp.
+        versions, same_versions: how many versions are known of the models that are the same, and how many
+            of those exist, with the same creation timestamp.
     """
 
     asked: int
@@ -39,7 +40,7 @@ class Likeness:
 
     @property
     def is_nothing_alike(self) -> bool:
-        """Whether models are known, and none that was asked for is there."""
+        """Whether models are known, but none of those asked for exists."""
         return self.asked > 0 and self.same == 0
 
     def models_told(self) -> str:
@@ -50,25 +51,25 @@ class Likeness:
         return f"{self.same} of {self.asked} known models that were asked for are there, created at the same instant{replaced}"
 
     def versions_told(self) -> str:
-        """Return in words how many of their versions are the same; nothing where none is known."""
+        """Return in words how many of their versions are the same; empty if none is known."""
         return f"{self.same_versions} of {self.versions} versions of these" if self.versions else ""
 
 
 def compare_models(registry: Registry, known: KnownModels, deadline: Deadline) -> Likeness:
-    """Ask for some of the ``known`` models, evenly chosen by name.
+    """Read some of the ``known`` models, evenly chosen by name, and compare them.
 
     Raises:
-        RegistryError: an answer did not come.
+        RegistryError: the registry gave no answer.
     """
     rows = _rows(registry, _some(known, _MOST_ASKED), deadline)
     return _likeness(known, rows)
 
 
 def compare_versions(registry: Registry, known: KnownModels, deadline: Deadline) -> Likeness:
-    """Ask for some of the ``known`` models as `compare_models` does, and for their versions.
+    """Read some of the ``known`` models, as in `compare_models`, and their versions, and compare them.
 
     Raises:
-        RegistryError: an answer did not come.
+        RegistryError: the registry gave no answer.
     """
     rows = _rows(registry, _some(known, _MOST_ASKED), deadline)
     found = _likeness(known, rows)
@@ -83,7 +84,7 @@ def compare_versions(registry: Registry, known: KnownModels, deadline: Deadline)
 
 
 def likeness_if_told(registry: Registry, known: KnownModels, deadline: Deadline) -> Likeness | None:
-    """Return what `compare_models` finds, or None where the registry does not tell it."""
+    """Return the result of `compare_models`, or None if the registry gives no answer."""
     try:
         return compare_models(registry, known, deadline)
     except RegistryError:
@@ -91,10 +92,10 @@ def likeness_if_told(registry: Registry, known: KnownModels, deadline: Deadline)
 
 
 def are_back(registry: Registry, known: KnownModels, turn: int, deadline: Deadline) -> bool:
-    """Whether a few of the ``known`` models, others at each ``turn``, are all there.
+    """Whether a few of the ``known`` models all exist; each ``turn`` selects others.
 
     Raises:
-        RegistryError: an answer did not come.
+        RegistryError: the registry gave no answer.
     """
     names = sorted(known)
     start = turn % max(1, len(names))

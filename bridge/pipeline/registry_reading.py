@@ -1,4 +1,4 @@
-"""One look at the registry: read, ask what is in doubt, plan, and judge what has to be held."""
+"""One read of the registry: list, verify, plan, and decide what to hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,17 +11,21 @@ from bridge.delivery.watched_model_selection import Watch, watch_of
 from bridge.diff.absence_verification import Absence, Answer, Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.malformed_rows import aside_since
-from bridge.diff.recently_replaced_values import OVERLAP_MS, Memory
+from bridge.diff.recently_replaced_values import OVERLAP_MS, RecentlyReplacedValues
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.registry_changes import ChangeKind
-from bridge.diff.replaced_models import not_as_known, strangers, without_strangers
+from bridge.diff.replaced_models import (
+    find_replaced_models,
+    missing_or_replaced_models,
+    without_unknown_models,
+)
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.event_synthesis import Identities
 from bridge.pipeline.clocks import Clock, stamp_of
-from bridge.pipeline.hold_decisions import Judgement, another_database
-from bridge.pipeline.incremental_read import Interest, Read, TooMuch, read_fast
-from bridge.pipeline.listing_verification import ask_again, contradictions, inquire
+from bridge.pipeline.hold_decisions import HoldDecisions, another_database
+from bridge.pipeline.incremental_read import FullScanNeeded, Interest, Read, read_fast
+from bridge.pipeline.listing_verification import ask_again, contradictions, verify_listing
 from bridge.pipeline.poll_plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
@@ -32,7 +36,7 @@ from bridge.pipeline.unrecorded_rows import (
     judged_head,
     new_rows,
     ownerless_versions,
-    perhaps_odd,
+    possibly_malformed_models,
     replacement_hold,
 )
 from bridge.registry.base import Deadline, Registry
@@ -40,15 +44,15 @@ from bridge.store.state import State
 from bridge.store.state_values import Binding, Head, Stamp
 
 _FEW_REPLACED = 5
-"""With more known names that stand for other models, a full scan has to judge what this registry is."""
+"""If more known names than this belong to other models, a full scan has to decide what this registry is."""
 
 
 _TIMES_ASKED = 2
-"""How often to ask again for what reads as older than it is known: what answers in turn with an old copy shows it."""
+"""How often models that read as older than known are read again: one of several answers may come from a stale copy."""
 
 
-class Look:
-    """Reads and plans. It blocks, changes nothing, and belongs in a worker thread."""
+class RegistryReader:
+    """Reads the registry and plans the poll. It blocks, changes nothing, and belongs in a worker thread."""
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Look:
         binding: Binding,
         clock: Clock,
     ) -> None:
-        """Wire a look; ``binding`` names the configured registry (without its fingerprint)."""
+        """Compose a read; ``binding`` names the configured registry (without its fingerprint)."""
         self._registry = registry
         self._state = state
         self._routes = tuple(routes)
@@ -67,31 +71,31 @@ class Look:
         self._binding = binding
         self._clock = clock
         self.under_way = Read.FULL
-        """How much is being read, or was read last: a fast read can turn out to need a full one."""
+        """The kind of read that is running, or ran last: a fast read can turn out to need a full scan."""
 
     def prepare(self) -> None:
-        """Get ready; this is never cut off.
+        """Prepare the client; this is never cut off.
 
         Raises:
-            SecretUnavailable, ConfigurationError: a credential is not where the configuration says.
+            SecretUnavailable, ConfigurationError: a credential is missing.
         """
         self._registry.prepare()
 
-    def take(
+    def read(
         self,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
         scan: ScanSlice,
     ) -> Observation:
-        """Look once; where that takes a full scan, it goes on as ``scan``.
+        """Read once; a full scan continues ``scan``.
 
         Raises:
             RegistryError: the registry gave no usable answer.
             StateForeign: it is not the registry that the state was taken from.
         """
         self.under_way = order.read
-        self._registry.odd_rows()  # those of a look that was broken off are found again
+        self._registry.odd_rows()  # discard those of an interrupted read: they are found again
         abilities = self._state.abilities
         if abilities is not None:
             self._registry.expect(abilities)
@@ -108,7 +112,7 @@ class Look:
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
     ) -> Observation | None:
-        """Return what changed lately, or None where that is so much that a full scan has to judge."""
+        """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(), stamp_of(self._clock)
         interest = Interest(self._since(), self._watched(known), overlooked)
         last = self._state.last_poll
@@ -117,14 +121,14 @@ class Look:
             if has_vanished and are_back(self._registry, known.models, began.wall_ms, deadline):
                 return None  # the full scan lifts the hold
             listing = read_fast(self._registry, known.models, interest, deadline)
-        except (TooMuch, RegistryLacks):
+        except (FullScanNeeded, RegistryLacks):
             return None
-        if len(strangers(known.models, listing).replaced) > _FEW_REPLACED:
+        if len(find_replaced_models(known.models, listing).replaced) > _FEW_REPLACED:
             return None
         if listing.models:
             known = self._checked(known, deadline)
         if has_vanished:
-            listing = without_strangers(known.models, listing)
+            listing = without_unknown_models(known.models, listing)
         held = frozenset(map(ChangeKind, last.held_kinds)) if last is not None else frozenset()
         found = self._conclude(known, listing, began, replace(order, held=held), deadline)
         if any(order.may_scan or not hold.is_older for hold in found.held):
@@ -155,47 +159,49 @@ class Look:
         deadline: Deadline,
     ) -> Observation:
         ended = stamp_of(self._clock)
-        judgement = Judgement(order.accepted | set(known.head.accepted), is_strict=order.holds)
-        listing, unasked, hidden = self._hold_vanished(known, listing, judgement)
+        decisions = HoldDecisions(order.accepted | set(known.head.accepted), is_strict=order.holds)
+        listing, unasked, hidden = self._hold_vanished(known, listing, decisions)
         since = self._since()
-        answers = inquire(self._registry, known.models, listing, unasked, since, began.wall_ms, deadline)
+        answers = verify_listing(
+            self._registry, known.models, listing, unasked, since, began.wall_ms, deadline
+        )
         odd_rows = self._registry.odd_rows()
-        answers = {**answers, **perhaps_odd(known, answers, odd_rows)}
+        answers = {**answers, **possibly_malformed_models(known, answers, odd_rows)}
         passed = contradictions(known.models, listing, answers, known.memory, self._clock.now_ms())
         reading = Reading(listing, answers, began, ended, passed)
         reading, found = self._ask_again(known, reading, order, deadline)
-        found, waiting = self._hold_changes(known, reading, found, order, judgement)
+        found, waiting = self._hold_changes(known, reading, found, order, decisions)
         if listing.is_complete:
-            found = replace(found, head=judged_head(known.head, found.head, judgement))
+            found = replace(found, head=judged_head(known.head, found.head, decisions))
         return Observation(
             plan=found,
             read=order.read,
             read_from=began.wall_ms + found.head.skew,
             is_first=self._state.head is None,
             abilities=listing.abilities,
-            held=tuple(judgement.held),
+            held=tuple(decisions.held),
             accepted=tuple(
-                hold for hold in judgement.passed if hold.digest in order.accepted or not order.holds
+                hold for hold in decisions.passed if hold.digest in order.accepted or not order.holds
             ),
             overlooked={**hidden, **waiting},
             odd_rows=(*odd_rows, *self._registry.odd_rows(), *ownerless_versions(listing, answers)),
         )
 
     def _hold_vanished(
-        self, known: Known, listing: Listing, judgement: Judgement
+        self, known: Known, listing: Listing, decisions: HoldDecisions
     ) -> tuple[Listing, dict[str, Answer], dict[str, RegisteredModel]]:
-        """Return the listing, the answers that are not asked for, and the rows that wait, where much seems to be gone."""
-        lost = strangers(known.models, listing).lost if listing.is_complete else []
+        """Hold back missing models; return the listing, answers that are not asked for, and held rows."""
+        lost = find_replaced_models(known.models, listing).lost if listing.is_complete else []
         vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
-        if not judgement.is_held(vanished or replacement_hold(known, lost, listing)):
+        if not decisions.is_held(vanished or replacement_hold(known, lost, listing)):
             return listing, {}, {}
-        unasked = dict.fromkeys(not_as_known(known.models, listing), Absence.UNKNOWN)
-        return without_strangers(known.models, listing), {**unasked}, new_rows(known, listing)
+        unasked = dict.fromkeys(missing_or_replaced_models(known.models, listing), Absence.UNKNOWN)
+        return without_unknown_models(known.models, listing), {**unasked}, new_rows(known, listing)
 
     def _ask_again(
         self, known: Known, reading: Reading, order: Order, deadline: Deadline
     ) -> tuple[Reading, Plan]:
-        """Return the plan, and the reading with what reads as older than it is known asked for again."""
+        """Read models again that read as older than known; return the new reading and its plan."""
         found = self._plan(known, reading, order)
         for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
             reading = ask_again(self._registry, known.models, reading, found.review, deadline)
@@ -203,18 +209,18 @@ class Look:
         return reading, found
 
     def _hold_changes(
-        self, known: Known, reading: Reading, found: Plan, order: Order, judgement: Judgement
+        self, known: Known, reading: Reading, found: Plan, order: Order, decisions: HoldDecisions
     ) -> tuple[Plan, dict[str, RegisteredModel]]:
-        """Return the plan without what an operator has to judge, and the rows that wait for that."""
+        """Return the plan without the changes that are held, and the rows that are not recorded because of that."""
         waiting: dict[str, RegisteredModel] = {}
         older = hold_older(found.review.certain)
-        if older is not None and not judgement.is_held(older):
+        if older is not None and not decisions.is_held(older):
             reading = replace(reading, as_it_is=True)
             found = self._plan(known, reading, order)
         elif older is not None:
             waiting.update(differing_rows(reading, found))
         storm = hold_storm(found.routed, self._settings.max_events)
-        if storm is not None and judgement.is_held(storm):
+        if storm is not None and decisions.is_held(storm):
             found = plan(known, reading, self._routes, self._clock.now_ms(), order.held | storm.kinds)
             waiting.update(differing_rows(reading, found))
         return found, waiting
@@ -234,19 +240,19 @@ class Look:
             fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
             return Known(PlainModels(), Identities(), fresh)
         counted = (last.models, last.versions) if last else (0, 0)
-        shift = (
-            max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS
-        )  # where it rests, rows tell nothing of its clock
+        shift = max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS  # if no rows change, they do not show its clock
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
         last_scan = self._state.last_reconcile
-        memory = Memory(self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0)
+        memory = RecentlyReplacedValues(
+            self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0
+        )
         return Known(self._state.known(), self._state.identities(), head, counted, memory, aside)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
-        """Ask which database this is; note it where that is news.
+        """Check which database the registry has; store its fingerprint if none is known.
 
         Raises:
-            StateForeign: it is another one than the state was taken from.
+            StateForeign: it is another database than the one that the state was taken from.
         """
         fingerprint, head = self._registry.fingerprint(deadline), known.head
         if None not in (fingerprint, head.fingerprint) and fingerprint != head.fingerprint:

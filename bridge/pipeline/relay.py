@@ -8,11 +8,11 @@ import structlog
 
 from bridge.delivery.delivery_lanes import Lanes
 from bridge.delivery.outbox_entry import Entry, remaining_ms
-from bridge.delivery.sending_rate_limit import Gates
+from bridge.delivery.sending_rate_limit import SendingRateLimits
 from bridge.delivery.sink_state import Condition
 from bridge.errors import StateUnwritable
-from bridge.pipeline.attempt_settlement import Settlement, taken
-from bridge.pipeline.clock_jump_correction import reckoned
+from bridge.pipeline.attempt_settlement import Settlement, present_entry
+from bridge.pipeline.clock_jump_correction import correct_clock_jump
 from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.delivery_attempts import (
     CUT_OFF,
@@ -30,14 +30,14 @@ OVERALL_CONCURRENCY = 64
 _UNWRITABLE_PAUSE_S = 5.0
 
 _LONGEST_SLEEP_S = 30.0
-"""While the machine sleeps, timers of asyncio stand still, and what is due comes closer: look again."""
+"""While the machine sleeps, asyncio's timers stand still and due times come closer, so check at least this often."""
 
 _LONGEST_PACE_S = 5.0
-"""A run that is to end does not wait for a sink that is paced more slowly."""
+"""A run that is about to end does not wait for a sink with a longer spacing than this."""
 
 
 class Relay:
-    """Delivers what is in the outbox, lane by lane, until told to stop."""
+    """Delivers the entries of the outbox, lane by lane, until told to stop."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class Relay:
         trust: Trust,
         observer: Observer,
     ) -> None:
-        """Wire a relay; `load` fills it with what the state holds."""
+        """Compose a relay; `load` fills it with the pending entries of the state."""
         self._state = state
         self._endpoints = endpoints
         self._clock = clock
         self._trust = trust
         self._observer = observer
-        self._gates = Gates({name: one.terms for name, one in endpoints.items()})
-        self._lanes = Lanes(self._gates, OVERALL_CONCURRENCY)
-        self._settlement = Settlement(state, endpoints, self._gates, self._lanes, trust, observer)
+        self._limits = SendingRateLimits({name: one.terms for name, one in endpoints.items()})
+        self._lanes = Lanes(self._limits, OVERALL_CONCURRENCY)
+        self._settlement = Settlement(state, endpoints, self._limits, self._lanes, trust, observer)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
         self._ended: list[asyncio.Task[Attempted]] = []
         self._wake = asyncio.Event()
@@ -64,55 +64,55 @@ class Relay:
         self.is_stuck = False
         """Whether outcomes cannot be made durable, so that nothing is delivered."""
         self.turned_at = clock.monotonic()
-        """When `run` last came round, by the monotonic clock: it does so every half a minute at the least."""
+        """When `run` last completed a loop, by the monotonic clock; it does so at least every half minute."""
 
     def load(self) -> None:
-        """Take up the pending entries of configured sinks; mend last attempts in the future.
+        """Load the pending entries of configured sinks; correct last attempts in the future.
 
         Raises:
-            StateUnwritable: what had to be mended could not be made durable.
+            StateUnwritable: the corrections could not be made durable.
         """
         jump = self._trust.jumped_ms()
         if jump:
             log.warning("clock.jumped", by_ms=jump)
-        entries, conditions = reckoned(self._state, self._endpoints, self._trust, jump)
+        entries, conditions = correct_clock_jump(self._state, self._endpoints, self._trust, jump)
         for sink, stands in conditions.items():
             self.note_condition(sink, stands)
         self.offer(entries)
 
     def follow_clock(self, jump_ms: int) -> None:
-        """Have what is stored, and how sinks stand, follow a wall clock that jumped.
+        """Correct stored times and the states of sinks after the wall clock jumped.
 
         Raises:
-            StateUnwritable: it was not noted.
+            StateUnwritable: the corrections were not stored.
         """
-        _, conditions = reckoned(self._state, self._endpoints, self._trust, jump_ms)
+        _, conditions = correct_clock_jump(self._state, self._endpoints, self._trust, jump_ms)
         for sink, stands in conditions.items():
             self.note_condition(sink, stands)
 
     def note_condition(self, sink: str, stands: Condition) -> None:
-        """Take note of how a sink stands now."""
+        """Record the new state of a sink."""
         if sink in self._endpoints:
-            self._gates.put(sink, stands, self._clock.monotonic(), self._clock.now_ms())
+            self._limits.put(sink, stands, self._clock.monotonic(), self._clock.now_ms())
             self._wake.set()
 
     def resume(self, sink: str, stands: Condition) -> None:
-        """Go on with a sink, at once with whatever waits."""
+        """Resume a sink; its waiting entries are due at once."""
         self.note_condition(sink, stands)
         self._lanes.hurry(sink, self._clock.monotonic())
 
     def droppable(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return those of ``entries`` that are not under way."""
+        """Return those of ``entries`` that are not being attempted."""
         under_way = {claim.entry.id for claim in self._claims.values()}
         return [entry for entry in entries if entry.id not in under_way]
 
     def drop(self, entries: Iterable[Entry]) -> None:
-        """Let go of entries that are not under way."""
+        """Remove entries that are not being attempted."""
         self._lanes.remove(entries)
         self._wake.set()
 
     def offer(self, entries: Iterable[Entry]) -> None:
-        """Take up entries that were just committed."""
+        """Add entries that were just committed."""
         self._rests.clear()
         now_ms, mono = self._clock.now_ms(), self._clock.monotonic()
         self._lanes.add(
@@ -124,18 +124,18 @@ class Relay:
 
     @property
     def waiting(self) -> int:
-        """How many entries of configured sinks are pending; those of a paused one count for nothing."""
-        return self._lanes.waiting(self._gates.taking())
+        """How many entries of configured sinks are pending, without those of paused sinks."""
+        return self._lanes.waiting(self._limits.taking())
 
     async def rest(self, seconds: float) -> None:
-        """Wait until `run` has attempted everything that is due, for at most that long."""
+        """Wait until `run` has attempted everything that is due, for at most this many seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._rests.wait(), seconds)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until ``stop`` is set; attempts under way are left to `drain` or `drain_due`.
+        """Deliver until ``stop`` is set; running attempts are left to `drain` or `drain_due`.
 
-        While the state cannot be written, it holds on to the outcomes and sends nothing more.
+        While the state cannot be written, it keeps the outcomes and sends nothing more.
         """
         stopping = asyncio.ensure_future(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
@@ -148,10 +148,10 @@ class Relay:
             stopping.cancel()
 
     async def drain_due(self, until: float) -> None:
-        """Deliver all that is due, and what that makes due; return when nothing is, or at ``until``.
+        """Deliver all entries that are due or become due; return when none is left, or at ``until``.
 
         Raises:
-            StateUnwritable: what was delivered could not be noted; it will be sent again.
+            StateUnwritable: deliveries could not be recorded; they will be sent again.
         """
         while self._clock.monotonic() < until:
             self._start_due()
@@ -163,19 +163,19 @@ class Relay:
         self.delivered += self._settlement.settle(await self._stop_attempts())
 
     def _next_opening(self, until: float) -> float | None:
-        """Return when the next sink whose pace alone holds up what is due can be attempted, if that is soon."""
-        now, gates = self._clock.monotonic(), self._gates
-        paced = [gates.opens_at(one) for one in self._lanes.held_up() if not gates.is_resting(one, now)]
+        """Return when the next sink that waits only for its spacing can be attempted, if that is soon."""
+        now, limits = self._clock.monotonic(), self._limits
+        paced = [limits.opens_at(one) for one in self._lanes.held_up() if not limits.is_resting(one, now)]
         opening = min(paced, default=None)
         return None if opening is None or opening > min(now + _LONGEST_PACE_S, until) else opening
 
     async def _reached(self, opening: float) -> bool:
-        """Wait for ``opening``; return whether it has come."""
+        """Wait for ``opening``; return whether that time has come."""
         await asyncio.sleep(max(0.0, opening - self._clock.monotonic()))
         return self._clock.monotonic() >= opening
 
     async def drain(self, seconds: float) -> None:
-        """Let the attempts under way end, for at most that long; each is settled as it ends."""
+        """Wait at most this long for running attempts to end; each is settled when it ends."""
         until = self._clock.monotonic() + seconds
         with suppress(StateUnwritable):
             while await self._settle_next(until):
@@ -185,7 +185,7 @@ class Relay:
             self.delivered += self._settlement.settle(stopped)
 
     async def _settle_next(self, until: float) -> bool:
-        """Wait for an attempt to end, and settle; return whether there may be more to wait for."""
+        """Wait for an attempt to end, and settle it; return whether there may be more to wait for."""
         remaining = until - self._clock.monotonic()
         if not self._claims or remaining <= 0:
             return False
@@ -195,7 +195,7 @@ class Relay:
         return True
 
     async def _stop_attempts(self) -> list[Attempted]:
-        """Cancel what is still under way; it counts, and waits, like any other attempt."""
+        """Cancel the attempts that are still running; they are settled like any other failed attempt."""
         claims, self._claims = self._claims, {}
         for task in claims:
             task.cancel()
@@ -206,7 +206,7 @@ class Relay:
 
     def _start_due(self) -> None:
         for number in self._lanes.claim(self._clock.monotonic()):
-            entry = taken(self._state, number)
+            entry = present_entry(self._state, number)
             claim = Claim(entry, self._clock.now_ms(), self._clock.monotonic())
             endpoint = self._endpoints[entry.sink]
             task = asyncio.create_task(attempt(endpoint, claim, self._state.event))
@@ -218,7 +218,7 @@ class Relay:
         self._wake.set()
 
     async def _wait(self) -> None:
-        """Wait for an attempt to end, an entry to come or fall due, or the stop."""
+        """Wait for an attempt to end, for an entry to be added or become due, or for the stop."""
         (self._rests.clear if self._claims else self._rests.set)()
         due = self._lanes.next_due()
         left = _LONGEST_SLEEP_S if due is None else max(0.0, due - self._clock.monotonic())
@@ -228,7 +228,7 @@ class Relay:
         self._wake.clear()
 
     async def _settle_patiently(self, stop: asyncio.Event) -> None:
-        """Settle; while the state cannot be written, hold on to the outcomes and send nothing."""
+        """Settle ended attempts; while the state cannot be written, keep the outcomes and send nothing."""
         while not stop.is_set():
             self.turned_at = self._clock.monotonic()
             try:

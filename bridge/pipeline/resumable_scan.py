@@ -1,4 +1,4 @@
-"""A full scan that takes longer than one poll may: what each of several polls reads of it, a slice."""
+"""A full scan that takes longer than one poll: the part that each of several polls reads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ _LONGEST_MS = 12 * 3_600_000
 
 
 class ScanSlice:
-    """One poll's part of a scan; `keep` is what the next one goes on with."""
+    """One poll's part of a scan; `keep` returns the document with which the next poll continues."""
 
     def __init__(self, now: Stamp, kept: Mapping[str, Any] | None = None) -> None:
-        """Go on with what was ``kept``, unless that is too old (or from the future: the clock was set back)."""
+        """Continue from ``kept``, unless that is too old (or in the future, because the clock was set back)."""
         is_recent = kept is not None and 0 <= now.wall_ms - kept["began"][0] < _LONGEST_MS
         self._kept = kept if is_recent else None
         self._place: list[str | None] = []
@@ -23,30 +23,30 @@ class ScanSlice:
 
     @property
     def began(self) -> Stamp:
-        """When the scan began, by our own clocks: maybe in an earlier poll."""
+        """When the scan began, by the bridge's clocks: perhaps in an earlier poll."""
         return Stamp(*self._kept["began"]) if self._kept and self.progress.goes_on else self._now
 
     @property
     def spent_ms(self) -> int:
-        """How long earlier polls took over it."""
+        """How long earlier polls took for this scan."""
         return int(self._kept["spent_ms"]) if self._kept and self.progress.goes_on else 0
 
     def begin(self, head: Head, now: Stamp) -> ScanProgress:
-        """Return the progress to go on with; what was read of another registry than that of ``head`` counts for nothing."""
+        """Return the progress to continue from; progress with another registry than that of ``head`` is discarded."""
         self._place, self._now = [head.uri, head.workspace, head.fingerprint], now
         if self._kept is not None and self._kept["place"] == self._place:
             self.progress = ScanProgress(self._kept["progress"])
         return self.progress
 
     def keep(self, duration_ms: int) -> Mapping[str, Any] | None:
-        """Read no more; return what there is as plain JSON, or None where that is nothing new."""
+        """Stop reading; return the progress as plain JSON, or None if nothing new was read."""
         progress = self.progress.keep()
         if progress is None:
             return None
         return self._document(progress, self.spent_ms + duration_ms)
 
     def leave(self) -> Mapping[str, Any] | None:
-        """Return, once the scan is over, what is good to know for the next one; None where nothing is."""
+        """Return, after the scan is over, the page sizes for the next scan; None if there are none."""
         sizes = self.progress.sizes
         return self._document({"sizes": sizes}, 0) if sizes else None
 

@@ -1,4 +1,4 @@
-"""Run a blocking call beside the event loop, without ever being held up by it."""
+"""Runs blocking calls in threads, so that the event loop never waits for them."""
 
 import asyncio
 import ctypes
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 class CutOff(BaseException):
-    """Raised inside a thread that is to end; no ``except Exception`` on its way takes it."""
+    """Raised inside a thread that has to end; ``except Exception`` does not catch it."""
 
 
 class ThreadedCall(Generic[T]):
-    """A call in a daemon thread of its own; ``result`` is what it comes to.
+    """A call in a daemon thread of its own; ``result`` is its result.
 
-    A pool's threads are joined when the interpreter ends, so a server that trickles could
-    hold up the exit for ever; a daemon thread cannot. Cancelling stops the waiting only.
+    The threads of a pool are joined when the interpreter exits, so a server that sends its answer very slowly
+    could delay the exit for ever. A daemon thread cannot. Cancelling only stops the waiting.
     """
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -42,7 +42,7 @@ class ThreadedCall(Generic[T]):
             result, error = self._outcome()
             with self._ending:
                 self._over = True
-        except CutOff as caught:  # it came after the call's end
+        except CutOff as caught:  # raised after the call's end
             self._over = True
             result, error = None, caught
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -51,7 +51,7 @@ class ThreadedCall(Generic[T]):
     def _outcome(self) -> tuple[T | None, BaseException | None]:
         try:
             return self._call(), None
-        except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
+        except BaseException as caught:  # noqa: BLE001 - passed on to the caller
             return None, caught
 
     def _settle(self, result: T | None, error: BaseException | None) -> None:
@@ -67,7 +67,7 @@ class ThreadedCall(Generic[T]):
         return self._thread.is_alive() and not self._over
 
     async def within(self, seconds: float) -> T:
-        """Return what the call comes to; cut it off when it takes longer, or nobody waits any more.
+        """Return the call's result; cut the call off if it takes longer, or if the caller is cancelled.
 
         Raises:
             TimeoutError: it took longer.
@@ -83,14 +83,14 @@ class ThreadedCall(Generic[T]):
         return self.result.result()
 
     def cut_off(self) -> None:
-        """End the call at its next step in Python, such as the next byte of a trickling answer.
+        """End the call at its next step in Python, such as the next byte of a slow answer.
 
-        MLflow's client knows a timeout for each read only, so an answer that comes byte by byte
-        has no end of its own (CPython, *PyThreadState_SetAsyncExc*).
+        MLflow's client has a timeout only for each single read, so an answer that comes byte by byte would
+        never time out (CPython, *PyThreadState_SetAsyncExc*).
         """
         self.result.cancel()
-        with self._ending:  # or it could hit what comes after the call, or another thread of that number
-            if not self._has_begun:  # or it would hit Python's own code, which starts the thread
+        with self._ending:  # otherwise it could hit later code, or another thread with that number
+            if not self._has_begun:  # otherwise it would hit Python's own code that starts the thread
                 self._is_cut_off = True
             elif self.is_running():
                 number = ctypes.c_ulong(self._thread.ident or 0)
@@ -98,15 +98,15 @@ class ThreadedCall(Generic[T]):
 
 
 class SharedCall(Generic[T]):
-    """A call that is never cut off, and made once at a time: all who wait, wait for the same."""
+    """A call that is never cut off, and runs once at a time: all callers wait for the same run."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        """Remember ``call``; it is made when its result is asked for."""
+        """Store ``call``; it runs when its result is asked for."""
         self._call = call
         self._under_way: ThreadedCall[T] | None = None
 
     async def within(self, seconds: float) -> T:
-        """Return what the call comes to; one that takes longer goes on, and can be waited for again.
+        """Return the call's result; a call that takes longer continues, and can be waited for again.
 
         Raises:
             TimeoutError: it takes longer.
@@ -120,5 +120,5 @@ class SharedCall(Generic[T]):
 
 
 async def in_thread(call: Callable[[], T]) -> T:
-    """Return what ``call`` returns, from a thread."""
+    """Run ``call`` in a thread, and return its result."""
     return await ThreadedCall(call).result

@@ -1,1 +1,1 @@
-"""Reads an MLflow registry into snapshots. The implementation imports mlflow lazily."""
+"""Reads an MLflow registry into snapshots. MLflow is imported only when it is needed."""

@@ -1,4 +1,4 @@
-"""Find out what a registry can do, and whether it is one, by asking it."""
+"""Detects by requests whether a server is an MLflow registry, and what it can do."""
 
 from contextlib import suppress
 from operator import methodcaller
@@ -15,11 +15,11 @@ from bridge.registry.mlflow_client import Connection
 from bridge.registry.mlflow_searches import BY_TIME
 
 _NOBODY = "mlflow-bridge.nobody.7d9f5c1e"
-"""No model has this name; Unity Catalog takes names of three parts alone."""
+"""No model has this name; Unity Catalog accepts only names of three parts."""
 
 
-def find_out(connection: Connection, server: str, deadline: Deadline) -> Abilities:
-    """Return what the registry can do; ``server`` is what it says it is.
+def detect_abilities(connection: Connection, server: str, deadline: Deadline) -> Abilities:
+    """Return what the registry can do; ``server`` is the name and version that it reports.
 
     Raises:
         RegistryError: it gives no usable answer.
@@ -42,12 +42,13 @@ def find_out(connection: Connection, server: str, deadline: Deadline) -> Abiliti
 
 
 def confirm(connection: Connection, deadline: Deadline) -> None:
-    """Ask for a model that is not there: MLflow says so, and what answers everything with nothing does not.
+    """Ask for a model that does not exist, to check that this is an MLflow server: it answers with an MLflow error.
 
-    A page of a proxy, and any program that answers with 200, look like an empty registry to MLflow's client.
+    A proxy's page, or any program that answers 200 to everything, looks like an empty registry to MLflow's
+    client.
 
     Raises:
-        RegistryRefused: what answers is no MLflow server.
+        RegistryRefused: what answers is not an MLflow server.
         RegistryError: it gives no usable answer.
     """
     try:
@@ -60,9 +61,10 @@ def confirm(connection: Connection, deadline: Deadline) -> None:
 
 
 def misreads(connection: Connection, deadline: Deadline) -> bool:
-    """Whether a registry has models that it did not list: it took the client's question for another.
+    """Whether a registry has models that it did not list, because it misreads the client's request.
 
-    Ask this where a list came without a model; an empty registry cannot tell. Prompts are none.
+    Call this when a list contained no model. It cannot be detected in an empty registry. Prompts are not
+    models.
 
     Raises:
         RegistryError: it gives no usable answer.
@@ -73,7 +75,7 @@ def misreads(connection: Connection, deadline: Deadline) -> bool:
 
 
 def _models(connection: Connection, deadline: Deadline, **arguments: Any) -> list[Any] | None:
-    """Return a model, if there is any, or None where the registry does not take the question."""
+    """Return a list with one model, if there is one, or None where the registry does not accept the request."""
     return _found(connection, deadline, "search_registered_models", **arguments)
 
 
@@ -82,9 +84,9 @@ def _takes(connection: Connection, deadline: Deadline, search: str, **arguments:
 
 
 def _found(connection: Connection, deadline: Deadline, search: str, **arguments: Any) -> list[Any] | None:
-    """Return the first of what a search finds, or None where the registry refuses it, twice.
+    """Return a list with the first result of a search, or None where the registry refuses it twice.
 
-    A server in trouble may refuse for a moment what it can do.
+    A server in trouble may refuse for a moment a request that it supports.
     """
     for _ in range(2):
         with suppress(RegistryLacks):
@@ -93,7 +95,7 @@ def _found(connection: Connection, deadline: Deadline, search: str, **arguments:
 
 
 def _first(connection: Connection, deadline: Deadline, search: str, **arguments: Any) -> list[Any]:
-    """Return the first of what a search finds; one that is nothing where the server fails on its row."""
+    """Return a list with the first result of a search; with None where the server fails on that row."""
     try:
         return list(connection.call(deadline, methodcaller(search, max_results=1, **arguments)))
     except RegistryLacks:

@@ -1,4 +1,4 @@
-"""What the bridge asks of a registry."""
+"""The interface through which the bridge reads a registry."""
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,22 +16,22 @@ from bridge.registry.scan_position import ScanProgress
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """An instant by which reading has to end, on the monotonic clock (seconds)."""
+    """The time by which reading has to end, on the monotonic clock (seconds)."""
 
     at: float
     seconds: float
 
     @classmethod
     def after(cls, milliseconds: int) -> "Deadline":
-        """Return the deadline that many milliseconds from now."""
+        """Return the deadline this number of milliseconds from now."""
         return cls(time.monotonic() + milliseconds / 1000, milliseconds / 1000)
 
     def rest(self) -> "Deadline":
-        """Return the same deadline as seen from now: its thirds are those of the time left."""
+        """Return the same deadline with the time left as its whole time; `is_near` then means a third of that."""
         return Deadline(self.at, self.remaining())
 
     def is_near(self) -> bool:
-        """Whether less than a third of the time is left: then questions can wait for the next poll."""
+        """Whether less than a third of the time is left: point reads can then wait for the next poll."""
         return self.remaining() < self.seconds / 3
 
     def remaining(self) -> float:
@@ -39,7 +39,7 @@ class Deadline:
         return max(0.0, self.at - time.monotonic())
 
     def check(self) -> None:
-        """Go on while there is time.
+        """Raise an error if no time is left.
 
         Raises:
             RegistryUnreachable: the deadline has passed.
@@ -52,20 +52,20 @@ class Deadline:
 class Registry(Protocol):
     """Read access to a registry. Every call blocks, and belongs in a worker thread.
 
-    Each raises `RegistryUnreachable` or `RegistryRefused` where it gets no usable answer. A row
-    is a model without its versions.
+    Each call raises `RegistryUnreachable` or `RegistryRefused` where it gets no usable answer. A row is a
+    model without its versions.
     """
 
     def prepare(self) -> None:
-        """Get ready to ask, which takes time of our own: the first time, MLflow is imported."""
+        """Prepare the client, which takes time: the first call imports MLflow."""
         ...
 
     def expect(self, abilities: Abilities) -> None:
-        """Take what was found out earlier for granted, until a scan meets another server."""
+        """Assume these abilities, which an earlier run detected, until a scan finds another server."""
         ...
 
     def fingerprint(self, deadline: Deadline) -> str | None:
-        """Return what identifies the registry's database, or None where that can't be read."""
+        """Return an identifier of the registry's database, or None where it can't be read."""
         ...
 
     def scan(
@@ -76,22 +76,22 @@ class Registry(Protocol):
         with_facts: bool,
         progress: ScanProgress | None = None,
     ) -> Listing:
-        """List all models and all versions, page by page, against what is ``known``.
+        """List all models and all versions, page by page, and compare them with what is ``known``.
 
-        ``with_facts`` keeps what only the event of a version's creation tells. ``progress`` has what an
-        earlier scan read, from where this one goes on; and it is told how far this one comes.
+        ``with_facts`` keeps the fields that only the creation event of a version carries. ``progress`` holds
+        what an earlier scan read, so that this one continues it; it also records the progress of this scan.
         """
         ...
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
-        """Yield, for models and for prompts if those are wanted, the rows updated last, page by page.
+        """Yield the most recently updated rows page by page, for models and, if they are wanted, for prompts.
 
         A row can come twice.
         """
         ...
 
     def rows(self, names: Collection[str], deadline: Deadline) -> Sequence[RegisteredModel]:
-        """Return the rows of those of these models that there are to see."""
+        """Return the rows of those of these models that exist and can be read."""
         ...
 
     def with_versions(
@@ -101,32 +101,32 @@ class Registry(Protocol):
         ...
 
     def ask(self, doubts: Sequence[Doubt], deadline: Deadline) -> Answers:
-        """Read each of these models by its name."""
+        """Read each of these models by name."""
         ...
 
     def odd_rows(self) -> Sequence[OddRow]:
-        """Return the rows that had to be left aside since this was asked last: nothing is known of them."""
+        """Return the malformed rows that were skipped since the last call: nothing is known of them."""
         ...
 
 
 class Facts(Protocol):
-    """What a registry tells of one version and its run. Every call blocks, and belongs in a worker thread.
+    """Reads the details of versions and runs. Every call blocks, and belongs in a worker thread.
 
-    Each raises `RegistryError` or `SecretUnavailable` where it gets no usable answer.
+    Each call raises `RegistryError` or `SecretUnavailable` where it gets no usable answer.
     """
 
     def prepare(self) -> None:
-        """Get ready to ask, which takes time of our own: the first time, MLflow is imported."""
+        """Prepare the client, which takes time: the first call imports MLflow."""
         ...
 
     def version(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
-        """Return what is recorded of a version, ``run_id`` among it (empty where it has none)."""
+        """Return the record of a version, including ``run_id`` (empty where it has none)."""
         ...
 
     def files(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any]:
-        """Return where a version's files are, and the model's signature, as far as the registry tells."""
+        """Return where a version's files are, and the model's signature, as far as the registry gives them."""
         ...
 
     def run(self, run_id: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
-        """Return what is recorded of a run."""
+        """Return the record of a run."""
         ...

@@ -1,7 +1,7 @@
-"""The environment that MLflow's client reads at every request, from the settings.
+"""Builds the environment variables that MLflow's client reads at every request, from the settings.
 
-MLflow takes credentials, TLS and timeouts from process-wide variables only (MLflow,
-*Environment variables*). What the configuration does not say stays as the operator set it.
+MLflow takes credentials, TLS settings and timeouts only from process-wide variables (MLflow, *Environment
+variables*). Variables for which the configuration has no value keep the operator's value.
 """
 
 import math
@@ -23,22 +23,24 @@ from bridge.registry.proxy_environment import proxy_variables
 from bridge.registry.request_auth import TOKEN, UNCONFIGURED, USER
 
 _RETRIES = "1"
-"""Every poll is a retry of the one before; MLflow's default of 7 hangs for minutes."""
+"""Every poll is a retry of the previous one; MLflow's default of 7 retries takes minutes."""
 
 _WITHOUT_PAUSES = {
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
 }
-"""MLflow's client sleeps within a request, for as long as ``Retry-After`` says, whatever the timeout:
-nothing ends that. The bridge waits between polls."""
+"""Within a request, MLflow's client sleeps as long as ``Retry-After`` says, without any timeout, and cannot be
+
+interrupted. The bridge waits between polls instead.
+"""
 
 
 def set_environment(settings: RegistrySettings, *, retries: bool = True) -> None:
     """Set the variables that `environment` returns.
 
     Raises:
-        SecretUnavailable, ConfigurationError, RegistryUnreachable: as `environment`.
+        SecretUnavailable, ConfigurationError, RegistryUnreachable: as in `environment`.
     """
     impose(environment(settings, retries=retries))
 
@@ -46,14 +48,14 @@ def set_environment(settings: RegistrySettings, *, retries: bool = True) -> None
 def environment(settings: RegistrySettings, *, retries: bool = True) -> dict[str, str]:
     """Return the variables to set; secrets are read now.
 
-    What the configuration names is what MLflow's client sends; what it does not name stays as the operator's
-    environment has it. Plug-ins that ask MLflow for the process' tracking server get the configured one.
-    ``retries`` says whether MLflow's client makes a request again that got no answer.
+    Configured values replace those of the operator's environment; all others stay. Plug-ins that ask MLflow
+    for the process's tracking server get the configured one. ``retries`` says whether MLflow's client repeats
+    a request that got no answer.
 
     Raises:
-        SecretUnavailable: a secret is not where the configuration says.
+        SecretUnavailable: a secret is missing from the place that the configuration names.
         ConfigurationError: ``ca_file`` cannot be read, or a proxy of the environment cannot be used.
-        RegistryUnreachable: a file store's folder is not there.
+        RegistryUnreachable: the folder of a file store does not exist.
     """
     _check_files(settings)
     warn_of_unusable_key_log()
@@ -87,30 +89,30 @@ def environment(settings: RegistrySettings, *, retries: bool = True) -> dict[str
 
 
 def _signing(settings: RegistrySettings) -> dict[str, str]:
-    """Return what makes the configured credential the one that is sent, whatever others there are."""
+    """Return the variables that make MLflow's client send the configured credential and no other."""
     is_user = settings.username is not None
     if not is_user and settings.token is None:
         return {} if signs_otherwise() else {"MLFLOW_TRACKING_AUTH": UNCONFIGURED}
     return {
         "MLFLOW_TRACKING_AUTH": USER if is_user else TOKEN,
         "MLFLOW_TRACKING_AWS_SIGV4": "false",
-        "NETRC": os.devnull,  # requests takes an entry of it for redirects as well
+        "NETRC": os.devnull,  # requests also uses its entries for redirects
     }
 
 
 def signs_otherwise() -> bool:
-    """Whether the operator's environment names a plug-in, or AWS' signature, for the signing of requests."""
+    """Whether the operator's environment asks for another way to sign requests: a plug-in, or AWS's signature."""
     return bool(signing_plugin()) or signs_for_aws()
 
 
 def signing_plugin() -> str:
-    """Return the plug-in that the operator's environment names; a process that started this one may name ours."""
+    """Return the plug-in that the operator's environment names, unless it is one of the bridge's own."""
     named = given("MLFLOW_TRACKING_AUTH") or ""
     return "" if named in {TOKEN, USER, UNCONFIGURED} else named
 
 
 def signs_for_aws() -> bool:
-    """Whether the operator's environment asks for AWS' signature (MLflow reads the variable so)."""
+    """Whether the operator's environment asks for AWS's signature (by the rule with which MLflow reads it)."""
     return (given("MLFLOW_TRACKING_AWS_SIGV4") or "").lower() in {"true", "1"}
 
 
@@ -126,22 +128,23 @@ def _token_name(settings: RegistrySettings) -> str:
 
 
 def _of_this_kind(settings: RegistrySettings, known: Mapping[str, str]) -> dict[str, str]:
-    """Return what only some kinds of registries need, given the variables ``known`` so far."""
+    """Return the variables that only some kinds of registries need, given the variables ``known`` so far."""
     if folder_of(settings.uri) is not None:
-        # MLflow asks for the consent. And its file store asks the process' tracking server for each
+        # MLflow requires this consent. Its file store also asks the process's tracking server for each
         # version's metrics.
         return {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": settings.uri}
-    # Databricks' SDK tries a refused connection, and a rate limit, for 500 s unless told otherwise.
+    # Databricks' SDK retries a refused connection, or a rate limit, for 500 s by default.
     patience = {"MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": _whole_seconds(settings.timeout)}
     if is_databricks(settings.uri) and known.get("DATABRICKS_TOKEN"):
-        # A token needs no SDK, which retries in ways of its own; its other ways to sign in do, and so may the operator.
+        # With a token, MLflow needs no SDK, which has retries of its own. Other ways to sign in need it, and
+        # the operator may enable it.
         sdk = {"MLFLOW_ENABLE_DB_SDK": known.get("MLFLOW_ENABLE_DB_SDK", "false")}
         return {**patience, **sdk, **_with_token_alone(settings)}
     return patience if is_databricks(settings.uri) else {}
 
 
 def _with_token_alone(settings: RegistrySettings) -> dict[str, str]:
-    """Keep MLflow and Databricks' SDK from signing in otherwise than with the configured token."""
+    """Keep MLflow and Databricks' SDK from using another credential than the configured token."""
     if settings.token is None:
         return {}
     return {"DATABRICKS_USERNAME": "", "DATABRICKS_PASSWORD": "", "DATABRICKS_AUTH_TYPE": "pat"}
@@ -153,8 +156,8 @@ def _check_files(settings: RegistrySettings) -> None:
         raise ConfigurationError([problem])
     folder = folder_of(settings.uri)
     if folder is not None and not (Path(folder) / "models").is_dir():
-        # MLflow would make both: a slip of the pen, or a disk that is not mounted, would then be
-        # a registry from which every model has vanished.
+        # MLflow would create both folders. Then a typing error, or a disk that is not mounted, would look
+        # like a registry from which every model has vanished.
         raise RegistryUnreachable(
             f"{settings.uri} is no file store with a model registry (it has no folder models): "
             "check the path, and that it is mounted"

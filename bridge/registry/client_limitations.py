@@ -1,4 +1,4 @@
-"""What MLflow's own client cannot do, before it asks anything."""
+"""Errors of MLflow's own client before it sends a request: what it does not support, and how to correct it."""
 
 import re
 
@@ -11,7 +11,7 @@ _VARIABLE = re.compile(r"(MLFLOW_\w+) value must be one of (\[.*?\])")
 
 
 def client_fault(error: Exception, uri: str) -> RegistryError | None:
-    """Return what MLflow's client itself cannot do here, if it is that."""
+    """Return the error of MLflow's client itself as one of the bridge's errors, or None if it is another error."""
     if _UNKNOWN_SCHEME.match(str(error).lstrip()):
         return RegistryRefused(
             f"{uri} has a scheme that MLflow's client does not know: "

@@ -1,4 +1,4 @@
-"""How a registry will be reached, and where each part of that comes from; secrets stay out of it."""
+"""The settings of the registry connection, and where each value comes from. Secrets are not shown."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -28,13 +28,13 @@ _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """A part of how the registry is reached.
+    """One setting of the registry connection.
 
     Attributes:
-        what: which part.
-        value: what is used; of a credential, its kind.
-        source: where it comes from.
-        not_used: where others come from, that it stands before.
+        what: the name of the setting.
+        value: the value in use; of a credential, its kind.
+        source: where the value comes from.
+        not_used: other places with a value, which this one takes precedence over.
     """
 
     what: str
@@ -43,17 +43,17 @@ class Sourced:
     not_used: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
-        """Return the part as plain JSON values."""
+        """Return the setting as plain JSON values."""
         return {"value": self.value, "from": self.source, "not_from": list(self.not_used)}
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the setting in words."""
         others = f" (not {', nor '.join(self.not_used)})" if self.not_used else ""
         return f"{self.what}: {self.value}, from {self.source}{others}"
 
 
 def registry_sources(settings: RegistrySettings, from_environment: Collection[str]) -> list[Sourced]:
-    """Return what is used, and where it comes from; ``from_environment`` are the keys that the environment gave."""
+    """Return the settings in use with their sources; ``from_environment`` are the keys that the environment gave."""
     parts = [
         Sourced(
             "tracking_uri", without_login(settings.tracking_uri), _source("tracking_uri", from_environment)
@@ -103,7 +103,7 @@ def _configured(settings: RegistrySettings) -> Iterator[tuple[str, str]]:
 
 
 def _of_environment(settings: RegistrySettings) -> Iterator[tuple[str, str]]:
-    """Yield what MLflow's client would send by itself, the first before the second; empty sources are not there."""
+    """Yield the credentials that MLflow's client would send by itself, in its order; a missing one has no source."""
     if is_databricks(settings.uri):
         yield from _of_databricks(settings.uri)
         return
@@ -132,7 +132,7 @@ def _set(variable: str) -> str:
 
 
 def _netrc(host: str) -> str:
-    """Return the file with an entry for ``host``, as requests looks for it."""
+    """Return the file that has an entry for ``host``, found as requests finds it."""
     named = given("NETRC")
     for place in (named,) if named else ("~/.netrc", "~/_netrc"):
         with suppress(OSError, NetrcParseError, UnicodeDecodeError):
@@ -141,7 +141,7 @@ def _netrc(host: str) -> str:
 
 
 def _user() -> str:
-    """Return where user name and password come from: each of the environment, else of MLflow's file."""
+    """Return where user name and password come from: each from the environment, else from MLflow's file."""
     file: dict[str, str] = {}
     with suppress(OSError, Error, KeyError, RuntimeError, UnicodeDecodeError):
         parser = ConfigParser()

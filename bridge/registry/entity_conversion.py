@@ -1,4 +1,4 @@
-"""MLflow's entities as our values. Pure, but for the names of MLflow's attributes."""
+"""Converts MLflow's entities into the bridge's values. Pure, except for the names of MLflow's attributes."""
 
 import re
 from collections.abc import Sequence
@@ -8,36 +8,38 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.snapshot import NO_STAGE, ModelVersion, RegisteredModel, pairs
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
-"""The tag by which MLflow keeps prompts apart from models in the same tables."""
+"""The tag by which MLflow tells prompts from models in the same tables."""
 
 
 PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
-"""Selects prompts. MLflow's client adds the contrary to every filter that does not name the tag."""
+"""Selects prompts. MLflow's client adds the opposite to every filter that does not name the tag."""
 
 ANY_NAME = f"name != '::{PROMPT_TAG}'"
-"""Selects every model (none of today has a colon in its name), and names the tag, so that the
-client leaves the filter as it is: a 2.9 server would read the client's own as *has the tag*."""
+"""Selects every model (no present model has a colon in its name). It names the tag, so that the
+
+client leaves the filter as it is: a 2.9 server would read the client's own filter as *has the tag*.
+"""
 
 _DELETED = "Deleted_Internal"
 """The stage that MLflow gives a version that it deletes (``STAGE_DELETED_INTERNAL``)."""
 
 _LONGEST_NUMBER = 100
-"""Version numbers are integers of a database; Python converts no more than 4,300 digits."""
+"""Version numbers are database integers; Python refuses to convert more than 4,300 digits."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNQUOTABLE = re.compile(r"['\\\x00-\x1f\x7f]")
-"""What a pattern for LIKE cannot hold: a backslash escapes what follows it, on some databases."""
+"""Characters that a LIKE pattern cannot hold: on some databases, a backslash escapes the next character."""
 
 
 def conditions(*parts: str) -> str | None:
-    """Return a ``filter_string`` of those of ``parts`` that are not empty."""
+    """Return a ``filter_string`` of those ``parts`` that are not empty."""
     return " AND ".join(filter(None, parts)) or None
 
 
 def model_of(entity: Any) -> RegisteredModel | OddRow:
     """Return an ``mlflow.entities.model_registry.RegisteredModel`` as a value, without versions.
 
-    Aliases are read here: MLflow's version search never returns them.
+    Aliases are read here, because MLflow's version search never returns them.
     """
     name = _text(entity.name)
     try:
@@ -74,10 +76,10 @@ def version_of(entity: Any) -> ModelVersion | OddRow:
 
 
 def _checked(lack: str, text: str) -> str:
-    """Return what an object is called, if it is called anything: there is no other way to ask for it.
+    """Return an object's name or number, without which it cannot be requested.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is empty or not usable.
     """
     if not text:
         raise ValueError(f"it has {lack}")
@@ -89,10 +91,10 @@ def _checked(lack: str, text: str) -> str:
 
 
 def _creation(value: Any) -> int:
-    """Return when an object was created, ms: with its name, that is what it is known by.
+    """Return when an object was created, ms: name and creation timestamp identify it.
 
     Raises:
-        ValueError: there is no such time.
+        ValueError: it has no such time.
     """
     created = _instant(value)
     if not created:
@@ -101,10 +103,10 @@ def _creation(value: Any) -> int:
 
 
 def _stage(value: Any) -> str:
-    """Return a stage; `_DELETED` marks what is deleted, and should not have been shown.
+    """Return a stage; `_DELETED` marks a deleted object, which should not have been listed.
 
     Raises:
-        ValueError: it is that.
+        ValueError: the stage is `_DELETED`.
     """
     stage = _text(value) or NO_STAGE
     if stage == _DELETED:
@@ -127,7 +129,7 @@ def _text(value: Any) -> str:
 def _texts(values: Any) -> dict[str, str]:
     """Return tags or aliases as strings: a database store gives version numbers as integers.
 
-    Rows of Unity Catalog have methods in their place, which refuse to answer.
+    Rows of Unity Catalog have methods in place of these members, which raise an error when called.
     """
     if callable(values):
         return {}
@@ -135,11 +137,11 @@ def _texts(values: Any) -> dict[str, str]:
 
 
 def name_filter(name: str) -> str:
-    """Return a ``filter_string`` that selects the versions of ``name``, and perhaps others.
+    """Return a ``filter_string`` that selects the versions of ``name``, and perhaps of other models.
 
-    MLflow's filter grammar has no escape for quotes, and takes no control characters: a name that holds
-    both kinds of quotes, or a control character, is looked for with wildcards in their place. Compare
-    the names of what comes back.
+    MLflow's filter grammar has no escape for quotes, and does not accept control characters. For a name with
+    both kinds of quotes, or with a control character, the filter has wildcards in their place. The caller has
+    to compare the names in the results.
     """
     if is_plain(name):
         return f"name = '{name}'"
@@ -154,5 +156,5 @@ def is_plain(name: str) -> bool:
 
 
 def names_filter(names: Sequence[str]) -> str:
-    """Return a ``filter_string`` that selects models by their names, all of them plain."""
+    """Return a ``filter_string`` that selects models by name; all ``names`` must be plain."""
     return "name IN ({})".format(",".join(f"'{name}'" for name in names))

@@ -1,4 +1,4 @@
-"""What MLflow's exceptions mean, in a sentence that an operator can act on."""
+"""Turns MLflow's exceptions into the bridge's errors, with messages that say what to do."""
 
 import re
 
@@ -27,43 +27,44 @@ _BROKEN_OFF = (
 _UNSUPPORTED = re.compile(
     r"(Argument|Method) '\w+' is unsupported for models in |(Unsupported|Missing) filter"
 )
-"""How the client's Databricks and Unity Catalog stores decline, with INTERNAL_ERROR for a code."""
+"""How the client's Databricks and Unity Catalog stores refuse a request, with the code INTERNAL_ERROR."""
 _LONG_LINE = "Request Line is too large"
-"""gunicorn's."""
+"""gunicorn's message."""
 _FOREIGN_NAME = "Invalid Host header"
-"""MLflow's guard against DNS rebinding, since 3.5; it keeps no health check from answering."""
+"""MLflow's protection against DNS rebinding, since 3.5; health checks are answered nevertheless."""
 _TOO_LONG = frozenset({400, 403, 404, 413, 414, 431})
 _BUSY = frozenset({408, 425, 429})
 _BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
-"""With ``Retry-After`` these are a limit or maintenance; without it, a fault."""
+"""With ``Retry-After``, these mean a rate limit or maintenance; without it, a fault."""
 _LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
-"""MLflow's codes for a rate limit; Databricks' SDK keeps no status."""
+"""MLflow's codes for a rate limit; Databricks' SDK does not keep the status."""
 _FAULTS = frozenset({500, 503})
 _OWN_PAGES = (
     "You are not authenticated. Please see https://www.mlflow.org",
     "Response body: 'Permission denied'",
 )
-"""What MLflow's basic authentication answers, without an error document."""
+"""The answers of MLflow's basic authentication, which are no error documents."""
 _ENCRYPTED_PORT = (
     "plain HTTP request was sent to HTTPS port",
     "HTTP request to an HTTPS server",
     "speaking plain HTTP to an SSL",
 )
-"""What nginx, Go and Apache answer, with 400, to HTTP without TLS."""
+"""The answers of nginx, Go and Apache, with status 400, to plain HTTP on a TLS port."""
 
 
 def is_absence(error: BaseException | None) -> bool:
     """Whether the registry says that the very object asked for does not exist.
 
-    A 404 page of a proxy says nothing of the kind: it carries no MLflow error code.
+    A proxy's 404 page does not say this: it carries no MLflow error code.
     """
     return _code(error) in _GONE and _status(error) is None
 
 
 def is_answer(error: BaseException | None) -> bool:
-    """Whether a refusal is the registry's own: an error document of MLflow's, or what its client itself says.
+    """Whether a refusal comes from the registry itself (an MLflow error document) or from MLflow's client.
 
-    Whatever else answers for it (a proxy, a maintenance page, another program) has no ``error_code``.
+    Anything else that may answer instead (a proxy, a maintenance page, another program) has no
+    ``error_code``.
     """
     document = getattr(error, "json", None)
     if document is not None:
@@ -76,19 +77,20 @@ def _is_of_transport(error: BaseException | None) -> bool:
 
 
 def is_too_long(error: BaseException | None) -> bool:
-    """Whether a shorter request may get through: what stands before MLflow's application refuses this one.
+    """Whether a shorter request may succeed: a server in front of MLflow's application refuses this one.
 
-    gunicorn and Tomcat answer 400, nginx, Apache and load balancers 414, Envoy 431, IIS 404 (404.15), filters 403.
-    MLflow's own refusals are error documents.
+    gunicorn and Tomcat answer 400, nginx, Apache and load balancers 414, Envoy 431, IIS 404 (404.15), filters
+    403. MLflow's own refusals are error documents.
     """
     return _status(error) in _TOO_LONG
 
 
 def is_too_much(error: RegistryError) -> bool:
-    """Whether fewer rows at once may come where this came: in time, and through what limits the size of answers.
+    """Whether a request for fewer rows may succeed where this one failed.
 
-    Gateways answer 413, 502, 504; a server's worker that took too long, or too much memory, is killed, and its
-    connection breaks; a proxy cuts an answer short. A server that is not there at all is none of that.
+    The page took too long, or exceeded a limit on the size of answers. Gateways then answer 413, 502 or 504.
+    A server's worker that takes too much time or memory is killed, and its connection breaks. A proxy may cut
+    the answer short. A server that cannot be reached at all shows none of these.
     """
     cause = error.__cause__
     if isinstance(error, RegistryBusy) or cause is None:
@@ -102,14 +104,14 @@ def is_too_much(error: RegistryError) -> bool:
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether the registry refuses to tell (a missing permission, say)."""
+    """Whether the registry refuses access (a missing permission, for example)."""
     return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
 
 
 def is_server_fault(error: BaseException | None) -> bool:
-    """Whether the server failed while it made its answer: perhaps on one of the rows that it was asked for.
+    """Whether the server failed while it made its answer, perhaps because of one of the rows in it.
 
-    MLflow answers 500 where it cannot make something of a row, and 503 where its database's driver can't.
+    MLflow answers 500 where it cannot convert a row, and 503 where its database driver cannot.
     """
     return _status(error) in _FAULTS
 
@@ -119,17 +121,17 @@ def _code(error: BaseException | None) -> str:
 
 
 def _status(error: BaseException | None) -> int | None:
-    """Return the HTTP status of an answer that was no MLflow error document."""
-    if hasattr(error, "json"):  # an error document: its text quotes names, which can say anything
+    """Return the HTTP status of an answer that is not an MLflow error document."""
+    if hasattr(error, "json"):  # an error document: its text quotes names, which can contain anything
         return None
     found = _STATUS.match(str(error)) or _RETRIED.search(str(error))
     return int(found[1]) if found else None
 
 
 def translate(error: Exception, uri: str) -> RegistryError:
-    """Return ``error`` as one of ours, with what was asked, by which way, and what came.
+    """Return ``error`` as one of the bridge's errors, with the request, its route, and the answer.
 
-    Of a page, only its first words are told, with the credential masked.
+    Of a page, only the first words are shown, with the credential masked.
     """
     status = _status(error)
     busy = _busy(error, uri, status)
@@ -150,7 +152,7 @@ def translate(error: Exception, uri: str) -> RegistryError:
 
 
 def no_mlflow(uri: str, why: str) -> RegistryRefused:
-    """Return what to say of answers that are not those of an MLflow server."""
+    """Return the error for answers that are not those of an MLflow server."""
     exchange = last_exchange()
     told = f"{uri} is not an MLflow server ({why}){_asked()}"
     if exchange is not None and any(sign in exchange.beginning for sign in _ENCRYPTED_PORT):
@@ -166,13 +168,13 @@ def no_mlflow(uri: str, why: str) -> RegistryRefused:
 
 
 def _asked() -> str:
-    """Return what was asked last and what came, as far as that is known, to be added to a sentence."""
+    """Return the last request and its answer, to be appended to a sentence; empty if they are not known."""
     exchange = last_exchange()
     return f": {exchange}" if exchange else ""
 
 
 def _busy(error: Exception, uri: str, status: int | None) -> RegistryBusy | None:
-    """Return a request to be left alone for a while, where the answer is one."""
+    """Return the error for an answer that asks to wait for a while, or None for another answer."""
     what = f"HTTP {status}" if status else _code(error)
     wait_s = asked_wait_s(error) if status in _BUSY | _BUSY_IF_IT_SAYS_SO else None
     if wait_s is not None:
@@ -187,13 +189,13 @@ def _busy(error: Exception, uri: str, status: int | None) -> RegistryBusy | None
 
 
 def _is_lacking(error: Exception) -> bool:
-    """Whether the registry, or MLflow's client for this kind of registry, knows no such request."""
+    """Whether the registry, or MLflow's client for this kind of registry, does not support the request."""
     declined = isinstance(error, NotImplementedError) or _UNSUPPORTED.match(str(error)) is not None
     return declined or (_code(error) == "INVALID_PARAMETER_VALUE" and is_answer(error))
 
 
 def _is_page(error: Exception, status: int | None) -> bool:
-    """Whether what answered is not MLflow, and will not be: a page, or a document without MLflow's ``error_code``."""
+    """Whether what answers is permanently not MLflow: a page, or a document without MLflow's ``error_code``."""
     if hasattr(error, "json"):
         exchange = last_exchange()
         code = exchange.status if exchange else None
@@ -202,7 +204,7 @@ def _is_page(error: Exception, status: int | None) -> bool:
 
 
 def _refusal(error: Exception, status: int | None) -> str:
-    """Return what an answer of a registry that will stay the same means, or nothing for one that may not."""
+    """Return the meaning of a refusal that will not change by itself; empty for any other answer."""
     code, text = _code(error), str(error)
     meanings = (
         (
@@ -232,7 +234,7 @@ def _refusal(error: Exception, status: int | None) -> str:
 
 
 def _detail(error: Exception) -> str:
-    """Return what came, where it was not MLflow that said it: a proxy refuses otherwise than MLflow does."""
+    """Return the request and answer if MLflow itself did not refuse: a proxy refuses for other reasons."""
     return "" if is_answer(error) or any(own in str(error) for own in _OWN_PAGES) else _asked()
 
 
@@ -252,5 +254,5 @@ def _transport(error: Exception, uri: str, status: int | None) -> RegistryError:
 
 
 def foreign_status(error: BaseException) -> int | None:
-    """Return the HTTP status of an answer that is no MLflow document, or None where none such came."""
+    """Return the HTTP status of an answer that is not an MLflow document, or None if there was none."""
     return 200 if str(error).startswith(_NO_JSON) else _status(error)

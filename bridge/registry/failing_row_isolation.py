@@ -1,11 +1,11 @@
-"""Read a list around the rows on which the server itself fails.
+"""Reads a list around the rows on which the server itself fails.
 
-A row that MLflow cannot make an answer of (a creation time that is NULL, bytes that are no UTF-8, a version
-under another spelling of its model's name) costs the whole page, with HTTP 500 or 503. Then the page is
-halved until that row stands alone, and is left out.
+If MLflow cannot convert a row (its creation time is NULL, its bytes are not UTF-8, or a version spells its
+model's name differently), the whole page fails with HTTP 500 or 503. The page is then halved repeatedly until
+that row stands alone, and the row is left out.
 
-An MLflow server's page token is the offset of the page's first row (``SearchUtils.create_page_token``).
-Where tokens are something else, a page cannot be begun anywhere, and the failure stands.
+The page token of an MLflow server is the offset of the page's first row (``SearchUtils.create_page_token``).
+With other tokens, a page cannot begin at any row, and the failure stands.
 """
 
 import base64
@@ -22,14 +22,14 @@ from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.page_sizes import PageSize
 
 _MOST = 100
-"""With more odd rows than this in one list, it is the server that is at fault."""
+"""With more failing rows than this in one list, the server itself is at fault."""
 
 _MOST_AT_FIRST = 10
-"""… and so it is where so many fail, and none gets through."""
+"""The same limit for failures before any page has succeeded."""
 
 
-class Narrowing:
-    """One search, page by page; ``left_out`` is told the last row before each one that is left out."""
+class FailingRowIsolation:
+    """One search, page by page; ``left_out`` is called for each failing row, with the row before it."""
 
     def __init__(
         self, connection: Connection, deadline: Deadline, search: str, left_out: Callable[[Any], None]
@@ -43,10 +43,10 @@ class Narrowing:
         self._failed = 0
 
     def pages(self, arguments: Mapping[str, Any], size: PageSize, cursor: Cursor) -> Iterator[Any]:
-        """Yield the pages of a search from ``cursor`` on, which moves on before each.
+        """Yield the pages of a search from ``cursor`` on; the cursor moves on before each page.
 
         Raises:
-            RegistryError: a page did not come, and not for one of its rows.
+            RegistryError: a page could not be read, and not because of one of its rows.
         """
         has_more = True
         while has_more:
@@ -71,10 +71,10 @@ class Narrowing:
         cursor: Cursor,
         failure: RegistryUnreachable,
     ) -> Generator[Any, None, bool]:
-        """Yield the ``rows`` from ``offset`` on around the one that fails; return whether there is more after them."""
+        """Yield ``rows`` rows from ``offset`` without those that fail; return whether more rows follow."""
         try:
             has_more = yield from self._between(arguments, offset, rows, cursor)
-        except RegistryLacks:  # its tokens are no offsets after all
+        except RegistryLacks:  # its tokens are not offsets
             raise failure from failure.__cause__
         cursor.token = token_of(offset + rows) if has_more else None
         return has_more
@@ -82,7 +82,7 @@ class Narrowing:
     def _between(
         self, arguments: Mapping[str, Any], offset: int, rows: int, cursor: Cursor
     ) -> Generator[Any, None, bool]:
-        """Yield pages of the ``rows`` from ``offset`` on; return whether there is more after them."""
+        """Yield pages of ``rows`` rows from ``offset``; return whether more rows follow."""
         request = {**arguments, "max_results": rows, "page_token": token_of(offset)}
         try:
             page = self._connection.call(self._deadline, methodcaller(self._search, **request))
@@ -110,7 +110,7 @@ class Narrowing:
 
 
 def fails_on_a_row(connection: Connection, error: RegistryError, deadline: Deadline) -> bool:
-    """Whether the server fails on what it was asked for, and answers another question that its database has to answer."""
+    """Whether the server fails on this request's rows: it can still answer another request from its database."""
     if not _is_fault(error):
         return False
     try:
@@ -121,19 +121,19 @@ def fails_on_a_row(connection: Connection, error: RegistryError, deadline: Deadl
 
 
 def _is_fault(error: RegistryError) -> bool:
-    """Whether the server failed, and said no more: where it asks to be left alone, say, its rows are not at fault."""
+    """Whether the server failed with no other reason; if it asks to wait, for example, its rows are not at fault."""
     return type(error) is RegistryUnreachable and is_server_fault(error.__cause__)
 
 
 def token_of(offset: int) -> str | None:
-    """Return the page token with which a page begins at ``offset``: the first page has none."""
+    """Return the page token for a page that begins at ``offset``; the first page has none."""
     if offset == 0:
         return None
     return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
 
 
 def offset_of(token: str | None) -> int | None:
-    """Return where the page of this ``token`` begins, or None where the token does not tell."""
+    """Return the offset at which the page with this ``token`` begins, or None where the token is no offset."""
     if not token:
         return 0
     try:

@@ -1,7 +1,7 @@
-"""What was asked of a registry last over HTTP, by which way, and what came: for the messages about it.
+"""The last HTTP request to a registry, its route and its answer, for error messages.
 
-MLflow's client tells little of that. `bridge.registry.request_auth` sees each request before it is sent,
-and each answer, those of redirects included.
+MLflow's client reports little of this. `bridge.registry.request_auth` sees each request before it is sent,
+and each answer, including redirects.
 """
 
 import re
@@ -24,7 +24,7 @@ class HttpExchange:
     """A request and its answer.
 
     Attributes:
-        method, path: what was asked, without its query.
+        method, path: the request, without its query.
         proxy: the proxy's origin where one was used, without credentials.
         redirected_to: the origin to which a redirect led, without path and query.
         status: the last answer's status, or None where there was none.
@@ -41,7 +41,7 @@ class HttpExchange:
     beginning: str = ""
 
     def __str__(self) -> str:
-        """Return it in words: "GET /version was answered with HTTP 404, text/html: 'Not Found'"."""
+        """Return the exchange in words: "GET /version was answered with HTTP 404, text/html: 'Not Found'"."""
         way = f" through the proxy {self.proxy}" if self.proxy else ""
         leads = f" was redirected to {self.redirected_to} and" if self.redirected_to else ""
         if self.status is None:
@@ -52,7 +52,7 @@ class HttpExchange:
 
 
 class _Thread(threading.local):
-    """Requests are made one after the other in a thread, and by several threads at once."""
+    """The last exchange of each thread: a thread makes one request after the other, several threads at once."""
 
     exchange: HttpExchange | None = None
     secrets: tuple[str, ...] = ()
@@ -62,23 +62,23 @@ _thread = _Thread()
 
 
 def forget_exchange() -> None:
-    """Begin anew: what comes next in this thread may not be asked over HTTP."""
+    """Forget the last exchange: the next request of this thread may not be made over HTTP."""
     _thread.exchange, _thread.secrets = None, ()
 
 
 def last_exchange() -> HttpExchange | None:
-    """Return what was asked last in this thread, if anything was asked over HTTP that could be seen."""
+    """Return this thread's last exchange, if it made a request over HTTP that could be recorded."""
     return _thread.exchange
 
 
 def note_request(method: str, url: str, secrets: Collection[str]) -> None:
-    """Take note of a request that is about to be sent; ``secrets`` are masked in what comes."""
+    """Record a request that is about to be sent; ``secrets`` are masked in its answer."""
     _thread.exchange = HttpExchange(method, urlsplit(url).path or "/")
     _thread.secrets = tuple(secrets)
 
 
 def note_answer(response: Any, **sent: Any) -> None:
-    """Take note of an answer; a hook of requests (*Event Hooks*), which is called for redirects, too."""
+    """Record an answer; this is a hook of requests (*Event Hooks*), which is called for redirects as well."""
     exchange = _thread.exchange or HttpExchange(response.request.method, "/")
     exchange = replace(exchange, proxy=_proxy(response.url, sent.get("proxies") or {}))
     if response.is_redirect:
@@ -95,19 +95,19 @@ def note_answer(response: Any, **sent: Any) -> None:
 
 
 def _target(response: Any) -> str:
-    """Return the origin that a redirect names: paths and queries of sign-in pages hold sessions."""
+    """Return the origin that a redirect names; paths and queries of sign-in pages can hold sessions."""
     place = urlsplit(urljoin(response.url, response.headers["Location"]))
     return f"{place.scheme}://{_host(place)}"
 
 
 def _host(place: Any) -> str:
-    """Return host and port, without the user name and password that may stand before them."""
+    """Return host and port, without a user name and password in front of them."""
     return str(place.netloc.rpartition("@")[2])
 
 
 def _proxy(url: str, proxies: Mapping[str, str]) -> str:
-    """Return the proxy by which requests goes to ``url`` (its order: scheme and host, scheme, all)."""
-    from requests.utils import select_proxy  # noqa: PLC0415 - takes a moment, and is there by now
+    """Return the proxy that requests uses for ``url`` (in its order: scheme and host, scheme, all)."""
+    from requests.utils import select_proxy  # noqa: PLC0415 - slow to import, and already imported here
 
     proxy = select_proxy(url, dict(proxies))
     if not proxy:
@@ -117,7 +117,7 @@ def _proxy(url: str, proxies: Mapping[str, str]) -> str:
 
 
 def _beginning(text: str) -> str:
-    """Return how a page begins, as people would see it: its title, or its first words."""
+    """Return the beginning of a page as people see it: its title, or its first words."""
     title = _TITLE.search(text)
     words = " ".join(_NO_TEXT.sub(" ", title[1] if title else text).split())
     plain = "".join(char for char in words if char.isprintable())

@@ -1,4 +1,4 @@
-"""Ask for models and versions by name, where a listing leaves a doubt."""
+"""Point reads: looks up single models and versions by name, to verify a listing."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,8 +19,8 @@ _TRIES = 3
 _FAILS = "the server fails on it: its log says more"
 
 
-class Questions:
-    """Questions over one connection, as far as the time allows; the rest stays unknown."""
+class PointReads:
+    """Point reads over one connection, as far as the time allows; models not read remain unknown."""
 
     def __init__(
         self,
@@ -31,25 +31,25 @@ class Questions:
         *,
         include_prompts: bool,
     ) -> None:
-        """Ask over ``connection``, until ``deadline``."""
+        """Read over ``connection``, until ``deadline``."""
         self._connection = connection
         self._searches = searches
         self._abilities = abilities
         self._deadline = deadline.rest()
         self._include_prompts = include_prompts
         self._shown: frozenset[str] = frozenset()
-        """The versions that came with the row of the model that was read last."""
+        """The versions that came with the model's row that was read last."""
         self._denied: list[OddRow] = []
-        """Those of them that the server denies to have."""
+        """Versions that the server lists with their model, but denies to have."""
 
     def ask(self, doubt: Doubt) -> Answer:
-        """Return what there is under a name now.
+        """Return what exists under a name now.
 
-        Its versions are read after it, when another model may have its name: so it is read again
-        after them, until nothing moved meanwhile.
+        The versions are read after the model, when another model may have its name. So the model is read
+        again after them, until it did not change in between.
 
         Raises:
-            RegistryError: the answer did not come.
+            RegistryError: the registry gave no answer.
         """
         if self._deadline.is_near():
             return Absence.UNKNOWN
@@ -71,9 +71,9 @@ class Questions:
     def _row(self, name: str) -> Answer:
         """Return a model without its versions.
 
-        The answer to a point read is about the very object only if it bears its name: databases that compare
-        names without case answer with another. And a server can refuse a name that an older one took. Then
-        a search for exactly that name tells.
+        The answer to a point read is only about the requested object if it has its name: databases that
+        compare names without case may return another one. A server can also refuse a name that an older
+        server accepted. In both cases, a search for exactly that name decides.
         """
         try:
             found = self._connection.point_read(
@@ -114,13 +114,13 @@ class Questions:
         return self._searches.versions_of(name, self._abilities, self._deadline, more)
 
     def _missing(self, known: RegisteredModel, versions: dict[str, ModelVersion]) -> dict[str, ModelVersion]:
-        """Return the versions that a search did not show, and that are there all the same."""
+        """Return the versions that the search did not list but that still exist."""
         missing = [one for one in known.versions.values() if one.version not in versions]
         answers = {one.version: self._ask_version(known.name, one) for one in missing}
         return {number: answer for number, answer in answers.items() if answer is not None}
 
     def _ask_version(self, name: str, known: ModelVersion) -> ModelVersion | None:
-        """Return a version that a search did not show, or None if it is really gone."""
+        """Return a version that the search did not list, or None if it is really gone."""
         if self._deadline.is_near():
             return known
         found = self._version_read(name, known)
@@ -134,11 +134,11 @@ class Questions:
         if version is None:
             return known
         if found.name != name and version.created != known.created:
-            return None  # another model's, whose name the database takes for this one
+            return None  # a version of another model, whose name the database treats as equal
         return version if self._abilities.has_full_rows else replace(version, tags=known.tags)
 
     def _is_denied(self, name: str, known: ModelVersion) -> bool:
-        """Whether the server shows a version with its model, and denies to have it: its stage is NULL, then."""
+        """Whether the server lists a version with its model but denies to have it: its stage is NULL then."""
         if known.version not in self._shown:
             return False
         why = "the server shows it with its model, and denies to have it: does its row have a stage?"
@@ -151,7 +151,7 @@ class Questions:
             return self._connection.point_read(
                 self._deadline, lambda client: client.get_model_version(name, known.version)
             )
-        except RegistryLacks:  # a name that point reads refuse: the search has shown what there is
+        except RegistryLacks:  # point reads refuse this name: rely on the search
             return Absence.GONE
         except RegistryError as error:
             row = OddRow(name, known.version, _FAILS)
@@ -160,7 +160,7 @@ class Questions:
             return Absence.UNKNOWN
 
     def _ask_prompt(self, name: str) -> Answer:
-        """Tell a prompt from what is gone: MLflow's point reads deny prompts, its searches don't."""
+        """Tell a prompt from a deleted model: MLflow's point reads do not return prompts, its searches do."""
         try:
             found = self._searches.named(name, self._abilities, self._deadline, PROMPTS)
         except RegistryLacks:  # a registry without this filter has no prompts

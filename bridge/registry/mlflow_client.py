@@ -1,4 +1,4 @@
-"""Requests to a registry through MLflow's own client, one at a time, within a deadline."""
+"""Sends requests to a registry through MLflow's own client, one at a time, within a deadline."""
 
 import logging
 import time
@@ -24,29 +24,29 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Cursor:
-    """Where the next page of a search begins; None for the first, and after the last."""
+    """Where the next page of a search begins; None for the first page, and after the last."""
 
     token: str | None = None
 
 
 class Connection:
-    """A client that is made on first use, and asked within a deadline."""
+    """An MLflow client that is made on first use, and called within a deadline."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        """Remember where the registry is; nothing is asked yet."""
+        """Store the settings of the registry; no request is made yet."""
         self.settings = settings
         self._client: Any = None
 
     def prepare(self) -> None:
-        """Import MLflow, with what it would import at its first request."""
+        """Import MLflow, and what it would import at its first request."""
         set_environment(self.settings)
         _import_client()
 
     def call(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool = True) -> T:
-        """Make one request; MLflow's client makes it again where it gets no answer, unless ``retries`` is off.
+        """Make one request; MLflow's client repeats it if there is no answer, unless ``retries`` is False.
 
         Raises:
-            RegistryError: it got no usable answer, or the deadline has passed.
+            RegistryError: there was no usable answer, or the deadline has passed.
         """
         try:
             return self._request(deadline, request, retries=retries)
@@ -56,10 +56,10 @@ class Connection:
             raise with_proxy(translate(error, self.settings.uri), error, self.settings.uri) from error
 
     def point_read(self, deadline: Deadline, request: Callable[[Any], T]) -> T | Absence:
-        """Make a request for one object; tell whether it is gone, or hidden.
+        """Request one object; return how it is absent if it is gone or hidden.
 
         Raises:
-            RegistryError: it got no usable answer, or the deadline has passed.
+            RegistryError: there was no usable answer, or the deadline has passed.
         """
         try:
             return self.call(deadline, request)
@@ -73,10 +73,10 @@ class Connection:
     def pages(
         self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize, cursor: Cursor
     ) -> Iterator[Any]:
-        """Yield the pages of a search from ``cursor`` on, which moves on before each; smaller ones where it has to be.
+        """Yield the pages of a search from ``cursor`` on, smaller ones if necessary; the cursor moves on before each.
 
         Raises:
-            RegistryError: a page did not come, or pages repeat.
+            RegistryError: a page could not be read, or pages repeat.
         """
         seen: set[str] = set()
         while True:
@@ -91,7 +91,7 @@ class Connection:
             seen.add(token)
 
     def _page(self, deadline: Deadline, search: str, arguments: Mapping[str, Any], size: PageSize) -> Any:
-        """Return a page: as large as the server gives in time."""
+        """Return a page that is as large as the server can give in time."""
         while True:
             asked = min(size.rows, arguments["max_results"])
             request, began = methodcaller(search, **{**arguments, "max_results": asked}), time.monotonic()
@@ -105,7 +105,7 @@ class Connection:
             return page
 
     def no_server(self) -> RegistryRefused:
-        """Return what to raise where an answer does not say what was asked."""
+        """Return the error for a server whose answers do not contain what was asked for."""
         return no_mlflow(self.settings.uri, "its answers are empty")
 
     def _request(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool) -> T:
@@ -126,7 +126,7 @@ def _connect(settings: RegistrySettings) -> Any:
 
 
 def _import_client() -> Any:
-    """Return ``MlflowClient``. Importing MLflow takes most of a second, so it waits until here."""
+    """Return ``MlflowClient``. Importing MLflow takes most of a second, so it is done only here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient  # noqa: PLC0415

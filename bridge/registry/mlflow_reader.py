@@ -1,4 +1,4 @@
-"""Read any registry that MLflow's own client can reach."""
+"""The registry reader: reads any registry that MLflow's own client can reach."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,14 +11,14 @@ from bridge.config import RegistrySettings, is_databricks, is_unity_catalog
 from bridge.diff.absence_verification import Absence, Answer, Doubt, Listing
 from bridge.diff.full_scan_comparison import Collector
 from bridge.diff.known_snapshot import KnownModels
-from bridge.diff.malformed_rows import OddRow, told
+from bridge.diff.malformed_rows import OddRow, with_unnamed_rows
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError, RegistryLacks
-from bridge.registry.ability_detection import confirm, find_out, misreads
+from bridge.registry.ability_detection import confirm, detect_abilities, misreads
 from bridge.registry.base import Deadline
 from bridge.registry.entity_conversion import conditions, model_of
-from bridge.registry.lookup_by_name import Questions
+from bridge.registry.lookup_by_name import PointReads
 from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.mlflow_searches import BY_TIME, Searches
 from bridge.registry.name_filters import NameBatches
@@ -28,8 +28,10 @@ from bridge.registry.server_version import server_version
 log = structlog.get_logger(__name__)
 
 _FIRST_PAGE = 10
-"""Where nothing happened, so few rows show it, and up to eight models can change at once before
-a second page is needed; a page of 20 costs half as much again."""
+"""If nothing changed, a page this small shows it; and up to eight models can change at once before
+
+a second page is needed. A page of 20 costs half as much again.
+"""
 
 _REFUSAL_LASTS_S = 3600
 _LATER_PAGES = 100
@@ -39,9 +41,9 @@ class MlflowRegistry:
     """`bridge.registry.base.Registry` through ``MlflowClient``, which is imported on first use."""
 
     def __init__(self, settings: RegistrySettings, scanned: Callable[[int, int], None] | None = None) -> None:
-        """Remember where the registry is; nothing is asked yet.
+        """Store the settings of the registry; no request is made yet.
 
-        ``scanned`` is told after each page of a scan how many models and versions have been read, in the
+        ``scanned`` is called after each page of a scan with the numbers of models and versions read, in the
         thread that reads.
         """
         self._settings = settings
@@ -58,22 +60,22 @@ class MlflowRegistry:
         self._connection.prepare()
 
     def expect(self, abilities: Abilities) -> None:
-        """Take what was found out earlier for granted, until a scan meets another server."""
+        """Assume these abilities, which an earlier run detected, until a scan finds another server."""
         self._abilities = abilities
 
     def odd_rows(self) -> list[OddRow]:
-        """Return the rows that were left aside since this was asked last."""
-        found = told(self._searches.odd, self._unnamed)
+        """Return the malformed rows that were skipped since the last call."""
+        found = with_unnamed_rows(self._searches.odd, self._unnamed)
         self._searches.odd.clear()
         self._searches.left_out.clear()
         self._unnamed = []
         return found
 
     def fingerprint(self, deadline: Deadline) -> str | None:
-        """Return the creation time of the Default experiment: that of the registry's database.
+        """Return the creation time of the Default experiment, which identifies the registry's database.
 
-        Another workspace than the default one has no such experiment, and so no fingerprint.
-        Beside a registry on Databricks or in a Unity Catalog, experiments live elsewhere.
+        A workspace other than the default one has no such experiment, and so no fingerprint. For a registry
+        on Databricks or in a Unity Catalog, experiments are stored elsewhere.
         """
         if is_databricks(self._settings.uri) or is_unity_catalog(self._settings.uri):
             return None
@@ -89,10 +91,10 @@ class MlflowRegistry:
         with_facts: bool,
         progress: ScanProgress | None = None,
     ) -> Listing:
-        """List models first, then versions: a model's timestamp is older than what follows it.
+        """List models first, then versions, so that a model's timestamp is older than the versions read after it.
 
         Raises:
-            RegistryError: a page did not come.
+            RegistryError: a page could not be read.
         """
         server = self._connection.call(deadline, lambda _client: server_version(self._settings.uri))
         if self._has_to_probe(server):
@@ -119,7 +121,7 @@ class MlflowRegistry:
         return replace(progress.listing(), abilities=self._abilities)
 
     def _has_to_probe(self, server: str) -> bool:
-        """Whether to find out what the server can do; what it refused an hour ago, it may take now."""
+        """Whether to detect the server's abilities; a request that it refused an hour ago may be supported now."""
         found, probed_at = self._abilities, self._probed_at
         if probed_at is None or server != found.server:
             return True
@@ -127,15 +129,15 @@ class MlflowRegistry:
         return not takes_all and time.monotonic() - probed_at > _REFUSAL_LASTS_S
 
     def _find_out(self, server: str, deadline: Deadline) -> None:
-        before, found = self._abilities, find_out(self._connection, server, deadline)
+        before, found = self._abilities, detect_abilities(self._connection, server, deadline)
         self._abilities, self._probed_at = found, time.monotonic()
         if found.lacks() != before.lacks():
             log.info("registry.abilities", server=server or None, lacks=found.lacks())
 
     def _learns_of_models(self, deadline: Deadline) -> bool:
-        """Doubt a list without a model; return whether from now on it is asked for in another way.
+        """Check a list without models; return whether they have to be listed in another way from now on.
 
-        A 2.9 server that was empty when it was probed looks like any other.
+        A 2.9 server that was empty when its abilities were detected looks like any other.
         """
         if not self._abilities.lists_models or self._searches.has_met_odd_rows:
             return False
@@ -180,11 +182,11 @@ class MlflowRegistry:
             self._tell(progress)
 
     def latest(self, deadline: Deadline) -> Iterator[Iterator[Sequence[RegisteredModel]]]:
-        """Yield, for models and for prompts if those are wanted, the rows updated last.
+        """Yield the most recently updated rows, for models and, if they are wanted, for prompts.
 
         Raises:
-            RegistryLacks: the registry knows no such order.
-            RegistryError: a page did not come.
+            RegistryLacks: the registry does not support this order.
+            RegistryError: a page could not be read.
         """
         if not self._abilities.has_order:
             msg = f"{self._settings.uri} does not order models by time"
@@ -192,7 +194,7 @@ class MlflowRegistry:
         return (self._latest(kind, deadline) for kind in self._searches.kinds())
 
     def _latest(self, kind: str, deadline: Deadline) -> Iterator[Sequence[RegisteredModel]]:
-        """Yield a few rows, and then more."""
+        """Yield a small page first, then larger ones."""
         first = self._first_page(kind, deadline)
         if not first and not kind and self._learns_of_models(deadline):
             first = self._first_page(kind, deadline)
@@ -203,14 +205,14 @@ class MlflowRegistry:
         try:
             return next(self._searches.models(self._abilities, deadline, kind, BY_TIME, _FIRST_PAGE))
         except RegistryLacks:
-            self._probed_at = None  # it could once: the next scan finds out what it can now
+            self._probed_at = None  # it could before: the next scan detects the abilities again
             raise
 
     def rows(self, names: Collection[str], deadline: Deadline) -> list[RegisteredModel]:
-        """Return the rows of those of these models that there are to see.
+        """Return the rows of those of these models that exist and can be read.
 
         Raises:
-            RegistryError: an answer did not come.
+            RegistryError: the registry gave no answer.
         """
         if not self._abilities.has_full_rows:
             return [row for name in names if (row := self._row(name, deadline)) is not None]
@@ -223,7 +225,7 @@ class MlflowRegistry:
         return [row for row in found if row.name in wanted]
 
     def _selected(self, names: str, deadline: Deadline) -> list[RegisteredModel]:
-        """Return the rows, of models and of prompts if those are wanted, that a condition selects."""
+        """Return the rows that a condition selects, of models and, if they are wanted, of prompts."""
         return [
             row
             for kind in self._searches.kinds()
@@ -239,10 +241,10 @@ class MlflowRegistry:
     def with_versions(
         self, rows: Sequence[RegisteredModel], deadline: Deadline
     ) -> dict[str, RegisteredModel]:
-        """Return these models with their versions, which are read now, but for those on which the server fails.
+        """Return these models with their versions, which are read now, except models on which the server fails.
 
         Raises:
-            RegistryError: an answer did not come.
+            RegistryError: the registry gave no answer.
         """
         models: dict[str, RegisteredModel] = {}
         for row in rows:
@@ -261,12 +263,12 @@ class MlflowRegistry:
         return versions
 
     def ask(self, doubts: Sequence[Doubt], deadline: Deadline) -> dict[str, Answer]:
-        """Read each of these models by its name.
+        """Read each of these models by name.
 
         Raises:
-            RegistryError: an answer did not come.
+            RegistryError: the registry gave no answer.
         """
-        questions = Questions(
+        questions = PointReads(
             self._connection,
             self._searches,
             self._abilities,
@@ -279,7 +281,7 @@ class MlflowRegistry:
 def _take_models(
     collector: Collector, listed: Sequence[RegisteredModel], rows: Sequence[RegisteredModel]
 ) -> None:
-    """Take in ``rows``, which are those of a page that could still be read."""
+    """Add ``rows``, which are those rows of a listed page that could be read; record the others as unread."""
     collector.add_models(rows)
     if rows is not listed:
         collector.add_unread([row.name for row in listed])

@@ -1,4 +1,4 @@
-"""MLflow's two searches, as our values: rows of models, and versions."""
+"""MLflow's searches for models and for versions, with results as the bridge's values."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError
 from bridge.registry.base import Deadline
 from bridge.registry.entity_conversion import ANY_NAME, PROMPTS, conditions, model_of, name_filter, version_of
-from bridge.registry.failing_row_isolation import Narrowing, fails_on_a_row
+from bridge.registry.failing_row_isolation import FailingRowIsolation, fails_on_a_row
 from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.page_sizes import PageSize, PageSizes
 
@@ -17,7 +17,7 @@ T = TypeVar("T", RegisteredModel, ModelVersion)
 
 MODELS_PAGE = 1_000
 VERSIONS_PAGE = 5_000
-"""Larger pages are little faster, and held in memory several times over while they are read."""
+"""Larger pages are hardly faster, and take several times their size in memory while they are read."""
 
 BY_NAME = ("name ASC",)
 BY_TIME = ("last_updated_timestamp DESC",)
@@ -25,7 +25,7 @@ _BY_NAME_AND_NUMBER = ("name ASC", "version_number ASC")
 
 
 class Searches:
-    """Searches over one connection; ``include_prompts`` makes each of them twice."""
+    """Searches over one connection; ``include_prompts`` repeats each of them for prompts."""
 
     def __init__(self, connection: Connection, *, include_prompts: bool) -> None:
         """Search over ``connection``."""
@@ -33,12 +33,12 @@ class Searches:
         self.sizes = PageSizes(MODELS_PAGE, VERSIONS_PAGE)
         self._include_prompts = include_prompts
         self.odd: set[OddRow] = set()
-        """Rows that were left aside."""
+        """Malformed rows that were skipped."""
         self.left_out: list[OddRow] = []
-        """Rows of which the server tells nothing but that it fails on them."""
+        """Rows that the server failed on, without telling which model they belong to."""
 
     def kinds(self) -> list[str]:
-        """Return the conditions under which to search: MLflow leaves prompts out unless asked for them."""
+        """Return the conditions under which to search: MLflow leaves out prompts unless they are asked for."""
         return ["", PROMPTS] if self._include_prompts else [""]
 
     def models(
@@ -50,13 +50,13 @@ class Searches:
         size: int | None = None,
         cursor: Cursor | None = None,
     ) -> Iterator[list[RegisteredModel]]:
-        """Yield pages of models without versions, ordered by name unless told otherwise.
+        """Yield pages of models without versions, by default ordered by name.
 
-        They have ``size`` rows at most, and begin where ``cursor`` is, which moves on with them.
-        Of the orders, that by name is the least disturbed by what changes between two pages.
+        The pages have at most ``size`` rows and begin at ``cursor``, which moves on with them. The order by
+        name is the one that changes between two pages disturb least.
 
         Raises:
-            RegistryError: a page did not come, or holds no models.
+            RegistryError: a page could not be read, or holds no models.
         """
         trick = "" if abilities.lists_models or PROMPTS in condition else ANY_NAME
         arguments: dict[str, Any] = {
@@ -75,10 +75,10 @@ class Searches:
     def versions(
         self, abilities: Abilities, deadline: Deadline, condition: str = "", cursor: Cursor | None = None
     ) -> Iterator[list[tuple[str, ModelVersion]]]:
-        """Yield pages of versions, each with the name of its model, from where ``cursor`` is.
+        """Yield pages of versions from ``cursor`` on, each version with the name of its model.
 
         Raises:
-            RegistryError: a page did not come.
+            RegistryError: a page could not be read.
         """
         arguments: dict[str, Any] = {
             "filter_string": conditions(condition),
@@ -106,16 +106,16 @@ class Searches:
                 OddRow("", why=f"the server fails on one row ({_place(last)}): its log says more")
             )
 
-        narrowing = Narrowing(self._connection, deadline, search, note)
+        narrowing = FailingRowIsolation(self._connection, deadline, search, note)
         return narrowing.pages(arguments, size, cursor or Cursor())
 
     def versions_of(
         self, name: str, abilities: Abilities, deadline: Deadline, more: str = ""
     ) -> dict[str, ModelVersion]:
-        """Return the versions of one model, by their number.
+        """Return the versions of one model, by version number.
 
         Raises:
-            RegistryError: they did not come.
+            RegistryError: they could not be read.
         """
         before = len(self.left_out)
         pages = self.versions(abilities, deadline, conditions(name_filter(name), more) or "")
@@ -127,13 +127,13 @@ class Searches:
     def named(
         self, name: str, abilities: Abilities, deadline: Deadline, more: str = ""
     ) -> RegisteredModel | OddRow | None:
-        """Return the row of exactly this name, or None where there is none.
+        """Return the row of exactly this name, or None if there is none.
 
-        A search takes names that a point read refuses (``a/b``), and compares them as they are spelt where
-        a point read asks the database (MySQL, MariaDB and SQL Server take ``Churn`` for ``churn``).
+        A search accepts names that a point read refuses (``a/b``). It compares names exactly, where a point
+        read depends on the database (MySQL, MariaDB and SQL Server treat ``Churn`` as ``churn``).
 
         Raises:
-            RegistryError: the registry did not tell.
+            RegistryError: the registry gave no answer.
         """
         before = set(self.odd)
         pages = self.models(abilities, deadline, conditions(name_filter(name), more) or "")
@@ -141,7 +141,7 @@ class Searches:
         return row or next((odd for odd in self.odd - before if odd.model == name), None)
 
     def taken(self, row: T | OddRow) -> T | None:
-        """Return ``row``, or None where it is odd: it is left aside then."""
+        """Return ``row``, or None if it is malformed: then record it as skipped."""
         if isinstance(row, OddRow):
             self.odd.add(row)
             return None
@@ -149,11 +149,11 @@ class Searches:
 
     @property
     def has_met_odd_rows(self) -> bool:
-        """Whether anything was left aside, or out, since that was told last: no list without it is empty."""
+        """Whether any row was skipped since `odd_rows` was called last: a list without it may not be empty."""
         return bool(self.odd or self.left_out)
 
     def is_left_aside(self, row: OddRow, error: RegistryError, deadline: Deadline) -> bool:
-        """Whether it is the ``row`` that was asked for, on which the server fails; it is left aside then."""
+        """Whether the server fails on the requested ``row``; then record it as skipped."""
         if not fails_on_a_row(self._connection, error, deadline):
             return False
         self.odd.add(row)
@@ -161,7 +161,7 @@ class Searches:
 
 
 def _place(last: Any) -> str:
-    """Return where a row is in a list, by the one before it."""
+    """Return the position of a row in a list, by the row before it."""
     if last is None:
         return "the first"
     number = getattr(last, "version", None)

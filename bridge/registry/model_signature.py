@@ -1,9 +1,9 @@
-"""The signature of a registered model, from the ``MLmodel`` file that MLflow keeps with it.
+"""Reads the signature of a registered model from the ``MLmodel`` file that MLflow stores with it.
 
-MLflow, *MLmodel configuration*: YAML, with ``signature`` holding ``inputs``, ``outputs`` and
-``params``, each as JSON in a text. An MLflow server hands out files of a version at
-``GET /model-versions/get-artifact``, with the server's own access to where they are kept: so
-the bridge needs no storage credentials.
+The file is YAML (MLflow, *MLmodel configuration*); ``signature`` holds ``inputs``, ``outputs`` and
+``params``, each as JSON in a text. An MLflow server returns the files of a version at ``GET
+/model-versions/get-artifact``, with its own access to their storage. So the bridge needs no storage
+credentials.
 """
 
 import json
@@ -16,11 +16,11 @@ _MEMBERS = ("inputs", "outputs", "params")
 _OK = 200
 _MOST_BYTES = 1 << 20
 _PATIENCE_S = 3
-"""A server whose storage hangs must not cost the version what else is known of it."""
+"""If a server's storage hangs, the other details of the version must not be delayed by it."""
 
 
 def read_signature(uri: str, name: str, version: str) -> dict[str, Any] | None:
-    """Ask an MLflow server for a version's signature; None where it has none, or does not tell.
+    """Ask an MLflow server for a version's signature; None if it has none, or does not give it.
 
     The request goes through MLflow's own client code, with its credentials, headers and TLS.
     """
@@ -35,7 +35,7 @@ def read_signature(uri: str, name: str, version: str) -> dict[str, Any] | None:
         "GET",
         raise_on_status=False,
         timeout=_PATIENCE_S,
-        max_retries=0,  # a server that cannot read the file answers with 500, again and again
+        max_retries=0,  # a server that cannot read the file answers 500 each time
         params={"name": name, "version": version, "path": "MLmodel"},
         stream=True,
     )
@@ -51,7 +51,7 @@ def read_signature(uri: str, name: str, version: str) -> dict[str, Any] | None:
 
 
 def signature_in(content: bytes) -> dict[str, Any] | None:
-    """Return the signature that an ``MLmodel`` file holds, or None where it holds none that can be read."""
+    """Return the signature in an ``MLmodel`` file, or None if there is none that can be read."""
     try:
         document = yaml.load(content, Loader=_LOADER)  # noqa: S506 - a safe loader, in C where there is one
     except (yaml.YAMLError, ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Models asked for by their names: as many at once as a request line has room for.
+"""Searches for models by name, with as many names in one request as its length allows.
 
-MLflow's searches are GET requests, with the names in the query. Servers and proxies limit its
-length: IIS to 2,048 characters, gunicorn to 4,094, nginx and many others to 8,192.
+MLflow's searches are GET requests, with the names in the query. Servers and proxies limit the length: IIS to
+2,048 characters, gunicorn to 4,094, nginx and many others to 8,192.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,27 +16,27 @@ T = TypeVar("T")
 
 _LONGEST_REQUEST = 2_000
 _BESIDE_NAMES = 300
-"""Path and query of a search without its names."""
+"""The length of a search request without the names: path and query."""
 
 _MOST_NAMES = 100
 
 
 class NameBatches:
-    """Splits names by the room that there is for them, which shrinks where something still takes less."""
+    """Splits names into batches by the length available, which is reduced if a server accepts less."""
 
     def __init__(self, uri: str) -> None:
-        """Begin with the room that every server and proxy known to us has for requests to ``uri``."""
+        """Start with the length that every server and proxy known to us accepts for requests to ``uri``."""
         self._room = _LONGEST_REQUEST - _BESIDE_NAMES - len(urlsplit(uri).path)
 
     def read(
         self, names: Sequence[str], search: Callable[[str], Sequence[T]], *, together: bool
     ) -> Iterator[T]:
-        """Yield what ``search`` finds, which takes a ``filter_string``.
+        """Yield the results of ``search``, which is called with a ``filter_string``.
 
         ``together`` says whether the registry can be asked for several names at once.
 
         Raises:
-            RegistryError: an answer did not come, or what stands before the registry has no room for one name.
+            RegistryError: the registry gave no answer, or a server in front of it refuses even one name.
         """
         rest, room = sorted(names, key=is_plain, reverse=True), self._room
         while rest:
@@ -48,13 +48,13 @@ class NameBatches:
                     raise
                 room = _length(batch) // 2
                 continue
-            self._room = room  # less helps, so it was no other fault
+            self._room = room  # the shorter request succeeded, so length was the fault
             yield from found
             rest = rest[len(batch) :]
 
 
 def _first(names: Sequence[str], room: int) -> Sequence[str]:
-    """Return the first names, as many as there is room for; one at least, and one that no list can hold alone."""
+    """Return the first names that fit into the length: at least one, and a name that is not plain only by itself."""
     count = 0
     for name in names[:_MOST_NAMES]:
         if count and (not is_plain(name) or _length(names[: count + 1]) > room):

@@ -1,7 +1,7 @@
-"""The variables for proxies, as MLflow's client has to find them to go where `bridge.delivery.proxy_routes` says.
+"""Sets the proxy variables so that MLflow's client takes the route that `bridge.delivery.proxy_routes` chooses.
 
-It asks by requests, which knows networks of IPv4 alone, no address in brackets, no port of an address, and
-takes quotes and blanks for parts of a proxy's URL.
+The client uses requests, which supports only IPv4 networks in ``NO_PROXY``, no address in brackets and no
+port after an address, and which reads quotes and blanks as parts of a proxy's URL.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,10 @@ from bridge.errors import ConfigurationError
 
 
 def proxy_variables(uris: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what to change in ``environment`` for requests to the registry (and tracking server) at ``uris``.
+    """Return the variables to change in ``environment`` for requests to the registry and tracking server at ``uris``.
 
     Raises:
-        ConfigurationError: what would be the proxy cannot be used.
+        ConfigurationError: the environment names a proxy that cannot be used.
     """
     changed = dict.fromkeys(blank_variables(environment), "")
     for uri in uris:
@@ -34,7 +34,7 @@ def proxy_variables(uris: Iterable[str], environment: Mapping[str, str]) -> dict
 
 
 def _exempting(url: str, entries: str) -> str:
-    """Return the value of ``NO_PROXY`` with the host of ``url`` as requests looks for it."""
+    """Return the value of ``NO_PROXY`` extended by the host of ``url``, in the form that requests looks for."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     is_address = ":" in host or host.replace(".", "").isdigit()

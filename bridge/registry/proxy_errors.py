@@ -1,6 +1,6 @@
-"""Failures of requests to the registry that went by a proxy of the environment, with the proxy named.
+"""Errors of requests to the registry that went through a proxy of the environment; they name the proxy.
 
-What requests and urllib3 say of proxies is in the texts of their errors.
+The texts of the errors of requests and urllib3 show what a proxy answered.
 """
 
 import re
@@ -13,7 +13,7 @@ from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable
 from bridge.registry.error_messages import foreign_status
 
 _UNAUTHORIZED = 401
-"""What servers answer: a proxy that wants to know who asks answers 407."""
+"""The status with which servers ask for credentials; a proxy uses 407."""
 
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3}[^'\")]*)")
 _NO_PROXY_THERE = "Unable to connect to proxy"
@@ -28,7 +28,7 @@ _WHYS = (
 
 
 def with_proxy(failure: RegistryError, error: Exception, uri: str) -> RegistryError:
-    """Return ``failure``, which was made of ``error``, with the proxy named by which ``uri`` was asked, if there is one."""
+    """Return ``failure``, which was made from ``error``, with the proxy used for ``uri`` named, if there is one."""
     environment = operators_environment()
     url = web_address(uri, environment)
     proxy = proxy_route(url, environment)
@@ -41,7 +41,7 @@ def with_proxy(failure: RegistryError, error: Exception, uri: str) -> RegistryEr
     if _NO_PROXY_THERE in text:
         why = next((meaning for sign, meaning in _WHYS if sign in text), "it closed the connection")
         return RegistryUnreachable(f"{uri} cannot be reached: no connection to the proxy {proxy}: {why}")
-    status = foreign_status(error) if url.startswith("http:") else None  # of https, it sees no answer
+    status = foreign_status(error) if url.startswith("http:") else None  # for https, the proxy sees no answer
     if status == WANTS_LOGIN:
         return RegistryRefused(f"{uri} cannot be reached: {login_refused(proxy).detail}")
     is_doubtful = status not in {None, _UNAUTHORIZED}
@@ -50,6 +50,6 @@ def with_proxy(failure: RegistryError, error: Exception, uri: str) -> RegistryEr
 
 
 def _is_mlflows(error: Exception) -> bool:
-    """Whether an error document of MLflow's own came through; proxies, too, answer in JSON."""
+    """Whether the error is an MLflow error document; proxies can answer in JSON as well."""
     document = getattr(error, "json", None)
     return isinstance(document, dict) and "error_code" in document

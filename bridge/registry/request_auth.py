@@ -1,8 +1,8 @@
-"""Who signs the requests to an MLflow server: the configured credential, whatever else there is.
+"""Signs the requests to an MLflow server with the configured credential, and with no other.
 
-MLflow sends a user name and password of the environment or of ``~/.mlflow/credentials`` before a token, and
-requests sends those of ``~/.netrc`` before either. A *request auth provider* of MLflow's has the last word,
-and sees each request and answer (MLflow, *Plugins*; requests, *Authentication*).
+MLflow prefers a user name and password of the environment or of ``~/.mlflow/credentials`` to a token, and
+requests prefers those of ``~/.netrc`` to both. An MLflow *request auth provider* is applied last, and sees
+each request and answer (MLflow, *Plugins*; requests, *Authentication*).
 """
 
 import os
@@ -14,14 +14,14 @@ from typing import Any
 from bridge.registry.last_http_exchange import note_answer, note_request
 
 TOKEN, USER, UNCONFIGURED = "mlflow-bridge-token", "mlflow-bridge-user", "mlflow-bridge"
-"""Names of providers, for ``MLFLOW_TRACKING_AUTH``: the configuration has a token, a user, or neither."""
+"""Names of the providers, for ``MLFLOW_TRACKING_AUTH``: for a configured token, for a user, and for neither."""
 
 
 def register_providers() -> None:
-    """Let MLflow's client know the providers."""
+    """Register the providers with MLflow's client."""
     from mlflow.tracking.request_auth import registry  # noqa: PLC0415
 
-    providers = registry._request_auth_provider_registry  # noqa: SLF001 - else only an entry point reaches it
+    providers = registry._request_auth_provider_registry  # noqa: SLF001 - otherwise only an entry point can register one
     known = {provider.get_name() for provider in providers}
     for name, authorize in _WAYS.items():
         if name not in known:
@@ -42,7 +42,7 @@ class _Provider:
         return self._sign
 
     def _sign(self, request: Any) -> Any:
-        """Sign a ``requests.PreparedRequest``, and see what comes of it."""
+        """Sign a ``requests.PreparedRequest``, and record it and its answer."""
         self._authorize(request)
         note_request(request.method, request.url, list(_secrets(request.headers.get("Authorization", ""))))
         request.register_hook("response", note_answer)
@@ -59,7 +59,7 @@ def _with_user(request: Any) -> None:
 
 
 def _as_requests_would(request: Any) -> None:
-    """Leave what MLflow put there, but for an entry of ``~/.netrc``: without us, requests would take that."""
+    """Apply an entry of ``~/.netrc``, as requests would without a provider; otherwise keep MLflow's header."""
     from requests.auth import HTTPBasicAuth  # noqa: PLC0415
     from requests.utils import get_netrc_auth  # noqa: PLC0415
 
@@ -72,7 +72,7 @@ _WAYS = {TOKEN: _with_token, USER: _with_user, UNCONFIGURED: _as_requests_would}
 
 
 def _secrets(authorization: str | bytes) -> Iterator[str]:
-    """Yield what must not show of a header: its credential, and the password in that."""
+    """Yield the secrets in a header: its credential, and the password in that."""
     text = authorization.decode("latin-1") if isinstance(authorization, bytes) else authorization
     scheme, _, credential = text.partition(" ")
     yield credential

@@ -1,7 +1,7 @@
-"""How long a registry, or what stands before it, asks to be left alone: ``Retry-After`` (RFC 9110, 10.2.3).
+"""How long a registry, or a server in front of it, asks to wait: ``Retry-After`` (RFC 9110, 10.2.3).
 
-MLflow's client gives up on a 429 or 503 with an exception that holds the status alone. The
-answer itself, with its headers, is what urllib3 was looking at when it raised.
+When MLflow's client gives up on a 429 or 503, its exception holds only the status. The answer with its
+headers is found in the local variables of urllib3's frames in the traceback.
 """
 
 import time
@@ -25,7 +25,7 @@ def asked_wait_s(error: BaseException) -> int | None:
 
 
 def _headers(error: BaseException) -> Iterator[Mapping[str, str]]:
-    """Yield the headers of the answers that the code at fault had at hand."""
+    """Yield the headers of the answers that are local variables in the traceback of ``error``."""
     for cause in _causes(error):
         for frame, _ in walk_tb(cause.__traceback__):
             headers = getattr(frame.f_locals.get("response"), "headers", None)

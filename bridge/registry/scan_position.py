@@ -1,4 +1,4 @@
-"""How far a full scan has come, so that a later one can go on from there."""
+"""The progress of a full scan, stored so that a later poll can continue it."""
 
 from collections.abc import Callable, Mapping
 from threading import Lock
@@ -14,14 +14,14 @@ Document = Mapping[str, Any]
 
 
 class ScanProgress:
-    """The pages of a scan, as they are taken in.
+    """The pages that a scan has read.
 
-    One thread reads and takes in; another may `keep` what there is at any time: from then on,
-    nothing is taken in any more.
+    One thread reads and adds pages. Another thread may call `keep` at any time; after that, no more pages are
+    accepted.
     """
 
     def __init__(self, kept: Document | None = None) -> None:
-        """Go on with what was ``kept`` of an earlier scan, as far as it is of use."""
+        """Continue from ``kept``, the progress of an earlier scan, as far as it is usable."""
         self._kept: Document = kept or {}
         self._lock = Lock()
         self._is_kept = False
@@ -32,12 +32,12 @@ class ScanProgress:
         self.step = 0
         self.token: str | None = None
         self.pages = 0
-        """How many were taken in by this scan itself."""
+        """How many pages this scan itself has read."""
         self.goes_on = False
-        """Whether it goes on after the pages of an earlier one."""
+        """Whether this scan continues an earlier one."""
 
     def begin(self, known: KnownModels, sizes: PageSizes, *, with_facts: bool, **facts: Any) -> Collector:
-        """Begin, or go on; ``facts`` (plain JSON) are what has to be as it was then."""
+        """Begin or continue; an earlier scan is only continued if its ``facts`` (plain JSON) were the same."""
         self._sizes = sizes
         sizes.take(self._kept.get("sizes", {}))
         self._facts = {**facts, "with_facts": with_facts}
@@ -53,7 +53,7 @@ class ScanProgress:
 
     @property
     def sizes(self) -> Document:
-        """How large pages may be, in plain JSON, where that is less than they are at first."""
+        """The page sizes as plain JSON, where they are smaller than at first."""
         return self._sizes.to_document() if self._sizes is not None and self._sizes.are_less else {}
 
     @property
@@ -62,10 +62,10 @@ class ScanProgress:
         return self._collector.counted if self._collector else (0, 0)
 
     def take_in(self, page: Callable[[], None], token: str | None, *, of_versions: bool) -> None:
-        """Take in a page, after which ``token`` leads on; without one, the step is over.
+        """Add a page, which is followed by the page at ``token``; without a token, the step is complete.
 
         Raises:
-            RegistryUnreachable: nobody waits for it any more.
+            RegistryUnreachable: the caller no longer waits for the scan.
         """
         with self._lock:
             if self._is_kept:
@@ -76,17 +76,17 @@ class ScanProgress:
             self.pages += 1
 
     def begin_again(self) -> None:
-        """Go back to where the scan began."""
+        """Go back to the first page."""
         self.step, self.token = 0, None
 
     def listing(self) -> Listing:
-        """Return what the scan came to, once it is through."""
+        """Return the result of the scan, once it is complete."""
         assert self._collector is not None  # noqa: S101 - it has begun
         models, versions = self._several
         return self._collector.listing(atomic=not models, pages_versions=versions)
 
     def keep(self) -> Document | None:
-        """Take in nothing more; return what there is as plain JSON, or None where that is nothing new."""
+        """Accept no more pages; return the progress as plain JSON, or None if nothing new was read."""
         with self._lock:
             self._is_kept = True
             if self._collector is None:

@@ -1,4 +1,4 @@
-"""Which version an MLflow server says that it is."""
+"""Reads the version that an MLflow server reports."""
 
 import re
 
@@ -8,10 +8,10 @@ _OK = 200
 
 
 def server_version(uri: str) -> str:
-    """Return the name and version of the server at ``uri``, or an empty string where it doesn't tell.
+    """Return the name and version of the server at ``uri``, or an empty string if it gives none.
 
-    MLflow, *GET /version*. Nothing is known of a registry that is not asked over HTTP. The request goes
-    through MLflow's own client code, with its credentials, headers and TLS.
+    See MLflow, *GET /version*. A registry that is not reached over HTTP gives none. The request goes through
+    MLflow's own client code, with its credentials, headers and TLS.
     """
     if not uri.startswith(("http://", "https://")):
         return ""

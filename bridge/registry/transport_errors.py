@@ -1,11 +1,11 @@
-"""Why no answer came: what the texts of requests, urllib3 and OpenSSL mean to whoever has to mend it."""
+"""Explains why no answer came, from the error texts of requests, urllib3 and OpenSSL."""
 
 _CAUSE = "(Caused by "
-"""Before it, texts of requests hold the URL, with names of models in its query."""
+"""The text before this holds the URL, with names of models in its query."""
 
 
 def transport_fault(text: str) -> str:
-    """Return what the text of an exception means and how to mend it; nothing where that is not known."""
+    """Return what the text of an exception means and what to do; empty if that is not known."""
     cause = text[max(0, text.find(_CAUSE)) :]
     return next((meaning for sign, meaning in _FAULTS if sign in cause), "")
 
@@ -65,4 +65,4 @@ _FAULTS = (
     ("failed to decode it", "its answer is not in the encoding that it names (Content-Encoding)"),
     ("Exceeded 30 redirects", "it redirects in a circle"),
 )
-"""Signs in the texts of requests and urllib3, and what they mean; the first that is found counts."""
+"""Parts of the texts of requests and urllib3, and their meaning; the first one found is used."""

@@ -1,4 +1,4 @@
-"""What MLflow records of one version and its run, and the signature of its model."""
+"""Reads the details of one version from MLflow: its record, its run, and its model's signature."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from bridge.registry.mlflow_client import Connection
 from bridge.registry.model_signature import read_signature
 
 _HISTORY_TAG = "mlflow.log-model.history"
-"""A copy of each ``MLmodel`` file that a run logged: long, and no tag that anybody set."""
+"""A copy of each ``MLmodel`` file that a run logged: long, and not set by a person."""
 
 
 class MlflowFacts:
     """`bridge.registry.base.Facts` through ``MlflowClient``, which is imported on first use."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        """Remember where the registry is; nothing is asked yet."""
+        """Store the settings of the registry; no request is made yet."""
         self._settings = settings
         self._connection = Connection(settings)
 
@@ -27,39 +27,39 @@ class MlflowFacts:
         self._connection.prepare()
 
     def version(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
-        """Return what ``MlflowClient.get_model_version`` tells.
+        """Return the result of ``MlflowClient.get_model_version``.
 
         Raises:
-            RegistryError: it got no usable answer.
+            RegistryError: there was no usable answer.
         """
         found = self._asked(deadline, lambda client: client.get_model_version(name, version))
         return found if isinstance(found, Absence) else _version(found)
 
     def files(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any]:
-        """Return ``artifact_location`` and ``signature``; each is None where the registry does not tell it in time."""
+        """Return ``artifact_location`` and ``signature``; each is None where the registry does not give it in time."""
         location = self._told(deadline, lambda client: client.get_model_version_download_uri(name, version))
         uri = self._settings.uri
         signature = self._told(deadline, lambda _client: read_signature(uri, name, version))
         return {"artifact_location": location, "signature": signature}
 
     def run(self, run_id: str, deadline: Deadline) -> Mapping[str, Any] | Absence:
-        """Return what ``MlflowClient.get_run`` tells.
+        """Return the result of ``MlflowClient.get_run``.
 
         Raises:
-            RegistryError: it got no usable answer.
+            RegistryError: there was no usable answer.
         """
         found = self._asked(deadline, lambda client: client.get_run(run_id))
         return found if isinstance(found, Absence) else _run(found)
 
     def _asked(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
-        """Return one object; a registry that takes no such question (a malformed run id) has no such thing."""
+        """Return one object; if the registry refuses the request (a malformed run id), the object does not exist."""
         try:
             return self._connection.point_read(deadline, request)
         except RegistryLacks:
             return Absence.GONE
 
     def _told(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
-        """Return what is good to know, or None: a registry without it is no fault."""
+        """Return an optional detail, or None: a registry without it is not at fault."""
         try:
             found = self._connection.point_read(deadline, request)
         except RegistryError:

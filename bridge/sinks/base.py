@@ -1,4 +1,4 @@
-"""What a sink is: one attempt in, one outcome out."""
+"""The interfaces of a sink and of its HTTP transport: one attempt in, one outcome out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from bridge.delivery.attempt_outcome import Outcome
 from bridge.events.event import Event
 
 EXCERPT_BYTES = 2_048
-"""How much of an answer's body is read to show it."""
+"""How much of an answer's body is read to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Delivery:
     """One attempt to make.
 
     Attributes:
-        event: what to tell.
+        event: the event to deliver.
         event_name: the name under which the sink asked for it.
         now_ms: ms since the epoch; signatures carry it in seconds.
     """
@@ -27,10 +27,10 @@ class Delivery:
 
 
 class Sink(Protocol):
-    """Makes **one** attempt and says what came of it.
+    """Makes **one** attempt and returns its outcome.
 
-    It never sleeps, never retries and never touches the store. An expected failure is an
-    outcome; an exception means a bug.
+    It never sleeps, never retries and never touches the store. An expected failure is an outcome; an
+    exception means a bug.
     """
 
     async def deliver(self, delivery: Delivery) -> Outcome:
@@ -43,11 +43,11 @@ class Request:
     """An HTTP request to make: everything that goes over the wire.
 
     Attributes:
-        secrets: masked in whatever is shown of the answer.
-        is_confidential: whether a success answers with a secret, so that nothing of it is shown.
-        reads: how many bytes of the answer's body are of interest, at most.
-        needs_body: whether the body decides, so that it is waited for as long as the request may take. Otherwise the
-            status does, and a body that takes more than 5 s is cut off.
+        secrets: masked wherever the answer is shown.
+        is_confidential: whether a successful answer contains a secret, so that nothing of it is shown.
+        reads: the maximum number of bytes of the answer's body to read.
+        needs_body: whether the body decides the outcome: then it may take the whole timeout. Otherwise the
+            status decides, and a body that takes more than 5 s is cut off.
     """
 
     url: str
@@ -66,10 +66,11 @@ class Response:
     """An HTTP answer: status, headers (lower-case names) and the beginning of the body.
 
     Attributes:
-        excerpt: the beginning of the body for a person: short, and with secrets masked.
-        body: as much of the body as the request asked for, decompressed: never shown or stored.
-        is_whole: whether the body came whole: it was not too long, not too slow, and did not break off.
-        coding: how the body is compressed, where that cannot be undone (``br``, say): it is empty then.
+        excerpt: the beginning of the body for people: short, and with secrets masked.
+        body: as much of the body as the request asked for, decompressed; never shown or stored.
+        is_whole: whether the body is complete: not too long, not too slow, and not broken off.
+        coding: the compression of the body, if it cannot be decompressed (``br``, for example): the body is
+            empty then.
     """
 
     status: int
@@ -81,7 +82,7 @@ class Response:
 
 
 class Transport(Protocol):
-    """The way out to the network: an answer, or the outcome of not getting one."""
+    """Access to the network: returns the answer to a request, or the outcome of getting none."""
 
     async def post(self, request: Request) -> Response | Outcome:
         """Make the request once. Redirects are not followed."""

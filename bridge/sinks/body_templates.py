@@ -1,4 +1,4 @@
-"""Templates as sinks have them: checked when they are read, rendered at each attempt."""
+"""The templates in a sink's settings: checked when the configuration is read, rendered at each attempt."""
 
 from typing import Annotated, Any
 
@@ -15,13 +15,13 @@ def _compilable(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 TemplateTable = Annotated[dict[str, Any], AfterValidator(_compilable)]
-"""A table with places for an event's members, as TOML gives it (see `bridge.events.json_templates`)."""
+"""A table with expressions over an event's members, as TOML gives it (see `bridge.events.json_templates`)."""
 
 
 def rendered(key: str, shape: Shape, delivery: Delivery, sink: str) -> Any | Outcome:
-    """Return the JSON value of the template that ``sink`` has under ``key``, or why there is none.
+    """Return the JSON value of the template that ``sink`` has under ``key``, or an outcome if it has none.
 
-    What has no value is worth another try: an operator can mend the template, and nothing is lost until then.
+    Such an attempt is retried: an operator can correct the template, and nothing is lost until then.
     """
     try:
         return shape.render(context_of(delivery.event, delivery.event_name, sink))

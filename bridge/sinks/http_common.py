@@ -1,4 +1,4 @@
-"""What sinks over HTTP have in common."""
+"""Functions that all HTTP sinks share: secrets, links, and the reading of answers."""
 
 import json
 from base64 import b64encode
@@ -23,11 +23,11 @@ def origin(url: str) -> str:
 
 
 LONGEST_LINK = 500
-"""Characters that are kept of a link: a cut one leads nowhere, so a longer one is not kept at all."""
+"""The maximum length of a stored link: a longer one is not stored, because a cut link is useless."""
 
 
 def with_secret(key: str, secret: TextOrSecret | None) -> str | Outcome:
-    """Return the secret as it is now (empty where none is configured), or why there is none."""
+    """Return the present secret (empty where none is configured), or the outcome if it is missing."""
     try:
         return reveal(key, secret)
     except SecretUnavailable as error:
@@ -35,7 +35,7 @@ def with_secret(key: str, secret: TextOrSecret | None) -> str | Outcome:
 
 
 def with_header_secret(key: str, secret: Secret) -> str | Outcome:
-    """Return a secret that goes into a header as it is now, or why there is none that can."""
+    """Return the present secret for a header, or the outcome if it is missing or does not fit into a header."""
     value = with_secret(key, secret)
     odd = next((char for char in value if not "!" <= char <= "~"), "") if isinstance(value, str) else ""
     if odd:
@@ -45,7 +45,7 @@ def with_header_secret(key: str, secret: Secret) -> str | Outcome:
 
 
 def kind_of(char: str) -> str:
-    """Return what kind of character one is that a header does not take, without showing it."""
+    """Describe a character that a header cannot hold, without showing it."""
     if char in "\r\n":
         return "a line break (there should be one line, with nothing else in it)"
     if char.isspace():
@@ -54,7 +54,7 @@ def kind_of(char: str) -> str:
 
 
 def answered(answer: Response | Outcome, judge: Callable[[Response], Outcome]) -> Outcome:
-    """Return what came of a request, with the beginning of the answer."""
+    """Return the outcome of a request, with the beginning of the answer."""
     if isinstance(answer, Outcome):
         return answer
     outcome = judge(answer)
@@ -63,31 +63,31 @@ def answered(answer: Response | Outcome, judge: Callable[[Response], Outcome]) -
 
 
 def said_in(answer: Response) -> str:
-    """Return the beginning of an answer's body as a text to look into: it may hold secrets."""
+    """Return the beginning of an answer's body as text, for analysis only: it may hold secrets."""
     return answer.body.decode("utf-8", "replace") or answer.excerpt
 
 
 def is_page(answer: Response) -> bool:
-    """Whether an answer is a page for people, which no API gives."""
+    """Whether an answer is an HTML page, which no API sends."""
     kind = answer.headers.get("content-type", "").lower()
     return "html" in kind or said_in(answer).lstrip("\ufeff \t\r\n")[:1] == "<"
 
 
 def is_no_word_of_api(answer: Response, outcome: Outcome) -> bool:
-    """Whether a refusal came as a page, where an API answers in JSON: what it seemed to mean is not meant."""
+    """Whether a refusal is a page although the API answers in JSON: then it does not come from the API."""
     of_the_application = {Reason.MISCONFIGURED, Reason.REFUSED}
     return 400 <= answer.status < 500 and outcome.reason in of_the_application and is_page(answer)  # noqa: PLR2004
 
 
 def answered_elsewhere(answer: Response, now_ms: int, api: str, expected: str, address: str) -> Outcome:
-    """Return the outcome of an answer that is not the API's: nothing was started, and nothing is known of the event.
+    """Return the outcome of an answer that is not the API's: nothing was started, and the event may be fine.
 
     Args:
-        answer: what came.
+        answer: the answer.
         now_ms: when the attempt was made, in ms since the epoch.
-        api: whose answer was expected.
-        expected: what that would have been.
-        address: the setting that says where the API is.
+        api: the API whose answer was expected.
+        expected: the expected answer.
+        address: the setting with the address of the API.
     """
     what = "a page of something else" if is_page(answer) else "the answer of something else"
     detail = (
@@ -99,7 +99,7 @@ def answered_elsewhere(answer: Response, now_ms: int, api: str, expected: str, a
 
 
 def members_of(body: bytes) -> Mapping[str, Any]:
-    """Return the members of the JSON object that ``body`` is; none where it is no such thing."""
+    """Return the members of the JSON object in ``body``; none if it is something else."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -108,12 +108,12 @@ def members_of(body: bytes) -> Mapping[str, Any]:
 
 
 def unusable(answer: Response, reads: int, why: str, mend: str) -> Outcome:
-    """Return the outcome of a success whose body is of no use.
+    """Return the outcome of a success whose body is unusable.
 
     Args:
-        answer: what came.
-        reads: how many bytes of it were of interest: a body that is cut, and shorter, broke off.
-        why: what is wrong with a body that came as it was meant.
+        answer: the answer.
+        reads: how many bytes of it were to be read: a shorter body that is not whole broke off.
+        why: what is wrong with a complete body.
         mend: what to do about that.
     """
     status = answer.status
@@ -126,22 +126,22 @@ def unusable(answer: Response, reads: int, why: str, mend: str) -> Outcome:
 
 
 def text_in(body: bytes, member: str) -> str:
-    """Return a text at the top level of the JSON in ``body``, or nothing."""
+    """Return a text member of the JSON object in ``body``, or nothing."""
     value = members_of(body).get(member)
     return value if isinstance(value, str) else ""
 
 
 def link_of(url: str, secrets: Iterable[str]) -> str:
-    """Return where a receiver shows what it made of an event, as it may be kept: or nothing.
+    """Return the link to what a receiver made of an event, in the form to be stored, or nothing.
 
-    It comes from outside and is shown to people, so that it has to look like a link.
+    It comes from outside and is shown to people, so it must look like a link.
     """
     is_plain = url.startswith(("http://", "https://")) and all("!" <= char <= "~" for char in url)
     return mask(url, secrets) if is_plain and len(url) <= LONGEST_LINK else ""
 
 
 def form(fields: Mapping[str, str]) -> bytes:
-    """Return ``fields`` as ``application/x-www-form-urlencoded``; what UTF-8 cannot hold becomes ``?``."""
+    """Return ``fields`` as ``application/x-www-form-urlencoded``; characters that UTF-8 cannot encode become ``?``."""
     return urlencode(fields, errors="replace").encode("ascii")
 
 

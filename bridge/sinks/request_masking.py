@@ -1,4 +1,4 @@
-"""Requests as they may be shown: without secrets, and without what is there to carry one. Pure."""
+"""Masks the secrets in requests that are shown, and all headers and URL parts that may carry one. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from bridge.delivery.secret_masking import MASK, mask
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|passw|api-?key", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:basic|bearer|token|digest) ", re.IGNORECASE)
 _KEY = re.compile(r"(?=.*[0-9])[A-Za-z0-9_~.+=%-]{20,}")
-"""A part of a path that could be a key: long, with digits, such as chat services put there."""
+"""A part of a path that could be a key: long, with digits, as in the webhook URLs of chat services."""
 
 
 def masked_headers(headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
-    """Return headers with secrets replaced, and all of those that are there to carry one."""
+    """Return headers with secrets masked, and with the whole value masked if a header is meant for secrets."""
     return {
         name: _carried(value) if _SECRET_HEADER.search(name) else mask(value, secrets)
         for name, value in headers.items()
@@ -26,7 +26,7 @@ def _carried(value: str) -> str:
 
 
 def masked_url(url: str, secrets: tuple[str, ...]) -> str:
-    """Return ``url`` without the values of its query, nor parts of its path that look like keys."""
+    """Return ``url`` without the values of its query, and without parts of its path that look like keys."""
     parts = urlsplit(mask(url, secrets))
     path = "/".join(MASK if _KEY.fullmatch(part) else part for part in parts.path.split("/"))
     query = "&".join(_without_value(pair) for pair in parts.query.split("&")) if parts.query else ""

@@ -1,4 +1,4 @@
-"""Files of secrets, read in threads before each attempt: a mount that hangs holds up its own sink alone."""
+"""Reads secret files in threads before each attempt, so that a hanging mount delays only its own sink."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,18 +18,18 @@ class SecretFiles:
     """The secrets of one sink that are in files (or systemd credentials, which are files)."""
 
     def __init__(self, settings: SinkSettings, timeout_ms: int) -> None:
-        """Read them within ``timeout_ms``, each by one thread however many attempts wait for it."""
+        """Read them within ``timeout_ms``, each by one thread, however many attempts wait for it."""
         self._sink = settings.name
         self._secrets = {key: one for key, one in settings.secrets().items() if one.env is None}
         self._timeout_s = timeout_ms / 1000
         self._reads: SharedCalls[Secret, Reading] = SharedCalls("secret file")
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any secret files."""
         return bool(self._secrets)
 
     async def deliver(self, deliver: Deliver, delivery: Delivery) -> Outcome:
-        """Make an attempt by ``deliver`` that knows what the files hold now."""
+        """Make an attempt with ``deliver``, which uses the present content of the files."""
         readings = await self._readings()
         if isinstance(readings, Outcome):
             return readings
@@ -63,13 +63,13 @@ def _read(secret: Secret) -> Reading:
 
 
 class FileSecretsSink:
-    """`bridge.sinks.base.Sink` around one that has files of secrets."""
+    """`bridge.sinks.base.Sink` around a sink that has secret files."""
 
     def __init__(self, sink: Sink, files: SecretFiles) -> None:
-        """Have ``files`` read before each attempt of ``sink``."""
+        """Read ``files`` before each attempt of ``sink``."""
         self._sink = sink
         self._files = files
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Attempt ``delivery`` once, with the secrets as they are now."""
+        """Attempt ``delivery`` once, with the present secrets."""
         return await self._files.deliver(self._sink.deliver, delivery)

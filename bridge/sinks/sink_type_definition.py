@@ -1,4 +1,4 @@
-"""A kind of sink: what its settings are, and what builds one from them."""
+"""The definition of a kind of sink: its settings class, and the function that builds the sink."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from bridge.config import SinkSettings
 from bridge.sinks.base import Sink, Transport
 
 INTERFACE = 1
-"""The version of what sinks and the bridge know of each other: all that `bridge.plugin` names.
+"""The version of the interface between sinks and the bridge: everything that `bridge.plugin` exports.
 
-It rises only when a sink that was written for the one before would no longer work.
+It rises only when a sink written for the previous version would no longer work.
 """
 
 
@@ -19,13 +19,13 @@ class Kind:
     """A kind of sink, as a package registers it under the name of its ``type``.
 
     Attributes:
-        settings: its keys: a subclass of `SinkSettings`.
-        build: makes a sink from its settings, the way out to the network, and how long an attempt
-            may take, in ms. It opens nothing yet: that is for the first delivery.
-        is_http: whether all that it sends are requests that go out by the transport it is given:
-            then ``sinks test --dry-run`` can show them without sending. One that writes or sends
-            anything in another way is not, and is never asked to deliver in a dry run.
-        interface: the version of the interface that it was written for.
+        settings: the class of its settings, a subclass of `SinkSettings`.
+        build: makes a sink from its settings, a transport, and the timeout of an attempt in ms. It must
+            not open anything yet: that is done at the first delivery.
+        is_http: whether the sink sends only requests, and only through the given transport. Then
+            ``sinks test --dry-run`` can show them without sending. A sink that writes or sends in
+            another way is not, and is never asked to deliver in a dry run.
+        interface: the version of the interface for which it was written.
     """
 
     settings: type[SinkSettings]

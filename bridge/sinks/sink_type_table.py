@@ -1,4 +1,4 @@
-"""The table of kinds: a sink's ``type`` → its settings and its constructor."""
+"""The table of sink kinds: from a sink's ``type`` to its settings and its constructor."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -21,11 +21,11 @@ KINDS: Mapping[str, Kind] = {
     "gitlab_pipeline": Kind(GitlabPipelineSettings, GitlabPipelineSink, is_http=True),
     "jenkins_job": Kind(JenkinsJobSettings, JenkinsJobSink, is_http=True),
 }
-"""The bridge's own kinds; more come from packages (`bridge.sinks.plugins.entry_points`)."""
+"""The bridge's own kinds; packages add more (`bridge.sinks.plugins.entry_points`)."""
 
 
 class Kinds(Mapping[str, type[SinkSettings]]):
-    """Every kind's settings by its name, the installed packages' too: each is loaded when it is asked for."""
+    """The settings class of every kind by its name, including those of installed packages; each is loaded on request."""
 
     @cached_property
     def _registered(self) -> entry_points.Registered:
@@ -35,7 +35,7 @@ class Kinds(Mapping[str, type[SinkSettings]]):
         """Return the kind called ``name``.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such kind.
             ConfigurationError: it comes from a package, and cannot be used.
         """
         points = self._registered.get(name, ())
@@ -48,13 +48,13 @@ class Kinds(Mapping[str, type[SinkSettings]]):
         return KINDS[name]
 
     def package(self, name: str) -> str | None:
-        """Return name and version of the package that a kind comes from; None where it is the bridge's own."""
+        """Return name and version of the package that a kind comes from; None for the bridge's own kinds."""
         points = () if name in KINDS else self._registered.get(name, ())
         return entry_points.package_of(points) if points else None
 
     @property
     def at_hand(self) -> Mapping[str, type[SinkSettings]]:
-        """The settings of the kinds that are there without loading a package."""
+        """The settings of the kinds that need no package to be loaded."""
         return {name: kind.settings for name, kind in KINDS.items()}
 
     def __getitem__(self, name: str) -> type[SinkSettings]:
@@ -70,26 +70,26 @@ class Kinds(Mapping[str, type[SinkSettings]]):
         return iter(sorted({*KINDS, *self._registered}))
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return how many kinds there are."""
         return len({*KINDS, *self._registered})
 
 
 SETTINGS = Kinds()
-"""What `bridge.config.build` takes: as things were installed when it was first asked about packages."""
+"""The table for `bridge.config.build`; installed packages are looked up at its first use."""
 
 
 def is_http(name: str) -> bool:
-    """Whether all that the kind called ``name`` sends goes out by the transport, so that it can be held back."""
+    """Whether the kind called ``name`` sends everything through the transport, so that a dry run can hold it back."""
     return KINDS[name].is_http if name in KINDS else Kinds().kind(name).is_http
 
 
 def sink_of(settings: SinkSettings, transport: Transport, timeout_ms: int) -> Sink:
-    """Return the sink that ``settings`` describe; one from a package is guarded (`bridge.sinks.plugins.guarded_sink`)."""
+    """Return the sink for ``settings``; a package's sink is guarded (`bridge.sinks.plugins.guarded_sink`)."""
     if settings.type in KINDS:
         built: Sink = KINDS[settings.type].build(settings, transport, timeout_ms)
         files = SecretFiles(settings, timeout_ms)
         return FileSecretsSink(built, files) if files else built
-    from bridge.sinks.plugins.guarded_sink import GuardedSink  # noqa: PLC0415 - brings in logs, which few commands need
+    from bridge.sinks.plugins.guarded_sink import GuardedSink  # noqa: PLC0415 - imports logging, which few commands need
 
     kinds = Kinds()
     build = kinds.kind(settings.type).build

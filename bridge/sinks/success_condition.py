@@ -1,8 +1,8 @@
-"""What an ``http`` sink takes for success, where a 2xx alone says too little: a condition over the answer.
+"""The success condition of an ``http`` sink, evaluated over a 2xx answer.
 
-Chat services and gateways answer 200 and say in the body that nothing came of it. The condition is
-JMESPath over ``status`` (a number), ``headers`` (by name, in whatever case), ``body`` (the JSON that
-the answer is, else null) and ``text`` (the answer as a text, without blanks around it).
+Chat services and gateways answer 200 and report a failure in the body. The condition is a JMESPath expression
+over ``status`` (a number), ``headers`` (by name, ignoring case), ``body`` (the answer's JSON, else null) and
+``text`` (the answer as text, without surrounding blanks).
 """
 
 import json
@@ -17,7 +17,7 @@ from bridge.events.jmespath_expressions import EvaluationFailed, Expression, com
 from bridge.sinks.base import Response
 
 JUDGED_BYTES = 1_048_576
-"""How much of an answer is read to be judged."""
+"""How much of an answer is read for the condition."""
 
 _MEMBERS = ("status", "headers", "body", "text")
 _LONGEST_SHOWN = 120
@@ -27,7 +27,7 @@ def success_condition(value: object) -> Expression:
     """Return the compiled condition.
 
     Raises:
-        ValueError: it is no JMESPath expression, or reads what no answer has.
+        ValueError: it is no JMESPath expression, or uses a member that no answer has.
     """
     if not isinstance(value, str):
         msg = 'must be a JMESPath expression in quotes, such as "body.ok"'
@@ -35,7 +35,7 @@ def success_condition(value: object) -> Expression:
     condition = compile_expression(value)
     for name in sorted(
         condition.members.difference(_MEMBERS, ("null",))
-    ):  # null is found nowhere, as is meant
+    ):  # null is never found, which is intended
         found = re.search(rf"\b{re.escape(name)}\b", value)
         known = f"an answer has no {name}, it has {', '.join(_MEMBERS)}"
         what = f"{name} is written `{name}`" if name in {"true", "false"} else known
@@ -44,20 +44,20 @@ def success_condition(value: object) -> Expression:
 
 
 SuccessCondition = Annotated[Expression, PlainValidator(success_condition)]
-"""A JMESPath expression over an answer, compiled."""
+"""A compiled JMESPath expression over an answer."""
 
 
 class _Headers(dict[str, str]):
-    """Headers that JMESPath finds in whatever case they are asked for."""
+    """Headers that JMESPath finds whatever the case of the name."""
 
     def get(self, name: Any, default: Any = None) -> Any:
         return super().get(str(name).lower(), default)
 
 
 def outcome_of_success(condition: Expression, answer: Response, now_ms: int) -> Outcome:
-    """Return what a 2xx means: delivered only where the condition is true.
+    """Return the outcome of a 2xx answer: delivered only if the condition is true.
 
-    It may be the place or the event that the receiver complains of; nothing is lost where it is tried again.
+    The receiver may complain about the settings or about the event. Retrying loses nothing in either case.
     """
     try:
         if condition.is_true(_context(answer)):

@@ -1,4 +1,4 @@
-"""Named texts that a sink passes on: inputs, variables, parameters, each with a template of its own."""
+"""Named texts that a sink sends (inputs, variables, parameters), each made by a template."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,15 @@ from bridge.sinks.body_templates import rendered
 
 
 class Texts:
-    """Renders a table of templates as texts: receivers of forms know nothing else."""
+    """Renders a table of templates as texts, because receivers of forms accept only texts."""
 
     def __init__(self, key: str, fields: Mapping[str, Any]) -> None:
-        """Compile ``fields``, which are configured at ``key``."""
+        """Compile ``fields``, which are configured under ``key``."""
         self._key = key
         self._shape = compile_shape(fields)
 
     def of(self, delivery: Delivery, sink: str) -> dict[str, str] | Outcome:
-        """Return the texts for ``delivery``: null is empty, lists and tables are JSON."""
+        """Return the texts for ``delivery``: null becomes empty, lists and tables become JSON."""
         values = rendered(self._key, self._shape, delivery, sink)
         if isinstance(values, Outcome):
             return values

@@ -1,4 +1,4 @@
-"""Tokens that are asked for, kept while they last, and renewed once where a receiver refuses one."""
+"""Caches tokens while they are valid, and renews a token once if a receiver refuses it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,30 +23,30 @@ class Kept:
 
 
 Ask = Callable[[int], Awaitable[Kept | Outcome]]
-"""Asks for a token at a time (ms since the epoch), or says why there is none."""
+"""Requests a token at a time (ms since the epoch), or returns the outcome of getting none."""
 
 Send = Callable[[str], Awaitable[Response | Outcome]]
 """Makes a request with a token."""
 
 
 class Tokens:
-    """The current token of one sink. Deliveries that need one at the same time share a request."""
+    """The current token of one sink. Deliveries that need a new token at the same time share one request."""
 
     def __init__(self, ask: Ask, name: str) -> None:
-        """Have none yet; ``ask`` for one when it is needed. Messages call it by its ``name``."""
+        """Start without a token; call ``ask`` when one is needed. Messages use ``name`` for the token."""
         self._ask = ask
         self.name = name
         self._kept: Kept | None = None
         self._asking: asyncio.Future[Kept | Outcome] | None = None
 
     async def token(self, now_ms: int, refused: str = "") -> str | Outcome:
-        """Return a token other than the one that was ``refused``, or the outcome of getting none."""
+        """Return a token other than the ``refused`` one, or the outcome of getting none."""
         kept = self._kept
         if kept is not None and kept.token != refused and now_ms < kept.until:
             return kept.token
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._renew(now_ms))
-        found = await asyncio.shield(self._asking)  # who gives up must not end it for the others
+        found = await asyncio.shield(self._asking)  # one cancelled attempt must not end it for others
         return found if isinstance(found, Outcome) else found.token
 
     async def _renew(self, now_ms: int) -> Kept | Outcome:
@@ -59,12 +59,12 @@ class Tokens:
 async def sent_with_token(
     tokens: Tokens, now_ms: int, timeout_ms: int, send: Send
 ) -> tuple[Response | Outcome, str]:
-    """Send with a token; where that is refused (401), revoked before its time, once more with another.
+    """Send with a token; if it is refused (401) because it was revoked early, send once more with another.
 
-    Asking for tokens is part of the one attempt, and of its timeout.
+    Requests for tokens are part of the one attempt, and of its timeout.
 
     Returns:
-        What came of it, and the token that was used last (empty where there was none).
+        The answer or outcome, and the token that was used last (empty if there was none).
     """
     time = _Time(timeout_ms)
     token = await time.bound(tokens.token(now_ms), tokens.name)
@@ -80,14 +80,14 @@ async def sent_with_token(
 
 
 class _Time:
-    """The time that one attempt has, over all that it waits for."""
+    """The time limit of one attempt, over everything that it waits for."""
 
     def __init__(self, timeout_ms: int) -> None:
         self._seconds = timeout_ms / 1000
         self._end = asyncio.get_running_loop().time() + self._seconds
 
     async def bound(self, awaited: Awaitable[T | Outcome], what: str) -> T | Outcome:
-        """Return what is awaited, or that there was none of ``what`` in time."""
+        """Return the awaited result, or the outcome of getting no ``what`` in time."""
         try:
             async with asyncio.timeout_at(self._end):
                 return await awaited

@@ -1,1 +1,1 @@
-"""The durable state: what is known of the registry, what was observed, and the outbox."""
+"""The durable state: the known snapshot of the registry, the recorded events, and the outbox."""

@@ -1,4 +1,4 @@
-"""What the state is kept in: tables of JSON documents that change together or not at all."""
+"""The interface of a document store: tables of JSON documents that change together or not at all."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -7,14 +7,14 @@ Document = Mapping[str, Any]
 """A JSON object."""
 
 Writes = Mapping[str, Mapping[str, Document | None]]
-"""For each table, documents by their key; ``None`` removes one."""
+"""For each table, the documents by key; ``None`` removes a document."""
 
 
 class Documents(Protocol):
     """Tables of documents with string keys.
 
     Implementations: `bridge.store.tinydb_store` (TinyDB over a journal) and `bridge.store.memory_store`.
-    A document that was returned must not be changed.
+    Callers must not change a returned document.
     """
 
     def get(self, table: str, key: str) -> Document | None:
@@ -26,9 +26,9 @@ class Documents(Protocol):
         ...
 
     def newest(self, table: str, count: int) -> list[Document]:
-        """Return the ``count`` documents whose keys were first written last, newest first.
+        """Return the ``count`` documents whose keys were written last, newest first.
 
-        What that costs does not grow with the table.
+        The cost does not grow with the table.
         """
         ...
 
@@ -40,14 +40,14 @@ class Documents(Protocol):
         """Make all of ``writes`` durable, or none of them.
 
         Raises:
-            StateUnwritable: none of them took effect; what was there before still stands.
+            StateUnwritable: none of them took effect; the previous documents are unchanged.
         """
         ...
 
     def size(self) -> int:
-        """Return how much room the documents take, in bytes."""
+        """Return the size of the documents, in bytes."""
         ...
 
     def close(self) -> None:
-        """Let go of the state. No other call may follow."""
+        """Close the store. No other call may follow."""
         ...

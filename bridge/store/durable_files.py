@@ -1,7 +1,7 @@
-"""The calls by which a file becomes durable, private, and its owner's; and those of them that may fail.
+"""System calls that make a file durable, private and owned by the right user, and which of them may fail.
 
-A call is a condition where a promise rests on it. Where what it asks for holds already, it is not made; where
-a file system does not have it, and the promise holds without it, the refusal is passed over.
+A failed call is an error if a promise depends on it. A call is not made if its effect already holds. If a
+file system does not support a call, and the promise holds without it, the failure is ignored.
 """
 
 import errno
@@ -16,11 +16,11 @@ _PRIVATE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 _UNSUPPORTED_FOLDER = UNSUPPORTED | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
-"""What folders answer that cannot be flushed, or not be opened for it (SMB, 9p, some FUSE), as PostgreSQL and SQLite take it."""
+"""Errors for folders that cannot be flushed or opened for it (SMB, 9p, some FUSE); PostgreSQL and SQLite ignore them too."""
 
 
 def write_all(descriptor: int, data: bytes, offset: int) -> int:
-    """Write all of ``data`` at ``offset``; return how much that was.
+    """Write all of ``data`` at ``offset``; return the number of bytes.
 
     Raises:
         OSError: it could not be written.
@@ -36,10 +36,10 @@ def write_all(descriptor: int, data: bytes, offset: int) -> int:
 
 
 def flush(descriptor: int) -> None:
-    """Have the disk hold what was written to a file.
+    """Flush the written data of a file to the disk.
 
     Raises:
-        OSError: it may not.
+        OSError: the data may not be on the disk.
     """
     try:
         getattr(os, "fdatasync", os.fsync)(descriptor)
@@ -50,9 +50,9 @@ def flush(descriptor: int) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Have the disk hold the names in ``folder``, where its file system can be asked for that.
+    """Flush the names in ``folder`` to the disk, if its file system supports that.
 
-    Where it cannot, renaming is as durable as the file system makes it.
+    If it does not, a rename is as durable as the file system makes it.
 
     Raises:
         OSError: the disk fails, is full, or is gone.
@@ -69,21 +69,22 @@ def flush_folder(folder: Path) -> None:
 
 
 def close(descriptor: int) -> None:
-    """Close a file; what it held was flushed before, or is given up."""
+    """Close a file; its content was flushed before, or is not needed."""
     with suppress(OSError):
         os.close(descriptor)
 
 
 def remove(path: Path) -> None:
-    """Remove a file that nobody needs, if that is possible."""
+    """Remove a file that is no longer needed, if that is possible."""
     with suppress(OSError):
         path.unlink()
 
 
 def keep_private(descriptor: int) -> None:
-    """Have nobody but its owner read and write a file, where its file system keeps modes.
+    """Allow only the owner to read and write a file, if its file system stores modes.
 
-    A mount without them (FAT, SMB, some of virtual machines) has one mode for all of its files, and a setting for it.
+    A mount without modes (FAT, SMB, some of virtual machines) has one mode for all files, and an option to
+    set it.
     """
     if stat.S_IMODE(os.fstat(descriptor).st_mode) != _PRIVATE:
         with suppress(OSError):
@@ -91,7 +92,7 @@ def keep_private(descriptor: int) -> None:
 
 
 def keep_folder_private(folder: Path) -> None:
-    """Keep others out of ``folder``, where that is ours to decide.
+    """Remove the access of others to ``folder``, if this user may change it.
 
     A mounted volume may belong to somebody else; a folder such as /tmp belongs to all.
     """
@@ -103,15 +104,15 @@ def keep_folder_private(folder: Path) -> None:
 
 
 def give_to_owner(descriptor: int, folder: Path, before: Path | None = None) -> None:
-    """Where root works on a service's folder, leave files that the service can use.
+    """If root works on a service's folder, give the file to the user of the service.
 
     Args:
         descriptor: the file.
-        folder: the folder in which it is; its owner gets the file,
-        before: unless there is a file in whose place this one comes: then that one's.
+        folder: the file's folder; its owner gets the file,
+        before: unless this file exists, which the new file replaces: then its owner does.
 
     Raises:
-        OSError: it cannot be given, and ``before`` would be taken from its owner.
+        OSError: the owner cannot be changed, and ``before`` would be taken from its owner.
     """
     if os.geteuid() != 0:
         return

@@ -1,4 +1,4 @@
-"""What refusals of the file system mean, and how each is mended: a sentence for each error number. Pure."""
+"""Advice for file system errors: one sentence for each error number. Pure."""
 
 import errno
 import os
@@ -34,14 +34,14 @@ _MENDS: Mapping[int, str] = {
 _OTHERWISE = "its file system does not do what is needed: choose a place on a local disk"
 
 UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY})
-"""What file systems answer to a call that they do not have."""
+"""The errors that file systems return for a call that they do not support."""
 
 
 def mend_of(error: OSError) -> str:
-    """Return how what ``error`` tells of is mended, for people."""
+    """Return what to do about ``error``, for people."""
     return _MENDS.get(error.errno or 0, _OTHERWISE)
 
 
 def word_of(error: OSError) -> str:
-    """Return what ``error`` is, in the system's own words."""
+    """Return the system's own description of ``error``."""
     return error.strerror or (os.strerror(error.errno) if error.errno else str(error))

@@ -1,7 +1,7 @@
-"""Who owns a folder: one process at a time, by a lock that ends with it, however it ends.
+"""The lock that gives one process at a time the ownership of a folder; it ends with the process.
 
-flock(2) of a file in the folder, by filelock, and nothing else: its soft lock, a file that only has to *be
-there*, would outlive a kill, and is switched off.
+It is flock(2) on a file in the folder, through filelock. filelock's soft lock, a file that only has to
+*exist*, is switched off: it would remain after a kill.
 """
 
 import errno
@@ -33,17 +33,17 @@ _MENDS: Mapping[int, str] = {
 }
 
 _PATIENCE_S = 0.05
-"""How long a lock is waited for whose file somebody removes, or that is asked after at this very moment."""
+"""How long to wait for a lock whose file somebody removes, or that another process tests at this moment."""
 
 
 class FolderLock:
     """The ownership of a folder, until it is released or the process ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Own ``folder``.
+        """Take the ownership of ``folder``.
 
         Raises:
-            StateOwned: another process does.
+            StateOwned: another process owns it.
             StateUnwritable: it cannot be written, or locked.
         """
         self._folder = folder
@@ -51,12 +51,12 @@ class FolderLock:
         self._identity = _identity(folder / LOCK)
 
     def check(self) -> None:
-        """Go on while the folder is still owned: who moves or clears folders looks at no lock.
+        """Check that the folder is still owned: moving or clearing a folder does not respect locks.
 
-        A lock file that was removed is made again, if nobody else has owned the folder since.
+        If the lock file was removed, it is made again, unless another process has taken the folder since.
 
         Raises:
-            StateUnwritable: it is not.
+            StateUnwritable: the folder is no longer owned.
         """
         if self._identity is not None and _identity(self._folder / LOCK) == self._identity:
             return
@@ -72,16 +72,16 @@ class FolderLock:
         self._lock, self._identity = again._lock, again._identity
 
     def release(self) -> None:
-        """Give the folder up."""
+        """Release the folder."""
         with suppress(OSError):
             self._lock.release()
 
 
 def has_owner(folder: Path) -> bool:
-    """Whether a process owns ``folder``; asking takes the lock for an instant.
+    """Whether a process owns ``folder``; the test holds the lock for an instant.
 
     Raises:
-        StateUnwritable: that cannot be told.
+        StateUnwritable: that cannot be determined.
     """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
@@ -102,11 +102,11 @@ def has_owner(folder: Path) -> bool:
 
 
 def _locked(folder: Path) -> "FileLock":
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - brings in asyncio; readers need no lock
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - imports asyncio; readers need no lock
 
     lock = FileLock(folder / LOCK, thread_local=False, fallback_to_soft=False)
     try:
-        folder.stat()  # filelock would make it anew
+        folder.stat()  # filelock would create a missing folder
         lock.acquire(timeout=_PATIENCE_S, poll_interval=_PATIENCE_S / 5)
     except Timeout:
         raise StateOwned(
@@ -119,7 +119,7 @@ def _locked(folder: Path) -> "FileLock":
 
 
 def _give_to_owner(folder: Path) -> None:
-    """Have the lock file belong to the folder's owner, with a mode for nobody else, also if it is of an earlier run."""
+    """Give the lock file to the folder's owner, with a private mode, even if an earlier run made it."""
     with suppress(OSError):
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
         try:
@@ -138,7 +138,7 @@ def _unlockable(folder: Path, error: OSError) -> StateUnwritable:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another at the same path (as SQLite asks, HAS_MOVED), or None where there is none."""
+    """Return the identity of the file at a path (as SQLite's HAS_MOVED does), or None if there is none."""
     try:
         found = path.stat()
     except OSError:

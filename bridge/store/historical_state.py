@@ -1,4 +1,4 @@
-"""What a state can tell of the past, and how far back."""
+"""What a state records of the past, and how far back its records go."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bridge.store.state_values import Note
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """From when on everything observed is known (ms since the epoch), and why not before.
+    """The time from which all observations are recorded (ms since the epoch), and why not earlier.
 
     ``until`` is when the registry was last read.
     """
@@ -22,14 +22,14 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """When changes waited for an operator, ms since the epoch; ``until`` is None while they do."""
+    """A time during which changes were held, ms since the epoch; ``until`` is None while they still are."""
 
     since: int
     until: int | None
 
 
 def reach_of(state: State) -> Reach | None:
-    """Return how far back ``state`` knows, or None before the baseline."""
+    """Return how far back the records of ``state`` go, or None before the baseline."""
     head, last = state.head, state.last_poll
     if head is None:
         return None
@@ -47,7 +47,7 @@ def reach_of(state: State) -> Reach | None:
 
 
 def recorded_in(state: State, reach: Reach) -> Recorded:
-    """Return what ``state`` records, as far as it reaches."""
+    """Return the records of ``state`` within its reach."""
     late = [
         Late(note.at, note.model, note.version)
         for note in state.notes()
@@ -57,7 +57,7 @@ def recorded_in(state: State, reach: Reach) -> Recorded:
 
 
 def holds_in(notes: Iterable[Note]) -> list[Held]:
-    """Return when changes were held back, oldest first."""
+    """Return the times during which changes were held, oldest first."""
     found: list[Held] = []
     since: int | None = None
     for note in notes:

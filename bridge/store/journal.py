@@ -1,12 +1,14 @@
 """An append-only journal file that survives kills, full disks and torn writes.
 
-Appending: one record, written behind the last good one and flushed with fdatasync before
-anything else happens. After a failed write the file is cut back to the last good length;
-after a failed flush nobody knows what the disk holds, so the file must be written anew
-before the next append. Opening: a broken record at the end is the commit that was under way
-when the power went; it was never acknowledged, and is cut off. A broken record anywhere
-else is damage, and refused (a torn append is one line: no record holds a line break). Rewriting: a new file beside the old one, flushed, renamed
-over it, and the folder flushed.
+Appending: one record is written behind the last good one and flushed with fdatasync before anything else
+happens. After a failed write, the file is cut back to the last good length. After a failed flush, the content
+of the disk is unknown, so the file must be rewritten before the next append.
+
+Opening: a broken record at the end belongs to a commit that was interrupted; it was never acknowledged, and
+is cut off. A broken record anywhere else is damage, and the file is refused. (A torn append is one line,
+because no record holds a line break.)
+
+Rewriting: a new file is written beside the old one, flushed, and renamed over it; then the folder is flushed.
 """
 
 import os
@@ -35,7 +37,7 @@ class Journal:
     """One journal file. Only one process may have it open for writing."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; nothing is opened yet."""
+        """Store the path; nothing is opened yet."""
         self.path = path
         self.length = 0
         self.torn = 0
@@ -45,7 +47,7 @@ class Journal:
         self._closed = False
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the content of every acknowledged record, in order. An absent file has none.
+        """Yield the content of every acknowledged record, in order. A missing file has none.
 
         Raises:
             StateDamaged: a record before the end is broken.
@@ -64,10 +66,10 @@ class Journal:
             raise StateUnwritable(_told(self.path, "cannot be read", error)) from error
 
     def _read(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
-        """Read up to the length that the file has now: its owner may be appending to it."""
+        """Read up to the present length of the file: its owner may be appending to it."""
         self.length, self._sequence = 0, 0
         size = os.fstat(stream.fileno()).st_size
-        if size == 0:  # a journal comes into being with its header
+        if size == 0:  # a journal is created with its header
             raise StateDamaged(self._damage())
         for line in stream:
             record = decode(line)
@@ -83,7 +85,7 @@ class Journal:
             yield record.content
 
     def _check_tail(self, tail: bytes) -> None:
-        """Refuse a torn tail that holds a whole record: then what precedes it is damaged."""
+        """Refuse a torn tail that contains a whole record: then the part before that record is damaged."""
         if any(decode(tail[start.start() :]) for start in RECORD_START.finditer(tail, 1)):
             raise StateDamaged(self._damage())
 
@@ -111,7 +113,7 @@ class Journal:
             raise StateNewer(msg)
 
     def open(self) -> None:
-        """Open for appending, after `read` ran to its end; a torn tail is cut off.
+        """Open for appending, after `read` has run to its end; a torn tail is cut off.
 
         Raises:
             StateUnwritable: the file cannot be opened, created or cut.
@@ -132,7 +134,7 @@ class Journal:
         """Make one record durable.
 
         Raises:
-            StateUnwritable: it isn't, and the journal is as it was.
+            StateUnwritable: the record is not durable, and the journal is unchanged.
         """
         line = encode(Record(self._sequence + 1, content))
         if self._descriptor is None or self._must_rewrite:
@@ -147,7 +149,7 @@ class Journal:
         try:
             flush(self._descriptor)
         except OSError as error:
-            # Or the next process would build on pages that may get lost.
+            # Otherwise the next process would build on pages that may be lost.
             left = self._cut_back(self._descriptor)
             self._must_rewrite = True
             raise StateUnwritable(_told(self.path, "cannot be flushed", error, left)) from error
@@ -156,25 +158,25 @@ class Journal:
 
     @property
     def must_rewrite(self) -> bool:
-        """Whether a failure left the file in doubt, so that it has to be written anew."""
+        """Whether a failure left the file's content unknown, so that it has to be rewritten."""
         return self._must_rewrite
 
     def _check_place(self, descriptor: int) -> None:
-        """Refuse to write to a file that nobody will find again, or that somebody else wrote to.
+        """Refuse to write to a file that was moved or removed, or that another process wrote to.
 
         Raises:
-            StateUnwritable: what is at the path is not what was written last.
+            StateUnwritable: the file at the path is not the one written last.
         """
         try:
             there, ours = self.path.stat(), os.fstat(descriptor)
         except OSError as error:
             raise StateUnwritable(_moved(self.path, word_of(error))) from error
-        size = there.st_size if self._must_rewrite else self.length  # after a failure, it may be any
+        size = there.st_size if self._must_rewrite else self.length  # after a failure, any size is possible
         if (there.st_ino, there.st_size) != (ours.st_ino, size):
             raise StateUnwritable(_moved(self.path, "another file is there, or other content"))
 
     def _cut_back(self, descriptor: int) -> str:
-        """Cut off what a failed append may have left; return what is known then, in words."""
+        """Cut off what a failed append may have left; return in words what is known about the change."""
         try:
             os.ftruncate(descriptor, self.length)
         except OSError:
@@ -186,7 +188,7 @@ class Journal:
         """Replace the whole journal by these records, atomically.
 
         Raises:
-            StateUnwritable: it could not be done, and the journal is as it was.
+            StateUnwritable: that failed, and the journal is unchanged.
         """
         if self._closed:
             msg = f"{self.path} is closed: another process may own it now"
@@ -215,7 +217,7 @@ class Journal:
         self._must_rewrite = False
 
     def close(self) -> None:
-        """Close the file for good: a late write must not reach its next owner's file."""
+        """Close the file permanently: a late write must not reach its next owner's file."""
         self._closed = True
         self._release()
 
@@ -226,7 +228,7 @@ class Journal:
 
 
 def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> tuple[int, int, int]:
-    """Write and flush a new journal, to come in the place of ``before``; return its descriptor, length and last sequence number."""
+    """Write and flush a new journal that will replace ``before``; return descriptor, length and last sequence number."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,8 +1,8 @@
-r"""The journal's records: lines that can be trusted or told to be broken. Pure.
+r"""The records of the journal: lines with a checksum and a sequence number. Pure.
 
-A record is ``<crc32 of the rest, 8 hex digits> <JSON>\n``. The JSON is ASCII and holds no
-line break, so a line is a record and a file can be read with any text tool. Records carry
-consecutive sequence numbers, so that a lost one in the middle is noticed.
+A record is ``<crc32 of the rest, 8 hex digits> <JSON>\n``. The JSON is ASCII and holds no line break, so a
+line is a record, and any text tool can read the file. Sequence numbers are consecutive, so a missing record
+in the middle is noticed.
 """
 
 import json
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 FORMAT = 1
-"""The format written by this version. A reader refuses a higher one."""
+"""The format that this version writes. A reader refuses a higher one."""
 
 _CRC_LENGTH = 8
 
 RECORD_START = re.compile(rb'[0-9a-f]{8} \{"n":')
-"""Where a record may begin, in a stretch whose line breaks cannot be trusted."""
+"""Where a record may begin, in data whose line breaks cannot be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: its place in the sequence, and its content."""
+    """One record: its sequence number, and its content."""
 
     sequence: int
     content: dict[str, Any]
@@ -36,7 +36,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """Return the record that ``line`` holds, or None where it is torn or damaged."""
+    """Return the record in ``line``, or None if it is torn or damaged."""
     payload = line[_CRC_LENGTH + 1 : -1]
     if not line.endswith(b"\n") or line[:_CRC_LENGTH] != b"%08x" % zlib.crc32(payload):
         return None

@@ -1,4 +1,4 @@
-"""A store that forgets: for tests, and for dry runs."""
+"""A store in memory that is lost at the end: for tests, and for dry runs."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class MemoryDocuments:
         return len(self._tables.get(table, {}))
 
     def commit(self, writes: Writes) -> None:
-        """Apply all of ``writes``; what is no JSON is refused before anything is applied."""
+        """Apply all of ``writes``; a value that is not JSON is refused before anything is applied."""
         encoded = {
             table: {key: None if doc is None else json.dumps(doc) for key, doc in documents.items()}
             for table, documents in writes.items()
@@ -48,8 +48,8 @@ class MemoryDocuments:
                     rows[key] = text
 
     def size(self) -> int:
-        """Return the characters that the documents take."""
+        """Return the number of characters of all documents."""
         return sum(len(text) for rows in self._tables.values() for text in rows.values())
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""

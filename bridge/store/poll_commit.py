@@ -1,4 +1,4 @@
-"""What one poll makes durable, as documents."""
+"""What a poll commits, and the conversion of commits into documents."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -24,29 +24,29 @@ SUPERSEDED = "superseded"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
 
 MOST_ATTEMPTS = 50
-"""How many attempts of an entry are kept on record beside its last: a night of them, at the longest wait."""
+"""How many attempts of an entry are kept besides its last; at the longest wait, they cover a night."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollCommit:
-    """What one poll makes durable, all at once.
+    """Everything that one poll makes durable in one commit.
 
     Attributes:
-        head: the state's facts afterwards; its ``revision`` is the one that the poll began from.
-        record: how the poll went.
+        head: the new head of the state; its ``revision`` is the one that the poll began from.
+        record: the result of the poll.
         removed: names under which no model is known any more.
-        models: models that read differently, with their identities, by name.
-        events: what was observed, in order.
-        routed: what is to be delivered, in order.
+        models: models that differ, with their identities, by name.
+        events: the observed events, in order.
+        routed: the events to deliver, in order.
         at: now, ms since the epoch.
         unsettled: those of ``models`` whose versions have to be read again.
         settled: other models that need not be read again any more.
-        notes: what the audit trail says beside the events.
-        reconciled: the full scan that this was, if it was one.
+        notes: notes for the audit trail.
+        reconciled: the record of the full scan, if this was one.
         abilities: what the registry can do.
-        details: what goes with events beside themselves, by event id.
-        superseded: what is known no more by this.
-        forgotten: how many of those superseded before need not be remembered any more, the oldest.
+        details: the details to store with events, by event id.
+        superseded: the former states that this commit replaces.
+        forgotten: how many of the oldest former states to drop.
     """
 
     head: Head
@@ -67,16 +67,16 @@ class PollCommit:
 
 
 def head_in(documents: Documents) -> Head | None:
-    """Return the state's facts, or None before the baseline."""
+    """Return the head of the state, or None before the baseline."""
     document = documents.get(META, HEAD)
     return Head.from_document(document) if document else None
 
 
 def check_basis(head: Head, present: Head | None) -> None:
-    """Check that facts were made from the ``present`` ones, which a commit of them replaces.
+    """Check that ``head`` was made from the ``present`` head, which it replaces.
 
     Raises:
-        StateChanged: they were not.
+        StateChanged: it was not.
     """
     revision = present.revision if present else 0
     if revision != head.revision:
@@ -85,13 +85,13 @@ def check_basis(head: Head, present: Head | None) -> None:
 
 
 def numbered_head(head: Head, present: Head | None, entries: int = 0, notes: int = 0) -> Head:
-    """Return ``head`` with the last numbers given, when so many entries and notes are given the next ones."""
+    """Return ``head`` with the last numbers advanced by this many entries and notes."""
     last = present or head
     return replace(head, sequence=last.sequence + entries, noted=last.noted + notes)
 
 
 def new_entries(commit: PollCommit, present: Head | None) -> list[Entry]:
-    """Return the outbox entries that a poll gives rise to, numbered on from the last."""
+    """Return the new outbox entries of a poll, numbered from the last number on."""
     last = (present or commit.head).sequence
     return [_entry(routed, last + n, commit.at) for n, routed in enumerate(commit.routed, start=1)]
 
@@ -99,7 +99,7 @@ def new_entries(commit: PollCommit, present: Head | None) -> list[Entry]:
 def writes_of(
     commit: PollCommit, entries: Sequence[Entry], present: Head | None, documents: Documents
 ) -> Writes:
-    """Return a poll as documents."""
+    """Return a poll's commit as documents."""
     tables: Writes = {
         MODELS: _models(commit, documents),
         EVENTS: {event.id: event.to_document() for event in commit.events},
@@ -122,7 +122,7 @@ def writes_of(
 
 
 def trail_writes(notes: Sequence[Note], head: Head) -> Mapping[str, Document]:
-    """Return notes as documents of the audit trail, numbered on from the last that ``head`` tells of."""
+    """Return notes as documents of the audit trail, numbered from the last number in ``head`` on."""
     return {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
 
 
@@ -145,12 +145,12 @@ def outbox_writes(entries: Sequence[Entry]) -> Writes:
 def settle_writes(
     entries: Sequence[Entry], conditions: Mapping[str, Condition], documents: Documents
 ) -> Writes:
-    """Return what became of some attempts as documents.
+    """Return the results of some attempts as documents.
 
-    An entry tells of its last attempt itself; the one before is put on record beside it.
+    An entry itself holds its last attempt; the attempt before that is recorded beside it.
 
     Raises:
-        StateChanged: one of the entries is not in the outbox, or another has its number.
+        StateChanged: an entry is not in the outbox, or its number belongs to another.
     """
     records: dict[str, Document | None] = {}
     for entry in entries:
@@ -177,7 +177,7 @@ def _present(entry: Entry, documents: Documents) -> Document:
 
 
 def attempt_key(entry: int, number: int) -> str:
-    """Return where the attempt of this ``number`` of an ``entry`` is kept."""
+    """Return the key of attempt ``number`` of an ``entry``."""
     return f"{entry}.{number}"
 
 
@@ -190,12 +190,12 @@ def attempt_of(entry: Entry) -> AttemptRecord:
 
 
 def attempts_kept(entry: Entry) -> range:
-    """Return the numbers of the attempts of ``entry`` that are on record beside it."""
+    """Return the numbers of the attempts of ``entry`` that are recorded beside it."""
     return range(max(1, entry.attempts - MOST_ATTEMPTS), entry.attempts)
 
 
 def removal(entries: Iterable[Entry]) -> Writes:
-    """Return what it takes to forget ``entries``, with their attempts."""
+    """Return the writes that remove ``entries`` and their attempts."""
     gone = list(entries)
     keys = (attempt_key(entry.id, number) for entry in gone for number in attempts_kept(entry))
     return {OUTBOX: dict.fromkeys(str(entry.id) for entry in gone), ATTEMPTS: dict.fromkeys(keys)}

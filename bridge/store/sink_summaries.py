@@ -1,4 +1,4 @@
-"""What the outbox holds, sink by sink: counted once, then kept up with every change."""
+"""Summaries of the outbox for each sink: counted once, then updated with every change."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,12 +13,12 @@ from bridge.store.state_values import SinkSummary
 class _Sink:
     counts: Counter[Status] = field(default_factory=Counter)
     pending: dict[int, int] = field(default_factory=dict)  # entry id → created at
-    dead: dict[int, None] = field(default_factory=dict)  # entry ids, as they died
+    dead: dict[int, None] = field(default_factory=dict)  # entry ids, in the order in which they died
     last: Entry | None = None
-    oldest: int | None = None  # of those pending; None: nobody has looked since it left
+    oldest: int | None = None  # the oldest pending entry; None: not searched since the last one left
 
 
-class Tally:
+class SinkSummaries:
     """Summaries whose cost does not grow with the history."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -28,7 +28,7 @@ class Tally:
         self.update(entries)
 
     def update(self, entries: Iterable[Entry]) -> None:
-        """Take in entries that are new, or stand otherwise than before."""
+        """Add entries that are new or have changed."""
         for entry in entries:
             sink = self._sinks.setdefault(entry.sink, _Sink())
             before = self._statuses.get(entry.id)
@@ -41,7 +41,7 @@ class Tally:
                 sink.last = entry
 
     def remove(self, entries: Iterable[Entry]) -> None:
-        """Forget entries that were pruned or dropped."""
+        """Remove entries that were pruned or dropped."""
         for entry in entries:
             sink = self._sinks[entry.sink]
             sink.counts[entry.status] -= 1
@@ -79,7 +79,7 @@ def _forget_pending(sink: _Sink, entry: Entry) -> None:
 
 
 def _oldest(sink: _Sink) -> int | None:
-    """Return what waits longest, and keep it in mind: with a large backlog, looking for it takes milliseconds."""
+    """Return the entry that waits longest, and store it: with a large backlog, the search takes milliseconds."""
     if sink.oldest is None and sink.pending:
         at = min(sink.pending.values())
         sink.oldest = next(number for number, created_at in sink.pending.items() if created_at == at)

@@ -1,4 +1,4 @@
-"""The state in the words of the domain: known models, events, outbox; over any `Documents`."""
+"""The state: known models, events and outbox, stored in any `Documents`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -53,7 +53,7 @@ class State(Outbox):
 
     @property
     def last_poll(self) -> PollRecord | None:
-        """How the last poll went, or None before the first."""
+        """The result of the last poll, or None before the first."""
         document = self._documents.get(META, POLL)
         return PollRecord.from_document(document) if document else None
 
@@ -78,11 +78,11 @@ class State(Outbox):
         return len(models), sum(models)
 
     def commit_poll(self, commit: PollCommit) -> list[Entry]:
-        """Make a poll durable: snapshot and outbox entries in one; return the new entries.
+        """Make a poll durable: snapshot and outbox entries in one commit; return the new entries.
 
         Raises:
             StateUnwritable: nothing of it took effect.
-            StateChanged: the state is no longer what the poll began from; nothing of it took effect.
+            StateChanged: the state is no longer the one that the poll began from; nothing took effect.
         """
         present = self.head
         check_basis(commit.head, present)
@@ -99,24 +99,24 @@ class State(Outbox):
             self._unsettled = {**kept, **dict.fromkeys(commit.unsettled, commit.at)}
 
     def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
-        """Note how a poll went that changed nothing.
+        """Record the result of a poll that changed nothing.
 
         Raises:
-            StateUnwritable: it was not noted.
+            StateUnwritable: it was not recorded.
         """
         scanned = {RECONCILE: reconciled.to_document()} if reconciled else {}
         self._documents.commit({META: {POLL: record.to_document(), **scanned}})
 
     @property
     def unfinished_scan(self) -> Document | None:
-        """What was kept of a full scan that is not over, or None."""
+        """The stored progress of an unfinished full scan, or None."""
         return self._documents.get(_SCAN, _SCAN)
 
     def keep_scan(self, scan: Document | None) -> None:
-        """Keep what was read of a full scan that is not over; None forgets it.
+        """Store the progress of an unfinished full scan; None removes it.
 
         Raises:
-            StateUnwritable: what was kept before is still kept.
+            StateUnwritable: the earlier progress is still stored.
         """
         if scan != self.unfinished_scan:
             self._documents.commit({_SCAN: {_SCAN: scan}})
@@ -129,47 +129,47 @@ class State(Outbox):
 
     @property
     def superseded(self) -> tuple[Superseded, ...]:
-        """What was known until lately, oldest first."""
+        """The former states that recent polls replaced, oldest first."""
         documents = sorted(self._documents.items(SUPERSEDED), key=lambda item: int(item[0]))
         return tuple(Superseded.from_document(document) for _, document in documents)
 
     @property
     def abilities(self) -> Abilities | None:
-        """What the registry was found to be able to do, or None before the first poll."""
+        """The detected abilities of the registry, or None before the first poll."""
         document = self._documents.get(META, ABILITIES)
         return Abilities.from_document(document) if document else None
 
     def notes(self) -> Iterator[Note]:
-        """Yield what the audit trail says beside the events, oldest first."""
+        """Yield the notes of the audit trail, oldest first."""
         return (Note.from_document(document) for _, document in self._documents.items(AUDIT))
 
     @property
     def clock(self) -> ClockRecord | None:
-        """How the clocks stood when that was last noted."""
+        """The clocks when they were last recorded."""
         document = self._documents.get(META, CLOCK)
         return ClockRecord.from_document(document) if document else None
 
     @property
     def orphaned_since(self) -> Mapping[str, int]:
-        """Since when each sink that has pending entries has been missing, ms since the epoch."""
+        """Since when each sink with pending entries has been missing, ms since the epoch."""
         return self._documents.get(META, _ORPHANS) or {}
 
     def note(self, clock: ClockRecord, orphaned_since: Mapping[str, int]) -> None:
-        """Note how the clocks stand and which sinks are missing, where that is news.
+        """Record the clocks and the missing sinks, if they have changed.
 
         Raises:
-            StateUnwritable: it was not noted.
+            StateUnwritable: they were not recorded.
         """
         news = {CLOCK: clock.to_document(), _ORPHANS: dict(orphaned_since)}
         if any((self._documents.get(META, key) or {}) != value for key, value in news.items()):
             self._documents.commit({META: news})
 
     def write_head(self, head: Head) -> None:
-        """Replace the state's facts (to bind it to a registry that moved).
+        """Replace the head of the state (to bind the state to a registry that moved).
 
         Raises:
-            StateUnwritable: they stay as they were.
-            StateChanged: likewise; ``head`` was made from others.
+            StateUnwritable: the head is unchanged.
+            StateChanged: ``head`` was made from another head; it is unchanged.
         """
         present = self.head
         check_basis(head, present)
@@ -186,7 +186,7 @@ class State(Outbox):
         return (Event.from_document(document) for _, document in self._documents.items(EVENTS))
 
     def newest_events(self, count: int) -> list[Event]:
-        """Return the last ``count`` events, newest first; what that costs does not grow with the history."""
+        """Return the last ``count`` events, newest first; the cost does not grow with the history."""
         return [Event.from_document(document) for document in self._documents.newest(EVENTS, count)]
 
     @property
@@ -197,18 +197,18 @@ class State(Outbox):
 
     @property
     def kept_since(self) -> int:
-        """Whatever was observed from then on is still kept, ms since the epoch; 0: nothing was pruned yet."""
+        """The time from which all observations are kept, ms since the epoch; 0: nothing was pruned yet."""
         document = self._documents.get(META, _PRUNED) or {}
         before: int = document.get("before", document.get("at", 0))
         return before
 
     def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
-        """Forget old history (ms since the epoch); return how many documents went.
+        """Prune old history (ms since the epoch); return how many documents were removed.
 
-        What a pending or dead entry refers to stays.
+        Events of pending or dead entries are kept.
 
         Raises:
-            StateUnwritable: nothing was forgotten.
+            StateUnwritable: nothing was removed.
         """
         limits = {Status.DELIVERED: delivered_before, Status.DEAD: dead_before}
         kept, old = _split(self.entries(), limits)
@@ -232,16 +232,16 @@ class State(Outbox):
         return len(old) + len(events) + len(notes)
 
     def size(self) -> int:
-        """Return how much room the state takes, in bytes."""
+        """Return the size of the state, in bytes."""
         return self._documents.size()
 
     def close(self) -> None:
-        """Let go of the state."""
+        """Close the state."""
         self._documents.close()
 
 
 def _split(entries: Iterator[Entry], limits: Mapping[Status, int]) -> tuple[list[Entry], list[Entry]]:
-    """Part entries into those to keep and those that ended before their status' limit."""
+    """Split entries into those to keep and those that ended before the limit for their status."""
     kept: list[Entry] = []
     old: list[Entry] = []
     for entry in entries:

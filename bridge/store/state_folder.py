@@ -1,4 +1,4 @@
-"""The state that the settings name: owned, or read beside its owner."""
+"""Opens the state folder that the settings name, as its owner or for reading beside its owner."""
 
 import os
 import stat
@@ -17,16 +17,16 @@ _OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def binding_of(settings: Settings) -> Binding:
-    """Return which registry the settings name; its fingerprint is not known yet."""
+    """Return the registry that the settings name; its fingerprint is not known yet."""
     return Binding(settings.registry.uri, workspace_of(settings.registry.workspace))
 
 
 @contextmanager
 def owned_state(settings: Settings) -> Iterator[State]:
-    """Own the state folder, for as long as the context lasts; refuse one of another registry.
+    """Own the state folder during the context; refuse the state of another registry.
 
     Raises:
-        StateError: it is owned by another, foreign, or cannot be used.
+        StateError: another process owns it, it belongs to another registry, or it cannot be used.
     """
     with any_owned_state(settings) as state:
         check_binding(state, settings)
@@ -35,10 +35,10 @@ def owned_state(settings: Settings) -> Iterator[State]:
 
 @contextmanager
 def any_owned_state(settings: Settings) -> Iterator[State]:
-    """Own the state folder, for as long as the context lasts, whatever registry it is of.
+    """Own the state folder during the context, whatever registry it belongs to.
 
     Raises:
-        StateError: it is owned by another, or cannot be used.
+        StateError: another process owns it, or it cannot be used.
     """
     documents = TinyDocuments.open(Path(settings.state.folder))
     if documents.torn:
@@ -51,7 +51,7 @@ def any_owned_state(settings: Settings) -> Iterator[State]:
 
 
 def _warn_of_torn_end(size: int) -> None:
-    import structlog  # noqa: PLC0415 - readers never get here, and stay quick
+    import structlog  # noqa: PLC0415 - keeps the start of read commands quick
 
     structlog.get_logger(__name__).warning("state.tail_cut", bytes=size)
 
@@ -76,7 +76,7 @@ def is_owned(settings: Settings) -> bool:
 
 
 def check_writable(settings: Settings) -> None:
-    """Ask whether the state folder can be written, or made, without touching anything.
+    """Check that the state folder can be written, or created, without changing anything.
 
     Raises:
         StateUnwritable: it cannot.
@@ -95,7 +95,7 @@ def check_writable(settings: Settings) -> None:
 
 
 def has_readers(settings: Settings) -> bool:
-    """Whether others can read the state: on file systems without permissions, for one."""
+    """Whether other users can read the state, on file systems without permissions, for example."""
     folder = Path(settings.state.folder)
     with suppress(OSError):
         return all(path.stat().st_mode & _OTHERS for path in (folder, folder / JOURNAL))
@@ -120,5 +120,5 @@ def check_binding(state: State, settings: Settings) -> None:
 
 
 def place_of(binding: Binding) -> str:
-    """Return the registry's place, for people."""
+    """Return the address of the registry, for people."""
     return binding.uri + (f" (workspace {binding.workspace})" if binding.workspace else "")

@@ -1,4 +1,4 @@
-"""What the state says of itself, as values."""
+"""The values that the state stores about itself: head, binding, clocks, poll records, notes and summaries."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -8,12 +8,12 @@ from bridge.diff.malformed_rows import OddRow
 
 
 class _Documented:
-    """To and from a JSON document, member by member."""
+    """Converts a dataclass to and from a JSON document, member by member."""
 
     __slots__ = ()
 
     def to_document(self) -> dict[str, Any]:
-        """Return the value as plain JSON: as it is read again, so that the two can be compared."""
+        """Return the value as plain JSON, equal to what is read back, so that the two can be compared."""
         members = asdict(self)  # type: ignore[call-overload]
         return {name: list(one) if isinstance(one, tuple) else one for name, one in members.items()}
 
@@ -26,10 +26,10 @@ class _Documented:
 
 @dataclass(frozen=True, slots=True)
 class Binding(_Documented):
-    """Which registry a state belongs to.
+    """The registry that a state belongs to.
 
-    ``fingerprint`` identifies the registry's database where it can be read; a registry that
-    moved to another URL is recognised by it.
+    ``fingerprint`` identifies the registry's database, where it can be read. It recognises a registry that
+    moved to another URL.
     """
 
     uri: str
@@ -38,16 +38,17 @@ class Binding(_Documented):
 
 
 class Stamp(NamedTuple):
-    """An instant of ours: wall clock (ms since the epoch), and monotonic clock (ms) since that start of the machine."""
+    """A time by the bridge's clocks: wall clock (ms since the epoch), and monotonic clock (ms) since that boot."""
 
     wall_ms: int
     monotonic_ms: int
     boot_id: str
 
     def until(self, later: "Stamp") -> int:
-        """Return how much time went by until ``later``, ms, at least.
+        """Return the time that has passed until ``later``, ms, at least.
 
-        One clock stands still while the machine sleeps, the other is set back now and then.
+        The monotonic clock may stand still while the machine sleeps, and the wall clock is set back now and
+        then.
         """
         steady = later.monotonic_ms - self.monotonic_ms if later.boot_id == self.boot_id else 0
         return max(0, steady, later.wall_ms - self.wall_ms)
@@ -55,31 +56,31 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Head(_Documented):
-    """The state's own facts, which change together with a poll's commit, or when the registry has moved.
+    """The head of the state: values that change with a poll's commit, or when the registry has moved.
 
     Attributes:
         state_id: a random UUID, made with the baseline; every event id derives from it.
         baseline_at: when the baseline was taken, ms since the epoch.
         uri, workspace, fingerprint: the registry that the state is bound to.
         sequence: the highest entry id given so far.
-        floor: above every generation of a model that is gone.
+        floor: a number above every generation of a deleted model.
         past_lanes: lanes of deleted models that had been renamed, by their last name.
-        baseline_clock: by the registry's own clock, ms, when a baseline was taken whose versions
-            came in several pages: it can have skipped older ones. 0: they came in one.
-        registry_clock: by the registry's own clock, ms: whatever was created well before this
-            was there to be seen, so that it can't be new.
-        scanned_clock: the same clock when the last scan began, as far as its rows told.
-        vouched, scanned: our own time then: of ``registry_clock``, of ``scanned_clock``.
-        skew: how far the registry's clock was ahead of ours, ms, by the last change that its rows told the
-            time of, when that was seen; never more than 0.
-        stale_at: when, by our clock (ms), the registry last gave a picture older than what was known; 0: never.
-        noted: how many notes the audit trail was given so far.
-        accepted: digests of holds that an operator accepted; the same is not held again.
-        revision: rises whenever these facts, the snapshot or the outbox change by a poll. What was made
-            from another revision than the present one is not committed.
+        baseline_clock: the registry's clock, ms, when a baseline was taken whose versions came in several
+            pages, so that it may have skipped older ones. 0: they came in one page.
+        registry_clock: the registry's clock, ms: a model created well before this was visible to a scan,
+            so it can't be new.
+        scanned_clock: the same clock when the last scan began, judged by the rows it read.
+        vouched, scanned: the bridge's times that belong to ``registry_clock`` and ``scanned_clock``.
+        skew: the registry's clock minus the bridge's, ms, judged by the last change whose time its rows
+            showed, when that was read; never more than 0.
+        stale_at: when, by the bridge's clock (ms), the registry last gave a stale read; 0: never.
+        noted: how many notes the audit trail has so far.
+        accepted: digests of holds that an operator accepted; the same difference is not held again.
+        revision: increases whenever a poll changes the head, the snapshot or the outbox. A commit that was
+            made from another revision than the present one is refused.
 
-    The store gives ``sequence``, ``noted`` and ``revision`` at the commit, whatever a commit says of them:
-    between a look and its commit, an operator may have been given the next numbers.
+    The store sets ``sequence``, ``noted`` and ``revision`` at the commit, whatever the commit says: an
+    operator's command may have used the next numbers between a poll's read and its commit.
     """
 
     state_id: str
@@ -102,7 +103,7 @@ class Head(_Documented):
     revision: int = 0
 
     def __post_init__(self) -> None:
-        """Take the lists that JSON makes of tuples."""
+        """Convert the lists that JSON makes of tuples."""
         object.__setattr__(self, "accepted", tuple(self.accepted))
         for name in ("vouched", "scanned"):
             value = getattr(self, name)
@@ -116,10 +117,10 @@ class Head(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class ClockRecord(_Documented):
-    """How the wall clock stood to the monotonic one.
+    """The distance between the wall clock and the monotonic clock.
 
-    ``distance_ms`` between them, ``distrusted_until`` in seconds of the monotonic clock; both
-    mean something only during the start of the machine that ``boot_id`` names.
+    ``distance_ms`` is that distance, ``distrusted_until`` is in seconds of the monotonic clock. Both are only
+    valid until the machine restarts; ``boot_id`` identifies its present start.
     """
 
     boot_id: str
@@ -131,13 +132,12 @@ class ClockRecord(_Documented):
 class PollRecord(_Documented):
     """The last poll, for `status`. Times are ms since the epoch, durations ms.
 
-    ``outcome`` is one of ``ok``, ``failed`` and ``held``; ``error`` says why it failed. ``held``
-    says what waits for an operator, and ``held_digest`` names it, whatever came of the poll;
-    ``held_kinds`` are the kinds of events that wait, and ``held_vanished`` says that models
-    vanished, so that new ones wait, too. ``kind`` is how the registry was read (``fast`` or
-    ``full``), ``read_from`` when that began, by the registry's clock, where it went well. ``doubted`` are
-    models that read as older than they are known, so that what was read of them is not told yet.
-    ``odd_rows`` are those that are left aside.
+    ``outcome`` is one of ``ok``, ``failed`` and ``held``; ``error`` says why it failed. ``held`` describes
+    the standing hold, whatever the outcome, and ``held_digest`` identifies it. ``held_kinds`` are the kinds
+    of events that are held. ``held_vanished`` says that vanished models are held, and new models with them.
+    ``kind`` is how the registry was read (``fast`` or ``full``), ``read_from`` when that began, by the
+    registry's clock, if it succeeded. ``doubted`` are models that read as older than they are known, so that
+    their changes are not announced yet. ``odd_rows`` are the malformed rows that are skipped.
     """
 
     attempted_at: int
@@ -158,7 +158,7 @@ class PollRecord(_Documented):
     odd_rows: tuple[OddRow, ...] = ()
 
     def __post_init__(self) -> None:
-        """Take the lists that JSON makes of tuples, and the objects that it makes of rows."""
+        """Convert the lists that JSON makes of tuples, and the objects that it makes of rows."""
         object.__setattr__(self, "held_kinds", tuple(self.held_kinds))
         object.__setattr__(self, "doubted", tuple(self.doubted))
         rows: tuple[Any, ...] = tuple(self.odd_rows)
@@ -169,9 +169,9 @@ class PollRecord(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRecord(_Documented):
-    """The last full scan: when it began (ms since the epoch), what it took, and whether it went well.
+    """The last full scan: when it began (ms since the epoch), its duration, and whether it succeeded.
 
-    One that is ``unfinished`` goes on with the next poll; what it took are then, and in the end, all its parts.
+    The next poll continues an ``unfinished`` scan; the duration is that of all its parts.
     """
 
     at: int
@@ -182,18 +182,19 @@ class ReconcileRecord(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class Note(_Documented):
-    """What the audit trail says beside the events. ``at`` is ms since the epoch.
+    """A note in the audit trail, which records more than events. ``at`` is ms since the epoch.
 
-    ``kind`` is ``appeared`` (a model came into view late and was taken into the baseline),
-    ``surfaced`` (so did a version that the pages of the baseline had skipped),
-    ``missed`` (something happened to a version between two looks that left no other trace),
-    ``left_aside`` (a row of the registry cannot be taken for what it should be; ``detail`` says why),
-    ``readable`` (it can again),
-    ``doubted`` (a model reads as older than it is known, so what was read of it waits),
-    ``undecided`` (a sink's ``when`` had no value, so it got the event),
-    ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (what was held is no more),
-    ``rebaselined`` (the registry was recorded as it is, and what had changed was not told);
-    or what an operator did to the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``.
+    ``kind`` is one of:
+    ``appeared`` (a model came into view late and was recorded without an event),
+    ``surfaced`` (the same for a version that the pages of the baseline had skipped),
+    ``missed`` (a version changed between two polls, but nothing shows how),
+    ``left_aside`` (a malformed row is skipped; ``detail`` says why),
+    ``readable`` (the row can be read again),
+    ``doubted`` (a model reads as older than it is known, so its changes wait),
+    ``undecided`` (a sink's ``when`` could not be evaluated, so it got the event),
+    ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (a hold has ended),
+    ``rebaselined`` (the registry was recorded as it is, without announcing changes);
+    or an operator's command on the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``.
     """
 
     at: int
@@ -205,7 +206,7 @@ class Note(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord(_Documented):
-    """One attempt: when it began (ms since the epoch), what it took (ms), and what came of it."""
+    """One attempt: when it began (ms since the epoch), its duration (ms), and its outcome."""
 
     at: int
     duration_ms: int
@@ -216,7 +217,7 @@ class AttemptRecord(_Documented):
 
 @dataclass(frozen=True, slots=True)
 class SinkSummary:
-    """What the outbox holds for one sink. ``oldest_pending`` is the number of the entry that waits longest."""
+    """The outbox of one sink in numbers. ``oldest_pending`` is the number of the entry that waits longest."""
 
     sink: str
     pending: int = 0

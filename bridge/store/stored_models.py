@@ -1,4 +1,4 @@
-"""The last committed snapshot, as a mapping over its documents."""
+"""The last committed snapshot, read from the stored documents."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -15,14 +15,15 @@ MODELS = "models"
 UNSETTLED = "unsettled"
 """The member that marks a model whose versions have to be read again: when it was recorded, ms since the epoch.
 
-In states of earlier versions it is true, which counts as long ago."""
+In states of earlier versions it is ``true``, which counts as a long time ago.
+"""
 
 
 class StoredModels(KnownModels):
-    """The last committed snapshot; models are unpacked as they are asked for."""
+    """The last committed snapshot; a model is unpacked when it is read."""
 
     def __init__(self, documents: Documents, unsettled: Mapping[str, int]) -> None:
-        """Look into ``documents``."""
+        """Read from ``documents``."""
         self._documents = documents
         self._unsettled = unsettled
 
@@ -54,14 +55,14 @@ class StoredModels(KnownModels):
         return unpack_row(name, document) if document is not None else None
 
     def mark(self, name: str) -> int:
-        """Return a number that changes with every change, also of one that was taken back: generations rise."""
+        """Return a number that differs after every change, even one that was reverted, because generations rise."""
         document = self._documents.get(MODELS, name)
         if document is None:
             return 0
         return checksum(repr({key: value for key, value in document.items() if key != UNSETTLED}))
 
     def packed(self, name: str) -> str:
-        """Return a known model's versions packed."""
+        """Return a known model's versions, packed."""
         return packed_versions(self._document(name))
 
     def created_in(self, instants: Collection[int]) -> Mapping[int, list[str]]:
@@ -79,10 +80,10 @@ class StoredModels(KnownModels):
 
 
 class StoredIdentities(Mapping[str, Identity]):
-    """Lanes and generations of the known models; read as they are asked for."""
+    """Lanes and generations of the known models; each is read on request."""
 
     def __init__(self, documents: Documents) -> None:
-        """Look into ``documents``."""
+        """Read from ``documents``."""
         self._documents = documents
 
     def __getitem__(self, name: str) -> Identity:

@@ -1,4 +1,4 @@
-"""The outbox in the words of the domain: entries, their attempts, and how their sinks stand."""
+"""The stored outbox: entries, their attempts, and the states of their sinks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,21 +27,21 @@ from bridge.store.poll_commit import (
     settle_writes,
     trail_writes,
 )
-from bridge.store.sink_summaries import Tally
+from bridge.store.sink_summaries import SinkSummaries
 from bridge.store.state_values import AttemptRecord, ClockRecord, Head, Note, SinkSummary
 
 
 class Outbox:
-    """Reads and commits of the outbox: the part of the state that the relay works on."""
+    """Reads and commits of the outbox: the part of the state that the relay uses."""
 
     def __init__(self, documents: Documents) -> None:
-        """Work on ``documents``."""
+        """Store the outbox in ``documents``."""
         self._documents = documents
-        self._tally: Tally | None = None
+        self._summaries: SinkSummaries | None = None
 
     @property
     def head(self) -> Head | None:
-        """The state's facts, or None before the baseline."""
+        """The head of the state, or None before the baseline."""
         return head_in(self._documents)
 
     def entries(self) -> Iterator[Entry]:
@@ -53,14 +53,14 @@ class Outbox:
         return self._documents.count(OUTBOX)
 
     def newest_entries(self, count: int) -> Iterable[Entry]:
-        """Return the last ``count`` entries, newest first, as they are now; each is read when it is iterated over.
+        """Return the last ``count`` entries, newest first, as they are now; each is decoded during iteration.
 
-        What that costs does not grow with the outbox.
+        The cost does not grow with the outbox.
         """
         return _Unread(self._documents.newest(OUTBOX, count))
 
     def newest_dead(self, count: int) -> list[Entry]:
-        """Return the ``count`` dead entries that ended last, newest first, without looking at all others."""
+        """Return the ``count`` dead entries that ended last, newest first, without reading all others."""
         found = (self.entry(number) for number in self._counted().newest_dead(count))
         dead = [entry for entry in found if entry is not None]
         return sorted(dead, key=lambda one: one.last_attempt_at or one.created_at, reverse=True)[:count]
@@ -76,23 +76,23 @@ class Outbox:
         return Entry.from_document(document) if document else None
 
     def attempts(self, entry: Entry) -> list[AttemptRecord]:
-        """Return the attempts of an entry that are on record, oldest first."""
+        """Return the recorded attempts of an entry, oldest first."""
         keys = (attempt_key(entry.id, number) for number in attempts_kept(entry))
         found = (self._documents.get(ATTEMPTS, key) for key in keys)
         earlier = [AttemptRecord.from_document(document) for document in found if document]
         return [*earlier, attempt_of(entry)] if entry.attempts else earlier
 
     def details(self, event_id: str) -> Document:
-        """Return what is kept beside an event of what the registry tells of it, by part."""
+        """Return the stored details of an event, by part."""
         return self._documents.get(DETAILS, event_id) or {}
 
     def keep_details(self, event_id: str, details: Document) -> Document:
-        """Keep what the registry tells of an event beside what is kept already; return all of it.
+        """Add details of an event to those already stored; return all of them.
 
-        Of an event that has been pruned meanwhile, nothing is kept.
+        If the event has been pruned meanwhile, nothing is stored.
 
         Raises:
-            StateUnwritable: it was not kept.
+            StateUnwritable: they were not stored.
         """
         kept = merged(self.details(event_id), details)
         if self._documents.get(EVENTS, event_id) is not None:
@@ -106,13 +106,14 @@ class Outbox:
         notes: Sequence[Note] = (),
         clock: ClockRecord | None = None,
     ) -> None:
-        """Make what became of some attempts durable, and how their sinks stand now.
+        """Make the results of some attempts durable, and the states of their sinks.
 
-        With ``clock``, they are by that clock: it is noted in the same commit, or a jump would count twice.
+        With ``clock``, all times are by that clock: it is stored in the same commit, otherwise a jump would
+        be corrected twice.
 
         Raises:
-            StateUnwritable: the entries stand as before.
-            StateChanged: an entry is not what it was when it was attempted; nothing was noted.
+            StateUnwritable: the entries are unchanged.
+            StateChanged: an entry has changed since it was attempted; nothing was recorded.
         """
         writes = settle_writes(entries, conditions or {}, self._documents)
         noted = self._numbered((), notes)
@@ -122,7 +123,7 @@ class Outbox:
         self._count(entries)
 
     def _numbered(self, entries: Sequence[Entry], notes: Sequence[Note]) -> Writes:
-        """Return what it takes to add entries that have their numbers, and notes; both begin with the baseline."""
+        """Return the writes that add numbered entries and notes; before the baseline, there are none."""
         head = self.head
         if head is None or not (entries or notes):
             return {}
@@ -131,14 +132,14 @@ class Outbox:
         return {META: {HEAD: after.to_document()}, **trail, **(outbox_writes(entries) if entries else {})}
 
     def conditions(self) -> dict[str, Condition]:
-        """Return how the sinks stand of which there is anything to say."""
+        """Return the states of the sinks that have one stored."""
         return {sink: Condition.from_document(document) for sink, document in self._documents.items(SINKS)}
 
     def enqueue(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> list[Entry]:
-        """Take up entries beside those of polls; return them with their numbers.
+        """Add entries that do not come from a poll; return them with their numbers.
 
         Raises:
-            StateUnwritable: nothing was taken up.
+            StateUnwritable: no entry was added.
         """
         head = self.head
         if head is None:
@@ -149,34 +150,34 @@ class Outbox:
         return numbered
 
     def drop(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
-        """Forget entries, whatever they wait for.
+        """Remove entries, whatever their status.
 
         Raises:
-            StateUnwritable: none was forgotten.
+            StateUnwritable: no entry was removed.
         """
         self._documents.commit({**removal(entries), **self._numbered((), notes)})
         self._discount(entries)
 
     def summaries(self) -> dict[str, SinkSummary]:
-        """Return what the outbox holds for each sink that has entries."""
+        """Return a summary for each sink that has entries."""
         return self._counted().summaries()
 
-    def _counted(self) -> Tally:
-        if self._tally is None:
-            self._tally = Tally(self.entries())
-        return self._tally
+    def _counted(self) -> SinkSummaries:
+        if self._summaries is None:
+            self._summaries = SinkSummaries(self.entries())
+        return self._summaries
 
     def _count(self, entries: Sequence[Entry]) -> None:
-        if self._tally is not None:
-            self._tally.update(entries)
+        if self._summaries is not None:
+            self._summaries.update(entries)
 
     def _discount(self, entries: Iterable[Entry]) -> None:
-        if self._tally is not None:
-            self._tally.remove(entries)
+        if self._summaries is not None:
+            self._summaries.remove(entries)
 
 
 class _Unread:
-    """Entries as documents, which never change: they can be read later, and elsewhere."""
+    """Entries as documents, which never change, so they can be decoded later, in another thread."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = documents

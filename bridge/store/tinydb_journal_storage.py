@@ -1,9 +1,9 @@
-"""TinyDB on a journal: a storage that appends, a table that touches only what changes.
+"""TinyDB on a journal: a storage that appends, and a table that writes only what changes.
 
-TinyDB's own storage writes the whole database at every change, and its table copies itself
-for it. Both are made to be extended; these two keep TinyDB's interface and make the cost of
-a change independent of the size of the database. ``Table._update_table`` is private, so the
-dependency is pinned below 5 and the override is tested against TinyDB's own behaviour.
+TinyDB's own storage writes the whole database at every change, and its table copies itself for that. Both are
+made to be extended. These two classes keep TinyDB's interface and make the cost of a change independent of
+the size of the database. ``Table._update_table`` is private, so the dependency is pinned below 5 and the
+override is tested against TinyDB's own behaviour.
 """
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -26,7 +26,7 @@ _SLACK_FACTOR = 2
 
 
 class JournalStorage(Storage):
-    """The documents in memory, every change to them in the journal first."""
+    """Holds the documents in memory; every change is written to the journal first."""
 
     def __init__(self, journal: Journal, *, read_only: bool = False) -> None:
         """Read the journal; unless ``read_only``, open it for appending.
@@ -73,9 +73,9 @@ class JournalStorage(Storage):
             self._compact_later_if_not_now()
 
     def _replace(self, writes: Writes) -> None:
-        """Write a large change, such as a baseline, as a new journal: in one step, but many records.
+        """Write a large change, such as a baseline, as a new journal: in one step, but in many records.
 
-        As one record it would be in memory several times over.
+        A single record would be held in memory several times.
         """
         tables = {name: dict(rows) for name, rows in self._tables.items()}
         _apply(tables, writes)
@@ -84,24 +84,24 @@ class JournalStorage(Storage):
         self._compacted_length = self._journal.length
 
     def _compact_later_if_not_now(self) -> None:
-        """Compact; where there is no room for it, the commit stands and a later one tries again."""
+        """Compact; if there is no room for that, the commit stands, and a later one tries again."""
         try:
             self.compact()
         except StateUnwritable:
             self._compacted_length = self._journal.length
 
     def compact(self) -> None:
-        """Write the journal anew, without what was overwritten or removed.
+        """Rewrite the journal without what was overwritten or removed.
 
         Raises:
-            StateUnwritable: the journal is as it was.
+            StateUnwritable: the journal is unchanged.
         """
         self._journal.rewrite(_chunks(self._tables))
         self._compacted_length = self._journal.length
 
     @property
     def torn(self) -> int:
-        """How many bytes at the end were no whole record when the journal was read."""
+        """How many bytes at the end of the journal were no whole record when it was read."""
         return self._journal.torn
 
     @property
@@ -133,10 +133,10 @@ def _chunks(tables: Tables) -> Iterator[dict[str, Any]]:
 
 
 class Overlay(MutableMapping[str, Any]):
-    """Changes laid over a table's rows, which stay as they are until the changes are durable."""
+    """Changes over a table's rows; the rows stay as they are until the changes are durable."""
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Lay an empty set of changes over ``rows``."""
+        """Start with an empty set of changes over ``rows``."""
         self._rows = rows
         self._changed: dict[str, dict[str, Any] | None] = {}
 
@@ -160,7 +160,7 @@ class Overlay(MutableMapping[str, Any]):
         self._changed[key] = None
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is such a document."""
+        """Whether such a document exists."""
         if key in self._changed:
             return self._changed[key] is not None
         return key in self._rows
@@ -175,7 +175,7 @@ class Overlay(MutableMapping[str, Any]):
         return sum(1 for _ in self)
 
     def changes(self) -> dict[str, dict[str, Any] | None]:
-        """Return what differs from the rows."""
+        """Return the documents that differ from the rows."""
         return {key: document for key, document in self._changed.items() if document != self._rows.get(key)}
 
 

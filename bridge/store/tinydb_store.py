@@ -27,17 +27,17 @@ class TinyDocuments:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Take ownership of ``folder``, make it where it is missing, and open what it holds.
+        """Take ownership of ``folder``, create it if it is missing, and open the state in it.
 
         Raises:
             StateOwned: another process owns it.
-            StateUnwritable: it cannot be made or written.
-            StateError: what it holds cannot be used.
+            StateUnwritable: it cannot be created or written.
+            StateError: its content cannot be used.
         """
         _make(folder)
         lock = FolderLock(folder)
         try:
-            with suppress(OSError):  # what a killed process left; the next rewrite replaces it
+            with suppress(OSError):  # left by a killed process; the next rewrite replaces it
                 (folder / f"{JOURNAL}.new").unlink(missing_ok=True)
             return cls(_database(folder, read_only=False), lock)
         except BaseException:
@@ -46,10 +46,10 @@ class TinyDocuments:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what ``folder`` holds now, whoever owns it; nothing in it is changed.
+        """Read the present content of ``folder``, whoever owns it; nothing in it is changed.
 
         Raises:
-            StateError: what it holds cannot be used.
+            StateError: its content cannot be used.
         """
         return cls(_database(folder, read_only=True), None)
 
@@ -70,7 +70,7 @@ class TinyDocuments:
         return len(self._rows(table))
 
     def _rows(self, table: str) -> dict[str, dict[str, Any]]:
-        """Return a table's documents themselves: TinyDB's tables copy each of them when they are asked."""
+        """Return a table's documents themselves: TinyDB's tables copy each document on every read."""
         return cast("JournalStorage", self._database.storage).read().get(table, {})
 
     def commit(self, writes: Writes) -> None:
@@ -89,11 +89,11 @@ class TinyDocuments:
 
     @property
     def torn(self) -> int:
-        """How many bytes of a commit that was never acknowledged were cut off on opening."""
+        """How many bytes of an unacknowledged commit were cut off on opening."""
         return cast("JournalStorage", self._database.storage).torn
 
     def close(self) -> None:
-        """Close the journal, then give up the folder."""
+        """Close the journal, then release the folder."""
         self._database.close()
         if self._lock is not None:
             self._lock.release()

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import ConfigurationError
-from bridge.sinks.plugins.settings_check import vetted
+from bridge.sinks.plugins.settings_check import settings_faults
 from bridge.sinks.sink_type_table import Kinds
 from bridge.sinks.transport.exchange_recorder import NoTransport
 from bridge.testing.event_loops import PROMPTLY_S, NameLookUps, everything_closed, quiet, run, ticks
@@ -25,7 +25,7 @@ class SinkContract(SinkUnderTest):
 
     def test_its_kind_is_registered_and_its_settings_answer_whatever_they_are_asked(self, place: str) -> None:
         assert self.type in Kinds(), f"no installed package registers {self.type!r} in mlflow_bridge.sinks"
-        assert vetted(self.configured(place)) == []
+        assert settings_faults(self.configured(place)) == []
 
     def test_the_same_configuration_gives_equal_settings(self, place: str) -> None:
         assert self.configured(place) == self.configured(place), "each reload would begin a new life"

@@ -19,7 +19,7 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import ModelVersion, RegisteredModel, pairs
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.store.journal_records import FORMAT, Record, encode
 from bridge.store.state import State
@@ -160,7 +160,7 @@ async def test_the_next_poll_invents_nothing_and_goes_on_with_new_ids(era) -> No
     state = State(TinyDocuments.open(era.folder))
     routes = [Route("takes", tuple(kind.value for kind in ChangeKind))]
     binding = Binding(era.about["registry"])
-    poll = Poll(registry, state, routes, PollSettings(), binding, HandClock(era.now_ms()), Nobody())
+    poll = Poll(registry, state, routes, PollSettings(), binding, HandClock(era.now_ms()), NullObserver())
     nothing = await poll.run(Read.FULL)
     registry.move("fraud-detector", "1", "Archived", era.now_ms())
     registry.put(replace(registry.models["rests"], description="new"))

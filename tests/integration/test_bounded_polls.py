@@ -7,7 +7,7 @@ from support.until import eventually
 
 from bridge.config import PollSettings, RegistrySettings
 from bridge.errors import RegistryUnreachable
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.store.memory_store import MemoryDocuments
@@ -29,7 +29,7 @@ async def test_a_server_that_trickles_is_cut_off_and_asked_again_at_the_next_pol
         PollSettings(deadline="1500ms"),
         Binding(trickle.url),
         HandClock(),
-        Nobody(),
+        NullObserver(),
     )
     for _ in range(2):
         with pytest.raises(RegistryUnreachable, match="did not answer everything in time"):

@@ -19,7 +19,7 @@ from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryBusy, RegistryError, RegistryUnreachable
 from bridge.operations.registry_check import ask_registry
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
@@ -137,7 +137,7 @@ def poll_of(url: str, **settings) -> Poll:
         PollSettings(**settings),
         Binding(url),
         HandClock(),
-        Nobody(),
+        NullObserver(),
     )
 
 

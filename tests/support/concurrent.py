@@ -13,10 +13,10 @@ from bridge.delivery.resend import Resend
 from bridge.delivery.sink_state import Standing
 from bridge.diff.registry_changes import ChangeKind
 from bridge.operations.outbox_execution import Operations
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.sink_summaries import Tally
+from bridge.store.sink_summaries import SinkSummaries
 from bridge.store.state import State
 from bridge.store.state_values import Binding
 from support.clock import HandClock
@@ -74,7 +74,7 @@ class Interleaved:
             PollSettings(),
             Binding("http://registry"),
             self.clock,
-            Nobody(),
+            NullObserver(),
         )
         self.sinks = {name: AnsweredSink() for name in SINKS}
         self.entries: dict[int, tuple[str, str]] = {}
@@ -200,7 +200,7 @@ class Interleaved:
         assert self.state.head.noted == len(notes)
         conditions = self.state.conditions()
         assert {sink for sink, one in conditions.items() if one.standing is Standing.PAUSED} == self.paused
-        assert _counted(self.state.summaries()) == _counted(Tally(entries.values()).summaries())
+        assert _counted(self.state.summaries()) == _counted(SinkSummaries(entries.values()).summaries())
         for event_id, parts in self.details.items():
             assert self.state.details(event_id) == parts
         self._check_deliveries(entries.values())

@@ -5,7 +5,7 @@ from bridge.delivery.event_routing import Route
 from bridge.diff.registry_changes import ChangeKind
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.store.memory_store import MemoryDocuments
@@ -21,7 +21,7 @@ class Observed:
         self.registry = MlflowRegistry(RegistrySettings(tracking_uri=url, timeout="20s"))
         every = Route("all", tuple(kind.value for kind in ChangeKind))
         self.poll = Poll(
-            self.registry, self.state, [every], PollSettings(), Binding(url), SystemClock(), Nobody()
+            self.registry, self.state, [every], PollSettings(), Binding(url), SystemClock(), NullObserver()
         )
 
     async def look(self, read: Read = Read.FULL) -> list[str]:

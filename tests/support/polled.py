@@ -7,7 +7,7 @@ from bridge.delivery.event_routing import Route
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot import ModelVersion
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
@@ -34,7 +34,7 @@ class Polled:
             PollSettings(**settings),
             Binding("http://registry"),
             self.clock,
-            Nobody(),
+            NullObserver(),
         )
         for number in range(10):
             name, born = f"m{number}", self.now - (100 + number) * MINUTE

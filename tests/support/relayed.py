@@ -8,7 +8,7 @@ from bridge.delivery.retry_policy import RetryPolicy
 from bridge.delivery.sending_rate_limit import Terms
 from bridge.pipeline.clocks import SystemClock, Trust
 from bridge.pipeline.delivery_attempts import Endpoint
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.relay import Relay
 from bridge.store.state import State
 from support.until import eventually
@@ -53,7 +53,7 @@ def relay_of(
     clock = clock or SystemClock()
     terms = Terms(concurrency, spacing_ms)
     endpoints = {name: Endpoint(sink, policy, terms) for name, sink in sinks.items()}
-    relay = Relay(state, endpoints, clock, Trust.since(clock, state.clock), Nobody())
+    relay = Relay(state, endpoints, clock, Trust.since(clock, state.clock), NullObserver())
     relay.load()
     return relay
 

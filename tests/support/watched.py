@@ -16,8 +16,8 @@ from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot_comparison import ModelDifference, compare
 from bridge.errors import RegistryUnreachable
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.metrics_observer import Nobody
-from bridge.pipeline.poll import Poll, Polled
+from bridge.pipeline.metrics_observer import NullObserver
+from bridge.pipeline.poll import Poll, PollResult
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
 from bridge.store.state_values import Binding
@@ -79,7 +79,9 @@ class WatchedBridge:
     def restart(self) -> None:
         self.state = State(self.documents)
         registry, binding = reader_of(self.client), Binding("http://registry")
-        self.poll = Poll(registry, self.state, self.routes, self.settings, binding, self.clock, Nobody())
+        self.poll = Poll(
+            registry, self.state, self.routes, self.settings, binding, self.clock, NullObserver()
+        )
 
     def mutate(self, mutation: Mutation, *, late: bool = False, back: int = 0) -> None:
         """Change the registry: now, or as a transaction that began now and ends later."""
@@ -157,7 +159,7 @@ class WatchedBridge:
         self.is_sound = True
         return changes
 
-    def _check(self, polled: Polled) -> list[Change]:
+    def _check(self, polled: PollResult) -> list[Change]:
         ids = [entry.event_id for entry in polled.entries if entry.sink == "all"]
         changes = self.ledger.take(self._differences, ids)
         known = dict(self.state.known())

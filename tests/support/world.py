@@ -7,7 +7,7 @@ from bridge.config.file_loading import build
 from bridge.daemon.run_until_reload import Life
 from bridge.daemon.signal_handling import Signals
 from bridge.pipeline.clocks import Trust
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
 from bridge.server.health_probes import Probes
@@ -60,9 +60,9 @@ class World:
             self.settings.poll,
             Binding("http://h"),
             self.clock,
-            Nobody(),
+            NullObserver(),
         )
-        relay = Relay(self.state, {}, self.clock, self.trust, Nobody())
+        relay = Relay(self.state, {}, self.clock, self.trust, NullObserver())
         return App(self.settings, self.state, poll, relay, self.clock, self.trust)
 
     async def polled(self, count: int) -> None:

@@ -1,7 +1,6 @@
-"""Formats: the shapes in which receivers read an event. Pure.
+"""The body formats in which receivers can get an event. Pure.
 
-A format makes a body, its content type, and the headers that belong to it. `docs/events.md`
-shows every event in every format.
+A format renders a body, its content type and its headers. `docs/events.md` shows every event in every format.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,11 +17,11 @@ __all__ = [
     "Format",
     "default_payload",
     "encode",
+    "formats_for",
     "mlflow_body",
     "takes_details",
-    "telling",
     "tells",
-    "untold",
+    "unsupported_events",
     "webhook_id",
 ]
 
@@ -46,22 +45,22 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def telling(kinds: Iterable[ChangeKind]) -> list[str]:
-    """Return the names of the formats that can tell of all ``kinds``."""
+def formats_for(kinds: Iterable[ChangeKind]) -> list[str]:
+    """Return the names of the formats that have a shape for all ``kinds``."""
     wanted = set(kinds)
     return [name for name, one in FORMATS.items() if wanted <= one.kinds]
 
 
 def takes_details(format_name: str) -> bool:
-    """Whether the format has a place for details; a sink's own template may."""
+    """Whether the format has a place for details; a sink's own template may have one."""
     return format_name not in FORMATS or FORMATS[format_name].takes_details
 
 
 def tells(format_name: str, kind: ChangeKind) -> bool:
-    """Whether the format has a shape for events of ``kind``; a sink's own template has for all."""
+    """Whether the format has a shape for events of ``kind``; a sink's own template has one for all."""
     return format_name not in FORMATS or kind in FORMATS[format_name].kinds
 
 
-def untold(format_name: str, event_names: Iterable[str]) -> list[str]:
-    """Return those of the events asked for that the format cannot tell of."""
+def unsupported_events(format_name: str, event_names: Iterable[str]) -> list[str]:
+    """Return those of the named events for which the format has no shape."""
     return [name for name in event_names if not tells(format_name, EVENT_NAMES[name].kind)]

@@ -1,10 +1,10 @@
-"""Formats ``cloudevents`` and ``cloudevents-binary``: CloudEvents 1.0 over HTTP.
+"""The formats ``cloudevents`` and ``cloudevents-binary``: CloudEvents 1.0 over HTTP.
 
-CloudEvents 1.0.2, its *JSON Event Format* and its *HTTP Protocol Binding*. ``type`` is the
-event's name, as everywhere; ``data`` is the default body. ``source`` is
-``/mlflow-bridge/{sink}``: stable as long as the sink keeps its name, and it gives nothing
-away of the registry. Two sinks are two sources, because one may tell of a change under a
-narrower name than the other. ``subject`` is MLflow's own URI of the model or version.
+They follow CloudEvents 1.0.2, its *JSON Event Format* and its *HTTP Protocol Binding*. ``type`` is the
+event's name, as in all formats; ``data`` is the default body. ``source`` is ``/mlflow-bridge/{sink}``: it is
+stable as long as the sink keeps its name, and reveals nothing of the registry. Each sink is a source of its
+own, because one sink may send a change under a narrower name than another. ``subject`` is MLflow's own URI of
+the model or version.
 """
 
 import re
@@ -14,10 +14,10 @@ from bridge.events.event import Event
 from bridge.events.formats.default_body import Body, default_payload, encode, rfc3339, webhook_id
 
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-"""What no attribute may hold (CloudEvents, *Type System*): controls, surrogates, noncharacters."""
+"""Characters that no attribute may hold (CloudEvents, *Type System*): controls, surrogates, noncharacters."""
 
 _AS_IT_IS = "".join(char for char in map(chr, range(0x21, 0x7F)) if char not in '"%')
-"""What a header holds unescaped (*HTTP Protocol Binding*, 3.1.3.2); all else is percent-encoded."""
+"""Characters that stay unescaped in a header (*HTTP Protocol Binding*, 3.1.3.2); others are percent-encoded."""
 
 
 def structured(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:

@@ -1,8 +1,8 @@
-"""Format ``databricks``: the bodies of the workspace registry's own webhooks.
+"""The format ``databricks``: the bodies of the Databricks workspace registry's own webhooks.
 
-Databricks, *Workspace Model Registry webhooks*. Bodies are documented for transitions and
-for tags of versions; creations, which it names too, have the members that those share.
-Receivers know nothing else: it has no event for a rename, a deletion or an alias.
+Source: Databricks, *Workspace Model Registry webhooks*. It documents the bodies for transitions and for tags
+of versions. It also names creations: these have the members that the two documented bodies share. The format
+has no event for a rename, a deletion or an alias.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ def _changed(event: Event) -> dict[str, Any]:
 
 
 def _text(event: Event) -> str:
-    """Return the sentence that people read, in the words of Databricks' own."""
+    """Return the sentence for people, worded as Databricks words it."""
     changed, name = event.changed, f"registered model '{event.model_name}'"
     version, who = event.model_version, event.user_id or "A user"
     if event.type is K.TRANSITIONED:

@@ -1,9 +1,8 @@
-"""Format ``mlflow3``: the bodies and headers of MLflow's own webhooks.
+"""The format ``mlflow3``: the bodies and headers of MLflow's own webhooks.
 
-MLflow 3.17, ``mlflow.webhooks.types`` and ``mlflow.webhooks.delivery``. ``timestamp`` is that
-of the change, and so the same on every attempt (MLflow has the time of sending). Tags that a
-model or version was created with are no part of what the bridge records of a creation:
-``tags`` is empty, and each of a version's is an event of its own.
+Source: MLflow 3.17, ``mlflow.webhooks.types`` and ``mlflow.webhooks.delivery``. ``timestamp`` is the time of
+the change, and so the same on every attempt (MLflow sends the time of sending). ``tags`` is always empty: the
+bridge announces each tag of a new model or version as an event of its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,7 +63,7 @@ KINDS = frozenset(_NATIVE)
 
 
 def render(event: Event, _event_name: str, _sink: str, now_ms: int) -> Body:
-    """Render ``event`` as MLflow does, with the header that it sends whether it signs or not."""
+    """Render ``event`` as MLflow does, with the timestamp header, which MLflow sends even without a signature."""
     entity, action, data = _NATIVE[event.type]
     body = {
         "entity": entity,

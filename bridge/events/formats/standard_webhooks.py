@@ -1,8 +1,8 @@
-"""Format ``standard``: the envelope of Standard Webhooks.
+"""The format ``standard``: the envelope of Standard Webhooks.
 
-Standard Webhooks 1.0, *Payload structure* and *Webhook headers*: ``type``, ``timestamp`` (ISO
-8601) and ``data``; ``webhook-id`` the same on every attempt, ``webhook-timestamp`` (seconds)
-that of the attempt.
+Source: Standard Webhooks 1.0, *Payload structure* and *Webhook headers*. The members are ``type``,
+``timestamp`` (ISO 8601) and ``data``. The header ``webhook-id`` is the same on every attempt;
+``webhook-timestamp`` is the time of the attempt, in seconds.
 """
 
 from bridge.events.event import Event
@@ -17,5 +17,5 @@ def render(event: Event, event_name: str, sink: str, now_ms: int) -> Body:
 
 
 def identity(event_id: str, at_s: int) -> dict[str, str]:
-    """Return the headers that say which message this is, and when it was sent."""
+    """Return the headers that identify the message and tell when it was sent."""
     return {"webhook-id": event_id, "webhook-timestamp": str(at_s)}

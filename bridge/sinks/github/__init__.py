@@ -1,1 +1,1 @@
-"""The GitHub sinks, and what they share: tokens, the API, what its refusals mean."""
+"""The GitHub sinks, and what they share: tokens, the API, and the meaning of its refusals."""

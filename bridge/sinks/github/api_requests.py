@@ -1,4 +1,4 @@
-"""One attempt at GitHub's API: with the token, or with one of the App's, renewed once."""
+"""Makes one request to GitHub's API, with the configured token or with a GitHub App's token, renewed once."""
 
 from collections.abc import Callable
 
@@ -13,16 +13,16 @@ from bridge.sinks.token_cache import Send, Tokens, sent_with_token
 _ANSWER_BYTES = 16_384
 
 Judge = Callable[[Response, str, int], Outcome]
-"""Says what an answer means, from it, the token that must not show, and the time (ms since the epoch)."""
+"""Returns the outcome of an answer, given the answer, the token to mask, and the time (ms since the epoch)."""
 
 
 class GithubApi:
-    """Posts to GitHub as a sink's settings say."""
+    """Posts to GitHub with a sink's settings."""
 
     def __init__(
         self, settings: GithubSettings, permission: str, transport: Transport, timeout_ms: int
     ) -> None:
-        """Post through ``transport``; an App asks for ``permission`` (``contents``, say) to write."""
+        """Post through ``transport``; an App requests write access for ``permission`` (``contents``, say)."""
         self._settings = settings
         self._transport = transport
         self._timeout_ms = timeout_ms
@@ -32,7 +32,7 @@ class GithubApi:
             self._tokens = Tokens(asking.ask, "installation token")
 
     async def post(self, path: str, body: bytes, delivery: Delivery, judge: Judge) -> Outcome:
-        """POST JSON to ``path`` (from ``/`` on) once; an App's requests for tokens are part of the attempt."""
+        """POST JSON to ``path`` (from ``/`` on) once; requests for tokens are part of the attempt."""
 
         async def send(token: str) -> Response | Outcome:
             return await self._transport.post(self._request(path, body, delivery, token))

@@ -1,7 +1,7 @@
-"""How a GitHub App signs in: a token that it makes with its private key.
+"""Makes the JSON Web Token with which a GitHub App authenticates, signed with its private key.
 
-GitHub Docs, *Generating a JSON Web Token (JWT) for a GitHub App*: RS256; ``iat`` a minute ago,
-for clocks that differ; ``exp`` at most ten minutes ahead; ``iss`` the App.
+GitHub Docs, *Generating a JSON Web Token (JWT) for a GitHub App*: RS256; ``iat`` a minute ago, to allow for
+clock skew; ``exp`` at most ten minutes ahead; ``iss`` the App.
 """
 
 _LEEWAY_S = 60
@@ -16,7 +16,7 @@ def app_jwt(app_id: int, private_key: str, now_s: int) -> str | None:
         private_key: RSA, in PEM; in one line, with ``\n`` for the breaks, as environments often hold it, too.
         now_s: seconds since the epoch.
     """
-    import jwt  # noqa: PLC0415 - brings in cryptography: most configurations need none
+    import jwt  # noqa: PLC0415 - imports cryptography, which most configurations do not need
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
     pem = private_key if "\n" in private_key else private_key.replace("\\n", "\n")

@@ -1,8 +1,8 @@
-"""Installation tokens of a GitHub App: asked for with the App's key.
+"""Requests installation tokens of a GitHub App, with the App's private key.
 
 GitHub REST API, *Create an installation access token for an app*: ``POST
-/app/installations/{id}/access_tokens``; 201 with a ``token`` that lasts an hour. It is asked
-for the one repository and the one permission that are needed.
+/app/installations/{id}/access_tokens``; 201 with a ``token`` that lasts an hour. It is requested only for the
+one repository and the one permission that are needed.
 """
 
 import json
@@ -21,12 +21,12 @@ from bridge.sinks.http_common import answered, unusable
 from bridge.sinks.token_cache import Kept
 
 _EARLY_MS = 300_000
-"""A token is not used in its last five minutes: it should outlast the request."""
+"""A token is not used in its last five minutes, so that it outlasts the request."""
 
 _LONGEST_MS = 3_600_000
 _ANSWER_BYTES = 262_144
 _LEEWAY_MS = 60_000
-"""GitHub takes no token of an App whose time is further off."""
+"""GitHub refuses an App's token if its time is further off than this."""
 
 _CLOCK = (
     "this machine's clock is more than a minute off, so that GitHub refuses the App's tokens: set the clock"
@@ -35,12 +35,12 @@ _IN_A_DRY_RUN = "installation-token"
 
 
 class InstallationTokens:
-    """Asks for the tokens of one installation: what `bridge.sinks.token_cache.Tokens` keeps."""
+    """Requests the tokens of one installation, which `bridge.sinks.token_cache.Tokens` caches."""
 
     def __init__(
         self, settings: GithubSettings, app: GithubApp, permission: str, transport: Transport, timeout_ms: int
     ) -> None:
-        """Ask for tokens with ``permission`` (``contents``, say) to write, as ``app``."""
+        """Request tokens with write access for ``permission`` (``contents``, for example), as ``app``."""
         self._settings = settings
         self._app = app
         self._permission = permission
@@ -48,7 +48,7 @@ class InstallationTokens:
         self._timeout_ms = timeout_ms
 
     async def ask(self, now_ms: int) -> Kept | Outcome:
-        """Ask for a token once; return it, or the outcome of getting none."""
+        """Request a token once; return it, or the outcome of getting none."""
         request = self._request(now_ms)
         if isinstance(request, Outcome):
             return request
@@ -89,7 +89,7 @@ class InstallationTokens:
         )
 
     def _refusal(self, answer: Response, now_ms: int) -> Outcome:
-        """Say why there is no token. None of it is the event's fault, so that it is never rejected."""
+        """Return the outcome if there is no token. The event is never at fault, so it is never rejected."""
         said = self._mends()
         clock = clock_fault(answer.headers, now_ms, _LEEWAY_MS)
         if answer.status == 401 and (clock or is_about_the_clock(answer)):
@@ -117,9 +117,9 @@ class InstallationTokens:
 
 
 def kept_of(body: bytes, now_ms: int) -> Kept | None:
-    """Return the token in GitHub's answer, or None where there is none.
+    """Return the token in GitHub's answer, or None if there is none.
 
-    However far ahead ``expires_at`` is by our clock, a token is kept for an hour at most.
+    However late ``expires_at`` is by this machine's clock, a token is kept for an hour at most.
     """
     try:
         found = json.loads(body)

@@ -1,8 +1,8 @@
-"""The ``github_dispatch`` sink: a ``repository_dispatch`` event that starts GitHub workflows.
+"""The ``github_dispatch`` sink: sends a ``repository_dispatch`` event that starts GitHub workflows.
 
-GitHub REST API, *Create a repository dispatch event*: ``POST
-/repos/{owner}/{repo}/dispatches``; ``event_type`` of 1 to 100 characters, ``client_payload``
-with at most 10 top-level members and less than 65,535 characters; 204 on success.
+GitHub REST API, *Create a repository dispatch event*: ``POST /repos/{owner}/{repo}/dispatches``;
+``event_type`` of 1 to 100 characters, ``client_payload`` with at most 10 top-level members and less than
+65,535 characters; 204 on success.
 """
 
 import json
@@ -23,7 +23,7 @@ from bridge.sinks.http_common import answered_elsewhere
 MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534
 _ONLY_IN_TEMPLATES = ("webhook_id", "sink")
-"""What templates see beside the members of the usual payload."""
+"""Members that templates see in addition to those of the default payload."""
 _UNPROCESSABLE = "GitHub does not take this event_type or client_payload; mend the sink, then run 'mlflow-bridge outbox redrive'"
 
 
@@ -62,7 +62,7 @@ class GithubDispatchSettings(GithubSettings):
         return self
 
     def shapes(self) -> dict[str, Any]:
-        """Return the template of the payload, where there is one."""
+        """Return the template of the payload, if there is one."""
         return {} if self.client_payload is None else {"client_payload": self.client_payload}
 
 
@@ -70,7 +70,7 @@ class GithubDispatchSink:
     """`bridge.sinks.base.Sink` for `GithubDispatchSettings`."""
 
     def __init__(self, settings: GithubDispatchSettings, transport: Transport, timeout_ms: int) -> None:
-        """Wire the sink."""
+        """Compose the sink."""
         self._settings = settings
         self._api = GithubApi(settings, "contents", transport, timeout_ms)
         said = mends("Contents: write", "no such repository", by_app=settings.app is not None)
@@ -78,7 +78,7 @@ class GithubDispatchSink:
         self._shape = None if settings.client_payload is None else compile_shape(settings.client_payload)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Dispatch the event once, if it keeps GitHub's limits."""
+        """Dispatch the event once, if it is within GitHub's limits."""
         payload = self._payload(delivery)
         if isinstance(payload, Outcome):
             return payload
@@ -106,7 +106,7 @@ class GithubDispatchSink:
 
 
 def _fitting(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return ``payload``, with less in it where only its details break a limit: an event is worth more."""
+    """Return ``payload``, with shorter or no details if only they exceed a limit: the event is more important."""
     details = payload.get("details")
     if not broken_limit(payload) or not isinstance(details, dict):
         return payload
@@ -116,7 +116,7 @@ def _fitting(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def broken_limit(payload: dict[str, Any]) -> str:
-    """Return which of GitHub's limits ``payload`` breaks, or nothing."""
+    """Return a sentence on the limit of GitHub that ``payload`` exceeds, or nothing."""
     if len(payload) > MAX_PAYLOAD_KEYS:
         return f"client_payload has {len(payload)} top-level keys, GitHub takes {MAX_PAYLOAD_KEYS}"
     size = len(json.dumps(payload))

@@ -1,4 +1,4 @@
-"""Why GitHub answers 403, as far as its words tell: a permission is but one of the reasons."""
+"""Explains a 403 of GitHub by its text: a missing permission is only one of the possible reasons."""
 
 import re
 from collections.abc import Mapping
@@ -40,11 +40,11 @@ _CLOCK = re.compile(r"'(?:expiration time|issued at)' claim", re.IGNORECASE)
 
 
 def forbidden_because(answer: Response, permission: str) -> str:
-    """Return why a 403 refuses access, and how to mend it.
+    """Return why a 403 refuses access, and what to do.
 
     Args:
-        answer: GitHub's, where no rate limit is the reason.
-        permission: what to say where a permission is missing.
+        answer: GitHub's answer, which is not due to a rate limit.
+        permission: the sentence for a missing permission.
     """
     if "x-github-sso" in answer.headers:
         return _REASONS["SAML"]
@@ -56,5 +56,5 @@ def forbidden_because(answer: Response, permission: str) -> str:
 
 
 def is_about_the_clock(answer: Response) -> bool:
-    """Whether GitHub says that a token which the bridge made is not of this time."""
+    """Whether GitHub says that the time of a token made by the bridge is wrong."""
     return bool(_CLOCK.search(said_in(answer)))

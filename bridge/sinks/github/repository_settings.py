@@ -1,8 +1,8 @@
-"""What the GitHub sinks share: where the API is, who asks, what its answers mean, and its pace.
+"""The settings that all GitHub sinks share, and the meaning of GitHub's answers.
 
-GitHub, *Best practices for using the REST API* and *Rate limits for the REST API*: one request
-at a time, writing ones at least a second apart and no more than 80 a minute. Secondary limits
-come as 403 or 429.
+GitHub, *Best practices for using the REST API* and *Rate limits for the REST API*: one request at a time;
+requests that write at least a second apart and no more than 80 a minute. Secondary limits are reported as 403
+or 429.
 """
 
 import re
@@ -24,10 +24,10 @@ from bridge.sinks.http_common import answered_elsewhere, is_no_word_of_api, orig
 NO_KEY = "holds no usable RSA private key in PEM, without a password"
 _SECONDARY_WAIT_MS = 60_000
 _LIMITS = ("secondary rate limit", "abuse detection")
-"""What GitHub says of a limit without a header; the second is of older servers."""
+"""GitHub's texts for a rate limit without a header; the second one is of older servers."""
 
 _PERMISSIONS = re.compile(r"[a-z_]{1,40}=[a-z]{1,10}([,;] ?[a-z_]{1,40}=[a-z]{1,10}){0,5}")
-"""What ``X-Accepted-GitHub-Permissions`` holds: one or more that do together, or instead of each other."""
+"""The form of ``X-Accepted-GitHub-Permissions``: permissions that are needed together, or alternatives."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
@@ -75,7 +75,7 @@ class GithubSettings(SinkSettings):
     @field_validator("token")
     @classmethod
     def _one_identity(cls, value: Secret | None, info: ValidationInfo) -> Secret | None:
-        if "app" not in info.data:  # it is at fault itself
+        if "app" not in info.data:  # it is invalid itself
             return value
         if value is None and info.data["app"] is None:
             msg = (
@@ -89,17 +89,17 @@ class GithubSettings(SinkSettings):
         return value
 
     def misfit(self, key: str, value: str) -> str:
-        """Return what is wrong with the App's key, which has to sign, or nothing."""
+        """Return what is wrong with the App's key, which must be able to sign, or nothing."""
         is_key = key == "app.private_key"
         return NO_KEY if is_key and app_jwt(1, value, 0) is None else ""
 
     @property
     def is_server(self) -> bool:
-        """Whether it is a GitHub Enterprise Server, whose API is below ``/api/v3`` of its host."""
+        """Whether this is a GitHub Enterprise Server, whose API is under ``/api/v3`` of its host."""
         return self.api_url.rstrip("/").endswith("/api/v3")
 
     def at(self, path: str) -> str:
-        """Return the URL of ``path`` of the API."""
+        """Return the URL of a ``path`` of the API."""
         return f"{self.api_url.rstrip('/')}{path}"
 
     def origin(self) -> str:
@@ -108,12 +108,12 @@ class GithubSettings(SinkSettings):
 
     @classmethod
     def default_rate_ms(cls) -> int:
-        """Return the least distance that GitHub asks for, in ms: ``rate = "60/m"``."""
+        """Return the minimum spacing that GitHub asks for, in ms: ``rate = "60/m"``."""
         return 1_000
 
     @classmethod
     def default_concurrency(cls) -> int:
-        """Return that GitHub asks for one request at a time."""
+        """Return one, because GitHub asks for one request at a time."""
         return 1
 
 
@@ -129,10 +129,10 @@ def headers(token: str) -> dict[str, str]:
 
 
 def mends(permission: str, nowhere: str, *, by_app: bool) -> Mapping[int, str]:
-    """Return what to say for 401, 403 and 404.
+    """Return the advice for the statuses 401, 403 and 404.
 
     Args:
-        permission: what the endpoint asks for, such as ``Contents: write``.
+        permission: the permission that the endpoint needs, such as ``Contents: write``.
         nowhere: what a 404 can mean.
         by_app: whether the token is one of a GitHub App.
     """
@@ -148,9 +148,9 @@ def mends(permission: str, nowhere: str, *, by_app: bool) -> Mapping[int, str]:
 
 
 def judge(answer: Response, now_ms: int, said: Mapping[int, str]) -> Outcome:
-    """Return what GitHub's answer means, in the words that ``said`` has for its status.
+    """Return the outcome of GitHub's answer, with the sentence that ``said`` has for its status.
 
-    GitHub's rate limits come as 403 as well as 429. A page is none of its answers.
+    GitHub reports rate limits as 403 as well as 429. An HTML page is not an answer of its API.
     """
     wait = rate_limit_ms(answer, now_ms) if answer.status in {403, 429} else None
     if wait is not None:
@@ -184,14 +184,14 @@ def _moved(target: str) -> str:
 
 
 def _accepted(answer: Response) -> str:
-    """Return which permissions would do, where GitHub says so as it refuses one."""
+    """Return which permissions are accepted, where GitHub names them in a refusal."""
     accepted = answer.headers.get("x-accepted-github-permissions", "")
     is_told = answer.status in {403, 404} and _PERMISSIONS.fullmatch(accepted)
     return f"; GitHub asks for {accepted}" if is_told else ""
 
 
 def rate_limit_ms(answer: Response, now_ms: int) -> int | None:
-    """Return how long GitHub asks to wait, in ms, or None where no rate limit is the reason."""
+    """Return how long GitHub asks to wait, in ms, or None if the answer is not due to a rate limit."""
     wait = retry_after_ms(answer.headers, now_ms)
     if wait is not None:
         return wait

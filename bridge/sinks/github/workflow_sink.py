@@ -1,9 +1,8 @@
-"""The ``github_workflow`` sink: starts one GitHub workflow, and keeps where its run is.
+"""The ``github_workflow`` sink: starts one GitHub workflow, and keeps the link to its run.
 
-GitHub REST API, *Create a workflow dispatch event*: ``POST
-/repos/{owner}/{repo}/actions/workflows/{file or id}/dispatches`` with ``ref``, at most 25
-``inputs``, and ``return_run_details``, which has it answer 200 with the run instead of 204.
-GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
+GitHub REST API, *Create a workflow dispatch event*: ``POST /repos/{owner}/{repo}/actions/workflows/{file or
+id}/dispatches`` with ``ref``, at most 25 ``inputs``, and ``return_run_details``, for which it answers 200
+with the run instead of 204. GitHub, *Events that trigger workflows*: inputs of 65,535 characters at most.
 """
 
 import re
@@ -24,7 +23,7 @@ from bridge.sinks.templated_parameters import Texts
 
 MAX_INPUTS = 25
 SERVERS_MAX_INPUTS = 10
-"""What GitHub Enterprise Server takes, up to 3.19."""
+"""The limit of GitHub Enterprise Server up to 3.19."""
 
 MAX_INPUT_CHARACTERS = 65_535
 _WORKFLOW = re.compile(r"[0-9]+|[\w.-]+\.ya?ml", re.ASCII)
@@ -67,7 +66,7 @@ class GithubWorkflowSettings(GithubSettings):
         return {"inputs": self.inputs}
 
     def remarks(self) -> Iterator[str]:
-        """Yield what every sink has to remark, and of more inputs than an older server takes."""
+        """Yield the remarks of every sink, and one if there are more inputs than an older server accepts."""
         yield from super().remarks()
         number = len(self.inputs)
         if number > SERVERS_MAX_INPUTS and self.is_server:
@@ -78,7 +77,7 @@ class GithubWorkflowSink:
     """`bridge.sinks.base.Sink` for `GithubWorkflowSettings`."""
 
     def __init__(self, settings: GithubWorkflowSettings, transport: Transport, timeout_ms: int) -> None:
-        """Wire the sink."""
+        """Compose the sink."""
         self._settings = settings
         self._inputs = Texts("inputs", settings.inputs)
         self._api = GithubApi(settings, "actions", transport, timeout_ms)
@@ -88,7 +87,7 @@ class GithubWorkflowSink:
         self._asks_details = True
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Start the workflow once, if the inputs keep GitHub's limits."""
+        """Start the workflow once, if the inputs are within GitHub's limits."""
         settings = self._settings
         inputs = self._inputs.of(delivery, settings.name)
         if isinstance(inputs, Outcome):
@@ -101,7 +100,7 @@ class GithubWorkflowSink:
         outcome = await self._start(delivery, inputs)
         if outcome.status == 422 and _DETAILS in outcome.detail and self._asks_details:
             self._asks_details = (
-                False  # nothing was started: GitHub Enterprise Server of before 2026 knows no such key
+                False  # nothing was started: GitHub Enterprise Server of before 2026 does not know this key
             )
             outcome = await self._start(delivery, inputs)
         return outcome
@@ -123,9 +122,9 @@ class GithubWorkflowSink:
 
 
 def _is_run(answer: Response) -> bool:
-    """Whether an answer tells of a run, in the members of GitHub, or of Forgejo (which answers 201).
+    """Whether an answer describes a run, with the members of GitHub, or of Forgejo (which answers 201).
 
-    JSON that breaks off is one as well: the run was started, and must not be started again.
+    Incomplete JSON counts as well: the run was started, and must not be started again.
     """
     found = members_of(answer.body)
     return not _RUN.isdisjoint(found) or (not found and "json" in answer.headers.get("content-type", ""))

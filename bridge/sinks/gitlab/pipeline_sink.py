@@ -1,8 +1,8 @@
-"""The ``gitlab_pipeline`` sink: starts a pipeline with a trigger token, and keeps where it is.
+"""The ``gitlab_pipeline`` sink: starts a pipeline with a trigger token, and keeps the link to it.
 
-GitLab, *Pipeline triggers API*: ``POST /api/v4/projects/{id or path}/trigger/pipeline`` as a
-form of ``token``, ``ref`` and ``variables[NAME]``; 201 with the pipeline, ``web_url`` in it.
-GitLab creates about 25 pipelines a minute for a project, and says so with a 400 or a 429.
+GitLab, *Pipeline triggers API*: ``POST /api/v4/projects/{id or path}/trigger/pipeline`` with a form of
+``token``, ``ref`` and ``variables[NAME]``; 201 with the pipeline, including ``web_url``. GitLab creates about
+25 pipelines a minute for a project, and reports this limit with a 400 or a 429.
 """
 
 import re
@@ -59,7 +59,7 @@ def _project(name: str) -> str:
 
 
 def _without_api(url: str) -> str:
-    """Return where GitLab is, also where the URL of its API was given."""
+    """Return the URL of GitLab, even if the URL of its API was given."""
     return url.removesuffix("/api/v4")
 
 
@@ -93,7 +93,7 @@ class GitlabPipelineSettings(SinkSettings):
 
     @property
     def endpoint(self) -> str:
-        """Where pipelines are asked for."""
+        """The URL for starting pipelines."""
         return f"{self.url.rstrip('/')}/api/v4/projects/{quote(self.project, safe='')}/trigger/pipeline"
 
     def origin(self) -> str:
@@ -102,7 +102,7 @@ class GitlabPipelineSettings(SinkSettings):
 
     @classmethod
     def default_rate_ms(cls) -> int:
-        """Return the distance, in ms, at which GitLab's limit is kept: ``rate = "25/m"``."""
+        """Return the spacing, in ms, that keeps to GitLab's limit: ``rate = "25/m"``."""
         return 2_400
 
 
@@ -110,7 +110,7 @@ class GitlabPipelineSink:
     """`bridge.sinks.base.Sink` for `GitlabPipelineSettings`."""
 
     def __init__(self, settings: GitlabPipelineSettings, transport: Transport, timeout_ms: int) -> None:
-        """Wire the sink."""
+        """Compose the sink."""
         self._settings = settings
         self._variables = Texts("variables", settings.variables)
         self._transport = transport
@@ -144,7 +144,7 @@ class GitlabPipelineSink:
 
 
 def judge(answer: Response, now_ms: int, token: str) -> Outcome:
-    """Return what GitLab's answer means; its limit on pipelines can come as a 400. A page is none of its answers."""
+    """Return the outcome of GitLab's answer; its limit on pipelines can be a 400, and an HTML page is not its answer."""
     if answer.status == 400 and _THROTTLED in answer.excerpt.lower():
         detail = "HTTP 400: GitLab's limit on pipelines a minute"
         return retryable(Reason.RATE_LIMITED, detail, answer.status, _THROTTLED_MS)

@@ -1,1 +1,1 @@
-"""The ``http`` sink, and what its requests are made of."""
+"""The ``http`` sink, its request options, and its OAuth 2.0 tokens."""

@@ -12,7 +12,7 @@ from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, retryable
 from bridge.delivery.http_status_outcome import Advice, interpret
 from bridge.events.delivery_signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
 from bridge.events.event_names import EVENT_NAMES
-from bridge.events.formats import FORMATS, Body, encode, takes_details, telling, tells, untold
+from bridge.events.formats import FORMATS, Body, encode, formats_for, takes_details, tells, unsupported_events
 from bridge.events.json_templates import compile_shape
 from bridge.sinks.base import EXCERPT_BYTES, Delivery, Request, Response, Transport
 from bridge.sinks.body_templates import rendered
@@ -61,9 +61,9 @@ class HttpSettings(AddressedSettings):
     @classmethod
     def _tells_of_what_is_asked_for(cls, value: str, info: ValidationInfo) -> str:
         events = info.data.get("events", ())
-        missing = untold(value, events)
+        missing = unsupported_events(value, events)
         if missing:
-            able = telling(EVENT_NAMES[name].kind for name in events)
+            able = formats_for(EVENT_NAMES[name].kind for name in events)
             msg = (
                 f"{value!r} cannot tell of {', '.join(missing)}, which the sink "
                 f"{info.data.get('name', '')!r} asks for: {', '.join(able)} can"
@@ -111,27 +111,27 @@ class HttpSettings(AddressedSettings):
 
     @property
     def scheme(self) -> str:
-        """How bodies are signed: as asked for, else as goes with the format where there is a secret."""
+        """The signature scheme: the configured one, else the format's if there is a secret, else none."""
         return self.signature or (USUAL.get(self.format, "mlflow") if self.secret else "none")
 
     def signing(self) -> dict[str, Secret]:
-        """Return the secrets that sign, by their key: the first, or all where signatures go side by side."""
+        """Return the secrets that sign, by key: all of them if the scheme takes several, else the first."""
         keys = list(by_key("secret", self.secret).items())
         return dict(keys if SIGNATURES[self.scheme].takes_several else keys[:1])
 
     def remarks(self) -> Iterator[str]:
-        """Yield what every sink has to remark, and of several secrets where one signature is sent."""
+        """Yield the remarks of every sink, and one if several secrets are given but only one signature is sent."""
         yield from super().remarks()
         unused = len(by_key("secret", self.secret)) - len(self.signing())
         if unused > 0:
             yield f"secret: signature {self.scheme!r} is one signature: made with the first secret, the others are not used"
 
     def misfit(self, key: str, value: str) -> str:
-        """Return what keeps the scheme from signing with a secret."""
+        """Return why a secret cannot be used by the signature scheme, or nothing."""
         return SIGNATURES[self.scheme].fault(value) if key in self.signing() else ""
 
     def shapes(self) -> dict[str, Any]:
-        """Return the template of the body, where there is one."""
+        """Return the template of the body, if there is one."""
         return {"body": self.body} if self.format == "template" else {}
 
     def origin(self) -> str:
@@ -143,7 +143,7 @@ class HttpSink:
     """`bridge.sinks.base.Sink` for `HttpSettings`."""
 
     def __init__(self, settings: HttpSettings, transport: Transport, timeout_ms: int) -> None:
-        """Wire the sink."""
+        """Compose the sink."""
         self._settings = settings
         self._transport = transport
         self._timeout_ms = timeout_ms
@@ -156,8 +156,10 @@ class HttpSink:
         """Render, sign and send the event once."""
         settings = self._settings
         kind = delivery.event.type
-        if not tells(settings.format, kind):  # since the event was routed, the format has changed
-            detail = f"the format {settings.format!r} cannot tell of {kind}: {', '.join(telling([kind]))} can"
+        if not tells(settings.format, kind):  # the format has changed since the event was routed
+            detail = (
+                f"the format {settings.format!r} cannot tell of {kind}: {', '.join(formats_for([kind]))} can"
+            )
             return retryable(Reason.MISCONFIGURED, detail)
         secrets = self._secrets()
         if isinstance(secrets, Outcome):
@@ -169,7 +171,7 @@ class HttpSink:
         return answered(answer, lambda got: self._judge(got, delivery.now_ms))
 
     async def _sent(self, request: Request, now_ms: int) -> Response | Outcome:
-        """Make the request once, with an access token where one is needed."""
+        """Make the request once, with an access token if one is needed."""
         if self._tokens is None:
             return await self._transport.post(request)
 
@@ -187,7 +189,7 @@ class HttpSink:
         return outcome_of_success(condition, answer, now_ms)
 
     def _secrets(self) -> tuple[str, ...] | Outcome:
-        """Return the secrets to sign with as they are now, or why one cannot be used."""
+        """Return the present secrets to sign with, or the outcome if one cannot be used."""
         found: list[str] = []
         for key, secret in self._settings.signing().items():
             where = f"sinks.{self._settings.name}.{key}"
@@ -201,7 +203,7 @@ class HttpSink:
         return tuple(found)
 
     def _body(self, delivery: Delivery) -> Body | Outcome:
-        """Return the body, or why there is none."""
+        """Return the body, or the outcome if there is none."""
         settings = self._settings
         if self._shape is None:
             render = FORMATS[settings.format].render
@@ -212,7 +214,7 @@ class HttpSink:
         return Body(encode(value), settings.content_type or "application/json")
 
     def request(self, delivery: Delivery, secrets: tuple[str, ...]) -> Request | Outcome:
-        """Return what goes over the wire for ``delivery``, or why nothing does."""
+        """Return the HTTP request for ``delivery``, or the outcome if none can be made."""
         body = self._body(delivery)
         if isinstance(body, Outcome):
             return body

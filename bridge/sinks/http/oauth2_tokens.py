@@ -1,7 +1,7 @@
-"""Access tokens by OAuth 2.0 client credentials: where they are asked for, and what the answers mean.
+"""Requests access tokens with OAuth 2.0 client credentials.
 
-RFC 6749: 4.4 (the grant), 2.3.1 (how the client says who it is), 5.1 and 5.2 (the answers);
-RFC 6750 (how the token is sent).
+RFC 6749: 4.4 (the grant), 2.3.1 (how the client authenticates), 5.1 and 5.2 (the answers); RFC 6750 (how the
+token is sent).
 """
 
 import json
@@ -23,7 +23,7 @@ from bridge.sinks.http_common import answered, basic, form, origin, text_in, unu
 from bridge.sinks.token_cache import Kept
 
 _LASTS_MS = 300_000
-"""How long a token is taken to last where ``expires_in`` is missing: RFC 6749, 5.1 allows that."""
+"""How long a token is assumed to last if ``expires_in`` is missing: RFC 6749, 5.1 allows that."""
 
 _LONGEST_MS = 24 * 3_600_000
 _EARLY_MS = 60_000
@@ -41,7 +41,7 @@ _MENDS: Mapping[str, str] = {
     "unsupported_grant_type": "there are no tokens for client credentials here: check token_url",
     "access_denied": "the client may not have a token for this audience or scope: grant it access",
 }
-"""What to mend, by the ``error`` of RFC 6749, 5.2 (and of RFC 8707 and others that servers send)."""
+"""Advice by the ``error`` of RFC 6749, 5.2 (and of RFC 8707 and others that servers send)."""
 
 _STATUSES: Mapping[int, str] = {
     401: _MENDS["invalid_client"],
@@ -85,10 +85,10 @@ class OAuth2(Model):
 
 
 class AccessTokens:
-    """Asks for the access tokens of one client: what `bridge.sinks.token_cache.Tokens` keeps."""
+    """Requests the access tokens of one client, which `bridge.sinks.token_cache.Tokens` caches."""
 
     def __init__(self, sink: str, client: OAuth2, transport: Transport, timeout_ms: int) -> None:
-        """Ask through ``transport`` in the name of ``client``, which ``sink`` has under ``oauth2``."""
+        """Request through ``transport`` as ``client``, which ``sink`` has under ``oauth2``."""
         self._key = f"sinks.{sink}.oauth2"
         self.name = f"access token from {origin(client.token_url)}"
         self._client = client
@@ -96,7 +96,7 @@ class AccessTokens:
         self._timeout_ms = timeout_ms
 
     async def ask(self, now_ms: int) -> Kept | Outcome:
-        """Ask for a token once, with the secret as it is now; return it, or the outcome of getting none."""
+        """Request a token once, with the present secret; return it, or the outcome of getting none."""
         request = self._request()
         if isinstance(request, Outcome):
             return request
@@ -139,14 +139,14 @@ class AccessTokens:
         return self._said(unusable(answer, _ANSWER_BYTES, mask(found, secrets), "check token_url"))
 
     def _said(self, outcome: Outcome) -> Outcome:
-        """Say whose answer it was: it is told of an attempt to deliver to somebody else."""
+        """Add to an outcome that it concerns the token endpoint, because it is shown for a delivery to another server."""
         return replace(outcome, detail=f"{self._key}: no {self.name}: {outcome.detail}")
 
 
 def _identified(auth: str, name: str, secret: str) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
-    """Return the headers and the fields by which a client says who it is, and what of them must not show.
+    """Return the headers and the form fields with which a client authenticates, and the secrets in them.
 
-    RFC 6749, 2.3.1: for basic authentication, both are encoded as forms are first.
+    RFC 6749, 2.3.1: for basic authentication, name and secret are form-encoded first.
     """
     if auth == "post":
         return {}, {"client_id": name, "client_secret": secret}, (secret,)
@@ -156,10 +156,10 @@ def _identified(auth: str, name: str, secret: str) -> tuple[dict[str, str], dict
 
 
 def kept_of(body: bytes, now_ms: int) -> Kept | str:
-    """Return the token in a server's answer (RFC 6749, 5.1), or a few words on why there is none to use.
+    """Return the token in a server's answer (RFC 6749, 5.1), or a few words on why there is no usable one.
 
-    It is not used in its last minute, nor in the last fifth of a short life: it should outlast
-    the request. A missing ``token_type`` is taken for ``Bearer``, which some servers mean by it.
+    A token is not used in its last minute, nor in the last fifth of a short lifetime, so that it outlasts the
+    request. A missing ``token_type`` is treated as ``Bearer``, which is what servers that omit it mean.
     """
     try:
         found = json.loads(body)
@@ -178,7 +178,7 @@ def kept_of(body: bytes, now_ms: int) -> Kept | str:
 
 
 def _lasts_ms(expires_in: object) -> int:
-    """Return how long a token lasts: seconds as a number, or (as some servers have it) as a text."""
+    """Return how long a token lasts: seconds as a number, or as a text, which some servers send."""
     try:
         seconds = float(expires_in) if isinstance(expires_in, str | int | float) else math.nan
     except (ValueError, OverflowError):
@@ -191,7 +191,7 @@ def _shown(value: object) -> str:
 
 
 def _refusal(answer: Response, now_ms: int, secrets: tuple[str, ...]) -> Outcome:
-    """Say why there is no token. None of it is the event's fault, so that it is never rejected."""
+    """Return the outcome if there is no token. The event is never at fault, so it is never rejected."""
     outcome = interpret(answer.status, answer.headers, now_ms)
     if outcome.reason in {Reason.RATE_LIMITED, Reason.SERVER_ERROR}:
         return outcome

@@ -1,4 +1,4 @@
-"""How an ``http`` sink's requests are addressed: method, headers, query and credentials of your own."""
+"""The request options of an ``http`` sink: method, headers, query and credentials."""
 
 import re
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from bridge.sinks.http_common import basic, origin, with_header_secret, with_sec
 from bridge.sinks.token_cache import Tokens
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""RFC 9110, 5.6.2: the name of a header."""
+"""The form of a header's name (RFC 9110, 5.6.2)."""
 
 _RESERVED = re.compile(
     r"host|connection|content-(type|length|encoding)|transfer-encoding|te|trailer|upgrade|expect|accept-encoding"
     r"|proxy-.*|x-mlflow-.*|x-databricks-signature|x-hub-signature(-256)?|webhook-(id|timestamp|signature)|ce-.*",
     re.IGNORECASE,
 )
-"""Headers that say what the request is, who it is from and which event it tells of: not to be forged."""
+"""Headers that the bridge sets itself: they describe the request, its sender or its event."""
 
 
 def _addressable(headers: dict[str, TextOrSecret]) -> dict[str, TextOrSecret]:
@@ -64,7 +64,7 @@ class BasicAuth(Model):
 
 
 Credential = BasicAuth | Secret | OAuth2 | None
-"""What an ``Authorization`` is made of."""
+"""What the ``Authorization`` header is made from."""
 
 
 class AddressedSettings(SinkSettings):
@@ -98,12 +98,12 @@ class AddressedSettings(SinkSettings):
         return value
 
     def token_origin(self) -> str:
-        """Return scheme, host and port of where access tokens are asked for."""
+        """Return scheme, host and port of the token endpoint."""
         return origin(self.oauth2.token_url) if self.oauth2 else ""
 
 
 def access_tokens(settings: AddressedSettings, transport: Transport, timeout_ms: int) -> Tokens | None:
-    """Return the access tokens that a sink's requests need, or None where they need none."""
+    """Return the access tokens for a sink's requests, or None if it needs none."""
     if settings.oauth2 is None:
         return None
     asking = AccessTokens(settings.name, settings.oauth2, transport, timeout_ms)
@@ -111,9 +111,9 @@ def access_tokens(settings: AddressedSettings, transport: Transport, timeout_ms:
 
 
 def addressed(settings: AddressedSettings, request: Request) -> Request | Outcome:
-    """Return ``request`` with the method, headers, query and credentials of ``settings``, or why it has none.
+    """Return ``request`` with the method, headers, query and credentials of ``settings``, or an outcome.
 
-    What the request has already (its signature, its id) is never replaced.
+    Headers that the request already has (its signature, its id) are never replaced.
     """
     headers = _revealed(settings, "headers", settings.headers)
     if isinstance(headers, Outcome):
@@ -159,7 +159,7 @@ def _revealed(
 
 
 def _credential(settings: AddressedSettings) -> tuple[str, tuple[str, ...]] | Outcome:
-    """Return what ``Authorization`` says (perhaps nothing), and what of it must not show."""
+    """Return the value of ``Authorization`` (perhaps empty), and the secrets in it."""
     where = f"sinks.{settings.name}"
     if settings.bearer is not None:
         token = with_header_secret(f"{where}.bearer", settings.bearer)

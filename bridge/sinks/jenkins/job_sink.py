@@ -1,9 +1,8 @@
-"""The ``jenkins_job`` sink: starts a build of a job, and keeps where it queues.
+"""The ``jenkins_job`` sink: starts a build of a job, and keeps the link to its place in the queue.
 
-Jenkins, *Remote Access API* and *Parameterized Build*: ``POST
-/job/FOLDER/job/NAME/buildWithParameters`` (``build`` for a job without parameters) as a form;
-201 with the queued item in ``Location``. Jenkins, *Authenticating scripted clients*: a user's
-API token by basic authentication, which needs no crumb.
+Jenkins, *Remote Access API* and *Parameterized Build*: ``POST /job/FOLDER/job/NAME/buildWithParameters``
+(``build`` for a job without parameters) with a form; 201 with the queue item in ``Location``. Jenkins,
+*Authenticating scripted clients*: a user's API token with basic authentication, which needs no crumb.
 """
 
 from functools import partial
@@ -76,12 +75,12 @@ class JenkinsJobSettings(SinkSettings):
 
     @property
     def endpoint(self) -> str:
-        """Where builds are asked for."""
+        """The URL for starting builds."""
         path = "".join(f"/job/{quote(part, safe='')}" for part in self.job.split("/"))
         return f"{self.url.rstrip('/')}{path}/{'buildWithParameters' if self.parameters else 'build'}"
 
     def origin(self) -> str:
-        """Return Jenkins' origin and the job."""
+        """Return Jenkins's origin and the job."""
         return f"{origin(self.url)} {self.job}"
 
 
@@ -89,7 +88,7 @@ class JenkinsJobSink:
     """`bridge.sinks.base.Sink` for `JenkinsJobSettings`."""
 
     def __init__(self, settings: JenkinsJobSettings, transport: Transport, timeout_ms: int) -> None:
-        """Wire the sink."""
+        """Compose the sink."""
         self._settings = settings
         self._parameters = Texts("parameters", settings.parameters)
         self._transport = transport
@@ -129,7 +128,7 @@ class JenkinsJobSink:
 
 
 def judge(answer: Response, now_ms: int, request: Request) -> Outcome:
-    """Return what Jenkins' answer means."""
+    """Return the outcome of Jenkins's answer."""
     advice = Advice("url", request.url, _MENDS, partial(_moved, request.url), is_timed=False)
     outcome = interpret(answer.status, answer.headers, now_ms, said_in(answer), advice)
     if outcome.verdict is not Verdict.DELIVERED:
@@ -154,5 +153,5 @@ def _queued(answer: Response, request: Request) -> str:
     location = answer.headers.get("location")
     try:
         return link_of(urljoin(request.url, location), request.secrets) if location else ""
-    except ValueError:  # it is no URL
+    except ValueError:  # not a URL
         return ""

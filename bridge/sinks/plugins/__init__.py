@@ -1,1 +1,1 @@
-"""Sinks that installed packages bring: how they are found, checked, and held to what sinks promise."""
+"""Sinks from installed packages: how they are found, checked, and kept from harming other sinks."""

@@ -1,7 +1,7 @@
-"""Kinds of sinks that installed packages bring: found by their entry points, loaded when asked for.
+"""Finds the kinds of sinks of installed packages by their entry points, and loads them when they are needed.
 
-Looking them up reads the packages' descriptions and imports none of them; only the kind that a
-configuration names is loaded.
+Finding them reads the packages' metadata and imports nothing. Only the kind that a configuration names is
+loaded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,16 +13,16 @@ from bridge.errors import ConfigurationError
 from bridge.sinks.sink_type_definition import INTERFACE, Kind
 
 GROUP = "mlflow_bridge.sinks"
-"""The group of entry points in which packages register kinds of sinks, by the name of the ``type``."""
+"""The group of entry points in which packages register kinds of sinks, each under its ``type``."""
 
 Registered = Mapping[str, tuple[EntryPoint, ...]]
-"""What is registered under each name: by more than one package, where they clash."""
+"""The entry points registered under each name; more than one is an error."""
 
 _loaded: dict[EntryPoint, Kind] = {}
 
 
 def registered() -> Registered:
-    """Return what the installed packages register."""
+    """Return the entry points of the installed packages."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=GROUP):
         found[point.name] = (*found.get(point.name, ()), point)
@@ -35,10 +35,10 @@ def package_of(points: tuple[EntryPoint, ...]) -> str:
 
 
 def load(name: str, points: tuple[EntryPoint, ...]) -> Kind:
-    """Return the kind that is registered as ``name``; its package is imported now.
+    """Return the kind registered as ``name``; its package is imported now.
 
     Raises:
-        ConfigurationError: it cannot be used; the message names the package and how to mend it.
+        ConfigurationError: it cannot be used; the message names the package and what to do.
     """
     if len(points) > 1:
         several = package_of(points)
@@ -55,7 +55,7 @@ def load(name: str, points: tuple[EntryPoint, ...]) -> Kind:
 
 
 def taken(name: str, points: tuple[EntryPoint, ...]) -> ConfigurationError:
-    """Return the error that a package registers ``name``, which is a kind of the bridge's own."""
+    """Return the error for a package that registers ``name``, which is one of the bridge's own kinds."""
     packages = package_of(points)
     return ConfigurationError(
         [f"{name!r} is a type of the bridge's own, and {packages} registers another: uninstall that package"]
@@ -63,10 +63,10 @@ def taken(name: str, points: tuple[EntryPoint, ...]) -> ConfigurationError:
 
 
 def _import(name: str, point: EntryPoint) -> Kind:
-    invalidate_caches()  # it may have been installed since this process looked
+    invalidate_caches()  # it may have been installed since the process last looked
     try:
         value: Kind = point.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's module may do anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - code of a third party may raise anything
         text = f": {error}" if isinstance(error, ImportError | AttributeError) else ""
         module = point.value.partition(":")[0]
         problem = (

@@ -1,8 +1,8 @@
-"""A package's sink, held to what sinks promise: whatever it does, an outcome comes of it, and in time.
+"""Guards a package's sink: every attempt ends in time, with a valid outcome.
 
-It may raise, hang, swallow its cancellation or return anything at all: that fails its own
-attempts, and neither ends the relay nor holds up another sink. What it cannot be kept from is
-blocking the event loop: that is for its authors' tests (`bridge.testing`), and for the watchdog.
+The sink may raise, hang, ignore its cancellation or return anything. That fails its own attempts, but neither
+ends the relay nor delays another sink. A sink that blocks the event loop cannot be stopped: its authors'
+tests (`bridge.testing`) and the watchdog detect that.
 """
 
 import asyncio
@@ -22,40 +22,40 @@ from bridge.sinks.secret_files import SecretFiles
 log = structlog.get_logger(__name__)
 
 _SPARE_S = 1.0
-"""An attempt may take so much longer than its timeout: the transport's own comes first, and says more."""
+"""How much longer than its timeout an attempt may take: the transport's own message is better."""
 
 _GRACE_S = 1.0
-"""How long an attempt that is to end may take for it."""
+"""How long a cancelled attempt may take to end."""
 
 _MOST_STRAYS = 8
-"""With so many attempts that do not end, none is begun."""
+"""If this many attempts do not end, no new one is started."""
 
 _LONGEST_DETAIL = 500
 _LONGEST_WAIT_MS = 24 * 3_600_000
 
 
 class GuardedSink:
-    """`bridge.sinks.base.Sink` around one that a package makes."""
+    """`bridge.sinks.base.Sink` around a sink of a package."""
 
     def __init__(
         self, settings: SinkSettings, package: str, make: Callable[[], Sink], timeout_ms: int
     ) -> None:
-        """Make the sink; where that fails, each attempt says so."""
+        """Make the sink; if that fails, each attempt returns the fault."""
         self._settings = settings
         self._package = package
         self._timeout_ms = timeout_ms
         self._files = SecretFiles(settings, timeout_ms)
         self._strays: set[asyncio.Task[Outcome]] = set()
         self.fault = ""
-        """Why no sink could be made, if so."""
+        """Why the sink could not be made, if so."""
         try:
             self._sink: Sink | None = make()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's code may do anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of a third party may raise anything
             self._sink = None
             self.fault = f"{package} cannot make the sink: {type(error).__name__}"
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """Attempt ``delivery`` once, for no longer than the timeout and a moment."""
+        """Attempt ``delivery`` once, for hardly longer than the timeout."""
         return await self._files.deliver(self._guarded, delivery)
 
     async def _guarded(self, delivery: Delivery) -> Outcome:
@@ -72,12 +72,12 @@ class GuardedSink:
         if not done:
             await self._end(attempt)
             return retryable(Reason.TIMEOUT, f"no outcome within {self._timeout_ms / 1000:g} s: cut off")
-        if attempt.cancelled():  # by itself: nobody else did
+        if attempt.cancelled():  # by its own code, not from outside
             return self._failure("its attempt was cancelled from within")
         return self._checked(attempt.result())
 
     async def aclose(self) -> None:
-        """Have the sink let go of what it opened, if it has an ``aclose``; for as long as an attempt may take."""
+        """Close the sink if it has an ``aclose``, within the timeout of an attempt."""
         close = getattr(self._sink, "aclose", None)
         if close is None:
             return
@@ -90,20 +90,20 @@ class GuardedSink:
     async def _attempt(self, sink: Sink, delivery: Delivery) -> Outcome:
         try:
             return await sink.deliver(delivery)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - and its text could hold anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the error's text may contain secrets
             return self._failure(type(error).__name__)
 
     async def _end(self, attempt: asyncio.Task[Outcome]) -> None:
-        """Cancel an attempt; one that does not end is left to itself, and the end of the loop waits for it no more.
+        """Cancel an attempt; abandon one that does not end, so that the end of the event loop does not wait for it.
 
-        CPython, *Extending asyncio*: the loop's end cancels all tasks that are registered, and waits.
+        CPython, *Extending asyncio*: at its end, the loop cancels all registered tasks and waits for them.
         """
         attempt.cancel()
         done, _ = await asyncio.wait({attempt}, timeout=_GRACE_S)
         if not done:
             log.error("sink.attempt_abandoned", sink=self._settings.name, package=self._package)
-            asyncio._unregister_task(attempt)  # noqa: SLF001 - documented for those who end tasks their own way
-            attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - it was told
+            asyncio._unregister_task(attempt)  # noqa: SLF001 - documented for code that ends tasks itself
+            attempt._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - already logged above
             self._strays.add(attempt)
             attempt.add_done_callback(self._strays.discard)
 
@@ -111,7 +111,7 @@ class GuardedSink:
         return retryable(Reason.INTERNAL, f"a fault in {self._package}: {what}")
 
     def _checked(self, outcome: Outcome) -> Outcome:
-        """Return the outcome as it may be kept: of the right types, bounded, and without secrets."""
+        """Return the outcome in storable form: with the right types, bounded, and without secrets."""
         for fault in _faults(outcome):
             return self._failure(fault)
         wait = outcome.retry_after_ms
@@ -126,7 +126,7 @@ class GuardedSink:
 
 
 def _faults(outcome: object) -> Iterator[str]:
-    """Yield what is wrong with what a sink returned."""
+    """Yield what is wrong with the value that a sink returned."""
     if not isinstance(outcome, Outcome):
         yield f"deliver returned a {type(outcome).__name__}, no outcome"
         return
@@ -143,7 +143,7 @@ def _faults(outcome: object) -> Iterator[str]:
 
 
 def _known(settings: SinkSettings) -> Iterator[str]:
-    """Yield the sink's secrets as they are now."""
+    """Yield the sink's present secrets."""
     for secret in settings.secrets().values():
         try:
             yield secret.read()

@@ -1,4 +1,4 @@
-"""What a package's kind of sink says of its settings, asked once before anything relies on it."""
+"""Checks once that the settings class of a package's sink answers all of the bridge's calls correctly."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,10 +8,10 @@ from bridge.sinks.sink_type_table import KINDS, sink_of
 from bridge.sinks.transport.exchange_recorder import NoTransport
 
 
-def vetted(sink: SinkSettings) -> list[str]:
-    """Return a sentence for whatever the settings of a package's sink answer wrongly, or fail to.
+def settings_faults(sink: SinkSettings) -> list[str]:
+    """Return a sentence for each method of a package's settings that fails or returns a wrong value.
 
-    The bridge asks all of it again and again, at moments where nothing must fail.
+    The bridge calls these methods again and again, at moments where nothing may fail.
     """
     if sink.type in KINDS:
         return []
@@ -22,15 +22,15 @@ def vetted(sink: SinkSettings) -> list[str]:
         if (fault := _fault(sink, ask, is_right))
     }
     if "origin" in found or "token_origin" in found:
-        found.pop("origins", None)  # which asks for those
+        found.pop("origins", None)  # which calls those two
     return [f"{made}.{question} {fault}: a fault in its package" for question, fault in found.items()]
 
 
 def unbuildable(sink: SinkSettings) -> str:
-    """Return why a package makes no sink of its settings, or nothing where it does."""
+    """Return why a package cannot make a sink from its settings, or nothing if it can."""
     if sink.type in KINDS:
         return ""
-    from bridge.sinks.plugins.guarded_sink import GuardedSink  # noqa: PLC0415 - brings in logs, which few checks need
+    from bridge.sinks.plugins.guarded_sink import GuardedSink  # noqa: PLC0415 - imports logging, which few checks need
 
     built = sink_of(sink, NoTransport(), 1_000)
     return built.fault if isinstance(built, GuardedSink) else ""
@@ -39,7 +39,7 @@ def unbuildable(sink: SinkSettings) -> str:
 def _fault(sink: SinkSettings, ask: Callable[[SinkSettings], Any], is_right: Callable[[Any], bool]) -> str:
     try:
         return "" if is_right(ask(sink)) else "returns what it must not"
-    except Exception as error:  # noqa: BLE001 - somebody else's code may do anything
+    except Exception as error:  # noqa: BLE001 - code of a third party may raise anything
         return f"fails ({type(error).__name__})"
 
 

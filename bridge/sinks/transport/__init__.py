@@ -1,1 +1,1 @@
-"""How requests leave: clients, connections, names, TLS, proxies, and what comes back. The machinery of all sinks."""
+"""The HTTP transport of all sinks: clients, connections, name resolution, TLS, proxies and answers."""

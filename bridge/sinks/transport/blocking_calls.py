@@ -1,7 +1,7 @@
-"""Calls that may hang in the system (a name server, a mount): beside the event loop, and never waited for at the end.
+"""Runs blocking system calls (a name look-up, a file on a mount) in daemon threads.
 
-The loop's own threads are few, shared by everything, and joined when the loop ends: what hangs
-there holds up all the rest, and the exit. A daemon thread a call does neither.
+The event loop's own threads are few, shared, and joined when the loop ends, so a call that hangs in one would
+delay everything else, and the exit. A daemon thread for each call does neither.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _STALE_S = 60.0
-"""After so long another call is made: what the first one hangs in may have been mended."""
+"""After this time, another call is started: the cause of the first one's hanging may be gone."""
 
 _MOST_HANGING = 4
 """How many calls for one key may hang at the same time."""
@@ -29,15 +29,15 @@ class _Call(Generic[T]):
 
 
 class SharedCalls(Generic[K, T]):
-    """At most one call for a key at a time: who asks for the same meanwhile gets the same."""
+    """Makes at most one call for a key at a time: all who ask for the same key meanwhile share its result."""
 
     def __init__(self, name: str) -> None:
-        """Call the threads by ``name``."""
+        """Use ``name`` for the threads."""
         self._name = name
         self._under_way: dict[K, list[_Call[T]]] = {}
 
     async def result(self, key: K, call: Callable[[], T]) -> T:
-        """Return what ``call`` comes to, or raise what it raises. Cancelling stops the waiting only."""
+        """Return the result of ``call``, or raise its error. Cancelling only stops the waiting."""
         calls = self._under_way.setdefault(key, [])
         is_hanging = bool(calls) and time.monotonic() - calls[-1].began > _STALE_S
         if not calls or (is_hanging and len(calls) < _MOST_HANGING):
@@ -65,11 +65,11 @@ class SharedCalls(Generic[K, T]):
             call.result.set_result(result)  # type: ignore[arg-type]
         else:
             call.result.set_exception(error)
-            call.result.exception()  # or the loop complains where nobody waits any more
+            call.result.exception()  # otherwise the loop reports an error if nobody waits any more
 
 
 def _outcome(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     try:
         return call(), None
-    except BaseException as caught:  # noqa: BLE001 - handed to whoever waits
+    except BaseException as caught:  # noqa: BLE001 - passed on to the caller
         return None, caught

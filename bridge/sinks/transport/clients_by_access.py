@@ -1,8 +1,8 @@
-"""The ways out: a client for each kind of access, opened by its first request.
+"""The HTTP clients, one for each kind of access; each is opened by its first request.
 
-A run with nothing to deliver opens none. Files that a client was made from rotate: where they
-have changed, the next request is made by a new client, and the old one ends with its last answer.
-They are looked at in a thread: what hangs with a mount holds up those alone who need it.
+A run with nothing to deliver opens none. The files from which a client was made can be replaced. After a
+change, the next request uses a new client, and the old one is closed after its last answer. The files are
+read in a thread, so that a hanging mount delays only the sinks that need it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _AUTHORITIES_S = 5.0
 
 @dataclass(slots=True, eq=False)
 class _Opened:
-    """A client, the state of the files that it was made from, and how many requests it is making."""
+    """A client, the state of the files from which it was made, and the number of its running requests."""
 
     client: "Client"
     stamp: "Stamp"
@@ -55,24 +55,24 @@ class LazyTransport:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Close what was opened."""
+        """Close all open clients."""
         for opened in (*self._opened.values(), *self._outdated):
             await opened.client.aclose()
 
     def through(self, access: Access) -> Transport:
-        """Return the way out that ``access`` describes. Equal ones share their connections."""
+        """Return the transport for ``access``. Equal ones share their connections."""
         return _Way(self, access)
 
     async def post(self, request: Request) -> Response | Outcome:
-        """POST ``request`` once, as nothing in particular is configured."""
+        """POST ``request`` once, with the default access."""
         return await self.post_through(Access(), request)
 
     async def post_through(self, access: Access, request: Request) -> Response | Outcome:
-        """POST ``request`` once, with the files of ``access`` as they are now."""
+        """POST ``request`` once, with the present files of ``access``."""
         seconds = request.timeout_ms / 1000
         if (
             not access.tls.files
-        ):  # the system's authorities are read once, and no request is to be late for that
+        ):  # the system's authorities are read once, and no request should fail because of that
             seconds = max(seconds, _AUTHORITIES_S)
         try:
             async with asyncio.timeout(seconds):
@@ -93,7 +93,7 @@ class LazyTransport:
             await self._close_outdated()
 
     async def _current(self, access: Access) -> _Opened:
-        """Return the client for ``access``, opened anew where its files have changed."""
+        """Return the client for ``access``; open a new one if its files have changed."""
         found = self._opened.get(access)
         if found is not None and not access.tls.files:
             return found
@@ -106,10 +106,10 @@ class LazyTransport:
                 return self._open(access, stamp, context)
 
     def _read(self, access: Access) -> "tuple[Stamp, ssl.SSLContext | None]":
-        """Return the state of the files, and what they say where that is new; from a thread."""
+        """Return the state of the files, and a TLS context if they have changed; runs in a thread."""
         from bridge.sinks.transport.tls_context import context_of, stamp_of  # noqa: PLC0415
 
-        stamp = stamp_of(access.tls)  # before they are read: a change meanwhile shows the next time
+        stamp = stamp_of(access.tls)  # before reading: a change meanwhile shows the next time
         found = self._opened.get(access)
         is_new = found is None or found.stamp != stamp
         return stamp, context_of(access.tls, access.tls_key) if is_new else None
@@ -131,7 +131,7 @@ class LazyTransport:
 
 
 class _Way:
-    """`bridge.sinks.base.Transport` with an access of its own."""
+    """`bridge.sinks.base.Transport` for one kind of access."""
 
     def __init__(self, transport: LazyTransport, access: Access) -> None:
         self._transport = transport

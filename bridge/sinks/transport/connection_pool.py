@@ -1,6 +1,6 @@
-"""Connections that are kept for a while, place by place, and how many are open.
+"""A pool of open connections, kept for a while by owner and address, with a limit on their number.
 
-It knows no library: what a connection is, its user says.
+It depends on no HTTP library: its user defines what a connection is.
 """
 
 import asyncio
@@ -22,30 +22,31 @@ KEPT_S = 30.0
 """How long an unused connection is kept."""
 
 MOST_KEPT = 256
-"""How many unused connections are kept at most, to all places together."""
+"""How many unused connections are kept at most, over all addresses."""
 
 _SHARE = 2
 _FEWEST = 8
 
 
 def most_open() -> int:
-    """Return how many connections may be open: half of the files that the process may open, the rest is for all else."""
+    """Return how many connections may be open: half of the process's limit of open files."""
     return max(_FEWEST, open_file_limit() // _SHARE)
 
 
 class Connections(Generic[C]):
-    """Open connections: the one that was used last is used next, and the ones unused longest are closed.
+    """Open connections: the most recently used one is used next, and those unused longest are closed.
 
-    An owner and a place tell which one will do. All owners together have no more open than ``most``:
-    where there is no more room, an unused one is closed, else the next has to wait.
+    Owner and address decide whether a connection fits. All owners together have at most ``most`` connections
+    open. If the pool is full, an unused connection is closed, otherwise the next request waits.
     """
 
     def __init__(
         self, close: Callable[[C], Awaitable[None]], fits: Callable[[C], bool], most: int | None = None
     ) -> None:
-        """Have ``most`` open, by default as many as the limit of open files leaves.
+        """Allow ``most`` open connections, by default as many as the limit of open files leaves.
 
-        Each is closed by ``close`` in the end, and at once where it no longer ``fits`` for another request.
+        ``close`` closes a connection; a connection that no longer ``fits`` for another request is closed at
+        once.
         """
         self._close = close
         self._fits = fits
@@ -58,12 +59,12 @@ class Connections(Generic[C]):
         self._swept_at = 0.0
 
     def __len__(self) -> int:
-        """Return how many connections are kept and not in use."""
+        """Return how many unused connections are kept."""
         return self._count
 
     @asynccontextmanager
     async def lent(self, owner: Hashable, place: str, make: Callable[[], C]) -> AsyncIterator[C]:
-        """Lend the connection of ``owner`` to ``place`` that was used last, else what ``make`` makes."""
+        """Lend the most recently used connection of ``owner`` to ``place``, else a new one from ``make``."""
         self._tell_if_full()
         async with self._room:
             self._in_use += 1
@@ -71,7 +72,7 @@ class Connections(Generic[C]):
                 connection = await self._taken((owner, place)) or make()
                 try:
                     yield connection
-                except BaseException:  # cut off in the midst of something, it could stay busy for ever
+                except BaseException:  # interrupted in the middle of something, it might stay busy
                     await self._closed(connection)
                     raise
             finally:
@@ -93,7 +94,7 @@ class Connections(Generic[C]):
             log.warning("connections.limited", most=self._most, open_files=open_file_limit(), mend=MEND)
 
     async def _take_back(self, key: tuple[Hashable, str], connection: C) -> None:
-        """Keep a connection for the next request, if it fits for one; close those that waited too long."""
+        """Keep a connection for the next request if it fits; close those that were unused too long."""
         if not self._fits(connection):
             await self._closed(connection)
             return
@@ -107,7 +108,7 @@ class Connections(Generic[C]):
             await self._close_oldest()
 
     async def aclose(self, owner: Hashable) -> None:
-        """Close all that are kept for ``owner``."""
+        """Close all unused connections of ``owner``."""
         await self._close_unused(float("inf"), owner)
 
     async def _close_unused(self, since: float, owner: Hashable = None) -> None:
@@ -128,6 +129,6 @@ class Connections(Generic[C]):
         await self._closed(connection)
 
     async def _closed(self, connection: C) -> None:
-        """Close a connection; if that fails, it is gone all the same, and no delivery failed with it."""
+        """Close a connection; if that fails, the connection is gone anyway, and no delivery depends on it."""
         with suppress(Exception):
             await self._close(connection)

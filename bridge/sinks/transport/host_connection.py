@@ -1,8 +1,8 @@
-"""Connections to addresses: of a name that is looked up here, and only to those that a list allows.
+"""Connects to a host: resolves its name, and connects only to allowed addresses.
 
-Where there is a list (`allowed_hosts`), each address is judged, and the connection is made to the
-very address that was allowed: a name that changes its address in between changes nothing. TLS is
-httpcore's, and still asks for the certificate of the name.
+With a list of allowed hosts (`allowed_hosts`), each address is checked, and the connection is made to the
+very address that was allowed. So a DNS record that changes in between has no effect. TLS is done by httpcore,
+which still verifies the certificate against the name.
 """
 
 import asyncio
@@ -19,27 +19,27 @@ from bridge.sinks.transport.open_file_limit import MEND, is_exhausted
 from bridge.sinks.transport.response_stream import ResponseReader, ResponseStream
 
 _HEAD_START_S = 0.25
-"""How long one address is waited for before the next is tried as well (RFC 8305, 5)."""
+"""How long to wait for one address before the next is tried as well (RFC 8305, 5)."""
 
 _SHOWN = 4
 Stream = httpcore.AsyncNetworkStream
 
 
-class TargetRefused(Exception):  # not one of bridge.errors: an outcome, before it reaches a person
-    """The list allows none of the addresses that a host has."""
+class TargetRefused(Exception):  # not one of bridge.errors: it becomes an outcome
+    """The list allows none of the addresses of a host."""
 
     def __init__(self, host: str, addresses: Iterable[str]) -> None:
-        """Keep what was asked for, and where it led."""
+        """Keep the host and its addresses."""
         self.host = host
         self.addresses = tuple(addresses)
         super().__init__(host)
 
 
 class Backend(httpcore.AsyncNetworkBackend):
-    """Resolves, judges, connects. For plain TCP only: there is no other way out."""
+    """Resolves names, checks addresses, and connects. It supports only TCP."""
 
     def __init__(self, names: NameResolution, reader: ResponseReader, targets: Targets | None = None) -> None:
-        """Connect to what ``targets`` takes, or anywhere; ``reader`` reads what comes back."""
+        """Connect to what ``targets`` allows, or anywhere; ``reader`` reads the answers."""
         self._names = names
         self._reader = reader
         self._targets = targets
@@ -56,9 +56,9 @@ class Backend(httpcore.AsyncNetworkBackend):
         """Connect to the first address of ``host`` that is allowed and answers.
 
         Raises:
-            TargetRefused: none is allowed.
-            httpcore.ConnectError: none answers; the message says which and why.
-            httpcore.ConnectTimeout: none did within ``timeout`` (s), or the name was not looked up.
+            TargetRefused: no address is allowed.
+            httpcore.ConnectError: no address answers; the message says which and why.
+            httpcore.ConnectTimeout: there was no connection, or no address, within ``timeout`` (s).
         """
         try:
             async with asyncio.timeout(timeout):
@@ -87,10 +87,10 @@ class Backend(httpcore.AsyncNetworkBackend):
 
 
 async def _first(connecting: Mapping[str, Coroutine[Any, Any, Stream]], place: str) -> Stream:
-    """Return the connection that is made first: a later one gets its start when the ones before it take their time.
+    """Return the first connection that succeeds; the next attempt starts when the ones before it are slow.
 
     Raises:
-        httpcore.ConnectError: none is made.
+        httpcore.ConnectError: no connection succeeds.
     """
     tasks: dict[asyncio.Task[Stream], str] = {}
     waiting = list(connecting.items())
@@ -122,7 +122,7 @@ async def _won(task: asyncio.Task[Stream], tasks: Iterable[asyncio.Task[Stream]]
 
 
 async def _given_up(tasks: Iterable[asyncio.Task[Stream]]) -> None:
-    """End attempts; a connection that was made all the same is closed."""
+    """Cancel attempts; close a connection that was made nevertheless."""
     for task in tasks:
         task.cancel()
     for made in await asyncio.gather(*tasks, return_exceptions=True):
@@ -137,7 +137,7 @@ def _told(place: str, failures: Sequence[str]) -> str:
 
 
 def _why(error: BaseException) -> str:
-    """Return the system's own word for what went wrong, which is at the end of the chain."""
+    """Return the system's own description of the error, which is at the end of the chain."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__

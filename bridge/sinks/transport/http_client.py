@@ -1,9 +1,9 @@
-"""The only way out to the network: every outbound request of every sink goes through here.
+"""The HTTP client through which every request of every sink is sent.
 
-It is built on httpx's own core, which keeps nothing of one request for another: no cookies, no credentials
-of ``~/.netrc``, no authentication, no redirects (they would carry credentials to another place,
-and turn a POST into a GET without a body). httpx itself reads the URLs. The timeout bounds the whole exchange, a trickling
-answer included, and only the beginning of an answer is read.
+It is built on httpcore, httpx's own core, which carries nothing over from one request to another: no cookies,
+no credentials of ``~/.netrc``, no authentication, and no redirects (they would carry credentials to another
+host, and turn a POST into a GET without a body). httpx itself parses the URLs. The timeout covers the whole
+exchange, even if the answer comes slowly, and only the beginning of an answer is read.
 """
 
 import asyncio
@@ -41,20 +41,20 @@ _UNHEARD = "a firewall drops its packets, or the machine or its name server does
 
 
 class Connection:
-    """One connection, which its first request makes: a pool of one, and what reads its answers."""
+    """One connection, opened by its first request: a pool of one, and the reader of its answers."""
 
     def __init__(self, make: Callable[[ResponseReader], httpcore.AsyncConnectionPool]) -> None:
-        """Have ``make`` make the pool."""
+        """Use ``make`` to make the pool."""
         self.reader = ResponseReader()
         self._pool = make(self.reader)
 
     async def send(self, request: httpcore.Request) -> httpcore.Response:
-        """Send, and return the answer once its head is there."""
+        """Send, and return the answer once its head has been read."""
         self.reader.reset()
         return await self._pool.handle_async_request(request)
 
     def is_reusable(self) -> bool:
-        """Whether another request may be sent on it: not after an answer that was cut off, or odd."""
+        """Whether another request may use it: not after an answer that was cut off or malformed."""
         return self.reader.is_reusable
 
     async def aclose(self) -> None:
@@ -64,7 +64,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What clients share: look-ups of names, and the connections that are open."""
+    """What clients share: name resolution, and the open connections."""
 
     names: NameResolution = field(default_factory=NameResolution)
     connections: Connections[Connection] = field(
@@ -75,9 +75,9 @@ class Network:
 class Client:
     """`bridge.sinks.base.Transport` over connections that are kept for a while.
 
-    Each is a pool of its own: the pool of httpcore 1.0 looks at every connection that it holds,
-    with a system call for each idle one, whenever a request comes or goes, which costs more than
-    everything else together.
+    Each connection is a pool of its own. The pool of httpcore 1.0 checks every connection that it holds, with
+    a system call for each idle one, at every request and every answer; that would cost more than everything
+    else together.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Client:
         context: ssl.SSLContext | None = None,
         network: Network | None = None,
     ) -> None:
-        """Open nothing yet; TLS 1.2 or later, verified; by default against the system's authorities.
+        """Open nothing yet. TLS is verified, version 1.2 or later, by default against the system's authorities.
 
-        Where targets are limited, proxies of the environment are not used: they would connect
-        to addresses that nobody here sees.
+        If targets are limited, proxies of the environment are not used: they would connect to addresses that
+        the bridge cannot check.
 
         Raises:
             AuthorityUnavailable, SecretUnavailable: a file of ``access.tls`` cannot be used.
@@ -99,7 +99,7 @@ class Client:
         self._network = network or Network()
 
     def _connection(self, url: str) -> Connection:
-        """Return a connection to where ``url`` is, directly or by a proxy; nothing is connected yet."""
+        """Return an unopened connection for ``url``, direct or through a proxy."""
         proxy = _proxy(route_of(url, self._access), self._context)
         return Connection(
             lambda reader: httpcore.AsyncConnectionPool(
@@ -130,7 +130,7 @@ class Client:
         await self._network.connections.aclose(self)
 
     async def post(self, request: Request) -> Response | Outcome:
-        """Make ``request`` once; return the answer, or the outcome of not getting one."""
+        """Make ``request`` once; return the answer, or the outcome of getting none."""
         return await sent_by(route_of(request.url, self._access), request, self._attempt)
 
     async def _attempt(self, request: Request) -> Response | Outcome:
@@ -179,15 +179,15 @@ def _proxy(route: ProxyRoute, context: ssl.SSLContext) -> httpcore.Proxy | None:
 
 
 def _encoded(credentials: tuple[str, str] | None) -> tuple[bytes, bytes] | None:
-    """Return a name and a password as RFC 7617 (2.1) has them sent: httpcore takes no others than ASCII as texts."""
+    """Return name and password as RFC 7617 (2.1) has them sent; httpcore accepts texts only in ASCII."""
     return credentials and (credentials[0].encode(), credentials[1].encode())
 
 
 async def _beginning(answer: httpcore.Response, request: Request, end: float) -> tuple[bytes, bool]:
-    """Return the first bytes of the body, and whether there is more; read whole, it keeps the connection.
+    """Return the first bytes of the body, and whether it was cut; a body read whole keeps the connection usable.
 
-    The status is the answer: a body that comes slowly or breaks off adds nothing. One that the sink needs is
-    waited for as long as the attempt may take.
+    The status is the answer: a body that comes slowly or breaks off adds nothing. A body that the sink needs
+    may take the whole timeout.
     """
     limit = request.reads + _COMPRESSION_OVERHEAD
     soon = asyncio.get_running_loop().time() + _BODY_S
@@ -208,7 +208,7 @@ async def _beginning(answer: httpcore.Response, request: Request, end: float) ->
 def _answer(
     status: int, fields: Iterable[Field], raw: bytes, request: Request, *, is_cut: bool = False
 ) -> Response:
-    """Return the answer as sinks get it: decompressed, and with no secret in what is shown of it."""
+    """Return the answer for the sink: decompressed, and with all secrets masked in the shown parts."""
     plain = plain_headers(fields)
     body, unknown = decoded(raw, plain, request.reads)
     headers = {
@@ -223,7 +223,7 @@ def _answer(
 
 
 def _shown(text: str, request: Request, *, is_cut: bool = False) -> str:
-    """Return the beginning of a text from outside, without anything that may be secret."""
+    """Return the beginning of a text from outside, with everything masked that may be secret."""
     secrets = (*request.secrets, *secrets_in(request.url))
     return mask(text, secrets, is_cut=is_cut)[:_EXCERPT_CHARACTERS]
 
@@ -234,11 +234,11 @@ def _failure(error: Exception, request: Request) -> Outcome:
         return retryable(Reason.TIMEOUT, f"no connection to {authority_of(request.url)} in time: {_UNHEARD}")
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         return retryable(Reason.TIMEOUT, f"no complete answer within {request.timeout_ms / 1000:g} s")
-    if isinstance(error, httpcore.LocalProtocolError):  # its text quotes the header that is at fault
+    if isinstance(error, httpcore.LocalProtocolError):  # its text quotes the faulty header
         return retryable(
             Reason.INTERNAL, "the request could not be made: a header holds what no header takes"
         )
-    is_cut = isinstance(error, httpcore.RemoteProtocolError)  # it ends with the beginning of what came
+    is_cut = isinstance(error, httpcore.RemoteProtocolError)  # its text ends with the beginning of the answer
     text = _shown(str(error) or type(error).__name__, request, is_cut=is_cut)
     cause: BaseException | None = error
     while cause is not None:

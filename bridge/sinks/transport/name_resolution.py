@@ -1,4 +1,4 @@
-"""Names of hosts → addresses, by the system's resolver, which may take as long as it likes."""
+"""Resolves host names to addresses through the system's resolver, which has no time limit."""
 
 import socket
 from ipaddress import ip_address
@@ -8,18 +8,18 @@ from bridge.sinks.transport.blocking_calls import SharedCalls
 
 
 class NameResolution:
-    """Looks names up, each in one thread however many ask: a name server that is silent holds up nobody else."""
+    """Resolves names, each in one thread however many requests need it: a silent name server delays no other name."""
 
     def __init__(self) -> None:
-        """Look nothing up yet."""
+        """Resolve nothing yet."""
         self._look_ups: SharedCalls[str, list[str]] = SharedCalls("name look-up")
 
     async def addresses(self, host: str) -> list[str]:
         """Return the addresses of ``host`` in the system's order, each once, IPv6 with its zone.
 
         Raises:
-            OSError: it has none, or nobody knows (`socket.gaierror`).
-            UnicodeError: it can be no host's name.
+            OSError: it has none, or the resolver fails (`socket.gaierror`).
+            UnicodeError: it cannot be a host name.
         """
         try:
             ip_address(host)
@@ -29,7 +29,7 @@ class NameResolution:
 
 
 def _look_up(host: str) -> list[str]:
-    """Look a name up; one with a final dot, which keeps search lists out, may be in /etc/hosts without it."""
+    """Resolve a name. A final dot keeps search lists out; /etc/hosts may have the name without the dot."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror:

@@ -9,11 +9,11 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def open_file_limit() -> int:
-    """Return the limit as it is now; a large number where there is none."""
+    """Return the present limit; a large number if there is none."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _PLENTY if soft == resource.RLIM_INFINITY else min(soft, _PLENTY)
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Whether ``error`` says that no more may be opened."""
+    """Whether ``error`` says that the limit of open files is reached."""
     return isinstance(error, OSError) and error.errno in _EXHAUSTED

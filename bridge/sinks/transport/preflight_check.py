@@ -1,4 +1,4 @@
-"""What can be known about reaching sinks before anything is sent."""
+"""Checks whether sinks can be reached, as far as the configuration shows, without sending anything."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from bridge.errors import AuthorityUnavailable, SecretUnavailable
 
 
 def access_faults(sink: SinkSettings, delivery: DeliverySettings) -> Iterator[str]:
-    """Yield a sentence, key first, for whatever will keep ``sink`` from being reached."""
+    """Yield a sentence, key first, for each fault that will keep ``sink`` from being reached."""
     access = access_of(sink, delivery)
     yield from _tls_faults(access)
     yield from (str(route) for _, route in sink_routes(sink, delivery) if isinstance(route, ProxyFault))
@@ -21,15 +21,15 @@ def access_faults(sink: SinkSettings, delivery: DeliverySettings) -> Iterator[st
 
 
 def route_of(url: str, access: Access) -> ProxyRoute:
-    """Return by which way requests to ``url`` go: by no proxy where targets are limited.
+    """Return the route for requests to ``url``: without a proxy if targets are limited.
 
-    A proxy would connect to addresses that nobody here sees.
+    A proxy would connect to addresses that the bridge cannot check.
     """
     return Direct(access.hosts_key) if access.targets else proxy_route(url, operators_environment())
 
 
 def sink_routes(sink: SinkSettings, delivery: DeliverySettings) -> Iterator[tuple[str, ProxyRoute]]:
-    """Yield each place in the web that ``sink`` sends to, and by which way."""
+    """Yield each web origin that ``sink`` sends to, with its route."""
     access = access_of(sink, delivery)
     for place in sink.origins():
         origin = place.partition(" ")[0]

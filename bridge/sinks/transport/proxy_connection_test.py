@@ -1,7 +1,7 @@
-"""Whether the proxies that sinks go by are there, and let connections through: asked before anything is sent.
+"""Tests whether the proxies that sinks use can be reached and allow connections, before anything is sent.
 
-A tunnel is asked for (``CONNECT``, RFC 9110, 9.3.6), and closed unused. Plain http needs none, and many proxies
-refuse one to its port: there, only a demand to sign in counts.
+It requests a tunnel (``CONNECT``, RFC 9110, 9.3.6) and closes it unused. Plain http needs no tunnel, and many
+proxies refuse one to its port; there, only a demand for authentication counts.
 """
 
 import re
@@ -26,7 +26,7 @@ _STEP_S = 5.0
 
 
 def proxy_problems(sinks: Iterable[SinkSettings], delivery: DeliverySettings) -> Iterator[str]:
-    """Ask each proxy that ``sinks`` go by for their places; yield a sentence for whatever it does not take."""
+    """Test each proxy that ``sinks`` use, for each of their origins; yield a sentence for each problem."""
     places: dict[Proxy, dict[str, Access]] = {}
     for sink in sinks:
         for origin, route in sink_routes(sink, delivery):
@@ -46,9 +46,9 @@ def _problems(proxy: Proxy, origins: dict[str, Access]) -> Iterator[str]:
                 problem = _tunnel_problem(proxy, origin, stream)
                 if problem:
                     yield problem
-        except OSError as error:  # ssl's errors among them
+        except OSError as error:  # includes ssl's errors
             yield f"{proxy}: no connection to the proxy: {_why(error)}"
-            return  # what it would say of the others is not known
+            return  # the other origins cannot be tested then
 
 
 def _connected(proxy: Proxy, access: Access) -> socket.socket:

@@ -1,8 +1,9 @@
-"""What came of a request that went by a proxy: messages name it, and its own refusals are no receiver's.
+"""Outcomes of requests through a proxy: messages name the proxy, and tell its own refusals from the receiver's.
 
-A proxy refuses tunnels (``CONNECT``, for https) by a status before the receiver is asked. For plain http it
-passes answers on, and gives its own in the same place: they are told apart by the headers that proxies give
-to their own (RFC 9209, 2.1; RFC 9110, 11.7.1; Squid). Where it cannot be told, both are named.
+A proxy refuses tunnels (``CONNECT``, for https) with a status, before the receiver gets the request. For
+plain http, it passes the receiver's answers on, and sends its own in the same place. They are told apart by
+headers that proxies add to their own answers (RFC 9209, 2.1; RFC 9110, 11.7.1; Squid). If this is not
+possible, the message names both.
 """
 
 import re
@@ -19,18 +20,18 @@ Attempt: TypeAlias = Callable[[Request], Awaitable[Response | Outcome]]
 """Makes a request once."""
 
 _LEFT_TO_THE_SINK = frozenset({408, 425, 429})
-"""Who is overloaded asks for patience: that is the same whoever says it."""
+"""Statuses for overload, which mean the same whether the proxy or the receiver sends them."""
 
 _OWN_HEADERS = frozenset({"x-squid-error", "proxy-agent", "proxy-authenticate"})
 _OWN_SERVER = re.compile(r"(squid|tinyproxy|privoxy|zscaler|mitmproxy)\b", re.IGNORECASE)
 
 
-class TunnelRefused(Exception):  # not one of bridge.errors: an outcome, before it reaches a person
-    """A proxy answered ``CONNECT`` with the status (``403 Forbidden``) that is the message."""
+class TunnelRefused(Exception):  # not one of bridge.errors: it becomes an outcome
+    """A proxy answered ``CONNECT`` with a refusal; the message is its status line (``403 Forbidden``)."""
 
 
 async def sent_by(route: ProxyRoute, request: Request, attempt: Attempt) -> Response | Outcome:
-    """Return what came of one ``attempt`` to make ``request`` by ``route``; it raises `TunnelRefused` for a tunnel."""
+    """Return the result of one ``attempt`` to make ``request`` by ``route``; it raises `TunnelRefused` for a tunnel."""
     if isinstance(route, ProxyFault):
         return retryable(Reason.MISCONFIGURED, str(route))
     if isinstance(route, Direct):
@@ -51,7 +52,7 @@ def _failed(outcome: Outcome, proxy: Proxy) -> Outcome:
 
 
 def _answered(answer: Response, proxy: Proxy, url: str) -> Response | Outcome:
-    """Return an answer with ``proxy`` named, and one of the proxy's own as an outcome."""
+    """Return an answer with ``proxy`` named in it, or an outcome if the answer is the proxy's own."""
     if url.startswith("https:") or 200 <= answer.status < 300:  # noqa: PLR2004 - as answers are judged
         return answer
     if answer.status == WANTS_LOGIN:
@@ -63,7 +64,7 @@ def _answered(answer: Response, proxy: Proxy, url: str) -> Response | Outcome:
 
 
 def _is_own(answer: Response) -> bool:
-    """Whether a refusal is a proxy's own. Its 5xx are left to the sink, which honours ``Retry-After``."""
+    """Whether a refusal is the proxy's own. Its 5xx are left to the sink, which respects ``Retry-After``."""
     if answer.status >= 500 or answer.status in _LEFT_TO_THE_SINK:  # noqa: PLR2004
         return False
     return _is_signed(answer.headers)

@@ -1,6 +1,6 @@
-"""Bodies of answers as they are meant: decompressed within bounds, and as text where they are text.
+"""Decodes the bodies of answers: decompresses them within a limit, and converts text.
 
-No compression is asked for (``Accept-Encoding: identity``), and some servers compress all the same.
+Requests ask for no compression (``Accept-Encoding: identity``), but some servers compress nevertheless.
 """
 
 import codecs
@@ -10,22 +10,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 _CODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
-"""zlib's window bits: 47 takes what gzip and zlib write, whichever it is."""
+"""zlib's window bits: 47 accepts both gzip and zlib format."""
 
 _RAW_DEFLATE = -15
 _NONE = frozenset({"", "identity", "none", "utf-8", "utf8", "chunked"})
-"""What means no compression, rightly or not."""
+"""Values that mean no compression, correctly or not."""
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _MOST_CODINGS = 4
 _NOISE = 0.1
-"""What holds a larger share of characters that no text has is no text."""
+"""A body with a larger share of non-text characters is not text."""
 
 
 def decoded(body: bytes, headers: Mapping[str, str], limit: int) -> tuple[bytes, str]:
-    """Return at most ``limit`` bytes of a body without its compression, and the coding that is not known, if so.
+    """Return at most ``limit`` bytes of a decompressed body, and the name of the coding if it is not supported.
 
-    What is said to be compressed, and isn't, is taken as it is. What breaks off is taken as far as it goes.
+    A body that is declared as compressed but is not is returned as it is. A body that breaks off is
+    decompressed as far as it goes.
     """
     names = [one.strip().lower() for one in headers.get("content-encoding", "").split(",")]
     codings = [one for one in names if one not in _NONE]
@@ -44,10 +45,10 @@ def _inflated(body: bytes, limit: int) -> bytes:
 
 
 def _members(body: bytes, bits: int, limit: int) -> bytes:
-    """Return what the streams in ``body`` hold, one after the other (RFC 1952, 2.2).
+    """Return the content of the compressed streams in ``body``, one after the other (RFC 1952, 2.2).
 
     Raises:
-        zlib.error: it begins with none.
+        zlib.error: it does not begin with one.
     """
     found, rest = b"", body
     while rest and len(found) < limit:
@@ -63,7 +64,7 @@ def _members(body: bytes, bits: int, limit: int) -> bytes:
 
 
 def as_text(body: bytes, headers: Mapping[str, str]) -> str:
-    """Return a body as text in one line, or nothing where it is none."""
+    """Return a body as text in one line, or nothing if it is not text."""
     text = _in_charset(body, headers.get("content-type", "")).lstrip("\ufeff")
     noise = sum(char == "\ufffd" or not (char.isprintable() or char.isspace()) for char in text)
     if noise > _NOISE * len(text):

@@ -1,8 +1,8 @@
-"""The head of an HTTP answer, read as browsers and curl read it: its status line is what counts.
+"""Reads the heads of HTTP answers as tolerantly as browsers and curl do: the status line is what counts.
 
-RFC 9112, 4 and 5, say what a head should be. What people have before their receivers sends twice
-the same header, folds lines, ends them with a bare line feed, leaves out the colon. None of that
-makes it unclear what the receiver said, so none of it may have an event sent again.
+RFC 9112, 4 and 5, define a head. Servers in front of real receivers repeat headers, fold lines, end lines
+with a bare line feed, or leave out the colon. The receiver's answer is clear nevertheless, so none of this
+may cause an event to be sent again.
 """
 
 import re
@@ -13,7 +13,7 @@ from enum import Enum
 _STATUS = re.compile(
     rb".{0,4}?(?:HTTP|ICY)(?:/\d+(?:\.\d+)?)?[ \t]+([1-9]\d\d)(?!\d)[ \t]*(.*)", re.IGNORECASE | re.DOTALL
 )
-"""A status line. Up to four bytes before it are borne, such as a byte order mark (as Chromium does)."""
+"""A status line. Up to four bytes before it are tolerated, such as a byte order mark (as in Chromium)."""
 
 _PERFECT = re.compile(rb"HTTP/1\.1 \d{3}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _PERFECT_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -28,14 +28,14 @@ _BODILESS = frozenset({204, 304})
 _LONGEST_LENGTH = 18
 
 _SINGLE = frozenset({b"retry-after", b"location", b"date", b"content-type"})
-"""Headers that have one value: the first counts where there are more."""
+"""Headers with a single value: if one is repeated, the first value counts."""
 
 Field = tuple[bytes, bytes]
 """A header's name in lower case, and its value."""
 
 
 class Framing(Enum):
-    """What says where the body ends (RFC 9112, 6.3)."""
+    """What determines where the body ends (RFC 9112, 6.3)."""
 
     NONE = "there is no body"
     LENGTH = "Content-Length"
@@ -45,12 +45,12 @@ class Framing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What an answer says before its body.
+    """The head of an answer.
 
     Attributes:
-        length: of the body in bytes, where ``framing`` is by its length.
-        is_perfect: whether nothing of it is odd and the connection may stay: only then is another request sent on it.
-        words: what the status line says beside the status, bounded.
+        length: the length of the body in bytes, if ``framing`` is ``LENGTH``.
+        is_perfect: whether it is well-formed and the connection stays open: only then is the connection reused.
+        words: the text after the status in the status line, bounded.
     """
 
     status: int
@@ -61,7 +61,7 @@ class Head:
     words: bytes = b""
 
     def rewritten(self) -> bytes:
-        """Return the head as RFC 9112 wants it, bounded: what a strict parser takes."""
+        """Return the head in the strict form of RFC 9112, bounded, for a strict parser."""
         lines = [b"HTTP/1.1 %d %b" % (self.status, self.words)]
         left = _MOST_BYTES
         for name, value in self.fields:
@@ -78,22 +78,22 @@ class Head:
 
 
 def status_in(line: bytes) -> int | None:
-    """Return the status in a status line, perhaps a cut one, or None where it is no status line."""
+    """Return the status in a status line, perhaps a cut one, or None if it is not a status line."""
     found = _STATUS.match(line)
     return int(found[1]) if found else None
 
 
 def end_of_head(data: bytes) -> int | None:
-    """Return where the head at the beginning of ``data`` ends, or None where more of it is to come."""
+    """Return where the head at the beginning of ``data`` ends, or None if it is not complete yet."""
     found = _END.search(data)
     return found.end() if found else None
 
 
 def read_head(head: bytes, *, is_tunnel: bool = False) -> Head | None:
-    """Return what ``head`` says, whole or cut off, or None where it begins with no status line.
+    """Return the parsed ``head``, whole or cut off, or None if it does not begin with a status line.
 
     Args:
-        head: from the status line on.
+        head: the bytes from the status line on.
         is_tunnel: whether it answers a CONNECT, whose success has no body.
     """
     first, *rest = head.split(b"\n")
@@ -120,7 +120,7 @@ def _is_perfect(head: bytes) -> bool:
 
 
 def _fields(lines: Sequence[bytes]) -> Iterator[Field]:
-    """Yield the headers: folded lines as one, what has no name left out, characters of control as blanks."""
+    """Yield the headers: folded lines are joined, lines without a name are skipped, control characters become blanks."""
     unfolded: list[bytes] = []
     for raw in lines:
         line = raw.rstrip(b"\r")
@@ -136,7 +136,7 @@ def _fields(lines: Sequence[bytes]) -> Iterator[Field]:
 
 
 def _framing(status: int, fields: Sequence[Field], *, is_tunnel: bool) -> tuple[Framing, int]:
-    """Return where the body ends; what is contradictory says nothing, and leaves the end of the connection."""
+    """Return where the body ends; if the headers contradict each other, at the end of the connection."""
     if status in _BODILESS or (is_tunnel and 200 <= status < 300):  # noqa: PLR2004 - statuses are numbers
         return Framing.NONE, 0
     if b"chunked" in _listed(fields, b"transfer-encoding"):
@@ -153,13 +153,13 @@ def _stays(fields: Sequence[Field]) -> bool:
 
 
 def _listed(fields: Sequence[Field], wanted: bytes) -> list[bytes]:
-    """Return the values of a header that may be a list, all of its lines together, in lower case."""
+    """Return the values of a header that may be a list, from all of its lines, in lower case."""
     found = [value for name, value in fields if name == wanted]
     return [one.strip().lower() for value in found for one in value.split(b",")]
 
 
 def plain_headers(fields: Iterable[Field]) -> dict[str, str]:
-    """Return the headers by their names; what comes twice and the same, or can be there once only, counts once."""
+    """Return the headers by name; equal values, and further values of a single-value header, are dropped."""
     found: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         values = found.setdefault(name, [])

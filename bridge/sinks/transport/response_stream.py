@@ -1,8 +1,8 @@
-"""A connection that hands every answer on as a strict parser takes it, and knows where it ended.
+"""A network stream that rewrites answers into strictly valid HTTP, and knows where each answer ends.
 
-httpcore reads answers with h11, which refuses whatever RFC 9112 forbids, and then doesn't say which
-status it had read. So heads are read here (`bridge.sinks.transport.response_heads`) and handed on clean, and
-chunks likewise. What came beyond an answer's end is never taken for the beginning of the next.
+httpcore reads answers with h11, which refuses everything that RFC 9112 forbids, without telling the status
+that it had read. So heads are read here (`bridge.sinks.transport.response_heads`) and passed on in valid
+form, and chunks likewise. Bytes after an answer's end are never read as the beginning of the next answer.
 """
 
 import re
@@ -15,24 +15,24 @@ import httpcore
 from bridge.sinks.transport.response_heads import Framing, Head, end_of_head, read_head, status_in
 
 _LONGEST_HEAD = 131_072
-_LONGEST_CUT_HEAD = 16_384  # a head that ends unfinished after more than this is no answer: it was endless
+_LONGEST_CUT_HEAD = 16_384  # a longer unfinished head counts as endless, not as an answer
 _LONGEST_LINE = 8_192
-_BEGINNING = 8  # bytes, within which a status line shows what it is
+_BEGINNING = 8  # bytes within which a status line can be recognised
 _NAMES = re.compile(rb"HTTP|ICY", re.IGNORECASE)
 _REQUEST = re.compile(rb"([A-Z]+) \S+ HTTP/1\.1\r\n")
 _SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})(?![0-9a-fA-F])")
 _NO_CHUNK = b"-\r\n"
-_SHOWN = 2_048  # bytes: who shows them masks secrets first, which are found whole only
+_SHOWN = 2_048  # bytes; the caller masks secrets first, which works only on whole ones
 _TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
 _INFORMATIONAL = range(100, 200)
 _SWITCHING = 101
 
 
 class ResponseReader:
-    """Reads what comes back for one request after another. It does no I/O."""
+    """Reads the answers to one request after another. It does no I/O."""
 
     def __init__(self) -> None:
-        """Expect nothing yet."""
+        """Expect no answer yet."""
         self._head: Head | None = None
         self._is_expecting = False
         self._is_tunnel = False
@@ -41,11 +41,11 @@ class ResponseReader:
         self._body: _Body | None = None
 
     def reset(self) -> None:
-        """Forget the answer before: another request is going to be made."""
+        """Forget the previous answer, before another request is made."""
         self._head, self._body, self._is_expecting, self._buffer = None, None, False, b""
 
     def sent(self, data: bytes) -> bool:
-        """Take note of what is sent; return whether it is the head of a request, which an answer follows."""
+        """Record sent data; return whether it is the head of a request, which an answer follows."""
         is_body = self._is_expecting and self._head is None
         found = None if is_body else _REQUEST.match(data)
         if found:
@@ -55,11 +55,11 @@ class ResponseReader:
 
     @property
     def is_expecting(self) -> bool:
-        """Whether what comes is an answer to a request."""
+        """Whether received data is an answer to a request."""
         return self._is_expecting
 
     def answer(self) -> Head | None:
-        """Return the answer as far as it has come, once its status is known; a proxy's to CONNECT is none."""
+        """Return the answer received so far, once its status is known; a proxy's answer to CONNECT does not count."""
         if self._is_tunnel or not self._is_expecting:
             return None
         if self._head is not None:
@@ -69,16 +69,16 @@ class ResponseReader:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the answer ended where it said, nothing of it was odd, and nothing came after it."""
+        """Whether the answer ended where it should, was well-formed, and was followed by nothing."""
         return (
             self._head is not None and self._head.is_perfect and self._body is not None and self._body.is_over
         )
 
     def take(self, data: bytes) -> bytes:
-        """Return what to hand on of what came: nothing while the head is not complete.
+        """Return the data to pass on for received ``data``: nothing while the head is incomplete.
 
         Raises:
-            httpcore.RemoteProtocolError: it is no answer, or one with an endless head.
+            httpcore.RemoteProtocolError: it is no answer, or its head is endless.
         """
         if self._body is not None:
             return self._body.take(data)
@@ -103,16 +103,16 @@ class ResponseReader:
         return self._head.rewritten() + (self._body.take(rest) if rest else b"")
 
     def end(self) -> None:
-        """Take note that nothing more comes.
+        """Record that no more data comes.
 
         Raises:
-            httpcore.RemoteProtocolError: what came is no answer.
+            httpcore.RemoteProtocolError: the received data is no answer.
         """
         if self._buffer and self._head is None and self.answer() is None:
             raise httpcore.RemoteProtocolError(_no_http(self._buffer))
 
     def _check(self) -> None:
-        """Refuse what begins with no status line, as soon as that shows."""
+        """Refuse data that does not begin with a status line, as early as possible."""
         line, end, _ = self._buffer[:_LONGEST_LINE].partition(b"\n")
         is_complete = bool(end) or len(line) == _LONGEST_LINE
         begins_otherwise = len(line) >= _BEGINNING and not _NAMES.search(line[:_BEGINNING])
@@ -135,7 +135,7 @@ def _no_http(data: bytes) -> str:
 
 
 class _Body:
-    """Hands a body on as far as it goes: by its length, chunk by chunk, or until the connection ends."""
+    """Passes a body on up to its end: by its length, chunk by chunk, or until the connection ends."""
 
     def __init__(self, head: Head) -> None:
         self._framing = head.framing
@@ -145,12 +145,12 @@ class _Body:
 
     @property
     def is_over(self) -> bool:
-        """Whether it ended, and nothing came after it."""
+        """Whether the body has ended, and nothing came after it."""
         ended = self._chunks.is_over if self._framing is Framing.CHUNKED else self._left == 0
         return ended and self._framing is not Framing.CLOSE and not self._has_more
 
     def take(self, data: bytes) -> bytes:
-        """Return what is the body's."""
+        """Return the part of ``data`` that belongs to the body."""
         if self._framing is Framing.CHUNKED:
             return b"".join(self._chunks.take(data))
         if self._framing is Framing.CLOSE:
@@ -162,17 +162,17 @@ class _Body:
 
 
 class _Chunks:
-    """Chunks (RFC 9112, 7.1), with line ends, extensions and blanks as they come, written anew."""
+    """Reads chunks (RFC 9112, 7.1) with any line ends, extensions and blanks, and rewrites them in strict form."""
 
     def __init__(self) -> None:
         self._buffer = b""
         self._left = 0
         self._has_ended = False
         self.is_over = False
-        """Whether the end came whole, and nothing after it."""
+        """Whether the last chunk is complete, and nothing came after it."""
 
     def take(self, data: bytes) -> Iterator[bytes]:
-        """Yield what to hand on; where a size should be and is none, what no parser takes."""
+        """Yield the data to pass on; if a chunk's size is missing, data that every parser refuses."""
         self._buffer += data
         while self._buffer and not self._has_ended:
             if self._left:
@@ -192,10 +192,10 @@ class _Chunks:
 
 
 class ResponseStream(httpcore.AsyncNetworkStream):
-    """`httpcore.AsyncNetworkStream` over another one, whose answers it hands on clean."""
+    """`httpcore.AsyncNetworkStream` over another stream, whose answers it passes on in valid form."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream, reader: ResponseReader) -> None:
-        """Hand on what ``reader`` makes of what comes from ``inner``."""
+        """Pass on what ``reader`` makes of the data from ``inner``."""
         self._inner = inner
         self._reader = reader
         self._unsent = b""
@@ -214,10 +214,10 @@ class ResponseStream(httpcore.AsyncNetworkStream):
                 return clean
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
-        """Send; the head of a request goes out together with what follows it, be it nothing.
+        """Send data; hold back the head of a request until the data that follows it, even if that is empty.
 
-        A receiver that answers the head alone, and closes, would make the second write fail: asyncio
-        then closes the connection, and reads no answer.
+        If a receiver answers after the head and closes the connection, a separate second write would fail:
+        asyncio then closes the connection without reading the answer.
         """
         if self._reader.sent(buffer):
             self._unsent = buffer
@@ -235,14 +235,14 @@ class ResponseStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
     ) -> httpcore.AsyncNetworkStream:
-        """Return the connection, made secure. No certificate has the final dot of an absolute name, or a zone."""
+        """Return the connection with TLS; the final dot and the zone of the name are removed, as in certificates."""
         name = server_hostname and server_hostname.partition("%")[0].removesuffix(".")
         try:
             return ResponseStream(await self._inner.start_tls(ssl_context, name, timeout), self._reader)
-        except BaseException:  # one that is cut off is left open: httpcore closes it on errors only
+        except BaseException:  # httpcore closes the connection on errors only, not if it is cut off
             await self._inner.aclose()
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what is known of the connection."""
+        """Return information about the connection."""
         return self._inner.get_extra_info(info)

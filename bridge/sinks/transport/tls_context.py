@@ -1,4 +1,4 @@
-"""TLS as the files of a configuration now say it: verified, from version 1.2."""
+"""Builds TLS contexts from the present files of the configuration: verified, version 1.2 or later."""
 
 import os
 import ssl
@@ -10,13 +10,13 @@ from bridge.config.tls_environment import warn_of_unusable_key_log
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
 
 Stamp = tuple[object, ...]
-"""What tells one state of some files from another."""
+"""Identifies the state of some files, so that a change is noticed."""
 
 
 def stamp_of(tls: TlsSettings) -> Stamp:
-    """Return a stamp of the files that ``tls`` names, as they are now.
+    """Return a stamp of the present state of the files that ``tls`` names.
 
-    Kubernetes swaps a link to a folder, others rename a file or write it anew: each of them shows.
+    It changes when Kubernetes switches a link to a folder, and when a file is replaced or rewritten.
     """
     return tuple(_stamp(path) for path in tls.files)
 
@@ -29,11 +29,11 @@ def _stamp(path: str) -> Stamp:
 
 
 def context_of(tls: TlsSettings, key: str) -> ssl.SSLContext:
-    """Return the context that ``tls`` describes, with its files as they are now.
+    """Return the TLS context for ``tls``, from its present files.
 
     Args:
-        tls: whom to trust, and who to say we are.
-        key: where that is configured, for messages.
+        tls: the authorities to trust, and the client certificate.
+        key: the configuration key, for messages.
 
     Raises:
         AuthorityUnavailable: ``ca_file`` cannot be used.
@@ -48,10 +48,10 @@ def context_of(tls: TlsSettings, key: str) -> ssl.SSLContext:
 
 
 def proxy_context_of(receivers: ssl.SSLContext) -> ssl.SSLContext:
-    """Return the context for a proxy that speaks TLS itself.
+    """Return the TLS context for a proxy that itself speaks TLS.
 
-    It trusts the system's authorities, and those that ``receivers`` trusts. The client's certificate is
-    for receivers alone.
+    It trusts the system's authorities and those that ``receivers`` trusts. The client certificate is only for
+    receivers.
     """
     context = context_of(TlsSettings(), "")
     authorities = receivers.get_ca_certs(binary_form=True)
@@ -82,9 +82,9 @@ def _identify(context: ssl.SSLContext, cert: str, private: str | None, key: str)
 
 
 def _open(path: str, key: str) -> None:
-    """OpenSSL says that a file is missing, but not which."""
+    """Check that a file can be read: OpenSSL reports a missing file without naming it."""
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123 - as OpenSSL takes it
+        with open(path, "rb") as stream:  # noqa: PTH123 - opened as OpenSSL does
             stream.read(1)
     except (OSError, ValueError) as error:
         raise SecretUnavailable(f"{key}: {path} {_why(error)}") from None
@@ -108,7 +108,7 @@ def _has_certificate(path: str) -> bool:
 
 
 def _no_password() -> NoReturn:
-    """OpenSSL would ask at the terminal."""
+    """Refuse a key with a password: otherwise OpenSSL would ask for it at the terminal."""
     raise ValueError("a key must have no password")
 
 

@@ -1,4 +1,4 @@
-"""Requests as they go over the wire, and what has to be the same for one to follow another on a connection."""
+"""Converts requests into the form sent over the wire, and decides which of them may share a connection."""
 
 from urllib.parse import urlsplit
 
@@ -10,21 +10,21 @@ from bridge.sinks.base import Request
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONNECT_SHARE = 0.9
-"""How much of its time an attempt has for the connection: where that runs out, it is known that it was that."""
+"""The share of an attempt's time for connecting: if it runs out, the message can say that connecting took too long."""
 
 
 def connection_key(request: Request) -> str:
-    """Return what has to be the same for a connection to be used again.
+    """Return the key that two requests must share to use the same connection.
 
-    The credential is part of it: there are servers that take whoever signed in on a connection for the
-    sender of all that follows (RFC 4559, 6).
+    The credential is part of it: some servers treat whoever authenticated on a connection as the sender of
+    all later requests (RFC 4559, 6).
     """
     named = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")
     return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
 
 
 def authority_of(url: str) -> str:
-    """Return host and port of ``url`` as its server knows them: without a final dot, a zone (RFC 6874, 4) or a usual port."""
+    """Return the ``Host`` value for ``url``: without a final dot, a zone (RFC 6874, 4) or a default port."""
     parts = urlsplit(url)
     host = (parts.hostname or "").partition("%")[0].removesuffix(".")
     shown = f"[{host}]" if ":" in host else host
@@ -32,10 +32,10 @@ def authority_of(url: str) -> str:
 
 
 def wire_request(request: Request) -> httpcore.Request:
-    """Return ``request`` as it goes over the wire.
+    """Return ``request`` in the form sent over the wire.
 
     Raises:
-        ValueError: its URL is none.
+        ValueError: its URL is not valid.
     """
     try:
         url = httpx.URL(request.url)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from support.values import entry, transition
 
 from bridge.delivery.outbox_entry import Status
-from bridge.delivery.resend import Resend, entry_of, overtaken
+from bridge.delivery.resend import Resend, entry_of, find_overtaken
 from bridge.delivery.retry_policy import outside_order
 
 EVENTS = {one.id: one for one in (transition(1, "m"), transition(2, "m"), transition(3, "other"))}
@@ -18,25 +18,29 @@ def delivered(number: int, sink: str = "ci"):
 def test_what_a_newer_event_of_its_model_overtook_is_told_with_that_event() -> None:
     old = Resend("event-1", "ci", "X")
 
-    assert overtaken([old], [delivered(1), delivered(2), delivered(3)], EVENTS) == [(old, EVENTS["event-2"])]
+    assert find_overtaken([old], [delivered(1), delivered(2), delivered(3)], EVENTS) == [
+        (old, EVENTS["event-2"])
+    ]
 
 
 def test_what_is_newest_or_went_to_another_sink_or_of_another_model_overtakes_nothing() -> None:
-    assert overtaken([Resend("event-2", "ci", "X")], [delivered(1)], EVENTS) == []
-    assert overtaken([Resend("event-1", "ci", "X")], [delivered(2, "other")], EVENTS) == []
-    assert overtaken([Resend("event-1", "ci", "X")], [delivered(3)], EVENTS) == []
+    assert find_overtaken([Resend("event-2", "ci", "X")], [delivered(1)], EVENTS) == []
+    assert find_overtaken([Resend("event-1", "ci", "X")], [delivered(2, "other")], EVENTS) == []
+    assert find_overtaken([Resend("event-1", "ci", "X")], [delivered(3)], EVENTS) == []
 
 
 def test_what_is_sent_again_as_well_comes_after_and_overtakes_nothing() -> None:
     both = [Resend("event-1", "ci", "X"), Resend("event-2", "ci", "X")]
 
-    assert overtaken(both, [delivered(1), delivered(2)], EVENTS) == []
+    assert find_overtaken(both, [delivered(1), delivered(2)], EVENTS) == []
 
 
 def test_events_that_were_forgotten_are_passed_over() -> None:
     forgotten = replace(delivered(9), event_id="forgotten")
 
-    assert overtaken([Resend("event-1", "ci", "X"), Resend("gone", "ci", "X")], [forgotten], EVENTS) == []
+    assert (
+        find_overtaken([Resend("event-1", "ci", "X"), Resend("gone", "ci", "X")], [forgotten], EVENTS) == []
+    )
 
 
 def test_an_entry_for_what_is_sent_again_stands_beside_its_lane() -> None:

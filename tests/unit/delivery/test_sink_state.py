@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from bridge.delivery.attempt_outcome import Reason, delivered, rejected, retryable
 from bridge.delivery.retry_policy import Attempt, RetryPolicy
-from bridge.delivery.sending_rate_limit import Gates, Terms
+from bridge.delivery.sending_rate_limit import SendingRateLimits, Terms
 from bridge.delivery.sink_state import (
     OPENS_AT,
     RUNNING,
     Condition,
     Standing,
-    after,
     paced,
     paused,
     remaining_ms,
     resumed,
+    state_after_attempt,
     stood_still_ms,
     without_future,
 )
@@ -28,7 +28,7 @@ DOWN = retryable(Reason.CONNECT, "down")
 
 
 def attempted(condition: Condition, outcome, lane: str = "a", at: int = 10_000, spread: float = 0.5):
-    return after(condition, lane, outcome, Attempt(at, at, spread), POLICY)
+    return state_after_attempt(condition, lane, outcome, Attempt(at, at, spread), POLICY)
 
 
 def failing(lanes: int = OPENS_AT) -> Condition:
@@ -80,7 +80,7 @@ def test_probes_come_further_and_further_apart_up_to_the_cap() -> None:
 
 def test_attempts_that_were_under_way_when_it_opened_count_once() -> None:
     condition = failing()
-    late = after(condition, "x", DOWN, Attempt(9_000, 10_500, 0.5), POLICY)
+    late = state_after_attempt(condition, "x", DOWN, Attempt(9_000, 10_500, 0.5), POLICY)
 
     assert late == condition
 
@@ -114,7 +114,9 @@ def test_attempts_that_were_under_way_together_meet_one_rate_limit() -> None:
     limited = retryable(Reason.RATE_LIMITED, "HTTP 429", 429, 4_000)
     condition = RUNNING
     for number in range(16):
-        condition = after(condition, f"lane-{number}", limited, Attempt(9_000, 10_000 + number, 0.5), POLICY)
+        condition = state_after_attempt(
+            condition, f"lane-{number}", limited, Attempt(9_000, 10_000 + number, 0.5), POLICY
+        )
 
     assert (condition.limited, remaining_ms(condition, 10_015)) == (1, 4_000)
 
@@ -170,8 +172,8 @@ def test_what_is_stored_is_what_it_was(condition) -> None:
     assert Condition.from_document({**condition.to_document(), "later": 1}) == condition
 
 
-def gates(condition: Condition = RUNNING, **terms) -> Gates:
-    made = Gates({"ci": Terms(**terms)})
+def gates(condition: Condition = RUNNING, **terms) -> SendingRateLimits:
+    made = SendingRateLimits({"ci": Terms(**terms)})
     made.put("ci", condition, 100.0, 10_000)
     return made
 

@@ -7,22 +7,27 @@ from support.values import model
 
 from bridge.delivery.storm_guard import hold_older
 from bridge.diff.previously_hidden_models import Horizon
-from bridge.diff.recently_replaced_values import OVERLAP_MS, Memory, Superseded, superseded_by
+from bridge.diff.recently_replaced_values import OVERLAP_MS, RecentlyReplacedValues, Superseded, superseded_by
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.diff.snapshot_comparison import ModelDifference
-from bridge.diff.stale_read_filtering import review
-from bridge.diff.timestamp_regressions import RACE_MS, Caution, Sign
+from bridge.diff.stale_read_filtering import filter_stale_reads
+from bridge.diff.timestamp_regressions import RACE_MS, Caution, TimestampRegression
 
 NOW = 10_000_000
 ONE = ModelVersion("1", 100, 1_000_000, "Production")
 TWO = ModelVersion("2", 200, 200, tags=(("k", "1"),))
 KNOWN = RegisteredModel("m", 100, 1_000_000, "d", (("t", "1"),), (("champion", "1"),), {"1": ONE, "2": TWO})
-LATELY = Memory((), baseline_at=NOW - 1_000, scanned_at=NOW - 1_000)
-LONG_AGO = Memory((), baseline_at=0, scanned_at=NOW - 1_000)
+LATELY = RecentlyReplacedValues((), baseline_at=NOW - 1_000, scanned_at=NOW - 1_000)
+LONG_AGO = RecentlyReplacedValues((), baseline_at=0, scanned_at=NOW - 1_000)
 
 
-def believed(new: RegisteredModel | None, memory: Memory = LATELY, caution=Caution.TRUSTING, now: int = NOW):
-    return review({"m": KNOWN}, {new.name: new} if new else {}, memory, now, caution)
+def believed(
+    new: RegisteredModel | None,
+    memory: RecentlyReplacedValues = LATELY,
+    caution=Caution.TRUSTING,
+    now: int = NOW,
+):
+    return filter_stale_reads({"m": KNOWN}, {new.name: new} if new else {}, memory, now, caution)
 
 
 def back(by: int, **fields) -> RegisteredModel:
@@ -66,7 +71,7 @@ def test_in_a_picture_that_is_certainly_old_nothing_without_a_time_is_believed()
     bare = replace(other, tags=(), aliases=(), versions={"1": replace(ONE, tags=(("k", "2"),))})
     hidden = RegisteredModel("hidden", 9, 9)
     fresh = RegisteredModel("fresh", 5_000_000, 5_000_000)
-    seen = review(
+    seen = filter_stale_reads(
         {"m": KNOWN, "n": other, "gone": gone},
         {"m": back(900_000), "n": bare, "hidden": hidden, "fresh": fresh},
         LONG_AGO,
@@ -83,21 +88,21 @@ def test_in_such_a_picture_a_new_version_is_believed_if_its_model_went_on() -> N
     other = replace(KNOWN, name="n", created=7)
     for updated, is_believed in ((2_000_000, True), (other.updated, False)):
         read = replace(other, updated=updated, versions={**other.versions, "3": three})
-        seen = review({"m": KNOWN, "n": other}, {"m": back(900_000), "n": read}, LONG_AGO, NOW)
+        seen = filter_stale_reads({"m": KNOWN, "n": other}, {"m": back(900_000), "n": read}, LONG_AGO, NOW)
         assert ("3" in seen.after["n"].versions) is is_believed
 
 
-def moved(by: int = 1, **fields) -> tuple[Memory, RegisteredModel]:
+def moved(by: int = 1, **fields) -> tuple[RecentlyReplacedValues, RegisteredModel]:
     """Return the memory of a change of ``KNOWN`` a second ago, and the model as it is known since."""
     now = replace(KNOWN, updated=KNOWN.updated + by, **fields)
     entries = superseded_by([ModelDifference(KNOWN, now, ())], NOW - 1_000)
-    return Memory(tuple(entries), 0, NOW - 1_000), now
+    return RecentlyReplacedValues(tuple(entries), 0, NOW - 1_000), now
 
 
 def test_what_reads_just_as_it_formerly_did_is_old_also_if_its_time_is_a_later_one() -> None:
     """A server with a slow clock made the last change, and the picture is from before it."""
     memory, known = moved(-5, description="by a slow clock")
-    seen = review({"m": known}, {"m": KNOWN}, memory, NOW)
+    seen = filter_stale_reads({"m": known}, {"m": KNOWN}, memory, NOW)
 
     assert (seen.after["m"], [sign.is_certain for sign in seen.signs]) == (known, [True])
 
@@ -116,7 +121,7 @@ def test_what_reads_just_as_it_formerly_did_is_old_also_if_its_time_is_a_later_o
 )
 def test_what_has_no_time_and_changed_twice(caution, ago, is_believed, part) -> None:
     memory, known = moved(0, **part)
-    seen = review({"m": known}, {"m": KNOWN}, memory, NOW - 1_000 + ago, caution)
+    seen = filter_stale_reads({"m": known}, {"m": KNOWN}, memory, NOW - 1_000 + ago, caution)
 
     assert seen.after["m"] == (KNOWN if is_believed else known)
     assert seen.doubtful == ({"m"} if ago < OVERLAP_MS else set())
@@ -125,8 +130,8 @@ def test_what_has_no_time_and_changed_twice(caution, ago, is_believed, part) -> 
 def test_a_tag_of_a_version_that_changed_twice_waits_where_the_registry_has_been_old() -> None:
     memory, known = moved(0, versions={"1": ONE, "2": replace(TWO, tags=(("k", "2"),))})
 
-    assert review({"m": known}, {"m": KNOWN}, memory, NOW, Caution.WARY).after["m"] == known
-    seen = review({"m": known}, {"m": KNOWN}, memory, NOW)
+    assert filter_stale_reads({"m": known}, {"m": KNOWN}, memory, NOW, Caution.WARY).after["m"] == known
+    seen = filter_stale_reads({"m": known}, {"m": KNOWN}, memory, NOW)
     assert (seen.after["m"], seen.doubtful) == (KNOWN, {"m"})
 
 
@@ -136,9 +141,11 @@ def test_a_version_that_is_new_and_gone_waits_where_the_registry_has_been_old(is
     memory, known = moved(1, versions={**KNOWN.versions, "3": three})
     without = replace(KNOWN, updated=known.updated + is_moved)
 
-    assert "3" in review({"m": known}, {"m": without}, memory, NOW, Caution.WARY).after["m"].versions
-    assert "3" not in review({"m": known}, {"m": without}, memory, NOW).after["m"].versions
-    later = review({"m": known}, {"m": without}, memory, NOW + OVERLAP_MS, Caution.WARY)
+    assert (
+        "3" in filter_stale_reads({"m": known}, {"m": without}, memory, NOW, Caution.WARY).after["m"].versions
+    )
+    assert "3" not in filter_stale_reads({"m": known}, {"m": without}, memory, NOW).after["m"].versions
+    later = filter_stale_reads({"m": known}, {"m": without}, memory, NOW + OVERLAP_MS, Caution.WARY)
     assert "3" not in later.after["m"].versions
 
 
@@ -146,31 +153,31 @@ def test_a_version_that_is_gone_and_shows_again_is_old() -> None:
     memory, known = moved(1, versions={"1": ONE}, aliases=())
     shown = replace(known, versions={"1": ONE, "2": TWO}, aliases=(("champion", "2"),))
 
-    assert review({"m": known}, {"m": shown}, memory, NOW).after["m"] == known
-    assert "2" in review({"m": known}, {"m": shown}, memory, NOW + OVERLAP_MS).after["m"].versions
+    assert filter_stale_reads({"m": known}, {"m": shown}, memory, NOW).after["m"] == known
+    assert "2" in filter_stale_reads({"m": known}, {"m": shown}, memory, NOW + OVERLAP_MS).after["m"].versions
 
 
 def test_a_model_that_is_gone_and_shows_again_is_old() -> None:
-    memory = Memory(tuple(superseded_by([ModelDifference(KNOWN, None, ())], NOW)), 0, NOW)
+    memory = RecentlyReplacedValues(tuple(superseded_by([ModelDifference(KNOWN, None, ())], NOW)), 0, NOW)
 
-    seen = review({}, {"m": KNOWN}, memory, NOW)
+    seen = filter_stale_reads({}, {"m": KNOWN}, memory, NOW)
     assert (seen.after, seen.withheld, len(seen.certain)) == ({}, {"m"}, 1)
-    assert review({}, {"m": KNOWN}, memory, NOW + OVERLAP_MS).after == {"m": KNOWN}
+    assert filter_stale_reads({}, {"m": KNOWN}, memory, NOW + OVERLAP_MS).after == {"m": KNOWN}
 
 
 def test_the_versions_of_a_model_that_had_the_name_are_not_those_of_its_successor() -> None:
-    memory = Memory(tuple(superseded_by([ModelDifference(KNOWN, None, ())], NOW)), 0, NOW)
+    memory = RecentlyReplacedValues(tuple(superseded_by([ModelDifference(KNOWN, None, ())], NOW)), 0, NOW)
     heir = RegisteredModel(
         "m", 9_000_000, 9_000_000, versions={"1": ONE, "2": replace(TWO, created=9_000_000)}
     )
 
-    assert list(review({}, {"m": heir}, memory, NOW).after["m"].versions) == ["2"]
+    assert list(filter_stale_reads({}, {"m": heir}, memory, NOW).after["m"].versions) == ["2"]
 
 
 @pytest.mark.parametrize(("caution", "is_believed"), [(Caution.TRUSTING, True), (Caution.WARY, False)])
 def test_a_model_that_is_new_and_gone(caution, is_believed) -> None:
-    memory = Memory(tuple(superseded_by([ModelDifference(None, KNOWN, ())], NOW)), 0, NOW)
-    seen = review({"m": KNOWN}, {}, memory, NOW, caution)
+    memory = RecentlyReplacedValues(tuple(superseded_by([ModelDifference(None, KNOWN, ())], NOW)), 0, NOW)
+    seen = filter_stale_reads({"m": KNOWN}, {}, memory, NOW, caution)
 
     assert (seen.after == {}, seen.doubtful) == (is_believed, {"m"})
     assert believed(None, LONG_AGO, caution).after == {}
@@ -180,7 +187,7 @@ def test_who_took_the_name_of_a_model_that_reads_as_old_waits_with_it() -> None:
     renamed = back(900_000, name="old")
     heir = replace(KNOWN, name="m", created=5_000_000)
     third = replace(KNOWN, name="x", created=3)
-    seen = review(
+    seen = filter_stale_reads(
         {"m": KNOWN, "third": replace(third, name="third")},
         {
             "old": renamed,
@@ -207,13 +214,13 @@ def test_what_was_superseded_survives_as_a_document_and_is_forgotten_in_time() -
     assert tuple(Superseded.from_document(one.to_document()) for one in entries) == entries
     assert len(entries) == 2
     for later, expired in ((0, 0), (OVERLAP_MS + 1, 2)):
-        assert Memory(entries, scanned_at=NOW + later).expired(NOW + later, 1) == expired
+        assert RecentlyReplacedValues(entries, scanned_at=NOW + later).expired(NOW + later, 1) == expired
     flood = superseded_by([ModelDifference(KNOWN, None, ())] * 600, NOW)
-    assert (len(flood), Memory(entries, scanned_at=NOW).expired(NOW, len(flood))) == (500, 2)
+    assert (len(flood), RecentlyReplacedValues(entries, scanned_at=NOW).expired(NOW, len(flood))) == (500, 2)
 
 
 def test_a_hold_names_what_went_back_and_a_worse_one_is_another() -> None:
-    signs = [Sign(name, "", 2_000, 1_000, is_certain=True) for name in "ab"]
+    signs = [TimestampRegression(name, "", 2_000, 1_000, is_certain=True) for name in "ab"]
 
     assert hold_older([]) is None
     first, both = hold_older(signs[:1]), hold_older(signs)

@@ -7,7 +7,7 @@ from support.strategies import snapshots
 
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot_comparison import compare
-from bridge.diff.withheld_change_kinds import restrain
+from bridge.diff.withheld_change_kinds import withhold_changes
 
 
 def kinds_of(before, after) -> set[K]:
@@ -16,20 +16,20 @@ def kinds_of(before, after) -> set[K]:
 
 @given(snapshots(), snapshots(), st.sets(st.sampled_from(list(K))))
 def test_what_is_held_is_not_told(before, after, held) -> None:
-    assert not kinds_of(before, restrain(before, after, held)) & held - {K.ALIAS_DELETED, K.ALIAS_SET}
+    assert not kinds_of(before, withhold_changes(before, after, held)) & held - {K.ALIAS_DELETED, K.ALIAS_SET}
 
 
 @given(snapshots(), snapshots())
 def test_nothing_held_changes_nothing_and_everything_held_is_the_state_before(before, after) -> None:
-    assert restrain(before, after, ()) == after
-    assert kinds_of(before, restrain(before, after, list(K))) == set()
+    assert withhold_changes(before, after, ()) == after
+    assert kinds_of(before, withhold_changes(before, after, list(K))) == set()
 
 
 @given(snapshots(), snapshots(), st.sets(st.sampled_from(list(K))))
 def test_what_is_held_is_told_later_and_the_registry_is_reached(before, after, held) -> None:
-    between = restrain(before, after, held)
+    between = withhold_changes(before, after, held)
 
-    assert restrain(between, after, ()) == after
+    assert withhold_changes(between, after, ()) == after
     assert kinds_of(between, after) or not (kinds_of(before, after) & held)
 
 
@@ -40,4 +40,4 @@ def test_promotions_go_on_while_details_are_held(kind, before, after) -> None:
         found = [c for difference in compare(before, snapshot) for c in difference.changes]
         return [(c.model, c.version, c.before, c.after) for c in found if c.kind is K.TRANSITIONED]
 
-    assert transitions(restrain(before, after, {kind})) == transitions(after)
+    assert transitions(withhold_changes(before, after, {kind})) == transitions(after)

@@ -14,7 +14,7 @@ from support.golden import CHANGED_AT, SENT_AT, request, sample, told
 from support.values import transition
 
 from bridge.events.event_names import EVENT_NAMES
-from bridge.events.formats import FORMATS, mlflow_body, telling, untold
+from bridge.events.formats import FORMATS, formats_for, mlflow_body, unsupported_events
 
 TRANSITION = "MODEL_VERSION_TRANSITIONED_STAGE"
 NATIVE = {
@@ -154,8 +154,8 @@ def test_nothing_in_a_registry_keeps_a_format_from_making_a_request(form, name, 
 def test_which_formats_can_tell_of_what_is_known() -> None:
     kinds = [EVENT_NAMES["REGISTERED_MODEL_RENAMED"].kind]
 
-    assert telling(kinds) == ["mlflow", "standard", "cloudevents", "cloudevents-binary"]
-    assert untold("mlflow3", [TRANSITION, "model_version.created"]) == [TRANSITION]
+    assert formats_for(kinds) == ["mlflow", "standard", "cloudevents", "cloudevents-binary"]
+    assert unsupported_events("mlflow3", [TRANSITION, "model_version.created"]) == [TRANSITION]
 
 
 def test_the_default_body_is_the_body_of_binary_cloudevents() -> None:

@@ -15,7 +15,7 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.diff.snapshot_comparison import compare
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize
-from bridge.events.point_in_time_stages import Late, ModelThen, Recorded, VersionThen, models_at
+from bridge.events.point_in_time_stages import Late, ModelAtTime, Recorded, VersionAtTime, models_at
 
 MUTATIONS = st.builds(
     Mutation, st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2), st.integers(0, 7)
@@ -67,7 +67,7 @@ class Watched:
     def _note(self) -> None:
         self.moments.append((self.clock.now_ms(), self.registry.models))
 
-    def at(self, instant: int, selects=lambda _: True) -> list[ModelThen]:
+    def at(self, instant: int, selects=lambda _: True) -> list[ModelAtTime]:
         since = self.moments[0][0]
         return models_at(Recorded(self.known, self.identities, self.events, since), instant, selects)
 
@@ -77,7 +77,7 @@ class Watched:
         for one in found:
             self._check_versions(one, truth[one.name])
 
-    def _check_versions(self, one: ModelThen, truth: RegisteredModel) -> None:
+    def _check_versions(self, one: ModelAtTime, truth: RegisteredModel) -> None:
         then = {version.version: version for version in one.versions}
         living = {model.created: name for name, model in self.known.items()}
         is_told = (K.MODEL_CREATED, truth.created, None) in self.told
@@ -191,10 +191,10 @@ def test_of_a_deleted_model_only_what_events_told_is_known() -> None:
 
     (one,) = ask(4_000, *history)
 
-    assert one == ModelThen(
+    assert one == ModelAtTime(
         "m",
         None,
-        (VersionThen("1", "Production", (), 3_000), VersionThen("2", None, ("champion",), None)),
+        (VersionAtTime("1", "Production", (), 3_000), VersionAtTime("2", None, ("champion",), None)),
         is_complete=False,
     )
     assert stages(2_000, *history) == {"1": "Staging", "2": None}

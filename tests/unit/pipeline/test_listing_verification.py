@@ -8,7 +8,7 @@ from support.values import model
 from bridge.diff.absence_verification import Absence, Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.registry_abilities import Abilities
-from bridge.pipeline.listing_verification import inquire
+from bridge.pipeline.listing_verification import verify_listing
 from bridge.registry.base import Deadline
 
 OLD = model("old")
@@ -22,7 +22,7 @@ def moved(name: str, updated: int = 950):
 
 
 def inquired(registry: FakeRegistry, listing: Listing):
-    return inquire(registry, KNOWN, listing, {}, 880, 1_000, Deadline.after(10_000))
+    return verify_listing(registry, KNOWN, listing, {}, 880, 1_000, Deadline.after(10_000))
 
 
 def test_a_model_renamed_after_it_was_listed_is_not_taken_for_two() -> None:

@@ -12,6 +12,6 @@ def test_only_a_large_scan_is_cleaned_up_after(monkeypatch, rows, collected) -> 
     calls: list[None] = []
     monkeypatch.setattr(gc, "collect", lambda: calls.append(None))
 
-    memory_release.give_back(rows)
+    memory_release.release_memory(rows)
 
     assert len(calls) == collected

@@ -15,7 +15,7 @@ from bridge.diff.registry_changes import ChangeKind as K
 from bridge.errors import RegistryUnreachable, StateForeign, StateUnwritable
 from bridge.events.event_names import EVENT_NAMES
 from bridge.events.jmespath_expressions import compile_expression
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.worker_threads import ThreadedCall
 from bridge.store.memory_store import MemoryDocuments
@@ -43,7 +43,7 @@ class World:
             self.settings,
             Binding("http://registry"),
             self.clock,
-            Nobody(),
+            NullObserver(),
         )
 
     async def events(self) -> list[str]:
@@ -75,7 +75,7 @@ async def test_the_first_poll_announces_everything_when_asked_to() -> None:
 async def test_what_a_filter_cannot_decide_is_delivered_and_noted_once_a_sink(world) -> None:
     way = Route("ci", (K.VERSION_CREATED.value,), when=compile_expression("length(user_id) > `0`"))
     registry = (world.registry, world.state, [way], world.settings, Binding("http://registry"))
-    poll = Poll(*registry, world.clock, Nobody())
+    poll = Poll(*registry, world.clock, NullObserver())
     world.registry.put(model("a"))
     await poll.run()
     world.registry.put(model("a", versions=3))

@@ -26,13 +26,13 @@ async def test_a_paced_sink_is_attempted_no_faster_than_its_pace_by_a_run_that_e
     fill(state, *"abcd")
     sink, claimed = ScriptedSink(), []
     relay = relay_of(state, ci=sink, spacing_ms=50)
-    passed = relay._gates.passed
+    passed = relay._limits.passed
 
     def noted(name, now) -> None:
         claimed.append(now)
         passed(name, now)
 
-    relay._gates.passed = noted
+    relay._limits.passed = noted
     await relay.drain_due(FOREVER)
 
     assert (len(sink.seen), len(claimed)) == (4, 4)

@@ -14,7 +14,7 @@ from bridge.config.file_loading import build
 from bridge.delivery.allowed_destinations import Targets
 from bridge.errors import ConfigurationError
 from bridge.operations.configuration_loading import load_settings
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
@@ -44,7 +44,7 @@ def check(path, capsys) -> tuple[int, list[str]]:
 
 async def warnings_at_start(path) -> list[dict]:
     with structlog.testing.capture_logs() as logs:
-        async with wired(load_settings(path), State(MemoryDocuments()), Nobody()):
+        async with wired(load_settings(path), State(MemoryDocuments()), NullObserver()):
             pass
     return [{k: v for k, v in log.items() if k != "log_level"} for log in logs]
 
@@ -156,7 +156,7 @@ async def test_deliveries_go_out_as_the_configuration_says(configured, tmp_path)
     state = State(MemoryDocuments())
     state.commit_poll(commit(transition(), sinks=("s0", "s1", "s2")))
 
-    async with wired(load_settings(path), state, Nobody()) as app:
+    async with wired(load_settings(path), state, NullObserver()) as app:
         app.relay.load()
         await app.relay.drain_due(float("inf"))
 

@@ -14,7 +14,7 @@ from bridge.app import wired
 from bridge.config import Secret, SinkSettings
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
 from bridge.operations.configuration_loading import load_settings
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.sinks.plugins import guarded_sink
 from bridge.sinks.plugins.guarded_sink import GuardedSink
 from bridge.store.memory_store import MemoryDocuments
@@ -273,7 +273,7 @@ async def test_a_faulty_sink_ends_no_relay_and_holds_up_no_other(fault, tmp_path
     events = [transition(number, f"m{number}") for number in (1, 2)]
     state.commit_poll(commit(*events, sinks=("odd", "ci")))
 
-    async with wired(load_settings(path), state, Nobody()) as app:
+    async with wired(load_settings(path), state, NullObserver()) as app:
         app.relay.load()
         stop = asyncio.Event()
         running = asyncio.create_task(app.relay.run(stop))

@@ -24,7 +24,7 @@ from bridge.config.secret_cache import readings_known
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import SecretUnavailable
 from bridge.operations.configuration_loading import load_settings
-from bridge.pipeline.metrics_observer import Nobody
+from bridge.pipeline.metrics_observer import NullObserver
 from bridge.server.certificate_expiry import Certificates
 from bridge.sinks.base import Request, Response
 from bridge.sinks.sink_type_table import sink_of
@@ -198,7 +198,7 @@ async def test_they_keep_nothing_from_starting_and_no_other_sink_from_delivering
     state.commit_poll(commit(transition(), sinks=("odd", "odder", "ci")))
 
     with structlog.testing.capture_logs() as logs:
-        async with wired(load_settings(path), state, Nobody()) as app:
+        async with wired(load_settings(path), state, NullObserver()) as app:
             app.relay.load()
             await app.relay.drain_due(app.clock.monotonic() + 10)
 

@@ -12,7 +12,7 @@ from bridge.delivery.outbox_entry import Status
 from bridge.diff.snapshot_packing import count_versions, pack_model, unpack_model
 from bridge.events.event_synthesis import Identity
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.sink_summaries import Tally
+from bridge.store.sink_summaries import SinkSummaries
 from bridge.store.state import State
 from bridge.store.state_values import PollRecord
 from bridge.store.tinydb_store import TinyDocuments
@@ -164,7 +164,7 @@ def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
         entry(4, sink="other"),
     ]
 
-    found = Tally(entries).summaries()
+    found = SinkSummaries(entries).summaries()
 
     assert (
         found["ci"].pending,
@@ -206,7 +206,7 @@ def test_what_died_last_is_found_without_the_others(kept) -> None:
     st.lists(st.tuples(st.integers(1, 8), st.sampled_from(["come", "go", "drop", "look"]), st.integers(1, 5)))
 )
 def test_what_waits_longest_is_always_known(story) -> None:
-    tally, waiting = Tally(), {}
+    tally, waiting = SinkSummaries(), {}
     for number, what, at in story:
         one = entry(number, lane=str(number))
         if what == "come" and number not in waiting:
@@ -221,7 +221,7 @@ def test_what_waits_longest_is_always_known(story) -> None:
     _check_oldest(tally, waiting)
 
 
-def _check_oldest(tally: Tally, waiting: dict[int, int]) -> None:
+def _check_oldest(tally: SinkSummaries, waiting: dict[int, int]) -> None:
     summary = tally.summaries().get("ci")
     if summary is not None:
         assert summary.oldest_pending_at == min(waiting.values(), default=None)
