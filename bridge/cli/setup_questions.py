@@ -1,4 +1,4 @@
-"""The answers that make a first configuration: from options, from defaults, or from whoever is there to ask."""
+"""Collect the answers for a first configuration from options, defaults and questions on the terminal."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,10 @@ _USUAL_URI = "http://127.0.0.1:5000"
 
 
 def gathered(given: Mapping[str, Any], folder: Path, *, asks: bool) -> First:
-    """Return the answers; ``given`` are the options, ``folder`` is where the file will be.
+    """Return the answers; ``given`` are the options, ``folder`` is the folder of the file to write.
 
     Raises:
-        click.UsageError: an answer is missing and nobody is there to ask, or one is not valid.
+        click.UsageError: an answer is missing and questions are off, or an answer is not valid.
     """
     uri = given["tracking_uri"] or os.environ.get("MLFLOW_TRACKING_URI") or _USUAL_URI
     if asks and not given["tracking_uri"]:
@@ -41,7 +41,7 @@ def gathered(given: Mapping[str, Any], folder: Path, *, asks: bool) -> First:
 
 
 def faults_of(first: First, folder: Path) -> Iterator[str]:
-    """Yield what would be wrong with the configuration, by the options that would mend it."""
+    """Yield the faults that the configuration would have, each with the option that sets the value."""
     texts = [first.tracking_uri, first.name, *first.answers.values(), *first.secret.values()]
     if any(not _is_unicode(text) for text in texts):
         yield "an answer is no Unicode text: a file in UTF-8 cannot hold it"
@@ -58,7 +58,7 @@ def faults_of(first: First, folder: Path) -> Iterator[str]:
 
 
 def _parsed(first: First) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - nothing else here needs it
+    import tomllib  # noqa: PLC0415 - only this function needs it
 
     return tomllib.loads(configuration(first))
 
@@ -72,10 +72,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def _refuse_strange(given: Mapping[str, Any], type_: str, kind: FirstKind) -> None:
-    """Refuse options that other types of sink have.
+    """Refuse options that belong to other types of sink.
 
     Raises:
-        click.UsageError: there is one.
+        click.UsageError: such an option is given.
     """
     known = {question.option for question in (*kind.questions, *kind.optional)}
     every = {question.option for one in KINDS.values() for question in (*one.questions, *one.optional)}
@@ -110,7 +110,7 @@ def _examples(type_: str) -> dict[str, str]:
 
 
 def _asked(question: Question, default: str, example: First) -> str:
-    """Ask until the answer is one that makes a valid configuration of ``example``."""
+    """Ask until the answer, put into ``example``, makes a valid configuration."""
 
     def judged(text: str) -> str:
         is_uri = question.option == "tracking-uri"
@@ -126,10 +126,10 @@ def _asked(question: Question, default: str, example: First) -> str:
 
 
 def _place(given: Mapping[str, Any], kind: FirstKind, *, asks: bool) -> dict[str, str]:
-    """Return where the secret is.
+    """Return the place of the secret.
 
     Raises:
-        click.UsageError: it is said twice, or the environment can have no such variable.
+        click.UsageError: several places are given, or the name cannot be an environment variable.
     """
     chosen = [key for key in ("secret_env", "secret_file", "no_secret") if given[key]]
     if len(chosen) > 1 or (given["no_secret"] and given["generate_secret"]):

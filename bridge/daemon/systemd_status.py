@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bridge.config import Settings
 from bridge.delivery.attempt_outcome import Reason
+from bridge.events.display_text import count
 from bridge.store.state_values import SinkSummary
 
 
@@ -26,7 +27,7 @@ def standing(
         is_held: whether changes wait for an operator.
         summaries: what waits for each sink, and how its last attempt ended.
     """
-    sinks = "1 sink" if len(settings.sinks) == 1 else f"{len(settings.sinks)} sinks"
+    sinks = count(len(settings.sinks), "sink")
     parts = [
         refusal,
         f"last poll failed: {trouble}" if trouble else "",

@@ -14,6 +14,7 @@ from typing import Any
 from bridge.config import Settings
 from bridge.demo.demo_receiver import Received, Receiver
 from bridge.errors import BridgeError
+from bridge.events.display_text import count
 from bridge.operations.configuration_loading import load_settings
 from bridge.operations.single_run import run_once
 from bridge.store.state_folder import read_state
@@ -119,7 +120,7 @@ class _Story:
     def _poll(self) -> None:
         result = asyncio.run(run_once(self._settings))
         self._say(
-            f"  bridge: {result.new} events observed, {result.delivered} delivered, {result.waiting} waiting"
+            f"  bridge: {count(result.new, 'event')} observed, {result.delivered} delivered, {result.waiting} waiting"
         )
 
     def _received(self, received: Received) -> None:

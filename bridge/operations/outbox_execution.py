@@ -10,6 +10,7 @@ from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend, entry_of
 from bridge.delivery.retry_policy import redriven
 from bridge.delivery.sink_state import RUNNING, Condition, paused, resumed, stood_still_ms
+from bridge.events.display_text import count
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.hold_decisions import report_note
 from bridge.pipeline.relay import Relay
@@ -119,8 +120,7 @@ def _notes(kind: str, entries: Sequence[Entry], now_ms: int) -> list[Note]:
     """Return one note a sink: an operator's change must not go unseen."""
     counts = Counter(entry.sink for entry in entries)
     return [
-        Note(now_ms, kind, detail=f"{count} {'entry' if count == 1 else 'entries'} of {sink}")
-        for sink, count in counts.items()
+        Note(now_ms, kind, detail=f"{count(number, 'entry')} of {sink}") for sink, number in counts.items()
     ]
 
 

@@ -8,6 +8,7 @@ from bridge.config import Settings
 from bridge.diff.absence_verification import Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryUnreachable
+from bridge.events.display_text import count
 from bridge.pipeline.worker_threads import ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
@@ -51,7 +52,9 @@ async def ask_registry(
                 raise RegistryUnreachable(msg) from None
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
-    return RegistryAnswer(f"answers, {models} models, {versions} versions{known}", frozenset(listing.models))
+    return RegistryAnswer(
+        f"answers, {count(models, 'model')}, {count(versions, 'version')}{known}", frozenset(listing.models)
+    )
 
 
 def _ask(registry: MlflowRegistry, progress: ScanProgress, deadline: Deadline) -> tuple[Listing, str | None]:

@@ -1,4 +1,4 @@
-"""``init``: a first configuration, and whether it works."""
+"""The ``init`` command: write a first configuration, and try the connection to the registry."""
 
 import secrets
 import shlex
@@ -31,7 +31,7 @@ _AS_INSTALLED = {
     "state": {"url": "tinydb:/var/lib/mlflow-bridge"},
     "server": {"listen": "127.0.0.1:9464"},
 }
-"""What ``make install`` puts there: nobody's work is lost with it."""
+"""The settings of the file that ``make install`` writes: such a file can be replaced without a loss."""
 _TAKEN = "name another with --output, or replace it with --force"
 _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105 - a hint
 
@@ -54,15 +54,19 @@ _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105
 @click.option("--job", metavar="JOB", help="For Jenkins, with its folders: ml/deploy.")
 @click.option("--username", metavar="USER", help="For Jenkins.  [default: mlflow-bridge]")
 @click.option("--secret-env", metavar="NAME", help="The environment variable with the secret or token.")
-@click.option("--secret-file", metavar="FILE", shell_complete=config_files, help="Or the file that holds it.")
-@click.option("--no-secret", is_flag=True, help="Or none: deliveries are not signed (http).")
 @click.option(
-    "--generate-secret", is_flag=True, help="Make a new one: into --secret-file, or shown once (http)."
+    "--secret-file", metavar="FILE", shell_complete=config_files, help="The file with the secret or token."
+)
+@click.option("--no-secret", is_flag=True, help="Use no secret: deliveries are not signed (http).")
+@click.option(
+    "--generate-secret",
+    is_flag=True,
+    help="Make a new secret: written to --secret-file, or shown once (http).",
 )
 @click.option(
     "--systemd",
     is_flag=True,
-    help=f"For the service of make install: into {_SERVICE_FOLDER}, with its state folder, and the secret as a "
+    help=f"For the service of make install: write to {_SERVICE_FOLDER}, use its state folder, and keep the secret as a "
     "credential.",
 )
 @click.option(
@@ -71,15 +75,15 @@ _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105
     shell_complete=config_files,
     help=f"Where to write the configuration.  [default: {_OUTPUT}]",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--yes", is_flag=True, help="Ask nothing: use the defaults for options that are not given.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, **given: Any) -> int:
     """Write a configuration for a first sink, and try the connection.
 
-    Asks for what the options do not say, where somebody is there to answer. What it writes is valid and
-    explains itself; it holds no secret, only where the secret is. Then the registry is asked, as check
-    --connect does: where it does not answer, the file stays, and the exit code is 69. Nothing is sent.
+    On a terminal, asks for what the options do not give. The file that it writes is valid and commented; it
+    holds the place of the secret, never the secret itself. Then the registry is read, as check --connect
+    does: if it does not answer, the file stays, and the exit code is 69. Nothing is sent.
 
     \b
     Examples:
@@ -101,7 +105,7 @@ def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, *
     made = _new_secret(first) if given["generate_secret"] else ""
     write_new(path, configuration(first), 0o644, _TAKEN, replaces=force)
     if systemd:
-        path.chmod(0o644)  # whatever the umask: the service is not root
+        path.chmod(0o644)  # regardless of the umask: the service does not run as root
     click.echo(f"wrote {path}")
     settings = load_settings(path)
     code = _try_out(ctx, settings)
@@ -119,7 +123,7 @@ def _is_as_installed(path: Path) -> bool:
 
 
 def _new_secret(first: First) -> str:
-    """Return a new secret to be shown, or nothing where it was written to its file."""
+    """Return a new secret to show, or an empty text if it was written to its file."""
     secret = secrets.token_urlsafe(32)
     file = _file_of(first)
     if file is None:
@@ -130,7 +134,7 @@ def _new_secret(first: First) -> str:
 
 
 def _file_of(first: First) -> str | None:
-    """Return the file that holds the secret: a credential's is where LoadCredential= will have it from."""
+    """Return the file that holds the secret; for a credential, the file that LoadCredential= will read."""
     credential = first.secret.get("credential")
     return f"{_SERVICE_FOLDER}/secrets/{credential}" if credential else first.secret.get("file")
 

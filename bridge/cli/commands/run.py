@@ -1,4 +1,4 @@
-"""``run``: the daemon."""
+"""The ``run`` command: run the daemon."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ from bridge.operations.configuration_loading import load_settings
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: str | None) -> None:
-    """Poll on schedule and deliver, until told to stop.
+    """Poll on schedule and deliver, until stopped.
 
-    A registry or a receiver that is down is waited for. SIGTERM (or Ctrl-C) lets the deliveries under
-    way end (for at most 20 s), then exits 0. SIGHUP reads the configuration again, all of it or, where
-    it has an error, nothing of it. SIGUSR1 asks for a full scan now.
+    If the registry or a receiver is down, the daemon keeps trying. On SIGTERM (or Ctrl-C), it finishes the
+    deliveries under way (for at most 20 s) and exits 0. On SIGHUP, it reads the configuration again; if
+    that has an error, nothing changes. On SIGUSR1, it makes a full scan at once.
 
     \b
     Examples:

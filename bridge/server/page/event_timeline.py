@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bridge.delivery.outbox_entry import Entry, Status
-from bridge.events.display_text import changed
+from bridge.events.display_text import changed, count
 from bridge.events.event import Event
 from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import NOTHING, badge, foreign, link, moment, section
@@ -29,7 +29,7 @@ def timeline(view: View) -> Html:
 
 
 def _reach(view: View) -> str:
-    events = "1 event" if len(view.events) == 1 else f"{len(view.events)} events"
+    events = count(len(view.events), "event")
     return f"The last {events}; mlflow-bridge events list has all of them" if view.is_full else events
 
 

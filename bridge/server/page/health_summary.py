@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 from bridge.delivery.attempt_outcome import Reason
-from bridge.events.display_text import instant, span
+from bridge.events.display_text import count, instant, span
 from bridge.server.page.view_model import Facts, View
 
 _LATE_S = 600
@@ -153,7 +153,7 @@ def _of_dead(sink: Facts) -> Iterator[Finding]:
     name, dead = sink["name"], sink["dead"]
     if not dead:
         return
-    what = f"{name}: {_counted(dead, 'dead letter', 'dead letters')}, not delivered and not tried again"
+    what = f"{name}: {count(dead, 'dead letter', ',')}, not delivered and not tried again"
     if sink["condition"] == "orphaned":
         advice, todo = "The sink left the configuration. To forget them:", f"outbox drop --sink {name}"
     else:
@@ -234,8 +234,5 @@ def _waiting(sink: Facts) -> str:
     if not sink["pending"]:
         return "Nothing waits for it"
     age = span((sink["oldest_age_seconds"] or 0) * 1000)
-    return f"{_counted(sink['pending'], 'entry waits', 'entries wait')}, the oldest for {age}"
-
-
-def _counted(number: int, one: str, more: str) -> str:
-    return f"{number:,} {one if number == 1 else more}"
+    verb = "waits" if sink["pending"] == 1 else "wait"
+    return f"{count(sink['pending'], 'entry', ',')} {verb}, the oldest for {age}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from bridge.delivery.attempt_outcome import Reason
-from bridge.events.display_text import span
+from bridge.events.display_text import count, span
 from bridge.server.page.health_summary import Finding, Level
 from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import (
@@ -75,7 +75,7 @@ def registry(view: View) -> Html:
     known["Reached"] = _reached(view)
     known["Server"] = _server(told)
     if poll is not None and poll.succeeded_at is not None:
-        known["Holds"] = f"{poll.models:,} models, {poll.versions:,} versions"
+        known["Holds"] = f"{count(poll.models, 'model', ',')}, {count(poll.versions, 'version', ',')}"
     return section("registry", "Registry", facts(known))
 
 
