@@ -1,4 +1,4 @@
-"""The daemon: what lasts over reloads, and the one life after another."""
+"""Run the daemon: set up what outlasts reloads, and run one `Life` after another."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -28,11 +28,11 @@ _PRIVATE = "mount its file system so that this user alone can read it (uid=, uma
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
-    """Run until SIGTERM, then drain. SIGHUP rereads the configuration, all of it or nothing.
+    """Run until SIGTERM, then drain the relay. SIGHUP reloads the configuration.
 
     Raises:
-        StateError: the state is owned by another, foreign, or cannot be used.
-        ConfigurationError: the server's address cannot be listened on.
+        StateError: another process owns the state, or it belongs to another registry, or cannot be used.
+        ConfigurationError: the server cannot listen on its address.
     """
     signals = Signals()
     configuration = Configuration(settings, reread)
@@ -62,10 +62,10 @@ def _probe_pages(probes: Probes) -> dict[str, Page]:
 
 
 def _observation(configuration: Configuration, state: State) -> tuple[Observer, dict[str, Page]]:
-    """Return who watches the loops, and where that can be seen: metrics, if there is a server."""
+    """Return the observer of the poll and the relay, and the page with its metrics; no metrics without a server."""
     if configuration.settings.server is None:
         return Nobody(), {}
-    from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - importing it takes a while
+    from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - a slow import
 
     def summaries() -> dict[str, SinkSummary]:
         named = {sink.name: SinkSummary(sink.name) for sink in configuration.settings.sinks}

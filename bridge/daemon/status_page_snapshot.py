@@ -1,4 +1,4 @@
-"""The status page of the daemon: what is seen of it in the event loop, in next to no time."""
+"""The daemon's status page: take a snapshot of the state in the event loop, and render it in the server's threads."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -23,7 +23,7 @@ MOST_EVENTS = 100
 MOST_ENTRIES = 1_000
 MOST_DEAD = 20
 MOST_ATTEMPTS = 10
-"""How much is shown: the page tells what is so now, the commands tell all."""
+"""How many events, entries, dead letters and attempts the page shows; the commands show all."""
 
 _MEND = "it has no authentication: set server.page = false, or true if only those reach it who may"
 _STRANGER = (
@@ -33,15 +33,15 @@ _STRANGER = (
 
 
 _LASTS_S = 1.0
-"""So long a page is shown again instead of being made anew: whoever asks in a hurry takes no time from the loops."""
+"""How long a snapshot is reused, so that frequent requests do not slow down the poll and the relay."""
 
 
 def status_pages(configuration: Configuration, state: State, probes: Probes) -> Mapping[str, Page]:
-    """Return the status page, unless it is switched off."""
+    """Return the status page by its path; empty if there is no server, or the page is switched off."""
     server = configuration.settings.server
     if server is None:
         return {}
-    state.summaries()  # counts the outbox once, before anybody waits for it, be it for the metrics
+    state.summaries()  # counts the outbox once now, so that no request for the page or the metrics waits for it
     if not server.page:
         return {}
     if not server.is_loopback and "page" not in server.model_fields_set:
@@ -56,7 +56,7 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
 
 
 class _StatusPage:
-    """Looks in the event loop; has what was seen rendered by those who asked, one after the other."""
+    """Takes snapshots in the event loop; each is rendered in the thread of a request."""
 
     def __init__(self, server: ServerSettings, clock: Clock, see: Callable[[], View]) -> None:
         self._names = frozenset({server.address[0].lower(), *server.hosts})
@@ -79,16 +79,16 @@ class _StatusPage:
 
 
 class Rendering:
-    """One view, rendered at most once for each way of showing it."""
+    """One snapshot, rendered at most once for each refresh interval."""
 
     def __init__(self, view: View) -> None:
-        """Show ``view``."""
+        """Prepare to render ``view``."""
         self._view = view
         self._pages: dict[int | None, bytes] = {}
         self._turn = Lock()
 
     def page(self, refresh_s: int | None) -> bytes:
-        """Return the page; whoever asks meanwhile waits for it."""
+        """Return the page; concurrent requests wait for its rendering."""
         with self._turn:
             if refresh_s not in self._pages:
                 self._pages[refresh_s] = render(self._view, refresh_s)
@@ -96,7 +96,7 @@ class Rendering:
 
 
 def look(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
-    """Return what the page shows. What that costs grows neither with the registry nor with the history."""
+    """Return the snapshot for the page. Its cost grows neither with the registry nor with the history."""
     now_ms = probes.clock.now_ms()
     poll, events = state.last_poll, state.newest_events(MOST_EVENTS)
     return View(

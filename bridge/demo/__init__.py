@@ -1,4 +1,4 @@
-"""The main job on one machine with nothing to set up: a real registry, a real receiver."""
+"""The demo: runs the bridge on one machine with a temporary registry and receiver."""
 
 from bridge.demo.demo_run import tell
 

@@ -1,4 +1,4 @@
-"""What the demo does, and what it says about it."""
+"""The steps of the demo, and their explanations on the terminal."""
 
 import asyncio
 import json
@@ -64,7 +64,9 @@ class _Story:
     def __init__(self, folder: Path, say: Say) -> None:
         self._folder = folder
         self._say = say
-        os.environ.update({_SECRET: secrets.token_hex(16), "no_proxy": "*"})  # all of it is on this machine
+        os.environ.update(
+            {_SECRET: secrets.token_hex(16), "no_proxy": "*"}
+        )  # everything runs on this machine
         self._receiver = Receiver(os.environ[_SECRET], self._received)
         self._registry = self._make_registry()
         self._settings = self._configure()
@@ -135,9 +137,9 @@ class _Story:
     def _make_registry(self) -> Any:
         os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_LOGGING_LEVEL="ERROR")
         warnings.filterwarnings("ignore")
-        from mlflow import MlflowClient  # noqa: PLC0415 - MLflow takes a while to import
+        from mlflow import MlflowClient  # noqa: PLC0415 - a slow import
 
-        # Without the second, MLflow would take $MLFLOW_REGISTRY_URI: the registry of whoever tries this out.
+        # Without registry_uri, MLflow would use $MLFLOW_REGISTRY_URI: a real registry of the user.
         return MlflowClient(self._registry_uri, registry_uri=self._registry_uri)
 
     @property

@@ -1,4 +1,4 @@
-"""Ask the registry the few questions that show whether the bridge can work with it."""
+"""Read the registry once, to show whether the bridge can work with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.scan_position import ScanProgress
 
 _GRACE_S = 5.0
-"""How much longer than the deadline a request under way may take."""
+"""How many seconds longer than the deadline a request under way may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryAnswer:
-    """What a registry shows, in a few words, and the names of its models."""
+    """A summary of a registry's content as text, and the names of its models."""
 
     told: str
     names: frozenset[str]
@@ -29,11 +29,11 @@ class RegistryAnswer:
 async def ask_registry(
     settings: Settings, scanned: Callable[[int, int], None] | None = None
 ) -> RegistryAnswer:
-    """Return what the registry shows; ``scanned`` is told how far reading it has come.
+    """Read the registry and return its content; ``scanned`` is called with the progress.
 
     Raises:
-        RegistryError: it gives no usable answer.
-        SecretUnavailable: a credential is not where the configuration says.
+        RegistryError: the registry gives no usable answer.
+        SecretUnavailable: a credential cannot be read.
     """
     registry, progress = MlflowRegistry(settings.registry, scanned), ScanProgress()
     while True:

@@ -1,4 +1,4 @@
-"""What the status page tells of dead letters: what was refused, by whom, attempt by attempt."""
+"""The section of the status page with the last dead letters and their attempts."""
 
 from bridge.events.display_text import changed, count, instant
 from bridge.server.page.html_escaping import Html, element
@@ -9,7 +9,7 @@ from bridge.store.state_values import AttemptRecord
 
 
 def dead_letters(view: View) -> Html | None:
-    """Return the last dead letters, or nothing where there are none."""
+    """Return the section; None if there are no dead letters."""
     if not view.dead:
         return None
     more = sum(sink["dead"] for sink in view.sinks) - len(view.dead)
