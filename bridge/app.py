@@ -68,12 +68,12 @@ def wire_poll(
     )
 
 
-async def _warn(settings: Settings) -> None:
+async def _warn_about_sinks(settings: Settings) -> None:
     """Warn at start about secrets that cannot be read, unreachable sinks and plain HTTP.
 
     None of these is an error: a file, for example, may be mounted later.
     """
-    for sink, (secrets, access) in zip(settings.sinks, await _found(settings), strict=True):
+    for sink, (secrets, access) in zip(settings.sinks, await _sink_faults(settings), strict=True):
         for key, fault in secrets.items():
             log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=fault)
         for fault in access:
@@ -86,7 +86,7 @@ Faults = tuple[dict[str, str], list[str]]
 """The problems of a sink: those of its secrets, by key, and those of its TLS files and proxy."""
 
 
-async def _found(settings: Settings) -> list[Faults]:
+async def _sink_faults(settings: Settings) -> list[Faults]:
     """Return the faults of each sink.
 
     Files are read in threads, with a time limit: a mount that hangs must not prevent the start.
@@ -152,7 +152,7 @@ async def wired(
     settings: Settings, state: State, observer: Observer, scanned: Scanned | None = None
 ) -> AsyncIterator[App]:
     """Yield the poll and the relay over a state that this process owns; close the sinks at the end."""
-    await _warn(settings)
+    await _warn_about_sinks(settings)
     clock = SystemClock()
     trust = Trust.since(clock, state.clock)
     async with LazyTransport() as transport:

@@ -53,7 +53,7 @@ class Filter:
         return (self.since is None or self.since.at <= at) and (self.until is None or at <= self.until.at)
 
 
-def merged(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
+def merge_by_time(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
     """Yield events and notes together, ordered by the time of observation."""
     return merge(events, notes, key=lambda one: one.observed_at if isinstance(one, Event) else one.at)
 

@@ -28,7 +28,7 @@ _KEY = re.compile(r"((?:[\w-]+|\"[^\"]*\")(?:\[\d+\]|\.[\w-]+|\.\"[^\"]*\")*): (
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """The result of a check.
 
     Attributes:
@@ -70,7 +70,7 @@ class Checked:
         }
 
     @property
-    def told_sources(self) -> Sequence[Sourced]:
+    def sources_to_show(self) -> Sequence[Sourced]:
         """Return the sources to show to people: none if only the configured address is used, otherwise all."""
         plain = all(part.source == "registry.tracking_uri" or part.value == "none" for part in self.sources)
         return () if plain and self.answer is None else self.sources
@@ -88,7 +88,7 @@ def _keyed(line: str) -> dict[str, Any]:
     return {"key": key, "message": message}
 
 
-def checked(settings: Settings) -> Checked:
+def check_settings(settings: Settings) -> CheckResult:
     """Check the configuration alone, without a connection."""
     key_log = drop_unusable_key_log()  # before TLS settings are checked, which would log it
     ways = list(ways_of(settings))
@@ -96,12 +96,14 @@ def checked(settings: Settings) -> Checked:
     warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *authority_warnings()]
     warnings += [key_log] if key_log else []
     sources = registry_sources(settings.registry, settings.from_environment)
-    return Checked(faults, warnings, packages=_packages(settings), sources=sources, ways=ways)
+    return CheckResult(faults, warnings, packages=_packages(settings), sources=sources, ways=ways)
 
 
-def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
-    """Check the configuration as `checked` does, and also the registry, the state, the proxies and the secrets."""
-    before = checked(settings)
+def check_connections(
+    settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True
+) -> CheckResult:
+    """Check the configuration as `check_settings` does, and also the registry, the state, the proxies and the secrets."""
+    before = check_settings(settings)
     answer, warnings, unreachable = None, list(before.warnings), []
     try:
         found = _ask(settings, scanned)

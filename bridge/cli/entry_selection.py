@@ -116,13 +116,13 @@ def choice_of(given: dict[str, Any], statuses: tuple[Status, ...]) -> Choice:
     return Choice(given["numbers"], given["sinks"], statuses, given["models"])
 
 
-def those(entries: Iterable[Entry], numbers: Iterable[int]) -> list[Entry]:
+def entries_numbered(entries: Iterable[Entry], numbers: Iterable[int]) -> list[Entry]:
     """Return the entries with these numbers, in the order of ``entries``."""
     done = set(numbers)
     return [entry for entry in entries if entry.id in done]
 
 
-def tell_done(what: str, entries: list[Entry], output: str) -> int:
+def print_done(what: str, entries: list[Entry], output: str) -> int:
     """Print what was done, and with which entries; return the exit code."""
     if output == "json":
         print_json({what: [entry.id for entry in entries]})

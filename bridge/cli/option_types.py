@@ -111,7 +111,7 @@ class EventNameParam(click.ParamType[str]):
         return starting_with(incomplete, self._known)
 
 
-def tell_zone(*instants: Instant | None) -> None:
+def print_assumed_zone(*instants: Instant | None) -> None:
     """Print on stderr the time zone that was assumed for instants without one."""
     zones = {instant.zone: None for instant in instants if instant and instant.zone}
     if zones:

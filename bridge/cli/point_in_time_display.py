@@ -29,7 +29,7 @@ class Question:
         return not self.models or any(matches(name, glob) for glob in self.models)
 
 
-def answer_then(state: State, question: Question, *, is_json: bool) -> None:
+def print_models_at(state: State, question: Question, *, is_json: bool) -> None:
     """Print the selected models as they were at the instant.
 
     Raises:

@@ -87,7 +87,7 @@ class Progress:
 
 
 @contextmanager
-def shown(ctx: click.Context) -> Iterator[Scanned | None]:
+def scan_progress(ctx: click.Context) -> Iterator[Scanned | None]:
     """Yield a callback that shows a scan's progress on a terminal; None if stderr is not one, or logs are JSON or quiet."""
     options = ctx.find_root().obj
     if not sys.stderr.isatty() or options["quiet"] or options["log_format"] == "json":

@@ -28,7 +28,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstKind:
+class StarterSink:
     """What a first configuration holds for one type of sink: its default name, questions, secret and further lines."""
 
     name: str
@@ -46,8 +46,8 @@ _API = Question(
 )
 _FILLED = '{{ {} = "${{model_name}}", {} = "${{model_version}}" }}'
 
-KINDS: Mapping[str, FirstKind] = {
-    "http": FirstKind(
+KINDS: Mapping[str, StarterSink] = {
+    "http": StarterSink(
         "ci",
         (Question("url", "url", "URL of the receiver", example="https://ci.example.com/hooks/mlflow"),),
         "secret",
@@ -55,7 +55,7 @@ KINDS: Mapping[str, FirstKind] = {
         "the receiver checks the signature with it",
         ('# format = "mlflow"             # the body: or "databricks", "standard", "cloudevents" ...',),
     ),
-    "github_dispatch": FirstKind(
+    "github_dispatch": StarterSink(
         "deploy",
         (
             _REPOSITORY,
@@ -66,7 +66,7 @@ KINDS: Mapping[str, FirstKind] = {
         "fine-grained, Contents: write",
         optional=(_API,),
     ),
-    "github_workflow": FirstKind(
+    "github_workflow": StarterSink(
         "deploy",
         (
             _REPOSITORY,
@@ -79,7 +79,7 @@ KINDS: Mapping[str, FirstKind] = {
         (f"inputs = {_FILLED.format('model', 'version')}   # those that the workflow declares",),
         (_API,),
     ),
-    "gitlab_pipeline": FirstKind(
+    "gitlab_pipeline": StarterSink(
         "pipeline",
         (
             Question("url", "url", "URL of GitLab", "https://gitlab.com", "https://gitlab.com"),
@@ -91,7 +91,7 @@ KINDS: Mapping[str, FirstKind] = {
         "a pipeline trigger token",
         (f"variables = {_FILLED.format('MODEL_NAME', 'MODEL_VERSION')}",),
     ),
-    "jenkins_job": FirstKind(
+    "jenkins_job": StarterSink(
         "build",
         (
             Question("url", "url", "URL of Jenkins", example="https://jenkins.example.com"),
@@ -107,7 +107,7 @@ KINDS: Mapping[str, FirstKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class StarterAnswers:
     """The answers. ``secret`` is the place of the secret, such as ``{"env": "CI_WEBHOOK_SECRET"}``, or empty for none.
 
     ``is_service``: the file is for the systemd service of ``make install``, which can write to its state folder only.
@@ -121,7 +121,7 @@ class First:
     is_service: bool = False
 
 
-def configuration(first: First) -> str:
+def configuration(first: StarterAnswers) -> str:
     """Return the text of the configuration file, with comments."""
     kind = KINDS[first.kind]
     lines = [f"{key} = {toml(value)}" for key, value in first.answers.items()]

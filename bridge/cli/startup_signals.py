@@ -21,7 +21,7 @@ def release_signals() -> None:
 
 
 @contextmanager
-def stopped_at_once() -> Iterator[None]:
+def exit_on_stop_signals() -> Iterator[None]:
     """Let SIGTERM and SIGINT end the daemon with exit code 0 while it is still starting.
 
     The other signals stay blocked until the daemon handles them, and are ignored if it ends before.

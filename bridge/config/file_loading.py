@@ -73,7 +73,7 @@ def load(path: Path, kinds: SinkKinds) -> Settings:
     document = _parse(path)
     if isinstance(document.setdefault("state", {}), dict):
         document["state"].setdefault("url", StateSettings().url)
-    return build(anchored(document, path.absolute().parent), kinds, str(path))
+    return build(resolve_paths(document, path.absolute().parent), kinds, str(path))
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -92,13 +92,13 @@ def _parse(path: Path) -> dict[str, Any]:
     raise ConfigurationError([problem], str(path)) from None
 
 
-def anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+def resolve_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return ``document`` with relative paths resolved against ``folder``, the configuration's folder.
 
     If they were relative to the working directory, cron and a shell would use two different states, and the
     second one would take a new baseline and miss the changes before it.
     """
-    return {key: _anchor(key, value, folder) for key, value in document.items()}
+    return {key: _resolve(key, value, folder) for key, value in document.items()}
 
 
 _FREE = frozenset(("body", "client_payload", "inputs", "parameters", "tags", "variables"))
@@ -108,14 +108,14 @@ _NAMED = frozenset(("headers", "query"))
 """Tables whose keys belong to the receiver, but whose values may refer to secrets."""
 
 
-def _anchor(key: str, value: Any, folder: Path) -> Any:
+def _resolve(key: str, value: Any, folder: Path) -> Any:
     if key in _FREE:
         return value
     if isinstance(value, dict):
         texts = {name: one for name, one in value.items() if key in _NAMED and isinstance(one, str)}
-        return {**anchored(value, folder), **texts}
+        return {**resolve_paths(value, folder), **texts}
     if isinstance(value, list):
-        return [_anchor("", item, folder) for item in value]
+        return [_resolve("", item, folder) for item in value]
     if not isinstance(value, str) or not value:
         return value
     if key in {"file", "ca_file", "client_cert", "client_key"}:
@@ -137,7 +137,7 @@ def build(document: Mapping[str, Any], kinds: SinkKinds, source: str = "") -> Se
     try:
         settings = Settings.model_validate(_with(taken, rest))
     except ValidationError as error:
-        problems = [_sourced(line, taken) for line in describe(error, Settings, rest)] + problems
+        problems = [_with_source(line, taken) for line in describe(error, Settings, rest)] + problems
     problems += _repeated(sinks)
     if problems or settings is None:
         raise ConfigurationError(problems, source)
@@ -163,7 +163,7 @@ def _with(taken: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, An
     return {**document, "registry": {**registry, **taken} if isinstance(registry, dict) else registry}
 
 
-def _sourced(line: str, taken: Mapping[str, str]) -> str:
+def _with_source(line: str, taken: Mapping[str, str]) -> str:
     """Add the name of the environment variable to a fault whose value came from the environment."""
     key = line.partition(":")[0].removeprefix("registry.")
     return f"{line} (it comes from ${_VARIABLES[key]})" if key in taken else line

@@ -52,7 +52,7 @@ def decode_request(line: bytes) -> Request:
     Raises:
         OwnerUnavailable: the line is not a request, or has another version of the protocol.
     """
-    said = _understood(line, "the command")
+    said = _parse(line, "the command")
     command, arguments = said.get("command"), said.get("arguments")
     if not isinstance(command, str) or not isinstance(arguments, dict):
         raise OwnerUnavailable("the request names no command, or has no arguments")
@@ -84,7 +84,7 @@ def decode_answer(line: bytes) -> Document:
         OwnerUnavailable: the line is not an answer, or has another version of the protocol.
         BridgeError: the answer is this error.
     """
-    said = _understood(line, "the running daemon")
+    said = _parse(line, "the running daemon")
     result, error = said.get("result"), said.get("error")
     if isinstance(error, dict):
         raise error_from_document(error)
@@ -125,7 +125,7 @@ def _line(content: Document) -> bytes:
     return line
 
 
-def _understood(line: bytes, speaker: str) -> Document:
+def _parse(line: bytes, speaker: str) -> Document:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):

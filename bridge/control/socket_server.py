@@ -53,13 +53,13 @@ async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncItera
         if channel is None:
             yield
             return
-        desk = _Desk(commands)
-        server = await asyncio.start_unix_server(desk.serve, sock=channel, limit=LIMIT)
+        connections = _Connections(commands)
+        server = await asyncio.start_unix_server(connections.serve, sock=channel, limit=LIMIT)
         try:
             yield
         finally:
             server.close()
-            await desk.close()
+            await connections.close()
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _remove(path: str) -> None:
         Path(path).unlink()
 
 
-class _Desk:
+class _Connections:
     """The open connections, and the tasks that serve them."""
 
     def __init__(self, commands: Mapping[str, Command]) -> None:

@@ -39,14 +39,14 @@ class Configuration:
         """Read the settings again; return whether they changed.
 
         The service manager is notified of the beginning of the reload, and also of its end if nothing changes;
-        otherwise the next `Life` reports that it is ready.
+        otherwise the next `DaemonRun` reports that it is ready.
 
         Raises:
             ConfigurationError: the settings cannot be used, or need a restart; the old ones stay in force.
         """
         notify_reloading()
         try:
-            fresh = _fit(self.settings, self._reread)
+            fresh = _read_reloadable(self.settings, self._reread)
         except ConfigurationError as error:
             self.refusal = f"configuration refused, the one before stays in force: {error}"
             log.error("config.refused", error=str(error))
@@ -70,7 +70,7 @@ class Configuration:
         return _moved(self.settings, self._reread)
 
 
-def _fit(settings: Settings, reread: Callable[[], Settings]) -> Settings:
+def _read_reloadable(settings: Settings, reread: Callable[[], Settings]) -> Settings:
     """Read the new settings, and check that they can replace ``settings`` without a restart.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Run the daemon: set up what outlasts reloads, and run one `Life` after another."""
+"""Run the daemon: set up what outlasts reloads, and run one `DaemonRun` after another."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,14 +10,14 @@ from bridge.app import wired
 from bridge.config import Settings, TlsSettings, access_of
 from bridge.control import listening
 from bridge.daemon.configuration_reload import Configuration
-from bridge.daemon.run_until_reload import Life
+from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.socket_commands import Commands
 from bridge.daemon.status_page_snapshot import status_pages
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import Nobody, Observer
 from bridge.server.health_probes import Probes
-from bridge.server.http_server import METRICS_TYPE, Page, said, serving
+from bridge.server.http_server import METRICS_TYPE, Page, probe_answer, serving
 from bridge.store.state import State
 from bridge.store.state_folder import has_readers, owned_state
 from bridge.store.state_values import SinkSummary
@@ -48,16 +48,18 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
             async with listening(folder, commands.by_name()):
                 while not signals.stop.is_set():
                     async with wired(configuration.settings, state, observer) as app:
-                        life = Life(app, signals, probes, configuration.reload, lambda: configuration.refusal)
-                        await commands.serve_with(life.polling)
-                        await life.run()
+                        run = DaemonRun(
+                            app, signals, probes, configuration.reload, lambda: configuration.refusal
+                        )
+                        await commands.serve_with(run.polling)
+                        await run.run()
     log.info("daemon.stopped")
 
 
 def _probe_pages(probes: Probes) -> dict[str, Page]:
     return {
-        "/livez": lambda: said(probes.is_making_progress(), "alive"),
-        "/readyz": lambda: said(probes.is_ready(), "ready" if probes.is_ready() else "not ready"),
+        "/livez": lambda: probe_answer(probes.is_making_progress(), "alive"),
+        "/readyz": lambda: probe_answer(probes.is_ready(), "ready" if probes.is_ready() else "not ready"),
     }
 
 

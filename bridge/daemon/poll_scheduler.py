@@ -26,11 +26,11 @@ REST_S = 5.0
 
 _FOREVER = float("inf")
 ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
-"""The message for commands that arrive while a `Life` ends."""
+"""The message for commands that arrive while a `DaemonRun` ends."""
 
 
 class Polling:
-    """The polls of one `Life`. They run one at a time, in the order of their requests."""
+    """The polls of one `DaemonRun`. They run one at a time, in the order of their requests."""
 
     def __init__(self, app: App, probes: Probes) -> None:
         """Poll with ``app``, and report progress to ``probes``."""
@@ -74,7 +74,7 @@ class Polling:
         """Poll now, and wait for the attempts of entries that are due; the relay delivers the rest later.
 
         Raises:
-            OwnerUnavailable: this `Life` ends.
+            OwnerUnavailable: this `DaemonRun` ends.
             RegistryUnreachable: a poll under way did not end within the order's deadline.
         """
         relay, until = self._app.relay, self._until(order)
@@ -90,7 +90,7 @@ class Polling:
         """Record the registry as it is; return the numbers of models and versions.
 
         Raises:
-            OwnerUnavailable: this `Life` ends.
+            OwnerUnavailable: this `DaemonRun` ends.
             BridgeError: as `Poll.rebaseline`.
         """
         return (await self.between(lambda: self._app.poll.rebaseline(self._probes.poll_began))).counted
@@ -99,7 +99,7 @@ class Polling:
         """Run ``call`` while no poll is under way, and return its result.
 
         Raises:
-            OwnerUnavailable: this `Life` ends.
+            OwnerUnavailable: this `DaemonRun` ends.
         """
         return await self._ordered(call, _FOREVER)
 

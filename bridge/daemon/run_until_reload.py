@@ -13,7 +13,7 @@ from bridge.app import App
 from bridge.daemon.poll_scheduler import Polling
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.systemd_notify import notify, notify_ready, notify_status, watchdog_interval
-from bridge.daemon.systemd_status import standing
+from bridge.daemon.systemd_status import status_text
 from bridge.delivery.sink_state import RUNNING
 from bridge.errors import StateUnwritable
 from bridge.pipeline.poll_triggers import trigger_of
@@ -30,7 +30,7 @@ _TELL_EVERY_S = 5.0
 _POLL = "poll"
 
 
-class Life:
+class DaemonRun:
     """One run of the poll schedule and the relay, until a reload or a stop."""
 
     def __init__(
@@ -121,21 +121,21 @@ class Life:
         """Report to systemd that the service is ready after the first poll, or after a minute if that poll hangs."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._probes.first_attempt.wait(), _READY_AT_THE_LATEST_S)
-        notify_ready(self._standing())
+        notify_ready(self._status_text())
 
     async def _tell(self) -> None:
         """Update the status text in ``systemctl status`` regularly."""
         while True:
             await asyncio.sleep(_TELL_EVERY_S)
-            notify_status(self._standing())
+            notify_status(self._status_text())
 
-    def _standing(self) -> str:
+    def _status_text(self) -> str:
         app = self._app
         poll, conditions = app.state.last_poll, app.state.conditions()
         waits = (
             app.state.summaries() if app.relay.waiting else {}
         )  # the first call counts the outbox, which is slow
-        return standing(
+        return status_text(
             app.settings,
             app.relay.waiting,
             self.polling.trouble,

@@ -13,7 +13,7 @@ _MANY = 4096
 class Signals:
     """Events for signals: SIGTERM and SIGINT set ``stop``, SIGHUP sets ``reload``, SIGUSR1 sets ``scan``.
 
-    ``renew`` is set by the daemon itself: the settings in force changed, and a new `Life` must begin.
+    ``renew`` is set by the daemon itself: the settings in force changed, and a new `DaemonRun` must begin.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Signals:
             loop.add_reader(hears, self._hear, hears)
             signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
             for number in self._events:
-                signal.signal(number, _heard_later)
+                signal.signal(number, _leave_to_loop)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, self._events)
             try:
                 yield
@@ -73,5 +73,5 @@ class Signals:
         self._any.clear()
 
 
-def _heard_later(_number: int, _frame: FrameType | None) -> None:
+def _leave_to_loop(_number: int, _frame: FrameType | None) -> None:
     """Do nothing here, where any code may be interrupted: the event loop reads the signal from the socket."""

@@ -18,12 +18,12 @@ from bridge.store.state import State
 from bridge.store.state_folder import binding_of, place_of
 from bridge.store.state_values import Binding
 
-_NEXT_LIFE_S = 25.0
+_NEXT_RUN_S = 25.0
 """How long a command waits for a reload to end: the drain takes at most 20 s, and clients give up after 30 s."""
 
 
 class Commands:
-    """The commands of the daemon. They outlast reloads: each is carried out with the polls of the present `Life`."""
+    """The commands of the daemon. They outlast reloads: each is carried out with the polls of the present `DaemonRun`."""
 
     def __init__(self, state: State, configuration: Configuration, signals: Signals) -> None:
         """Prepare the commands; before `serve_with`, they are refused."""
@@ -45,17 +45,17 @@ class Commands:
         }
 
     def _operation(self, carry_out: Callable[[Operations, Document], Document]) -> Command:
-        """Return the command that carries out an outbox operation with the relay of the present `Life`."""
+        """Return the command that carries out an outbox operation with the relay of the present `DaemonRun`."""
 
         async def command(arguments: Document) -> Document:
             _check(arguments, self._configuration.settings)
-            polling = await self._living()
+            polling = await self._present_polling()
             return carry_out(polling.operations, arguments)
 
         return command
 
     async def serve_with(self, polling: Polling) -> None:
-        """Carry out commands with the polls of a new `Life` from now on."""
+        """Carry out commands with the polls of a new `DaemonRun` from now on."""
         async with self._changed:
             self._polling = polling
             self._changed.notify_all()
@@ -64,15 +64,15 @@ class Commands:
         """Poll now, as the argument ``order`` (a `PollOrder`) says; return an `OnceResult`."""
         _check(arguments, self._configuration.settings)
         order = PollOrder(**arguments["order"])
-        patience_s = _NEXT_LIFE_S if order.deadline_ms is None else order.deadline_ms / 1000
-        polling = await self._living(min(_NEXT_LIFE_S, patience_s))
+        patience_s = _NEXT_RUN_S if order.deadline_ms is None else order.deadline_ms / 1000
+        polling = await self._present_polling(min(_NEXT_RUN_S, patience_s))
         result = await polling.now(order)
         return result.to_document()
 
     async def rebaseline(self, arguments: Document) -> Document:
         """Record the registry as it is; return the numbers of models and versions."""
         _check(arguments, self._configuration.settings)
-        polling = await self._living()
+        polling = await self._present_polling()
         models, versions = await polling.rebaseline()
         return {"models": models, "versions": versions}
 
@@ -84,7 +84,7 @@ class Commands:
         fresh = self._configuration.moved()
         _check(arguments, fresh, "let both read the same file, in the same environment")
         accept = bool(arguments.get("accept"))
-        polling = await self._living()
+        polling = await self._present_polling()
         return {"done": await polling.between(lambda: self._rebind(fresh, accept=accept))}
 
     async def reload(self, _arguments: Document) -> Document:
@@ -93,15 +93,15 @@ class Commands:
         The new configuration is in force when this returns. The client's registry is not checked: the daemon reads
         its own configuration file.
         """
-        await self._living()
+        await self._present_polling()
         changed = self._configuration.take_up()
         if changed:
             self._begin_anew()
-            await self._living()
+            await self._present_polling()
         return {"changed": changed, "sinks": [sink.name for sink in self._configuration.settings.sinks]}
 
     def _begin_anew(self) -> None:
-        """End this `Life`, and have another begin with the settings that are now in force."""
+        """End this `DaemonRun`, and have another begin with the settings that are now in force."""
         if self._polling is not None:
             self._polling.is_over = True
         self._signals.ask(self._signals.renew)
@@ -112,8 +112,8 @@ class Commands:
         self._begin_anew()  # polls that wait still use the old URL
         return done
 
-    async def _living(self, patience_s: float = _NEXT_LIFE_S) -> Polling:
-        """Return the polls of the present `Life`, or of the next one during a reload."""
+    async def _present_polling(self, patience_s: float = _NEXT_RUN_S) -> Polling:
+        """Return the polls of the present `DaemonRun`, or of the next one during a reload."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self._changed:
                 await self._changed.wait_for(self._is_alive)

@@ -12,7 +12,7 @@ from bridge.operations.status_report import full_scan, hold, registry_facts, sin
 from bridge.pipeline.clocks import Clock
 from bridge.server.health_probes import Probes
 from bridge.server.host_header_check import is_welcome
-from bridge.server.http_server import Answer, Asked, Later, Page, told
+from bridge.server.http_server import Answer, Later, Page, PageRequest, text_answer
 from bridge.server.page.page_document import TYPE, refresh_of, render
 from bridge.server.page.view_model import DeadLetter, Pulse, View
 from bridge.store.state import State
@@ -50,7 +50,7 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
         "/": _StatusPage(
             server,
             probes.clock,
-            lambda: look(configuration.settings, state, probes, configuration.refusal),
+            lambda: take_snapshot(configuration.settings, state, probes, configuration.refusal),
         )
     }
 
@@ -72,9 +72,9 @@ class _StatusPage:
         rendering = self._rendering
         return lambda asked: self._answer(rendering, asked)
 
-    def _answer(self, rendering: "Rendering", asked: Asked) -> Answer:
+    def _answer(self, rendering: "Rendering", asked: PageRequest) -> Answer:
         if not is_welcome(asked.host, self._names):
-            return told(HTTPStatus.MISDIRECTED_REQUEST, _STRANGER)
+            return text_answer(HTTPStatus.MISDIRECTED_REQUEST, _STRANGER)
         return HTTPStatus.OK, TYPE, rendering.page(refresh_of(asked.query))
 
 
@@ -95,7 +95,7 @@ class Rendering:
             return self._pages[refresh_s]
 
 
-def look(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
+def take_snapshot(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
     """Return the snapshot for the page. Its cost grows neither with the registry nor with the history."""
     now_ms = probes.clock.now_ms()
     poll, events = state.last_poll, state.newest_events(MOST_EVENTS)

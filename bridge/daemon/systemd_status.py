@@ -8,7 +8,7 @@ from bridge.events.display_text import count
 from bridge.store.state_values import SinkSummary
 
 
-def standing(
+def status_text(
     settings: Settings,
     waiting: int,
     trouble: str,

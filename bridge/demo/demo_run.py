@@ -41,7 +41,7 @@ secret = {{ env = "DEMO_WEBHOOK_SECRET" }}
 """
 
 
-def tell(say: Say) -> None:
+def run_demo(say: Say) -> None:
     """Run the demo in a temporary folder; ``say`` prints a line.
 
     Raises:
@@ -49,7 +49,7 @@ def tell(say: Say) -> None:
     """
     _check_extra()
     with tempfile.TemporaryDirectory(prefix="mlflow-bridge-demo-") as folder:
-        _Story(Path(folder), say).tell()
+        _Demo(Path(folder), say).tell()
 
 
 def _check_extra() -> None:
@@ -60,7 +60,7 @@ def _check_extra() -> None:
         raise BridgeError(msg)
 
 
-class _Story:
+class _Demo:
     def __init__(self, folder: Path, say: Say) -> None:
         self._folder = folder
         self._say = say

@@ -61,7 +61,7 @@ class Comparison:
         """Return the comparison as text lines, one for each property."""
         head, likeness = self.head, self.likeness
         url = f"same URL: {self.uri}" if self.uri == head.uri else f"other URL: {self.uri}, before {head.uri}"
-        prints = (_told(self.fingerprint), _told(head.fingerprint))
+        prints = (_fingerprint_text(self.fingerprint), _fingerprint_text(head.fingerprint))
         known = (
             f"same fingerprint (Default experiment made {prints[0]})"
             if self.has_same_fingerprint
@@ -72,7 +72,7 @@ class Comparison:
         return [url, f"same workspace: {head.workspace or 'default'}", known, f"models: {models}"]
 
 
-def _told(fingerprint: str | None) -> str:
+def _fingerprint_text(fingerprint: str | None) -> str:
     """Return a fingerprint, which is an instant in ms since the epoch, as text."""
     if fingerprint is None or not fingerprint.isdigit():
         return fingerprint or "at a time that cannot be read"

@@ -48,7 +48,9 @@ def _left_ms(app: App, until: float) -> int | None:
     return None if left == _FOREVER else max(0, int(left * 1000))
 
 
-async def _polled(app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool) -> Polled:
+async def _poll_to_end(
+    app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool
+) -> Polled:
     """Poll; continue a scan that takes longer than one poll may, until the deadline."""
     while True:
         try:
@@ -70,7 +72,7 @@ async def _run(
     new = 0
     for read in reads:
         try:
-            polled = await _polled(app, until, read, accepted, afresh=afresh)
+            polled = await _poll_to_end(app, until, read, accepted, afresh=afresh)
             new += len(polled.entries)
             app.relay.offer(polled.entries)
         except BridgeError as error:

@@ -8,7 +8,7 @@ from socket import SHUT_RDWR, socket
 from threading import Lock
 
 
-class Guests:
+class OpenConnections:
     """The open connections, limited in number: beyond the limit, the oldest is closed.
 
     A normal request ends within milliseconds, so the oldest connection is probably idle. Refusing
@@ -38,7 +38,7 @@ class Guests:
             self._open.pop(connection, None)
 
 
-class Bounded(io.RawIOBase):
+class TimeLimitedInput(io.RawIOBase):
     """The input stream of a connection, with one time limit for all its data.
 
     The timeout of a socket would start again with every byte.

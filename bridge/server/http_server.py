@@ -20,7 +20,7 @@ import structlog
 
 from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
-from bridge.server.connection_limits import Bounded, Guests
+from bridge.server.connection_limits import OpenConnections, TimeLimitedInput
 from bridge.server.page.page_document import STYLE_HASH
 from bridge.sinks.transport.open_file_limit import open_file_limit
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PageRequest:
     """The parts of a request beside its path: the ``Host`` header and the query."""
 
     host: str | None = None
@@ -36,7 +36,7 @@ class Asked:
 
 
 Answer = tuple[HTTPStatus, str, bytes]
-Later = Callable[[Asked], Answer]
+Later = Callable[[PageRequest], Answer]
 """Renders an answer in the server's thread, from data that was collected in the event loop."""
 
 Page = Callable[[], Answer | Later]
@@ -47,8 +47,8 @@ _LOOK_S = 0.05
 _REQUEST_S = 10.0
 """The time limit in seconds for reading a request, and for sending its answer."""
 
-_MOST_GUESTS = 64
-_FEWEST_GUESTS = 4
+_MOST_CONNECTIONS = 64
+_FEWEST_CONNECTIONS = 4
 _SHARE_OF_FILES = 8
 _MOST_DRAINED = 65_536
 _TEXT = "text/plain; charset=utf-8"
@@ -67,27 +67,29 @@ _HEADERS = {
 """The headers of every answer; each connection serves one request."""
 
 
-def said(ok: bool, text: str) -> Answer:  # noqa: FBT001 - a predicate and its name
+def probe_answer(ok: bool, text: str) -> Answer:  # noqa: FBT001 - a predicate and its name
     """Return a probe's answer."""
     status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
     return status, _TEXT, f"{text}\n".encode()
 
 
-def told(status: HTTPStatus, text: str) -> Answer:
+def text_answer(status: HTTPStatus, text: str) -> Answer:
     """Return a text as an answer."""
     return status, _TEXT, f"{text}\n".encode()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = _MOST_GUESTS
+    request_queue_size = _MOST_CONNECTIONS
 
     def __init__(
         self, address: tuple[str, int], pages: Mapping[str, Page], loop: asyncio.AbstractEventLoop
     ) -> None:
         self.pages = pages
         self.loop = loop
-        self._guests = Guests(min(_MOST_GUESTS, max(_FEWEST_GUESTS, open_file_limit() // _SHARE_OF_FILES)))
+        self._connections = OpenConnections(
+            min(_MOST_CONNECTIONS, max(_FEWEST_CONNECTIONS, open_file_limit() // _SHARE_OF_FILES))
+        )
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         super().__init__(address, _Handler)
 
@@ -101,33 +103,33 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve the connection in a thread, and count it."""
-        self._guests.admit(request)
+        self._connections.admit(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection."""
-        self._guests.leave(request)
+        self._connections.leave(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Log at debug level only: clients that disconnect are normal."""
         log.debug("server.request_failed", peer=str(client_address))
 
-    def ask(self, path: str, asked: Asked) -> Answer:
+    def ask(self, path: str, asked: PageRequest) -> Answer:
         page = self.pages.get(path)
         if page is None:
-            return told(HTTPStatus.NOT_FOUND, "not found")
+            return text_answer(HTTPStatus.NOT_FOUND, "not found")
         future = asyncio.run_coroutine_threadsafe(_in_loop(page), self.loop)
         try:
             seen = future.result(_PATIENCE_S)
             return seen(asked) if callable(seen) else seen
         except TimeoutError:
             future.cancel()
-            return said(ok=False, text="the event loop does not answer")
+            return probe_answer(ok=False, text="the event loop does not answer")
         except Exception as error:
             log.error("server.fault", path=path, kind=type(error).__name__, exc_info=error)
             text = f"a fault in the bridge ({type(error).__name__}); mlflow-bridge status tells the same"
-            return told(HTTPStatus.INTERNAL_SERVER_ERROR, text)
+            return text_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text)
 
 
 async def _in_loop(page: Page) -> Answer | Later:
@@ -145,12 +147,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Read the request with one time limit."""
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(Bounded(self.connection, _REQUEST_S))
+        self.rfile = io.BufferedReader(TimeLimitedInput(self.connection, _REQUEST_S))
 
     def do_GET(self) -> None:
         """Answer a GET."""
         path, _, query = self.path.partition("?")
-        self._send(self.server.ask(path, Asked(self.headers["Host"], query)))
+        self._send(self.server.ask(path, PageRequest(self.headers["Host"], query)))
 
     def do_HEAD(self) -> None:
         """Answer a HEAD: what a GET gets, without the body."""
@@ -172,10 +174,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Refuse a request with a fixed text that contains nothing of the request."""
         status = HTTPStatus(code)
         if status is not HTTPStatus.NOT_IMPLEMENTED:
-            self._send(told(status, status.phrase.lower()))
+            self._send(text_answer(status, status.phrase.lower()))
             return
         self._drain()
-        refusal = told(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD: what is here is for looking at")
+        refusal = text_answer(
+            HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD: what is here is for looking at"
+        )
         self._send(refusal, {"Allow": "GET, HEAD"})
 
     def _drain(self) -> None:

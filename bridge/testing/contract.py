@@ -28,7 +28,7 @@ class SinkContract(SinkUnderTest):
         assert vetted(self.configured(place)) == []
 
     def test_the_same_configuration_gives_equal_settings(self, place: str) -> None:
-        assert self.configured(place) == self.configured(place), "each reload would begin a new life"
+        assert self.configured(place) == self.configured(place), "each reload would restart the daemon"
 
     def test_a_misspelt_key_is_an_error(self, place: str) -> None:
         with pytest.raises(ConfigurationError, match="unknown key"):

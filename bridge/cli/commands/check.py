@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.check_findings import Checked, checked, connected
+from bridge.cli.check_findings import CheckResult, check_connections, check_settings
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import complain, config_option, output_option, print_json, settings_path
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.progress_line import shown
+from bridge.cli.progress_line import scan_progress
 from bridge.cli.proxy_table import print_ways
 from bridge.config import Settings
 from bridge.errors import ConfigurationError
@@ -44,10 +44,10 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
     except ConfigurationError as error:
         if output != "json":
             raise
-        print_json(Checked([error]).to_document(error.source or None, None))
+        print_json(CheckResult([error]).to_document(error.source or None, None))
         return ExitCode.CONFIGURATION
-    with shown(ctx) as scanned:
-        found = connected(settings, scanned) if connect else checked(settings)
+    with scan_progress(ctx) as scanned:
+        found = check_connections(settings, scanned) if connect else check_settings(settings)
     if output == "json":
         print_json(found.to_document(str(path), settings))
     else:
@@ -55,8 +55,8 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
     return found.code
 
 
-def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> None:
-    for part in found.told_sources:
+def _print(found: CheckResult, path: Path, settings: Settings, *, asked: bool) -> None:
+    for part in found.sources_to_show:
         click.echo(str(part))
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")

@@ -20,7 +20,7 @@ def command() -> int:
       pip install 'mlflow-bridge[demo]' && mlflow-bridge demo
     """
     configure("error", "console")
-    from bridge.demo import tell  # noqa: PLC0415 - only this command needs it
+    from bridge.demo import run_demo  # noqa: PLC0415 - only this command needs it
 
-    tell(click.echo)
+    run_demo(click.echo)
     return ExitCode.DONE

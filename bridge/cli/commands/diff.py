@@ -16,7 +16,7 @@ from bridge.cli.common_options import (
     start_logs,
 )
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.cli.text_tables import print_table
 from bridge.config import Settings
 from bridge.events.display_text import changed, count, instant
@@ -44,7 +44,7 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
     """
     start_logs(ctx)
     settings = read_settings(config)
-    with shown(ctx) as scanned:
+    with scan_progress(ctx) as scanned:
         seen = asyncio.run(_preview(settings, scanned))
     plan, is_first = seen.plan, seen.is_first
     if output == "json":

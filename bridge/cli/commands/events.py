@@ -2,13 +2,13 @@
 
 import click
 
-from bridge.cli.audit_trail_listing import Filter, document, merged, newest, row
+from bridge.cli.audit_trail_listing import Filter, document, merge_by_time, newest, row
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, output_option, print_json, read_settings
 from bridge.cli.event_display import event_document, find_event, print_event
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, tell_zone
-from bridge.cli.point_in_time_display import Question, answer_then
+from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, print_assumed_zone
+from bridge.cli.point_in_time_display import Question, print_models_at
 from bridge.cli.text_tables import print_table
 from bridge.store.state import State
 from bridge.store.state_folder import check_binding, read_state
@@ -94,20 +94,20 @@ def list_command(
         msg = "--at asks for an instant, not for events: it goes with --model alone"
         raise click.UsageError(msg)
     settings = read_settings(config)
-    tell_zone(since, until, at)
+    print_assumed_zone(since, until, at)
     is_json = output == "json"
     most = limit or (None if is_json else _FEW)
     with read_state(settings) as state:
         check_binding(state, settings)
         if at is not None:
-            answer_then(state, Question(at.at, models, most), is_json=is_json)
+            print_models_at(state, Question(at.at, models, most), is_json=is_json)
         else:
             _list(state, Filter(models, types, since, until), most, is_json=is_json)
     return ExitCode.DONE
 
 
 def _list(state: State, wanted: Filter, limit: int | None, *, is_json: bool) -> None:
-    found, left_out = newest(merged(wanted.events(state.events()), wanted.notes(state.notes())), limit)
+    found, left_out = newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
     if is_json:
         print_json(document(found, left_out))
     elif state.head is None:

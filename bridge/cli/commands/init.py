@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from bridge.cli.check_findings import connected
+from bridge.cli.check_findings import check_connections
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import complain, log_options
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.output_files import absolute, refuse_existing, write_new
-from bridge.cli.progress_line import shown
-from bridge.cli.setup_questions import gathered
+from bridge.cli.progress_line import scan_progress
+from bridge.cli.setup_questions import gather_answers
 from bridge.cli.shell_completion import config_files
-from bridge.cli.starter_configuration import KINDS, First, configuration
+from bridge.cli.starter_configuration import KINDS, StarterAnswers, configuration
 from bridge.config import SEARCHED, Settings
 from bridge.errors import SecretUnavailable
 from bridge.operations.configuration_loading import load_settings
@@ -101,7 +101,7 @@ def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, *
     force = force or (systemd and _is_as_installed(path))
     if not force:
         refuse_existing(path, _TAKEN)
-    first = gathered(given, absolute(path).parent, asks=sys.stdin.isatty() and not yes)
+    first = gather_answers(given, absolute(path).parent, asks=sys.stdin.isatty() and not yes)
     made = _new_secret(first) if given["generate_secret"] else ""
     write_new(path, configuration(first), 0o644, _TAKEN, replaces=force)
     if systemd:
@@ -122,7 +122,7 @@ def _is_as_installed(path: Path) -> bool:
         return False
 
 
-def _new_secret(first: First) -> str:
+def _new_secret(first: StarterAnswers) -> str:
     """Return a new secret to show, or an empty text if it was written to its file."""
     secret = secrets.token_urlsafe(32)
     file = _file_of(first)
@@ -133,15 +133,15 @@ def _new_secret(first: First) -> str:
     return ""
 
 
-def _file_of(first: First) -> str | None:
+def _file_of(first: StarterAnswers) -> str | None:
     """Return the file that holds the secret; for a credential, the file that LoadCredential= will read."""
     credential = first.secret.get("credential")
     return f"{_SERVICE_FOLDER}/secrets/{credential}" if credential else first.secret.get("file")
 
 
 def _try_out(ctx: click.Context, settings: Settings) -> ExitCode:
-    with shown(ctx) as scanned:
-        found = connected(settings, scanned, with_secrets=False)
+    with scan_progress(ctx) as scanned:
+        found = check_connections(settings, scanned, with_secrets=False)
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")
     for warning in found.warnings:
@@ -157,7 +157,7 @@ def _print_steps(steps: Sequence[tuple[str, str]]) -> None:
         click.echo(f"  {step.ljust(width)}   # {why}")
 
 
-def _secret_steps(settings: Settings, first: First, made: str) -> list[tuple[str, str]]:
+def _secret_steps(settings: Settings, first: StarterAnswers, made: str) -> list[tuple[str, str]]:
     kind = KINDS[first.kind]
     if made:
         return [(f"export {first.secret['env']}={made}", f"shown this once; {kind.remark}")]
@@ -187,7 +187,7 @@ def _command_steps(path: Path, name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _service_steps(path: Path, first: First) -> list[tuple[str, str]]:
+def _service_steps(path: Path, first: StarterAnswers) -> list[tuple[str, str]]:
     folder, credential = f"{_SERVICE_FOLDER}/secrets", first.secret.get("credential")
     usual = f"{_SERVICE_FOLDER}/{_OUTPUT}"
     named = "" if str(path) == usual else f" -c {shlex.quote(str(path))}"

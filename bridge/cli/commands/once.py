@@ -14,7 +14,7 @@ from bridge.cli.common_options import (
     start_logs,
 )
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
-from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.config import Settings, parse_duration
 from bridge.errors import BridgeError, StateOwned
 from bridge.events.display_text import count
@@ -64,10 +64,10 @@ def command(
       * * * * *  mlflow-bridge once -c /etc/mlflow-bridge/config.toml --deadline 50s
     """
     start_logs(ctx)
-    with shown(ctx) as scanned:
+    with scan_progress(ctx) as scanned:
         result = _poll(read_settings(config), PollOrder(accept_held, full, deadline), scanned)
     for error in result.errors:
-        complain(_told(error))
+        complain(_error_text(error))
     if result.waiting:
         waiting = f"{count(result.waiting, 'entry')} {'is' if result.waiting == 1 else 'are'}"
         click.echo(f"mlflow-bridge: {waiting} still waiting (mlflow-bridge status shows why)", err=True)
@@ -88,7 +88,7 @@ def _poll(settings: Settings, order: PollOrder, scanned: Scanned | None) -> Once
         return ask_to_poll(settings, order)
 
 
-def _told(error: BridgeError) -> str:
+def _error_text(error: BridgeError) -> str:
     if code_of(error) is not ExitCode.HELD:
         return str(error)
     return f"the poll is held: {error}; {HOLD_ADVICE}"

@@ -21,8 +21,8 @@ from bridge.cli.entry_selection import (
     by_sink,
     check_sinks,
     choice_of,
-    tell_done,
-    those,
+    entries_numbered,
+    print_done,
     warn_of_overtaken,
 )
 from bridge.cli.exit_codes import ExitCode
@@ -191,7 +191,7 @@ def redrive(ctx: click.Context, /, config: str | None, output: str, **given: Any
         overtaken = warn_of_overtaken(state, resends)
     if dead and overtaken:
         confirm(f"Send {by_sink(one.sink for one in dead)} again?", yes=given["yes"])
-    return tell_done("redriven", _redrive(settings, dead), output)
+    return print_done("redriven", _redrive(settings, dead), output)
 
 
 def _is_known(entry: Entry, settings: Settings) -> bool:
@@ -201,7 +201,7 @@ def _is_known(entry: Entry, settings: Settings) -> bool:
 def _redrive(settings: Settings, entries: list[Entry]) -> list[Entry]:
     from bridge.operations.outbox import redrive as carry_out  # noqa: PLC0415 - brings in the loops
 
-    return those(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
+    return entries_numbered(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
 
 
 @command.command()
@@ -241,7 +241,7 @@ def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **
         unwanted = choice.of(state)
     if unwanted:
         confirm(f"Drop {by_sink(one.sink for one in unwanted)} for good?", yes=given["yes"])
-    return tell_done("dropped", _drop(settings, unwanted, choice.statuses), output)
+    return print_done("dropped", _drop(settings, unwanted, choice.statuses), output)
 
 
 def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]) -> list[Entry]:
@@ -249,4 +249,6 @@ def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]
     from bridge.operations.outbox import drop as carry_out  # noqa: PLC0415 - brings in the loops
 
     numbers = [one.id for one in entries]
-    return those(entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else [])
+    return entries_numbered(
+        entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else []
+    )

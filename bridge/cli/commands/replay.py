@@ -16,7 +16,7 @@ from bridge.cli.common_options import (
 )
 from bridge.cli.entry_selection import by_sink, no_such_sink, warn_of_overtaken
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.option_types import EventNameParam, InstantParam, tell_zone
+from bridge.cli.option_types import EventNameParam, InstantParam, print_assumed_zone
 from bridge.cli.shell_completion import sink_names
 from bridge.config import Settings, routes_of
 from bridge.delivery.event_routing import route
@@ -73,7 +73,7 @@ def command(
         raise click.UsageError(msg)
     start_logs(ctx, "error")
     settings = read_settings(config)
-    tell_zone(since, until)
+    print_assumed_zone(since, until)
     wanted = Filter(given["models"], given["types"], since, until)
     with read_state(settings) as state:
         check_binding(state, settings)
@@ -85,11 +85,11 @@ def command(
     if output == "json":
         print_json({"entries": numbers})
     else:
-        click.echo(_told(resends, len(numbers)))
+        click.echo(_result_text(resends, len(numbers)))
     return ExitCode.DONE
 
 
-def _told(resends: list[Resend], sent: int) -> str:
+def _result_text(resends: list[Resend], sent: int) -> str:
     """Return the message about the result; some events can have been pruned since they were selected."""
     if not resends:
         return "nothing: no recorded event fits, or no sink asks for it"

@@ -6,7 +6,7 @@ import click
 
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import config_option, settings_path, start_logs
-from bridge.cli.startup_signals import stopped_at_once
+from bridge.cli.startup_signals import exit_on_stop_signals
 from bridge.operations.configuration_loading import load_settings
 
 
@@ -26,7 +26,7 @@ def command(ctx: click.Context, config: str | None) -> None:
       mlflow-bridge run --config /etc/mlflow-bridge/config.toml
       mlflow-bridge --log-format json run
     """
-    with stopped_at_once():
+    with exit_on_stop_signals():
         start_logs(ctx, usual="info")
         from bridge.daemon import serve  # noqa: PLC0415 - brings in the scheduler
 

@@ -61,7 +61,7 @@ def list_command(config: str | None, output: str) -> int:
     elif not documents:
         click.echo("no sinks: nothing is delivered (config.example.toml shows some)")
     else:
-        has_more = any(_told(document) for document in documents)
+        has_more = any(_further_text(document) for document in documents)
         print_table([_row(document, has_more=has_more) for document in documents])
     return ExitCode.DONE
 
@@ -97,7 +97,7 @@ def _further(sink: SinkSettings | None) -> dict[str, Any]:
     }
 
 
-def _told(document: dict[str, Any]) -> str | None:
+def _further_text(document: dict[str, Any]) -> str | None:
     """Return the filters that few sinks use as one text."""
     tags = [f"{key} = {glob}" for key, glob in document["tags"].items()]
     parts = [
@@ -127,7 +127,7 @@ def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
         "EVENTS": ", ".join(document["events"]),
         "MODELS": ", ".join(document["models"]) or every,
         "TO STAGES": ", ".join(document["to_stages"]) or every,
-        **({"FURTHER": _told(document)} if has_more else {}),
+        **({"FURTHER": _further_text(document)} if has_more else {}),
         "PENDING": document["backlog"]["pending"],
         "DEAD": document["backlog"]["dead"],
     }

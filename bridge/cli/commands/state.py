@@ -8,7 +8,7 @@ from bridge.app import wire_poll
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, read_settings, start_logs
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.config import Settings
 from bridge.errors import StateOwned
 from bridge.events.display_text import count
@@ -49,7 +49,7 @@ def rebaseline(ctx: click.Context, config: str | None) -> int:
     start_logs(ctx)
     settings = read_settings(config)
     try:
-        with shown(ctx) as scanned:
+        with scan_progress(ctx) as scanned:
             models, versions = asyncio.run(_rebaseline(settings, scanned))
     except StateOwned:
         models, versions = ask_to_rebaseline(settings)
