@@ -1,3 +1,3 @@
-"""mlflow-bridge: what happens in an MLflow model registry, as events that arrive."""
+"""mlflow-bridge: deliver the changes of an MLflow model registry as events."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The composition root: settings in, a wired application out."""
+"""The composition root: build the poll and the relay from the settings and the state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -35,7 +35,7 @@ _FILES_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The two loops and what they share."""
+    """The poll, the relay, and the state and clocks that both use."""
 
     settings: Settings
     state: State
@@ -46,7 +46,7 @@ class App:
 
 
 Scanned = Callable[[int, int], None]
-"""Is told during a scan how many models and how many versions have been read."""
+"""A callback of a scan: it gets the numbers of models and versions that have been read so far."""
 
 
 def wire_poll(
@@ -56,7 +56,7 @@ def wire_poll(
     observer: Observer | None = None,
     scanned: Scanned | None = None,
 ) -> Poll:
-    """Return the poll that the settings describe; ``scanned`` is told how far its scans have come."""
+    """Build the poll from the settings; its scans report their progress to ``scanned``."""
     return Poll(
         MlflowRegistry(settings.registry, scanned),
         state,
@@ -68,9 +68,12 @@ def wire_poll(
     )
 
 
-async def _warn(settings: Settings) -> None:
-    """Say what will keep sinks from delivering now, not when the first event waits for it; a mount may still bring it."""
-    for sink, (secrets, access) in zip(settings.sinks, await _found(settings), strict=True):
+async def _warn_about_sinks(settings: Settings) -> None:
+    """Warn at start about secrets that cannot be read, unreachable sinks and plain HTTP.
+
+    None of these is an error: a file, for example, may be mounted later.
+    """
+    for sink, (secrets, access) in zip(settings.sinks, await _sink_faults(settings), strict=True):
         for key, fault in secrets.items():
             log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=fault)
         for fault in access:
@@ -80,11 +83,14 @@ async def _warn(settings: Settings) -> None:
 
 
 Faults = tuple[dict[str, str], list[str]]
-"""What is wrong with a sink's secrets, by their keys, and with the way to it."""
+"""The problems of a sink: those of its secrets, by key, and those of its TLS files and proxy."""
 
 
-async def _found(settings: Settings) -> list[Faults]:
-    """Return each sink's faults; files are read in threads, since a mount that hangs must keep nothing from starting."""
+async def _sink_faults(settings: Settings) -> list[Faults]:
+    """Return the faults of each sink.
+
+    Files are read in threads, with a time limit: a mount that hangs must not prevent the start.
+    """
 
     async def of(sink: SinkSettings) -> Faults:
         defaults = settings.delivery
@@ -121,19 +127,22 @@ def _endpoint(
 
 
 def _enrich(sink: SinkSettings, enrichment: Enrichment) -> Enrich | None:
-    """Return what has the sink's events told in more detail, if it asks for that."""
+    """Return the function that adds the details that the sink asks for to its events; None if it asks for none."""
     wanted = sink.wanted
     return partial(enrichment.enrich, include=wanted) if wanted.parts else None
 
 
 def _terms(sink: SinkSettings, defaults: DeliverySettings) -> Terms:
-    """Return a sink's pace: its own, else that of its kind (which its receiver asks for), else everybody's."""
+    """Return the concurrency and the rate of a sink.
+
+    The sink's own settings come first, then the defaults of its type, then those of all sinks.
+    """
     concurrency = sink.concurrency or sink.default_concurrency() or defaults.concurrency
     return Terms(concurrency, sink.rate or sink.default_rate_ms() or defaults.rate or 0)
 
 
 async def _close(endpoints: Iterable[Endpoint]) -> None:
-    """Have the sinks of packages let go of what they opened; the bridge's own open nothing themselves."""
+    """Close the sinks that come from packages; the built-in sinks hold no resources of their own."""
     guarded = [one.sink for one in endpoints if isinstance(one.sink, GuardedSink)]
     await asyncio.gather(*(sink.aclose() for sink in guarded))
 
@@ -142,8 +151,8 @@ async def _close(endpoints: Iterable[Endpoint]) -> None:
 async def wired(
     settings: Settings, state: State, observer: Observer, scanned: Scanned | None = None
 ) -> AsyncIterator[App]:
-    """Wire the two loops to an owned state, for as long as the context lasts."""
-    await _warn(settings)
+    """Yield the poll and the relay over a state that this process owns; close the sinks at the end."""
+    await _warn_about_sinks(settings)
     clock = SystemClock()
     trust = Trust.since(clock, state.clock)
     async with LazyTransport() as transport:
@@ -159,10 +168,10 @@ async def wired(
 
 @asynccontextmanager
 async def application(settings: Settings, scanned: Scanned | None = None) -> AsyncIterator[App]:
-    """Own the state and wire everything, for as long as the context lasts; see `wire_poll`.
+    """Lock the state folder and yield the application over it; see `wire_poll` for ``scanned``.
 
     Raises:
-        StateError: the state is owned by another, foreign, or cannot be used.
+        StateError: another process owns the state, or it belongs to another registry, or cannot be used.
     """
     with owned_state(settings) as state:
         async with wired(settings, state, NullObserver(), scanned) as app:

@@ -1,4 +1,4 @@
-"""The errors that reach a person, and the tree they form.
+"""The exceptions whose messages are shown to people, as one tree.
 
 ::
 
@@ -7,36 +7,36 @@
     ├── StateError              the state cannot be used
     │   ├── StateForeign        it belongs to another registry
     │   ├── StateNewer          a newer version of the bridge wrote it
-    │   ├── StateDamaged        it is damaged before its end
+    │   ├── StateDamaged        a record before its last one is damaged
     │   ├── StateUnwritable     it cannot be written (full or read-only disk)
-    │   ├── StateChanged        it is no longer what a commit was made from
+    │   ├── StateChanged        it changed after the reads that a commit is based on
     │   └── StateOwned          another instance owns it
-    │       └── OwnerUnavailable  and does not do what it was asked to
+    │       └── OwnerUnavailable  and does not do what it is asked
     ├── RegistryError           the registry did not give what was asked
     │   ├── RegistryUnreachable no usable answer in time
-    │   │   ├── RegistryBusy    it asks to be left alone for a while
-    │   │   └── ScanUnfinished  a full scan came part of the way in its time
+    │   │   ├── RegistryBusy    it asks clients to wait
+    │   │   └── ScanUnfinished  a full scan did not finish in its time
     │   └── RegistryRefused     it answered, and refuses us or is no MLflow server
-    │       └── RegistryLacks   it knows no such request: a filter or an order, say
-    ├── PollHeld                the poll saw a difference too large to act on unasked
-    ├── NotFound                what a command was asked about is not there
-    ├── SecretUnavailable       a secret is not where the configuration says
-    └── AuthorityUnavailable    and neither are the certificates of those to trust
+    │       └── RegistryLacks   it does not support a request, such as a filter or an order
+    ├── PollHeld                the poll found a difference that an operator has to accept first
+    ├── NotFound                what a command asks for does not exist
+    ├── SecretUnavailable       a secret cannot be read from its configured place
+    └── AuthorityUnavailable    the CA certificates cannot be read from their configured place
 
-Each message is one sentence or two: what is wrong, and how to mend it. A failure that is
-expected of a receiver is a value (an outcome), never one of these.
+Each message is one sentence or two: what is wrong, and how to correct it. An expected failure of
+a receiver is a value (an outcome), never one of these exceptions.
 """
 
 
 class BridgeError(Exception):
-    """Something a person has to know about; its message says what and how to mend it."""
+    """An error that a person has to know about; its message says what is wrong and how to correct it."""
 
 
 class ConfigurationError(BridgeError):
-    """The configuration cannot be used. ``problems`` has one line for each fault, key first."""
+    """The configuration cannot be used. ``problems`` has one line for each fault: its key, then the fault."""
 
     def __init__(self, problems: list[str], source: str = "") -> None:
-        """Keep the faults; the message lists them all, under the name of their source."""
+        """Keep the problems; the message lists them all, after the name of their source."""
         self.problems = problems
         self.source = source
         heading = f"{source}: " if source else ""
@@ -52,7 +52,7 @@ class StateError(BridgeError):
 
 
 class StateForeign(StateError):
-    """The state was taken from another registry than the one configured."""
+    """The state belongs to another registry than the configured one."""
 
 
 class StateNewer(StateError):
@@ -64,11 +64,11 @@ class StateDamaged(StateError):
 
 
 class StateUnwritable(StateError):
-    """The state could not be made durable: nothing of the attempted commit took effect."""
+    """The state could not be written to disk: nothing of the attempted commit took effect."""
 
 
 class StateChanged(StateError):
-    """The state is no longer what a commit was made from: nothing of that commit took effect."""
+    """The state changed after the reads that a commit is based on: nothing of that commit took effect."""
 
 
 class StateOwned(StateError):
@@ -76,11 +76,11 @@ class StateOwned(StateError):
 
 
 class OwnerUnavailable(StateOwned):
-    """Another process owns the state folder, and does not do what it was asked to."""
+    """Another process owns the state folder, and does not do what it is asked."""
 
 
 class RegistryError(BridgeError):
-    """The registry did not give what was asked."""
+    """The registry did not give what it was asked for."""
 
 
 class RegistryUnreachable(RegistryError):
@@ -88,42 +88,42 @@ class RegistryUnreachable(RegistryError):
 
 
 class RegistryBusy(RegistryUnreachable):
-    """The registry, or what stands before it, asks to be left alone; for ``wait_s`` seconds, where it says so."""
+    """The registry, or a proxy before it, asks clients to wait, for ``wait_s`` seconds if it gives a time."""
 
     def __init__(self, message: str, wait_s: int | None = None) -> None:
-        """Keep how long it asks to wait."""
+        """Keep the time to wait, in seconds."""
         self.wait_s = wait_s
         super().__init__(message)
 
 
 class ScanUnfinished(RegistryUnreachable):
-    """A full scan came part of the way in its time; the next one goes on from there."""
+    """A full scan did not finish in its time; the next one continues from there."""
 
 
 class RegistryRefused(RegistryError):
-    """The registry answered, but it refuses us, or it is no MLflow server."""
+    """The registry answered, but it refuses access, or it is not an MLflow server."""
 
 
 class RegistryLacks(RegistryRefused):
-    """The registry does not know a request that others answer."""
+    """The registry does not support a request that other MLflow servers support."""
 
 
 class PollHeld(BridgeError):
-    """The poll saw a difference so large that an operator has to accept it first."""
+    """The poll found a difference so large that an operator has to accept it first."""
 
     def __init__(self, message: str, digest: str) -> None:
-        """Keep the digest by which exactly this difference can be accepted."""
+        """Keep the digest that identifies exactly this difference, for its acceptance."""
         self.digest = digest
         super().__init__(message)
 
 
 class NotFound(BridgeError):
-    """What a command was asked about is not there, or not known."""
+    """What a command asks for does not exist, or is not known."""
 
 
 class SecretUnavailable(BridgeError):
-    """A secret is not where the configuration says."""
+    """A secret cannot be read from the place that the configuration names."""
 
 
 class AuthorityUnavailable(BridgeError):
-    """The certificates of those to trust are not where, or not what, the configuration says."""
+    """The CA certificates cannot be read from the place that the configuration names, or are not valid."""

@@ -1,11 +1,11 @@
-"""What authors of sinks build on: everything here, and in `bridge.testing`, is public and stable.
+"""The public interface for packages that add sinks; everything here and in `bridge.testing` is stable.
 
-A package registers a `Kind` in the group of entry points ``mlflow_bridge.sinks``, under the
-name that a configuration gives as ``type``. `docs/writing-a-sink.md` goes through it, with a
-complete package. No other module of the bridge is public: they change without notice.
+A package registers a `Kind` in the entry point group ``mlflow_bridge.sinks``, under the name that
+a configuration gives as ``type``. `docs/writing-a-sink.md` explains it with a complete package.
+No other module of the bridge is public: they change without notice.
 
-What is promised: within one version of `INTERFACE`, names stay, and keep what they mean; classes
-and functions gain at most members and arguments that can be left out. A change that breaks a
+Within one version of `INTERFACE`, names keep their meaning; classes and functions gain only
+optional members and arguments. A change that breaks a
 sink raises `INTERFACE`, and is announced in the changelog.
 """
 

@@ -1,13 +1,13 @@
-"""The command line: parse, call, print. Exit codes live here and nowhere else."""
+"""The command line: commands parse their options, call an operation, print its result and return an exit code."""
 
 from bridge.cli.startup_signals import hold_signals, release_signals
 
 
 def main() -> None:
-    """Be the command ``mlflow-bridge``; signals wait from now on until somebody is there for them."""
+    """Run the command ``mlflow-bridge``; signals are blocked until the program can handle them."""
     hold_signals()
     try:
-        from bridge.cli.command_group import main as run  # noqa: PLC0415 - takes a while, in which signals can come
+        from bridge.cli.command_group import main as run  # noqa: PLC0415 - the import takes a while, and signals can arrive during it
 
         run()
     finally:

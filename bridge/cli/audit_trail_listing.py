@@ -1,4 +1,4 @@
-"""The audit trail as a list: which of it is asked for, and how it is shown. Pure."""
+"""Filter the events and notes of the audit trail, and format them as table rows or JSON. Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,14 +15,14 @@ from bridge.events.event_names import EVENT_NAMES
 from bridge.store.state_values import Note
 
 _SHORT = 8
-"""How much of an id a table shows: few events share as much."""
+"""How many characters of an id a table shows: enough to tell nearly all events apart."""
 
 Observed = Event | Note
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is asked for: globs of models, names of events or kinds of notes, and a span of time."""
+    """Which events and notes to list: globs of model names, event names or note kinds, and a time range."""
 
     models: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Filter:
     until: Instant | None = None
 
     def events(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Yield the events asked for: models and types select as those of a sink do."""
+        """Yield the matching events; models and types match as in a sink's filters."""
         every = tuple(kind.value for kind in ChangeKind)
         names = tuple(name for name in self.types if name in EVENT_NAMES) if self.types else every
         way = Route("", names, self.models)
@@ -40,7 +40,7 @@ class Filter:
                 yield event
 
     def notes(self, notes: Iterable[Note]) -> Iterator[Note]:
-        """Yield the notes asked for."""
+        """Yield the matching notes."""
         for note in notes:
             if (
                 selects(self.models, note.model)
@@ -53,13 +53,13 @@ class Filter:
         return (self.since is None or self.since.at <= at) and (self.until is None or at <= self.until.at)
 
 
-def merged(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
-    """Yield both as they were observed, each in its own order."""
+def merge_by_time(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
+    """Yield events and notes together, ordered by the time of observation."""
     return merge(events, notes, key=lambda one: one.observed_at if isinstance(one, Event) else one.at)
 
 
 def newest(found: Iterable[Observed], limit: int | None) -> tuple[Sequence[Observed], int]:
-    """Return the newest ``limit`` (None: all), oldest first, and how many older ones were left out."""
+    """Return the newest ``limit`` items (None: all), oldest first, and the number of older ones left out."""
     kept: deque[Observed] = deque(maxlen=limit)
     left_out = 0
     for one in found:
@@ -69,7 +69,7 @@ def newest(found: Iterable[Observed], limit: int | None) -> tuple[Sequence[Obser
 
 
 def document(found: Sequence[Observed], left_out: int) -> dict[str, Any]:
-    """Return what was found for programs."""
+    """Return the listing as a JSON document."""
     return {
         "events": [one.to_document() for one in found if isinstance(one, Event)],
         "notes": [one.to_document() for one in found if isinstance(one, Note)],
@@ -78,7 +78,7 @@ def document(found: Sequence[Observed], left_out: int) -> dict[str, Any]:
 
 
 def row(one: Observed) -> dict[str, Any]:
-    """Return a row of the table."""
+    """Return the table row of an event or a note."""
     if isinstance(one, Note):
         told = {"EVENT": one.kind, "MODEL": one.model, "VERSION": one.version, "CHANGE": one.detail}
         return {"OBSERVED": instant(one.at), **told, "ID": None}

@@ -1,4 +1,4 @@
-"""What can be found out about a configuration without changing anything: faults, warnings, the registry."""
+"""Check a configuration without changing anything: find faults and warnings, and ask the registry."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,16 +28,16 @@ _KEY = re.compile(r"((?:[\w-]+|\"[^\"]*\")(?:\[\d+\]|\.[\w-]+|\.\"[^\"]*\")*): (
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What a check came to.
+class CheckResult:
+    """The result of a check.
 
     Attributes:
         faults: what keeps the configuration from working.
-        warnings: what is right but may not be meant, each with its key.
-        answer: what the registry shows, in a few words; None where it was not asked, or does not answer.
-        sources: how the registry is reached, and where each part of that comes from.
-        packages: which package types of sinks come from that are not the bridge's own.
-        ways: by which way the registry and each sink are reached.
+        warnings: what is valid but possibly a mistake, each with its key.
+        answer: a summary of the registry's content; None if it was not asked, or does not answer.
+        sources: the connection settings of the registry, and where each one comes from.
+        packages: the package of each sink type that is not built in.
+        ways: by which proxy, if any, the registry and each sink are reached.
     """
 
     faults: Sequence[BridgeError]
@@ -49,11 +49,11 @@ class Checked:
 
     @property
     def code(self) -> ExitCode:
-        """The exit code for the faults."""
+        """The exit code that the faults lead to."""
         return first_of(map(code_of, self.faults))
 
     def to_document(self, path: str | None, settings: Settings | None) -> dict[str, Any]:
-        """Return the result for programs; ``settings`` is None where there are none, for their faults."""
+        """Return the result as a JSON document; ``settings`` is None if faults prevented loading them."""
         return {
             "configuration": path,
             "ok": not self.faults,
@@ -70,8 +70,8 @@ class Checked:
         }
 
     @property
-    def told_sources(self) -> Sequence[Sourced]:
-        """Return the sources that a person has to know of: all, unless there is nothing but the configured address."""
+    def sources_to_show(self) -> Sequence[Sourced]:
+        """Return the sources to show to people: none if only the configured address is used, otherwise all."""
         plain = all(part.source == "registry.tracking_uri" or part.value == "none" for part in self.sources)
         return () if plain and self.answer is None else self.sources
 
@@ -88,20 +88,22 @@ def _keyed(line: str) -> dict[str, Any]:
     return {"key": key, "message": message}
 
 
-def checked(settings: Settings) -> Checked:
-    """Return what the configuration tells by itself."""
-    key_log = drop_unusable_key_log()  # before TLS is looked at, which would log it
+def check_settings(settings: Settings) -> CheckResult:
+    """Check the configuration alone, without a connection."""
+    key_log = drop_unusable_key_log()  # before TLS settings are checked, which would log it
     ways = list(ways_of(settings))
     faults = [*_unbuildable(settings), *_access(settings, ways)]
     warnings = [*_plain_http(settings), *_remarks(settings), *exemption_warnings(), *authority_warnings()]
     warnings += [key_log] if key_log else []
     sources = registry_sources(settings.registry, settings.from_environment)
-    return Checked(faults, warnings, packages=_packages(settings), sources=sources, ways=ways)
+    return CheckResult(faults, warnings, packages=_packages(settings), sources=sources, ways=ways)
 
 
-def connected(settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True) -> Checked:
-    """Return what `checked` does, and what the registry, the state and the places of secrets tell."""
-    before = checked(settings)
+def check_connections(
+    settings: Settings, scanned: Scanned | None = None, *, with_secrets: bool = True
+) -> CheckResult:
+    """Check the configuration as `check_settings` does, and also the registry, the state, the proxies and the secrets."""
+    before = check_settings(settings)
     answer, warnings, unreachable = None, list(before.warnings), []
     try:
         found = _ask(settings, scanned)
@@ -111,25 +113,25 @@ def connected(settings: Settings, scanned: Scanned | None = None, *, with_secret
         unreachable = [error]
     hidden = _secrets(settings) if with_secrets else ()
     faults = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
-    faults = list({str(fault): fault for fault in faults}.values())  # a proxy can be at fault twice
+    faults = list({str(fault): fault for fault in faults}.values())  # both checks can report the same proxy
     warnings += [*_readers(settings), *(_quoted(settings) if with_secrets else ())]
     return replace(before, faults=faults, warnings=warnings, answer=answer)
 
 
 def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
-    """Yield what is to be said of filters that match no model that is there; an empty registry says nothing."""
+    """Yield a warning for each model filter that matches no model; none for an empty registry."""
     for sink in settings.sinks if names else ():
         for place, told in unmatched(sink.models, names):
             yield f"sinks.{sink.name}.models[{place}]: {told}"
 
 
 def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer":
-    """Return what the registry shows.
+    """Ask the registry for its content.
 
     Raises:
-        BridgeError: it gives no usable answer, or cannot be asked.
+        BridgeError: the registry gives no usable answer, or the request cannot be made.
     """
-    import asyncio  # noqa: PLC0415 - brings in a lot that a plain check does not need
+    import asyncio  # noqa: PLC0415 - a slow import that a plain check does not need
 
     from bridge.operations.registry_check import ask_registry  # noqa: PLC0415
 
@@ -137,7 +139,7 @@ def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer"
 
 
 def _secrets(settings: Settings) -> Iterator[ConfigurationError]:
-    """Yield what is wrong with each sink's secrets as they are now."""
+    """Yield a fault for each secret of a sink that cannot be used now."""
     for index, sink in enumerate(settings.sinks):
         for key, secret in sink.secrets().items():
             fault = sink.secret_fault(key, secret)
@@ -146,7 +148,7 @@ def _secrets(settings: Settings) -> Iterator[ConfigurationError]:
 
 
 def _quoted(settings: Settings) -> Iterator[str]:
-    """Yield which secrets are in quotation marks, which count as part of them."""
+    """Yield a warning for each secret in quotation marks: the marks are sent as part of the secret."""
     for sink in settings.sinks:
         for key, secret in sink.secrets().items():
             with suppress(SecretUnavailable):
@@ -197,7 +199,7 @@ def _packages(settings: Settings) -> dict[str, str]:
 
 
 def _access(settings: Settings, ways: Sequence[Way]) -> list[BridgeError]:
-    """Return what will keep the registry or sinks from being reached, each fault once: many can share one."""
+    """Return the faults of proxies and TLS files that prevent connections; each once, as several sinks can share one."""
     faults = [str(route) for key, _, route in ways if key == "registry" and isinstance(route, ProxyFault)]
     faults += [fault for sink in settings.sinks for fault in access_faults(sink, settings.delivery)]
     return [ConfigurationError([fault]) for fault in dict.fromkeys(faults)]

@@ -1,4 +1,4 @@
-"""The group of commands, each imported only when it is called."""
+"""The top-level command group, which imports each command only when it is called, and turns errors into exit codes."""
 
 import importlib
 import sys
@@ -19,35 +19,35 @@ from bridge.errors import BridgeError
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Run it": {
-        "run": "Poll on schedule and deliver, until told to stop.",
+        "run": "Poll on schedule and deliver, until stopped.",
         "once": "Poll once, deliver what is due, and exit: for cron.",
     },
     "Look": {
         "status": "Show the registry, the last poll and the sinks' backlog.",
         "diff": "Show what the next poll would emit; change nothing.",
-        "events": "Show what was observed, and what the registry was like at an instant.",
+        "events": "Show observed events, and the state of the registry at an instant.",
     },
     "Act": {
-        "sinks": "Show the sinks, try one out, pause and resume them.",
-        "outbox": "Show what waits and what is dead; send it again, or drop it.",
+        "sinks": "Show the sinks, test one, pause and resume them.",
+        "outbox": "Show pending and dead entries; send them again, or drop them.",
         "replay": "Send recorded events again, to the sinks that ask for them now.",
         "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",
-        "reload": "Have the running daemon take up its configuration, and tell what is wrong with it.",
+        "reload": "Have the running daemon read its configuration again, and show its errors.",
     },
     "Set up": {
         "init": "Write a configuration for a first sink, and try the connection.",
         "check": "Validate the configuration: every error at once, each with its key.",
-        "completion": "Print what completes commands in bash, zsh or fish.",
+        "completion": "Print the completion script for bash, zsh or fish.",
         "demo": "See the main job end to end, with nothing to set up.",
     },
 }
-"""The commands by what they are for, each with what it does."""
+"""The commands by section of the help, each with its summary."""
 
 _COMMANDS = {name: summary for section in SECTIONS.values() for name, summary in section.items()}
 
 
 class _LazyGroup(Group):
-    """Knows its commands by name; a command that doesn't poll never pays for MLflow's import."""
+    """Imports a command's module only when that command is called: most commands do not need MLflow's slow import."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -66,7 +66,7 @@ class _LazyGroup(Group):
                 formatter.write_dl([(name.ljust(widest), summary) for name, summary in commands.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete from the table: nothing has to be imported for it."""
+        """Complete command names from the table, without importing the commands."""
         found = [
             CompletionItem(name, help=told) for name, told in _COMMANDS.items() if name.startswith(incomplete)
         ]
@@ -101,7 +101,7 @@ class _LazyGroup(Group):
 @click.option("-q", "--quiet", is_flag=True, help="Log errors only, and show no progress.")
 @click.pass_context
 def cli(ctx: click.Context, /, **given: object) -> None:
-    """What happens in an MLflow model registry, as events that arrive.
+    """Deliver the changes of an MLflow model registry as events.
 
     Logs, errors and progress go to stderr, results to stdout. Colours are for terminals, and honour
     NO_COLOR. Options for logs and the configuration can stand after the command as well.
@@ -119,7 +119,7 @@ def cli(ctx: click.Context, /, **given: object) -> None:
 
 
 def main() -> None:
-    """Run the command line, and turn errors into one clear message and an exit code."""
+    """Run the command line; print an error as one message and exit with its code."""
     prepare_streams()
     provide_home()
     try:

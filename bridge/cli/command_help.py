@@ -1,4 +1,4 @@
-"""Commands that explain themselves: what they do, examples, and the exit codes they can give."""
+"""Classes for commands whose help lists their exit codes, and for groups that suggest a name after a typing error."""
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -9,16 +9,16 @@ import click
 from bridge.cli.exit_codes import GIVEN, MEANINGS
 
 WIDEST = 100
-"""Help is wrapped to the terminal, and to so many columns at most: longer lines are hard to read."""
+"""The largest width of help text in columns: longer lines are hard to read."""
 
 
 def exit_codes(path: str) -> list[tuple[str, str]]:
-    """Return the exit codes that the command called ``path`` (``"outbox list"``) can give, with their meanings."""
+    """Return the exit codes of the command ``path`` (such as ``"outbox list"``), with their meanings."""
     return [(str(int(code)), MEANINGS[code]) for code in sorted(GIVEN[path])]
 
 
 def path_of(ctx: click.Context) -> str:
-    """Return how the command is called, without the program's own name."""
+    """Return the full name of the command, without the program's name."""
     names: list[str] = []
     while ctx.parent is not None:
         names.insert(0, ctx.info_name or "")
@@ -35,24 +35,24 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group whose commands explain themselves, and that guesses which of them was meant."""
+    """A group whose help ends with its exit codes, and that suggests the command that was probably meant."""
 
     command_class = Command
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Return the commands in the order in which they were defined."""
+        """Return the command names in the order of their definition."""
         return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that ``args`` name, or fail as wrong usage, with what was probably meant."""
+        """Return the command that ``args`` name; an unknown one is a usage error that suggests a name."""
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             ctx.fail(_no_such_command(ctx.command_path, args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with what they do, in full."""
+        """List the commands with their full summaries."""
         summaries = [(name, _summary(self.get_command(ctx, name))) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(summaries)

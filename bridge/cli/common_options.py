@@ -1,4 +1,4 @@
-"""What commands have in common: options, settings, logs, and ways to print."""
+"""Options that several commands share, and functions to load settings, start logging, confirm and print."""
 
 import json
 import sys
@@ -22,13 +22,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _globally(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Take an option after the command as if it stood before it."""
+    """Store an option that is given after the command as if it were given before it."""
     if value:
         ctx.find_root().obj[param.human_readable_name] = value
 
 
 def _config_named(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Return the configuration that is named, after the command or before it."""
+    """Return the configuration file that is given after the command, or else before it."""
     named = value if value is not None else (ctx.find_root().obj or {}).get("config")
     if named == "":
         msg = "it names no file: it is empty"
@@ -37,7 +37,7 @@ def _config_named(ctx: click.Context, _param: click.Parameter, value: str | None
 
 
 def log_options(function: F) -> F:
-    """Add the global options about what is said, which people write after the command as well."""
+    """Add the global logging options, so that they can also be given after the command."""
     for names, kind in (
         (
             ("--log-level",),
@@ -77,8 +77,8 @@ def output_option(function: F) -> F:
 
 
 def start_logs(ctx: click.Context, usual: str = "warning") -> None:
-    """Begin to log as the global options say; ``usual`` is the command's own level."""
-    from bridge.cli.log_setup import LEVELS, configure  # noqa: PLC0415 - quick commands log nothing
+    """Configure logging from the global options; ``usual`` is the command's default level."""
+    from bridge.cli.log_setup import LEVELS, configure  # noqa: PLC0415 - commands that do not log start faster without it
 
     options = ctx.find_root().obj
     usual = "error" if options["quiet"] else usual
@@ -101,7 +101,7 @@ def settings_path(config: str | None) -> Path:
 
 
 def read_settings(config: str | None) -> Settings:
-    """Return the settings to work with.
+    """Load the settings.
 
     Raises:
         ConfigurationError: with every fault.
@@ -110,10 +110,10 @@ def read_settings(config: str | None) -> Settings:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless the answer was given with ``--yes``.
+    """Ask for a confirmation, unless ``--yes`` was given.
 
     Raises:
-        click.UsageError: there is nobody to ask.
+        click.UsageError: stdin is not a terminal, so nobody can answer.
         click.Abort: the answer is no.
     """
     if yes:
@@ -125,14 +125,8 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def complain(message: str) -> None:
-    """Say on stderr what is wrong, or to be known; answers of servers in it cannot steer the terminal."""
+    """Print an error or a warning on stderr; control characters, which servers may send, are replaced."""
     click.echo(f"mlflow-bridge: {printable_lines(message)}", err=True)
-
-
-def count(number: int, noun: str) -> str:
-    """Return ``number`` with its noun: *1 entry*, *2 entries*."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number} {noun if number == 1 else plural}"
 
 
 def print_json(value: Any) -> None:

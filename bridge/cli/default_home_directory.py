@@ -1,10 +1,10 @@
-"""A home folder for those who have none: users of containers that are a number and nothing else."""
+"""Set a home directory for users without one, such as a container's user that is only a number."""
 
 import os
 
 
 def provide_home() -> None:
-    """Set $HOME to ``/``, as container runtimes do, where neither it nor the users' database names one.
+    """Set $HOME to ``/``, as container runtimes do, if neither $HOME nor the user database names a directory.
 
     Without it MLflow's client cannot be imported.
     """

@@ -1,4 +1,4 @@
-"""Outbox entries, as they are shown."""
+"""Format outbox entries as table rows, JSON documents or a full listing with their attempts."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from bridge.store.state_values import AttemptRecord
 
 
 def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:
-    """Return an entry, and what it tells of, for programs."""
+    """Return an entry and its event as a JSON document."""
     facts = entry.facts()
     del facts["lane"]
     told = event.to_document() if event else None
@@ -27,7 +27,7 @@ def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:
 
 
 def entry_row(entry: Entry, event: Event | None, waits: "Waits") -> dict[str, Any]:
-    """Return a row of a table of entries."""
+    """Return the table row of an entry."""
     return {
         "ENTRY": entry.id,
         "SINK": entry.sink,
@@ -43,10 +43,10 @@ def entry_row(entry: Entry, event: Event | None, waits: "Waits") -> dict[str, An
 
 
 class Waits:
-    """What each pending entry waits for."""
+    """Tells what each pending entry waits for: an older entry, its sink, or a time."""
 
     def __init__(self, state: State, now_ms: int) -> None:
-        """Look at the outbox of ``state`` at ``now_ms``."""
+        """Read the pending entries and the sink states from ``state``."""
         self._now_ms = now_ms
         self._conditions = state.conditions()
         self._heads: dict[tuple[str, str], int] = {}
@@ -54,7 +54,7 @@ class Waits:
             self._heads.setdefault((entry.sink, entry.lane), entry.id)
 
     def of(self, entry: Entry) -> str | None:
-        """Return in a few words what ``entry`` waits for; None where it does not wait."""
+        """Return a short text about what ``entry`` waits for; None if it is not pending."""
         if entry.status is not Status.PENDING:
             return None
         head = self._heads[entry.sink, entry.lane]
@@ -68,7 +68,7 @@ class Waits:
 
 
 def print_entry(state: State, entry: Entry, attempts: Sequence[AttemptRecord]) -> None:
-    """Print an entry and its attempts for people."""
+    """Print an entry and its attempts as text."""
     waits = Waits(state, time.time_ns() // 1_000_000)
     row = entry_row(entry, state.event(entry.event_id), waits)
     facts = {

@@ -1,4 +1,4 @@
-"""Entries that an operator chooses, and what is said before anything is done with them."""
+"""Select outbox entries by the options of a command, and warn before they are sent again or dropped."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -8,21 +8,21 @@ from typing import Any
 
 import click
 
-from bridge.cli.common_options import count, print_json
+from bridge.cli.common_options import print_json
 from bridge.cli.exit_codes import ExitCode
 from bridge.config import Settings
 from bridge.delivery.event_routing import matches
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend, find_overtaken
 from bridge.errors import NotFound
-from bridge.events.display_text import changed, instant, printable
+from bridge.events.display_text import changed, count, instant, printable
 from bridge.events.event import Event
 from bridge.store.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which entries are meant: by number, sink, status and globs of models; empty means any."""
+    """A selection of entries by number, sink, status and globs of model names; an empty part selects all."""
 
     numbers: tuple[int, ...] = ()
     sinks: tuple[str, ...] = ()
@@ -30,10 +30,10 @@ class Choice:
     models: tuple[str, ...] = ()
 
     def of(self, state: State) -> list[Entry]:
-        """Return the entries that are meant, in their order.
+        """Return the selected entries, ordered by number.
 
         Raises:
-            NotFound: there is none of such a number.
+            NotFound: an entry number does not exist.
         """
         unknown = [number for number in self.numbers if state.entry(number) is None]
         if unknown:
@@ -57,7 +57,7 @@ def _is_of(event: Event, globs: Iterable[str]) -> bool:
 
 
 def check_sinks(names: Iterable[str], settings: Settings, state: State) -> None:
-    """Go on if each sink is configured, or has entries though it is not configured any more.
+    """Check that each sink is configured, or still has entries.
 
     Raises:
         NotFound: one is neither.
@@ -69,19 +69,19 @@ def check_sinks(names: Iterable[str], settings: Settings, state: State) -> None:
 
 
 def no_such_sink(name: str, known: Collection[str]) -> NotFound:
-    """Return what to raise where no sink is called ``name``: with the name that was probably meant."""
+    """Return the error for an unknown sink ``name``, with the name that was probably meant."""
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
     return NotFound(f"no sink is called {name!r} ({hint})")
 
 
 def by_sink(sinks: Iterable[str]) -> str:
-    """Return how many go to whom: *3 entries to ci, 1 entry to deploy*."""
+    """Return the number of entries for each sink as text: *3 entries to ci, 1 entry to deploy*."""
     return ", ".join(f"{count(number, 'entry')} to {sink}" for sink, number in Counter(sinks).items())
 
 
 def warn_of_overtaken(state: State, resends: Sequence[Resend]) -> int:
-    """Say what would undo something newer; return how many that are."""
+    """Warn on stderr about resends that are older than what their sink has already received; return their number."""
     delivered = (entry for entry in state.entries() if entry.status is Status.DELIVERED)
     found = find_overtaken(resends, delivered, {event.id: event for event in state.events()})
     for resend, later in found:
@@ -101,10 +101,10 @@ def warn_of_overtaken(state: State, resends: Sequence[Resend]) -> int:
 
 
 def choice_of(given: dict[str, Any], statuses: tuple[Status, ...]) -> Choice:
-    """Return what is meant; nothing at all is no choice.
+    """Return the selection that the options make.
 
     Raises:
-        click.UsageError: it is not said which, or said twice.
+        click.UsageError: nothing is selected, or ``--all`` is given with another selection.
     """
     named = given["numbers"] or given["sinks"] or given["models"]
     if not named and not given["everything"]:
@@ -116,14 +116,14 @@ def choice_of(given: dict[str, Any], statuses: tuple[Status, ...]) -> Choice:
     return Choice(given["numbers"], given["sinks"], statuses, given["models"])
 
 
-def those(entries: Iterable[Entry], numbers: Iterable[int]) -> list[Entry]:
-    """Return the entries with these numbers."""
+def entries_numbered(entries: Iterable[Entry], numbers: Iterable[int]) -> list[Entry]:
+    """Return the entries with these numbers, in the order of ``entries``."""
     done = set(numbers)
     return [entry for entry in entries if entry.id in done]
 
 
-def tell_done(what: str, entries: list[Entry], output: str) -> int:
-    """Say what was done with which entries."""
+def print_done(what: str, entries: list[Entry], output: str) -> int:
+    """Print what was done, and with which entries; return the exit code."""
     if output == "json":
         print_json({what: [entry.id for entry in entries]})
     elif entries:

@@ -1,4 +1,4 @@
-"""One event: found by the beginning of its id, and shown with its deliveries."""
+"""Find one event by the beginning of its id, and format it with its deliveries."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import click
 from bridge.cli.text_tables import print_table
 from bridge.delivery.outbox_entry import Entry
 from bridge.errors import NotFound
-from bridge.events.display_text import instant, printable
+from bridge.events.display_text import count, instant, printable
 from bridge.events.event import Event
 from bridge.events.event_details import PARTS
 from bridge.store.state import State
@@ -19,12 +19,12 @@ _LONGEST_PART = 200
 
 
 def find_event(state: State, given: str) -> Event:
-    """Return the event whose id is ``given``, or the only one whose id begins so.
+    """Return the event whose id is ``given``, or the only one whose id begins with it.
 
-    An event that was sent again under another id answers to that, too.
+    An event that was sent again under a new id is also found by the new id.
 
     Raises:
-        NotFound: there is none, or more than one; the message lists those.
+        NotFound: no event matches, or several do; the message lists them.
     """
     event = state.event(given)
     if event is not None:
@@ -44,14 +44,14 @@ def _ambiguous(given: str, fitting: Sequence[Event]) -> str:
     lines = [f"{len(fitting)} events have an id that begins with {given!r}:"]
     shown = fitting[-_MOST_CANDIDATES:]
     if len(fitting) > len(shown):
-        lines.append(f"  … {len(fitting) - len(shown)} older ones")
+        lines.append(f"  … {count(len(fitting) - len(shown), 'older one')}")
     return "\n".join(
         [*lines, *(f"  {one.id}  {one.type.value}  {printable(one.model_name)}" for one in shown)]
     )
 
 
 def event_document(event: Event, entries: Sequence[Entry], details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event, the details that are kept with it, and its deliveries, for programs."""
+    """Return an event, its stored details and its deliveries as a JSON document."""
     kept = {"details": details} if details else {}
     return {**event.to_document(), **kept, "deliveries": [_delivery(entry) for entry in entries]}
 
@@ -63,7 +63,7 @@ def _delivery(entry: Entry) -> dict[str, Any]:
 
 
 def print_event(event: Event, entries: Sequence[Entry], details: Mapping[str, Any]) -> None:
-    """Print an event and its deliveries for people."""
+    """Print an event and its deliveries as text."""
     facts = [
         ("id", event.id),
         ("type", event.type.value),
@@ -88,7 +88,7 @@ def print_event(event: Event, entries: Sequence[Entry], details: Mapping[str, An
 
 
 def _brief(part: object) -> str:
-    """Return a part of the details in a line: ``--output json`` has it whole."""
+    """Return a part of the details, shortened to one line; ``--output json`` shows it in full."""
     text = "nothing" if part is None else json.dumps(part, ensure_ascii=False)
     return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}… (--output json shows all)"
 

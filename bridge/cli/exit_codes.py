@@ -1,4 +1,4 @@
-"""The exit codes of the contract, and which error means which."""
+"""The exit codes, the error types that lead to each, and the codes that each command can give."""
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum, unique
@@ -18,7 +18,7 @@ from bridge.errors import (
 
 @unique
 class ExitCode(IntEnum):
-    """After sysexits.h, as far as it has a name for the case."""
+    """Exit codes, chosen after sysexits.h where it names the case."""
 
     DONE = 0
     FAILED = 1
@@ -42,7 +42,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.OWNED: "another instance owns the state",
     ExitCode.CONFIGURATION: "configuration error, or a state that is foreign or from a newer version",
 }
-"""What each code means, in the words of the contract."""
+"""The meaning of each code, as the help shows it."""
 
 _ANY = (ExitCode.DONE, ExitCode.FAILED, ExitCode.USAGE)
 _READS = (*_ANY, ExitCode.CONFIGURATION)
@@ -79,7 +79,7 @@ GIVEN: Mapping[str, tuple[ExitCode, ...]] = {
     "demo": _ANY,
     "completion": _ANY,
 }
-"""Which codes each command can give, by its name as it is called."""
+"""The codes that each command can give, by its full name."""
 
 PRECEDENCE = (
     ExitCode.CONFIGURATION,
@@ -104,11 +104,11 @@ _CODES: tuple[tuple[type[BridgeError], ExitCode], ...] = (
 
 
 def code_of(error: BridgeError) -> ExitCode:
-    """Return the exit code that ``error`` alone leads to."""
+    """Return the exit code for ``error``."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILED)
 
 
 def first_of(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the one to exit with, of several at once."""
+    """Return the exit code that takes precedence among several."""
     found = set(codes)
     return next((code for code in PRECEDENCE if code in found), ExitCode.DONE)

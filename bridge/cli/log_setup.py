@@ -1,4 +1,4 @@
-"""Logs: constant dotted event names with fields, to stderr."""
+"""Configure logging: log events with constant dotted names and fields, written to stderr."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ LEVELS = ("debug", "info", "warning", "error")
 def configure(level: str, style: str) -> None:
     """Send logs of ``level`` and above to stderr, as ``console`` lines or ``json`` objects.
 
-    What libraries log through the standard library (APScheduler) comes out the same way.
+    Log records of libraries that use the standard library (such as APScheduler) are formatted the same way.
     """
     number = getattr(logging, level.upper())
     shared: list[Any] = [
@@ -37,21 +37,21 @@ def configure(level: str, style: str) -> None:
     )
     handler.setFormatter(formatter)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
-    # It would say of every poll that outlasts the interval that the next one waits, at each tick.
+    # While a poll takes longer than the interval, it would warn at every interval that the next one waits.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 def _rendering(style: str) -> Sequence[Any]:
     if style == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # The default formatter would print the locals of every frame, secrets among them.
+    # The default formatter would print the local variables of every frame, which can hold secrets.
     plain = structlog.dev.plain_traceback
     renderer = structlog.dev.ConsoleRenderer(colors=has_colours(sys.stderr), exception_formatter=plain)
     return [structlog.processors.format_exc_info, _for_terminals, renderer]
 
 
 def _for_terminals(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Neutralise what a field holds: names come from a registry, and a console may be a terminal."""
+    """Replace control characters in fields: names come from a registry, and stderr may be a terminal."""
     for key, value in event.items():
         if isinstance(value, str) and value:
             event[key] = printable_lines(value)
@@ -59,16 +59,16 @@ def _for_terminals(_logger: Any, _method: str, event: MutableMapping[str, Any]) 
 
 
 class Stderr:
-    """Standard error, for logs: where it is full or gone, lines are lost, and nothing else."""
+    """Standard error for log lines: a line that cannot be written is lost, without an error."""
 
     def write(self, text: str) -> int:
-        """Write ``text`` if that is possible."""
+        """Write ``text`` if possible."""
         LINE.erase()
         with suppress(OSError, ValueError):
             return sys.stderr.write(text)
         return 0
 
     def flush(self) -> None:
-        """Flush if that is possible."""
+        """Flush if possible."""
         with suppress(OSError, ValueError):
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What people give to options: instants, and names of events."""
+"""Types of option values: instants, entry numbers and event names."""
 
 import time
 from dataclasses import dataclass
@@ -29,22 +29,22 @@ NOTE_KINDS = (
     ),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
 )
-"""What the audit trail says beside the events (see `bridge.store.state_values.Note`)."""
+"""The kinds of notes in the audit trail (see `bridge.store.state_values.Note`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """An instant in ms since the epoch; ``zone`` is the one that was assumed, where none was given."""
+    """An instant in ms since the epoch; ``zone`` is the time zone that was assumed if none was given."""
 
     at: int
     zone: str = ""
 
 
 def parse_instant(text: str, now_ms: int) -> Instant:
-    """Return the instant that ``text`` means: ISO 8601, a date (its beginning), or so long ago.
+    """Parse an instant: ISO 8601, a date (its beginning), or a duration before now, such as ``2h``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: ``text`` has none of these forms.
     """
     try:
         return Instant(now_ms - parse_duration(text))
@@ -64,12 +64,12 @@ def parse_instant(text: str, now_ms: int) -> Instant:
 
 
 class InstantParam(click.ParamType[Instant]):
-    """An instant."""
+    """The type of an option that takes an instant."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
-        """Return the instant, or fail as wrong usage."""
+        """Return the instant; anything else is a usage error."""
         try:
             return parse_instant(value, time.time_ns() // 1_000_000)
         except ValueError as error:
@@ -77,12 +77,12 @@ class InstantParam(click.ParamType[Instant]):
 
 
 class EntryParam(click.ParamType[int]):
-    """The number of an outbox entry."""
+    """The type of an option that takes the number of an outbox entry."""
 
     name = "entry"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number, or fail as wrong usage."""
+        """Return the number; anything else is a usage error."""
         text = str(value)
         if not (text.isascii() and text.isdigit() and int(text)):
             self.fail(f"{text!r} is no entry's number: mlflow-bridge outbox list shows them", param, ctx)
@@ -90,16 +90,16 @@ class EntryParam(click.ParamType[int]):
 
 
 class EventNameParam(click.ParamType[str]):
-    """A name of events, as the configuration has them; or one of the audit trail's own."""
+    """The type of an option that takes an event name of the configuration, or a note kind of the audit trail."""
 
     name = "name"
 
     def __init__(self, *more: str) -> None:
-        """Take the names of ``more`` kinds as well."""
+        """Accept ``more`` names beside the event names."""
         self._known = (*EVENT_NAMES, *more)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, or fail as wrong usage, with the name that was probably meant."""
+        """Return the name; an unknown one is a usage error that suggests a name."""
         if value not in self._known:
             self.fail(f"{value!r} is not the name of an event{did_you_mean(value, self._known)}", param, ctx)
         return value
@@ -107,12 +107,12 @@ class EventNameParam(click.ParamType[str]):
     def shell_complete(
         self, _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the names that begin as what is being typed."""
+        """Return the names that begin with the incomplete word."""
         return starting_with(incomplete, self._known)
 
 
-def tell_zone(*instants: Instant | None) -> None:
-    """Say on stderr which zone was assumed, where none was given."""
+def print_assumed_zone(*instants: Instant | None) -> None:
+    """Print on stderr the time zone that was assumed for instants without one."""
     zones = {instant.zone: None for instant in instants if instant and instant.zone}
     if zones:
         click.echo(f"mlflow-bridge: times without a zone are local: {'; '.join(zones)}", err=True)

@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, and never over another unless that is asked for."""
+"""Write a file atomically, and replace an existing one only on request."""
 
 import os
 import stat
@@ -12,27 +12,27 @@ from bridge.store.file_errors import UNSUPPORTED, mend_of, word_of
 
 
 def refuse_existing(path: Path, hint: str) -> None:
-    """Go on if there is nothing at ``path``.
+    """Check that no file exists at ``path``.
 
     Raises:
-        BridgeError: there is; the message ends with ``hint``.
+        BridgeError: a file exists; the message ends with ``hint``.
     """
     if os.path.lexists(path):
         raise BridgeError(f"{path} is there already: {hint}")
 
 
 def write_new(path: Path, text: str, mode: int, hint: str, *, replaces: bool = False) -> None:
-    """Write ``text`` to ``path``, whole or not at all.
+    """Write ``text`` to ``path``, completely or not at all.
 
     Args:
-        path: where to; a link is followed.
-        text: what to.
-        mode: its permissions, less what the umask takes.
-        hint: what to do where there is a file already.
-        replaces: whether that file is replaced.
+        path: the file to write; with ``replaces``, a symbolic link is followed.
+        text: the content.
+        mode: the file's permissions, reduced by the umask.
+        hint: what the error message advises if the file exists already.
+        replaces: whether an existing file is replaced.
 
     Raises:
-        BridgeError: there is a file already, or it cannot be written.
+        BridgeError: the file exists already, or cannot be written.
     """
     target = path.resolve() if replaces else path
     if not replaces:
@@ -46,10 +46,10 @@ def write_new(path: Path, text: str, mode: int, hint: str, *, replaces: bool = F
 
 
 def absolute(path: Path) -> Path:
-    """Return the whole path of a file.
+    """Return the absolute path of a file.
 
     Raises:
-        BridgeError: it begins at the working directory, which is gone.
+        BridgeError: the path is relative, and the working directory does not exist any more.
     """
     try:
         return path.absolute()
@@ -78,16 +78,18 @@ def _write(path: Path, text: str, mode: int, *, replaces: bool) -> None:
 
 
 def _place(beside: Path, path: Path) -> None:
-    """Give the file ``beside`` the name ``path``; unlike a rename, this fails where there is a file.
+    """Link the file ``beside`` to the name ``path``; unlike a rename, this fails if a file exists there.
 
     Raises:
-        OSError: there is, or it cannot be written.
+        OSError: a file exists there, or it cannot be written.
     """
     try:
         path.hardlink_to(beside)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links (FAT, some mounts): at least nothing is overwritten
+    except (
+        OSError
+    ):  # a file system without hard links (FAT, some mounts): not atomic, but nothing is overwritten
         with path.open("xb") as stream:
             stream.write(beside.read_bytes())
         _set_mode(path, stat.S_IMODE(beside.stat().st_mode))
@@ -102,9 +104,9 @@ def _flush(descriptor: int) -> None:
 
 
 def _set_mode(file: int | Path, mode: int) -> None:
-    """Give a file its mode, where its file system keeps modes: what is made here is private at first."""
+    """Set the mode of a file, if its file system supports modes; the temporary file is private until then."""
     with suppress(OSError):
-        os.chmod(file, mode)  # noqa: PTH101 - of a descriptor as well
+        os.chmod(file, mode)  # noqa: PTH101 - also takes a descriptor
 
 
 def _umask() -> int:

@@ -1,4 +1,4 @@
-"""What the registry was like at an instant: asked of the state, told to people and programs."""
+"""Show the stages and aliases of models at an instant, as recorded in the state."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -18,22 +18,22 @@ from bridge.store.state import State
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which models (globs; none means all) at which instant, ms since the epoch; how many rows."""
+    """The models (globs; none means all), the instant (ms since the epoch), and the largest number of rows."""
 
     at: int
     models: tuple[str, ...]
     limit: int | None
 
     def selects(self, name: str) -> bool:
-        """Whether a model of this name is asked for."""
+        """Whether the model of this name is selected."""
         return not self.models or any(matches(name, glob) for glob in self.models)
 
 
-def answer_then(state: State, question: Question, *, is_json: bool) -> None:
-    """Print what the models asked for were like.
+def print_models_at(state: State, question: Question, *, is_json: bool) -> None:
+    """Print the selected models as they were at the instant.
 
     Raises:
-        NotFound: that is not known: the instant lies before everything recorded.
+        NotFound: there is no state yet, or the instant lies before the earliest record.
     """
     reach = reach_of(state)
     if reach is None:

@@ -1,4 +1,4 @@
-"""How far a long scan has come: one line on stderr that is drawn over and erased, on a terminal only."""
+"""Show the progress of a long scan as one line on stderr, on a terminal only; it is erased at the end."""
 
 import os
 import sys
@@ -10,20 +10,21 @@ from contextlib import contextmanager, suppress
 import click
 
 from bridge.cli.terminal_output import elided
+from bridge.events.display_text import count
 
 _PATIENCE_S = 0.5
-"""What takes less needs no telling."""
+"""No progress is shown for a scan that takes less than this."""
 
 _EVERY_S = 0.25
 _USUAL_COLUMNS = 80
 _ERASE = "\r\x1b[K"
 
 Scanned = Callable[[int, int], None]
-"""Is told during a scan how many models and how many versions have been read."""
+"""A callback of a scan: it gets the numbers of models and versions that have been read so far."""
 
 
 class TransientLine:
-    """A line on stderr that stands until something else is written there. Threads share it."""
+    """A line on stderr that is erased before anything else is written there. Safe for threads."""
 
     def __init__(self) -> None:
         """Begin with nothing drawn."""
@@ -31,7 +32,7 @@ class TransientLine:
         self._is_drawn = False
 
     def draw(self, text: str) -> None:
-        """Draw ``text`` in place of what stood there, no longer than the terminal is wide."""
+        """Draw ``text`` in place of the previous text, cut to the width of the terminal."""
         with self._lock, suppress(OSError, ValueError):
             sys.stderr.write(_ERASE + elided(text, _columns() - 1))
             sys.stderr.flush()
@@ -48,18 +49,18 @@ class TransientLine:
 
 
 def _columns() -> int:
-    """Return how wide the terminal of stderr is: stdout may be a pipe."""
+    """Return the width of the terminal of stderr; stdout may be a pipe."""
     with suppress(OSError, ValueError):
         return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_COLUMNS
     return _USUAL_COLUMNS
 
 
 LINE = TransientLine()
-"""There is one stderr, and so one line."""
+"""The one line of the process: there is only one stderr."""
 
 
 class Progress:
-    """Tells of a scan as its pages come in, but not more often than people can read."""
+    """Draws the progress of a scan as its pages arrive, at most once every 0.25 s."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, line: TransientLine = LINE) -> None:
         """Begin with nothing read; ``clock`` is in seconds."""
@@ -69,9 +70,9 @@ class Progress:
         self._drawn_at = 0.0
 
     def __call__(self, models: int, versions: int) -> None:
-        """Draw how far the scan has come, unless it has only begun, or that was done just now.
+        """Draw the progress, unless the scan has just begun or the last drawing is too recent.
 
-        The rate is that since the first page: what came before it was not reading.
+        The rate counts from the first page: the time before it was not spent on reading.
         """
         now, read = self._clock(), models + versions
         if self._first is None or read < self._first[1]:
@@ -81,13 +82,13 @@ class Progress:
         self._drawn_at = now
         rate = (read - self._first[1]) / (now - self._first[0])
         self._line.draw(
-            f"reading the registry: {models:,} models, {versions:,} versions ({rate:,.0f} a second)"
+            f"reading the registry: {count(models, 'model', ',')}, {count(versions, 'version', ',')} ({rate:,.0f} a second)"
         )
 
 
 @contextmanager
-def shown(ctx: click.Context) -> Iterator[Scanned | None]:
-    """Show a scan's progress where somebody is there to see it; else None: then it costs nothing."""
+def scan_progress(ctx: click.Context) -> Iterator[Scanned | None]:
+    """Yield a callback that shows a scan's progress on a terminal; None if stderr is not one, or logs are JSON or quiet."""
     options = ctx.find_root().obj
     if not sys.stderr.isatty() or options["quiet"] or options["log_format"] == "json":
         yield None

@@ -1,4 +1,4 @@
-"""By which way the registry and the sinks are reached, for who checks a configuration."""
+"""List by which proxy, if any, the registry and each sink are reached."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
@@ -20,11 +20,11 @@ from bridge.sinks.http_common import origin
 from bridge.sinks.transport.preflight_check import sink_routes
 
 Way: TypeAlias = tuple[str, str, ProxyRoute]
-"""Who asks (``registry``, ``sinks.NAME``), where, and by which way."""
+"""The part of the configuration (``registry``, ``sinks.NAME``), the origin that it connects to, and the route."""
 
 
 def ways_of(settings: Settings) -> Iterator[Way]:
-    """Yield by which way each place in the web is reached that the configuration names."""
+    """Yield the route to each HTTP address that the configuration names."""
     environment = operators_environment()
     url = web_address(settings.registry.uri, environment)
     if url:
@@ -35,7 +35,7 @@ def ways_of(settings: Settings) -> Iterator[Way]:
 
 
 def way_document(way: Way) -> dict[str, Any]:
-    """Return a way for programs: ``variable`` is what decides it, and ``proxy`` is null for a direct one."""
+    """Return a route as a JSON document: ``variable`` decides it, and ``proxy`` is null for a direct route."""
     key, to, route = way
     return {
         "key": key,
@@ -47,7 +47,7 @@ def way_document(way: Way) -> dict[str, Any]:
 
 
 def print_ways(ways: Sequence[Way]) -> None:
-    """Print the ways, where the environment names a proxy at all."""
+    """Print the routes, if the environment names any proxy."""
     if names_proxies(operators_environment()):
         print_table([{"WHO": key, "TO": to, "BY": _way(route)} for key, to, route in ways])
 
@@ -57,7 +57,7 @@ def _way(route: ProxyRoute) -> str:
 
 
 def exemption_warnings() -> Iterator[str]:
-    """Yield a sentence, variable first, for each entry of ``NO_PROXY`` that exempts nothing."""
+    """Yield a warning, beginning with the variable's name, for each entry of ``NO_PROXY`` that has no effect."""
     environment = operators_environment()
     variable = no_proxy_variable(environment)
     for entry in unread_entries(environment.get(variable, "")) if names_proxies(environment) else ():

@@ -1,4 +1,4 @@
-"""The answers that make a first configuration: from options, from defaults, or from whoever is there to ask."""
+"""Collect the answers for a first configuration from options, defaults and questions on the terminal."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,15 @@ from typing import Any
 import click
 
 from bridge.cli.output_files import absolute
-from bridge.cli.starter_configuration import ENVIRONMENT, KINDS, First, FirstKind, Question, configuration
-from bridge.config.file_loading import anchored, build
+from bridge.cli.starter_configuration import (
+    ENVIRONMENT,
+    KINDS,
+    Question,
+    StarterAnswers,
+    StarterSink,
+    configuration,
+)
+from bridge.config.file_loading import build, resolve_paths
 from bridge.errors import ConfigurationError
 from bridge.sinks.sink_type_table import SETTINGS
 
@@ -17,15 +24,15 @@ _REGISTRY = Question("tracking-uri", "tracking_uri", "URL of the MLflow server")
 _USUAL_URI = "http://127.0.0.1:5000"
 
 
-def gathered(given: Mapping[str, Any], folder: Path, *, asks: bool) -> First:
-    """Return the answers; ``given`` are the options, ``folder`` is where the file will be.
+def gather_answers(given: Mapping[str, Any], folder: Path, *, asks: bool) -> StarterAnswers:
+    """Return the answers; ``given`` are the options, ``folder`` is the folder of the file to write.
 
     Raises:
-        click.UsageError: an answer is missing and nobody is there to ask, or one is not valid.
+        click.UsageError: an answer is missing and questions are off, or an answer is not valid.
     """
     uri = given["tracking_uri"] or os.environ.get("MLFLOW_TRACKING_URI") or _USUAL_URI
     if asks and not given["tracking_uri"]:
-        uri = _asked(_REGISTRY, uri, First("", "http", "ci", _examples("http")))
+        uri = _ask_until_valid(_REGISTRY, uri, StarterAnswers("", "http", "ci", _examples("http")))
     type_ = given["sink"] or "http"
     if asks and not given["sink"]:
         type_ = click.prompt("Type of the first sink", "http", type=click.Choice(tuple(KINDS)), err=True)
@@ -33,21 +40,21 @@ def gathered(given: Mapping[str, Any], folder: Path, *, asks: bool) -> First:
     _refuse_strange(given, type_, kind)
     answers = dict(_answers(given, type_, kind, asks=asks))
     place, name = _place(given, kind, asks=asks), given["name"] or kind.name
-    first = First(uri, type_, name, answers, place, given["systemd"])
+    first = StarterAnswers(uri, type_, name, answers, place, given["systemd"])
     faults = list(faults_of(first, folder))
     if faults:
         raise click.UsageError("\n  ".join(["the configuration would not be valid:", *faults]))
     return first
 
 
-def faults_of(first: First, folder: Path) -> Iterator[str]:
-    """Yield what would be wrong with the configuration, by the options that would mend it."""
+def faults_of(first: StarterAnswers, folder: Path) -> Iterator[str]:
+    """Yield the faults that the configuration would have, each with the option that sets the value."""
     texts = [first.tracking_uri, first.name, *first.answers.values(), *first.secret.values()]
     if any(not _is_unicode(text) for text in texts):
         yield "an answer is no Unicode text: a file in UTF-8 cannot hold it"
         return
     try:
-        build(anchored(_parsed(first), folder), SETTINGS)
+        build(resolve_paths(_parsed(first), folder), SETTINGS)
     except ConfigurationError as error:
         kind = KINDS[first.kind]
         keys = {f"sinks[0].{one.key}": one.option for one in (*kind.questions, *kind.optional)}
@@ -57,8 +64,8 @@ def faults_of(first: First, folder: Path) -> Iterator[str]:
             yield f"--{keys[key]}{colon}{what}" if key in keys else problem
 
 
-def _parsed(first: First) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - nothing else here needs it
+def _parsed(first: StarterAnswers) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only this function needs it
 
     return tomllib.loads(configuration(first))
 
@@ -71,11 +78,11 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _refuse_strange(given: Mapping[str, Any], type_: str, kind: FirstKind) -> None:
-    """Refuse options that other types of sink have.
+def _refuse_strange(given: Mapping[str, Any], type_: str, kind: StarterSink) -> None:
+    """Refuse options that belong to other types of sink.
 
     Raises:
-        click.UsageError: there is one.
+        click.UsageError: such an option is given.
     """
     known = {question.option for question in (*kind.questions, *kind.optional)}
     every = {question.option for one in KINDS.values() for question in (*one.questions, *one.optional)}
@@ -88,13 +95,15 @@ def _refuse_strange(given: Mapping[str, Any], type_: str, kind: FirstKind) -> No
 
 
 def _answers(
-    given: Mapping[str, Any], type_: str, kind: FirstKind, *, asks: bool
+    given: Mapping[str, Any], type_: str, kind: StarterSink, *, asks: bool
 ) -> Iterator[tuple[str, str]]:
     missing = []
     for question in kind.questions:
         answer = given[question.option.replace("-", "_")]
         if answer is None and asks:
-            answer = _asked(question, question.default, First(_USUAL_URI, type_, kind.name, _examples(type_)))
+            answer = _ask_until_valid(
+                question, question.default, StarterAnswers(_USUAL_URI, type_, kind.name, _examples(type_))
+            )
         elif answer is None and not question.default:
             missing.append(f"--{question.option}")
         yield question.key, question.default if answer is None else answer
@@ -109,14 +118,14 @@ def _examples(type_: str) -> dict[str, str]:
     return {question.key: question.example for question in KINDS[type_].questions}
 
 
-def _asked(question: Question, default: str, example: First) -> str:
-    """Ask until the answer is one that makes a valid configuration of ``example``."""
+def _ask_until_valid(question: Question, default: str, example: StarterAnswers) -> str:
+    """Ask until the answer, put into ``example``, makes a valid configuration."""
 
     def judged(text: str) -> str:
         is_uri = question.option == "tracking-uri"
         answers = {**example.answers, **({} if is_uri else {question.key: text})}
         uri = text if is_uri else example.tracking_uri
-        tried = First(uri, example.kind, example.name, answers, {"env": "NAME"})
+        tried = StarterAnswers(uri, example.kind, example.name, answers, {"env": "NAME"})
         for fault in faults_of(tried, Path("/")):
             raise click.UsageError(fault)
         return text
@@ -125,11 +134,11 @@ def _asked(question: Question, default: str, example: First) -> str:
     return answer
 
 
-def _place(given: Mapping[str, Any], kind: FirstKind, *, asks: bool) -> dict[str, str]:
-    """Return where the secret is.
+def _place(given: Mapping[str, Any], kind: StarterSink, *, asks: bool) -> dict[str, str]:
+    """Return the place of the secret.
 
     Raises:
-        click.UsageError: it is said twice, or the environment can have no such variable.
+        click.UsageError: several places are given, or the name cannot be an environment variable.
     """
     chosen = [key for key in ("secret_env", "secret_file", "no_secret") if given[key]]
     if len(chosen) > 1 or (given["no_secret"] and given["generate_secret"]):

@@ -1,4 +1,4 @@
-"""What a shell offers at the Tab key: quick, and silent about whatever is wrong."""
+"""Complete option values in a shell: file names, sink names and entry numbers; errors are ignored."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -9,18 +9,18 @@ import click
 from click.shell_completion import CompletionItem
 
 _LARGEST_JOURNAL = 5_000_000
-"""Bytes of state that are read to complete entries' numbers: more would take longer than anybody waits."""
+"""The largest journal, in bytes, that is read to complete entry numbers: a larger one would take too long."""
 
 _MOST_ENTRIES = 100
 
 
 def config_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Let the shell complete names of files."""
+    """Let the shell complete file names."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def sink_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the sinks that the configuration names; it need not be valid otherwise."""
+    """Return the names of the configured sinks; the rest of the configuration need not be valid."""
     found: list[CompletionItem] = []
     with suppress(Exception):
         for sink in _document(ctx).get("sinks", ()):
@@ -31,7 +31,7 @@ def sink_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 
 def entry_numbers(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the entries that wait or are dead, the newest first."""
+    """Return the pending and dead entries, newest first."""
     found: list[CompletionItem] = []
     with suppress(Exception):
         found += (one for one in _entries(ctx) if one.value.startswith(incomplete))
@@ -39,7 +39,7 @@ def entry_numbers(ctx: click.Context, _param: click.Parameter, incomplete: str) 
 
 
 def starting_with(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
-    """Return those of ``words`` that begin as what is being typed, in whatever case that is."""
+    """Return the ``words`` that begin with the incomplete word, regardless of case."""
     return [CompletionItem(word) for word in words if word.lower().startswith(incomplete.lower())]
 
 
@@ -50,7 +50,7 @@ def _document(ctx: click.Context) -> Mapping[str, Any]:
 
 
 def _path(ctx: click.Context) -> Path:
-    from bridge.config import find  # noqa: PLC0415 - most that is completed needs no configuration
+    from bridge.config import find  # noqa: PLC0415 - most completions need no configuration
 
     return find(ctx.params.get("config") or ctx.find_root().params.get("config"))
 

@@ -1,4 +1,4 @@
-"""How a sink's trial is shown: what was sent, secrets masked, and what came back."""
+"""Format the result of a sink test: the requests, with secrets masked, and the answers."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def trial_document(trial: "Trial", *, sends: bool) -> dict[str, Any]:
-    """Return a trial for programs. ``answer`` is None where there was none."""
+    """Return a trial as a JSON document; ``answer`` is None if no answer came."""
     outcome = trial.outcome
     return {
         "sent": sends and (bool(trial.exchanges) or not trial.is_http),
@@ -42,7 +42,7 @@ def _answer(answer: Response | Outcome) -> dict[str, Any] | None:
 
 
 def print_trial(trial: "Trial", *, sends: bool) -> None:
-    """Print a trial for people, the requests as HTTP has them."""
+    """Print a trial as text, with the requests in the form of HTTP messages."""
     for one in trial.exchanges:
         request, answer = _request(one.request), _answer(one.answer)
         click.echo(f"{request['method']} {printable(request['url'])}")

@@ -1,4 +1,4 @@
-"""The standard streams as a process may be given them: closed, full, cut off, or slower than what is said."""
+"""Make the standard streams safe to use when they are closed, full, broken, or read slowly."""
 
 import os
 import select
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _NAMES = ("stdin", "stdout", "stderr")
 _PATIENCE_MS = 1_000
-"""How long a line for people waits for those who read it slowly; then lines are lost until they do."""
+"""How long a write to stderr waits for a slow reader; after that, lines are lost until it reads again."""
 
 
 class Results(RawIOBase):
-    """Standard output: what cannot be written there is an error, which says so."""
+    """Standard output: a failed write is an error with a message."""
 
     patience_ms: int | None = None
 
@@ -39,11 +39,11 @@ class Results(RawIOBase):
         return True
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write all of ``data``; return how much that is.
+        """Write all of ``data``; return its length.
 
         Raises:
-            BrokenPipeError: nobody reads any more.
-            BridgeError: it cannot be written.
+            BrokenPipeError: the reader has closed the pipe.
+            BridgeError: the write failed.
         """
         view = memoryview(data).cast("B")
         try:
@@ -55,7 +55,7 @@ class Results(RawIOBase):
         return len(view)
 
     def _write_all(self, view: memoryview) -> None:
-        """Write all of ``view``; where the other side reads slowly, and the file does not wait for it, wait here."""
+        """Write all of ``view``; wait if the file is non-blocking and its reader is slow."""
         written = 0
         while written < len(view):
             try:
@@ -71,12 +71,12 @@ class Results(RawIOBase):
 
 
 class Messages(Results):
-    """Standard error: where it is full, gone or stuck, lines are lost, and nothing else."""
+    """Standard error: if a write fails or takes too long, the line is lost, without an error."""
 
     patience_ms = _PATIENCE_MS
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write ``data`` as far as possible; return how long it is."""
+        """Write as much of ``data`` as possible; return its full length."""
         view = memoryview(data).cast("B")
         try:
             self._write_all(view)
@@ -89,10 +89,10 @@ class Messages(Results):
 
 
 def prepare_streams() -> None:
-    """Have each of the standard streams be there, and fail as is right for it.
+    """Open closed standard streams on /dev/null, and replace stdout and stderr by `Results` and `Messages`.
 
-    A stream that is closed is opened on nothing: otherwise the next file that is opened would have its number, and be
-    printed into.
+    If a closed stream stayed closed, the next file to be opened would get its descriptor, and output would be
+    written into that file.
     """
     for number, name in enumerate(_NAMES):
         if not _is_open(number):
@@ -110,17 +110,17 @@ def _is_open(number: int) -> bool:
 
 
 def _open_on_nothing(number: int, name: str) -> None:
-    """Open the lowest number that is free: it is ``number``, as those below it are open."""
+    """Open /dev/null: it gets the lowest free descriptor, which is ``number``, as those below it are open."""
     os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - its only argument
-    stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115 - for good
+    stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115 - stays open
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)
 
 
 def _over(stream: TextIO, original: TextIO | None, kind: type[Results]) -> TextIO:
-    """Return ``stream``, over ``kind`` where it is the process' own: one that a caller put there is theirs.
+    """Return ``stream`` rebuilt over ``kind``, if it is the process's original stream and not one that a caller set.
 
-    What its encoding lacks is replaced, and does not fail: names hold any character.
+    Characters that its encoding lacks are replaced instead of raising an error: names can hold any character.
     """
     if isinstance(stream, TextIOWrapper) and stream is original:
         with suppress(OSError, ValueError):

@@ -1,23 +1,23 @@
-"""A first configuration: what has to be known for each type of sink, and the file that is made of it. Pure."""
+"""The questions for each type of sink in a first configuration, and the text of the file. Pure."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""What a shell can export."""
+"""The names that a shell can export."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something to be known about a sink.
+    """A question about a sink's settings.
 
     Attributes:
-        option: the option that answers it, without its dashes.
+        option: the command's option for the answer, without its dashes.
         key: its key in the sink's table.
-        text: how it is asked.
-        default: the answer where nobody gives one; empty: somebody has to.
-        example: an answer that is valid.
+        text: the text of the question.
+        default: the answer if none is given; empty if an answer is required.
+        example: a valid answer.
     """
 
     option: str
@@ -28,8 +28,8 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstKind:
-    """A type of sink: its usual name, its questions, its secret, and what is written beside."""
+class StarterSink:
+    """What a first configuration holds for one type of sink: its default name, questions, secret and further lines."""
 
     name: str
     questions: tuple[Question, ...]
@@ -46,8 +46,8 @@ _API = Question(
 )
 _FILLED = '{{ {} = "${{model_name}}", {} = "${{model_version}}" }}'
 
-KINDS: Mapping[str, FirstKind] = {
-    "http": FirstKind(
+KINDS: Mapping[str, StarterSink] = {
+    "http": StarterSink(
         "ci",
         (Question("url", "url", "URL of the receiver", example="https://ci.example.com/hooks/mlflow"),),
         "secret",
@@ -55,7 +55,7 @@ KINDS: Mapping[str, FirstKind] = {
         "the receiver checks the signature with it",
         ('# format = "mlflow"             # the body: or "databricks", "standard", "cloudevents" ...',),
     ),
-    "github_dispatch": FirstKind(
+    "github_dispatch": StarterSink(
         "deploy",
         (
             _REPOSITORY,
@@ -66,7 +66,7 @@ KINDS: Mapping[str, FirstKind] = {
         "fine-grained, Contents: write",
         optional=(_API,),
     ),
-    "github_workflow": FirstKind(
+    "github_workflow": StarterSink(
         "deploy",
         (
             _REPOSITORY,
@@ -79,7 +79,7 @@ KINDS: Mapping[str, FirstKind] = {
         (f"inputs = {_FILLED.format('model', 'version')}   # those that the workflow declares",),
         (_API,),
     ),
-    "gitlab_pipeline": FirstKind(
+    "gitlab_pipeline": StarterSink(
         "pipeline",
         (
             Question("url", "url", "URL of GitLab", "https://gitlab.com", "https://gitlab.com"),
@@ -91,7 +91,7 @@ KINDS: Mapping[str, FirstKind] = {
         "a pipeline trigger token",
         (f"variables = {_FILLED.format('MODEL_NAME', 'MODEL_VERSION')}",),
     ),
-    "jenkins_job": FirstKind(
+    "jenkins_job": StarterSink(
         "build",
         (
             Question("url", "url", "URL of Jenkins", example="https://jenkins.example.com"),
@@ -107,10 +107,10 @@ KINDS: Mapping[str, FirstKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class First:
-    """The answers: ``secret`` is its place, such as ``{"env": "CI_WEBHOOK_SECRET"}``, or empty for none.
+class StarterAnswers:
+    """The answers. ``secret`` is the place of the secret, such as ``{"env": "CI_WEBHOOK_SECRET"}``, or empty for none.
 
-    ``is_service``: for the systemd service of make install, which can write to one place alone.
+    ``is_service``: the file is for the systemd service of ``make install``, which can write to its state folder only.
     """
 
     tracking_uri: str
@@ -121,8 +121,8 @@ class First:
     is_service: bool = False
 
 
-def configuration(first: First) -> str:
-    """Return the file, with comments."""
+def configuration(first: StarterAnswers) -> str:
+    """Return the text of the configuration file, with comments."""
     kind = KINDS[first.kind]
     lines = [f"{key} = {toml(value)}" for key, value in first.answers.items()]
     if first.secret:
@@ -137,7 +137,7 @@ def configuration(first: First) -> str:
 
 
 def toml(value: str | Mapping[str, str]) -> str:
-    """Return a text, or a table of texts under bare keys, as TOML has it (TOML 1.0, *String*, *Inline Table*)."""
+    """Return a text, or a table of texts with bare keys, in TOML syntax (TOML 1.0, *String*, *Inline Table*)."""
     if not isinstance(value, str):
         return "{ " + ", ".join(f"{key} = {toml(text)}" for key, text in value.items()) + " }"
     return '"' + "".join(map(_escaped, value)) + '"'

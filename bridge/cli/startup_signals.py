@@ -1,4 +1,4 @@
-"""Signals that come before anybody is there for them: they wait, and kill nothing that is about to start."""
+"""Block the daemon's signals while the program starts, so that they cannot kill it before it handles them."""
 
 import signal
 import sys
@@ -11,20 +11,20 @@ _HELD = _STOPPING | {signal.SIGHUP, signal.SIGUSR1}
 
 
 def hold_signals() -> None:
-    """Have the signals that a daemon answers to wait (pending, signal(7)), as the program begins."""
+    """Block the signals that the daemon handles; they stay pending (signal(7))."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
 
 
 def release_signals() -> None:
-    """Let them through, with what they do to any program: for commands that are no daemon."""
+    """Unblock the signals, with their default effects: for commands other than the daemon."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
 @contextmanager
-def stopped_at_once() -> Iterator[None]:
-    """Have SIGTERM and SIGINT end a daemon with 0 that has begun nothing yet.
+def exit_on_stop_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the daemon with exit code 0 while it is still starting.
 
-    The others go on waiting until it hears them, and are passed over if it ends before.
+    The other signals stay blocked until the daemon handles them, and are ignored if it ends before.
     """
     for number in _STOPPING:
         signal.signal(number, _stop)

@@ -1,4 +1,4 @@
-"""What a terminal gets to see: no control characters, no more than fits, colours where they are wanted."""
+"""Prepare text for a terminal: replace control characters, cut to a width, add colours."""
 
 import os
 import shutil
@@ -18,16 +18,16 @@ _STYLES = {
     **dict.fromkeys(("held", "paused", "orphaned", "pending"), "yellow"),
     **dict.fromkeys(("failed", "failing", "dead", "stopped"), "red"),
 }
-"""The statuses that are coloured; nothing else is."""
+"""The words that are shown in colour."""
 
 
 def printable_lines(text: str) -> str:
-    """Return ``text`` as `printable` does, with the line breaks of a message left in it."""
+    """Return ``text`` as `printable` does, but keep line breaks."""
     return "\n".join(printable(line) if line else "" for line in text.split("\n"))
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns of a terminal ``text`` takes (Unicode Standard Annex 11)."""
+    """Return the width of ``text`` in terminal columns (Unicode Standard Annex 11)."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -38,7 +38,7 @@ def _columns(char: str) -> int:
 
 
 def elided(text: str, width: int, *, keeps_end: bool = False) -> str:
-    """Return as much of ``text`` as fits into ``width`` columns; an ellipsis stands for its end, or its beginning."""
+    """Cut ``text`` to ``width`` columns; an ellipsis replaces its end, or with ``keeps_end`` its beginning."""
     if columns_of(text) <= width:
         return text
     kept, left = [], width - 1
@@ -51,20 +51,20 @@ def elided(text: str, width: int, *, keeps_end: bool = False) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Return ``text`` with blanks after it, ``width`` columns in all."""
+    """Return ``text`` padded with spaces to ``width`` columns."""
     return text + " " * (width - columns_of(text))
 
 
 def room() -> int | None:
-    """Return how many columns stdout has; None where it is no terminal, and takes lines of any length."""
+    """Return the width of stdout in columns; None if it is not a terminal: lines are then not cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def has_colours(stream: TextIO) -> bool:
     """Whether ``stream`` takes colours: a terminal, unless the environment says otherwise.
 
-    NO_COLOR (no-color.org) goes before all else; FORCE_COLOR and CLICOLOR_FORCE ask for colours also
-    where there is no terminal; CLICOLOR=0 and TERM=dumb switch them off (bixense.com/clicolors).
+    NO_COLOR (no-color.org) has precedence; FORCE_COLOR and CLICOLOR_FORCE ask for colours even
+    without a terminal; CLICOLOR=0 and TERM=dumb switch them off (bixense.com/clicolors).
     """
     if os.environ.get("NO_COLOR"):
         return False
@@ -76,12 +76,12 @@ def has_colours(stream: TextIO) -> bool:
 
 
 def show(text: str = "") -> None:
-    """Print a line to stdout; its colours stay only where they are wanted."""
+    """Print a line to stdout; its colours are removed if stdout does not take colours."""
     click.echo(text, color=has_colours(sys.stdout))
 
 
 def status(word: str, text: str | None = None) -> str:
-    """Return ``text`` (or ``word`` itself) in the colour of the status that ``word`` is, if it is one."""
+    """Return ``text`` (by default ``word``) in the colour of the status ``word``; unchanged if ``word`` has no colour."""
     shown = word if text is None else text
     colour = _STYLES.get(word)
     return click.style(shown, fg=colour) if colour else shown

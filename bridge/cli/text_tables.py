@@ -1,4 +1,4 @@
-"""Tables: as wide as they need to be, and on a terminal no wider than it."""
+"""Print text tables; on a terminal, cut the cells so that a table fits its width."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,16 +8,16 @@ from bridge.events.display_text import printable
 
 _GAP = "  "
 _TOLD_BY_THEIR_ENDS = frozenset(("EVENT", "EVENTS"))
-"""MODEL_VERSION_TRANSITIONED_STAGE and its like begin alike."""
+"""Columns whose cells lose their beginning when cut: event names such as MODEL_VERSION_... begin alike."""
 
 _SHARES = {"MODEL": 2, "CHANGE": 2, "DETAIL": 4, **dict.fromkeys(("OBSERVED", "TIME", "BEGAN"), 3)}
-"""Columns that people look at first keep so many times as much as the others, where there is too little room."""
+"""Weights of the columns when a table is too wide: a column with weight 2 keeps twice as much as one with 1."""
 
 _STATUS_COLUMNS = frozenset(("STATUS", "CONDITION", "LAST OUTCOME"))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows under their keys. Into a pipe or a file, everything is printed in full."""
+    """Print rows, with their keys as the header. Cells are cut only on a terminal."""
     if not rows:
         return
     names = list(rows[0])
@@ -39,10 +39,10 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def fit(widths: Sequence[int], within: int | None, shares: Sequence[int] = ()) -> list[int]:
-    """Return the widths of columns that fit into ``within`` columns of a terminal; None: as they are.
+    """Return column widths that fit into ``within`` terminal columns; unchanged widths if it is None.
 
-    The widest, for their shares, give way first: so short columns (numbers, statuses) stay whole. No
-    column vanishes: where even one character each is too much, lines are longer than the terminal.
+    Columns that are wide for their share are cut first, so that short ones (numbers, statuses) stay complete.
+    Every column keeps at least one character, even if lines then exceed the terminal's width.
     """
     if within is None:
         return list(widths)

@@ -1,4 +1,4 @@
-"""The configuration: TOML into frozen settings, and the secrets that it points to."""
+"""The configuration: settings read from TOML, and references to secrets."""
 
 from bridge.config.environment_overrides import workspace_of
 from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load

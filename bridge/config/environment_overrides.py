@@ -1,8 +1,8 @@
-"""The process' environment: as the operator gave it, and as MLflow's client is to find it.
+"""Set environment variables for MLflow's client, and keep the values that the operator gave.
 
-MLflow takes what it needs from process-wide variables, so the configuration has to go there. What
-stood there before is remembered: a configuration that is read again must not take what the bridge
-itself has written for the operator's word.
+MLflow reads credentials from the process environment, so the configured values are written there.
+The operator's own values are kept: when the configuration is read again, a value that the bridge has
+written must not be taken for one that the operator gave.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 
 _replaced: dict[str, tuple[str | None, str]] = {}
-"""By name: what the operator gave (None: nothing), and what was written in its place."""
+"""For each variable: the operator's value (None: not set), and the value that the bridge has written."""
 
 
 def impose(variables: Mapping[str, str]) -> None:
@@ -21,18 +21,18 @@ def impose(variables: Mapping[str, str]) -> None:
 
 
 def given(name: str) -> str | None:
-    """Return what the operator gave for a variable, whatever was written in its place; None where it is not set."""
+    """Return the operator's value of a variable, even if the bridge has overwritten it; None if it was not set."""
     now = os.environ.get(name)
     before, ours = _replaced.get(name, (now, None))
     return before if now == ours else now
 
 
 def operators_environment() -> Mapping[str, str]:
-    """Return the environment as the operator gave it; what was not set, and is now, is empty in it."""
+    """Return the environment with the operator's values; a variable that only the bridge has set is empty in it."""
     own = {name: before or "" for name, (before, ours) in _replaced.items() if os.environ.get(name) == ours}
     return ChainMap(own, os.environ) if own else os.environ
 
 
 def workspace_of(configured: str | None) -> str | None:
-    """Return the workspace that requests go to: the configured one, else that of the environment; None for the default one."""
+    """Return the workspace for requests: the configured one, or that of the environment; None for the default one."""
     return configured or given("MLFLOW_WORKSPACE") or None

@@ -1,4 +1,4 @@
-"""Read a configuration file into settings: every fault at once, each with its key."""
+"""Find and read a configuration file, and build the settings; all faults are reported at once, each with its key."""
 
 import os
 import tomllib
@@ -17,36 +17,36 @@ from bridge.errors import ConfigurationError
 
 
 class SinkKinds(Protocol):
-    """The settings class of each ``type`` of sink; some come from packages, which are loaded when asked for."""
+    """The settings class of each sink ``type``; classes from packages are imported when they are needed."""
 
     @property
     def at_hand(self) -> Mapping[str, type[SinkSettings]]:
-        """Those that are there without loading anything."""
+        """The classes that are available without importing a package."""
         ...
 
     def __contains__(self, name: object, /) -> bool:
-        """Whether there is such a type."""
+        """Whether the type exists."""
         ...
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
+        """Iterate over the names of the types."""
         ...
 
     def __getitem__(self, name: str, /) -> type[SinkSettings]:
         """Return the settings class of a type.
 
         Raises:
-            ConfigurationError: the package that it comes from cannot be used.
+            ConfigurationError: the package that provides the type cannot be used.
         """
         ...
 
 
 SEARCHED = ("config.toml", "/etc/mlflow-bridge/config.toml")
-"""Where a configuration is looked for when none is named."""
+"""The places where a configuration file is looked for if none is named."""
 
 
 def find(named: str | None) -> Path:
-    """Return the configuration file to use: the one named, $MLFLOW_BRIDGE_CONFIG, or a usual place.
+    """Return the configuration file to use: the named one, $MLFLOW_BRIDGE_CONFIG, or the first found in `SEARCHED`.
 
     Raises:
         ConfigurationError: there is none.
@@ -55,7 +55,7 @@ def find(named: str | None) -> Path:
     if chosen:
         return Path(chosen)
     for place in SEARCHED:
-        if os.path.isfile(place):  # noqa: PTH113 - Path.is_file() raises where the working directory is closed to us
+        if os.path.isfile(place):  # noqa: PTH113 - Path.is_file() raises if the working directory cannot be read
             return Path(place)
     msg = (
         f"no configuration file: looked for {' and '.join(SEARCHED)}; name one with --config FILE "
@@ -65,15 +65,15 @@ def find(named: str | None) -> Path:
 
 
 def load(path: Path, kinds: SinkKinds) -> Settings:
-    """Return the settings that the file at ``path`` holds.
+    """Return the settings in the file at ``path``.
 
     Raises:
-        ConfigurationError: with every fault, one line each, keys first.
+        ConfigurationError: the file has faults; each is one line that begins with its key.
     """
     document = _parse(path)
     if isinstance(document.setdefault("state", {}), dict):
         document["state"].setdefault("url", StateSettings().url)
-    return build(anchored(document, path.absolute().parent), kinds, str(path))
+    return build(resolve_paths(document, path.absolute().parent), kinds, str(path))
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -92,30 +92,30 @@ def _parse(path: Path) -> dict[str, Any]:
     raise ConfigurationError([problem], str(path)) from None
 
 
-def anchored(document: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return ``document`` with relative paths beginning at ``folder``, where the configuration is.
+def resolve_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return ``document`` with relative paths resolved against ``folder``, the configuration's folder.
 
-    At the working directory, cron and a shell would end up with two states, and the second
-    one would take a new baseline and lose what came between.
+    If they were relative to the working directory, cron and a shell would use two different states, and the
+    second one would take a new baseline and miss the changes before it.
     """
-    return {key: _anchor(key, value, folder) for key, value in document.items()}
+    return {key: _resolve(key, value, folder) for key, value in document.items()}
 
 
 _FREE = frozenset(("body", "client_payload", "inputs", "parameters", "tags", "variables"))
-"""Tables whose keys are the receiver's or the registry's: a ``file`` in them is no path."""
+"""Tables whose keys belong to the receiver or the registry: a key ``file`` in them is not a path."""
 
 _NAMED = frozenset(("headers", "query"))
-"""Tables whose keys are the receiver's, but whose values may be places of secrets."""
+"""Tables whose keys belong to the receiver, but whose values may refer to secrets."""
 
 
-def _anchor(key: str, value: Any, folder: Path) -> Any:
+def _resolve(key: str, value: Any, folder: Path) -> Any:
     if key in _FREE:
         return value
     if isinstance(value, dict):
         texts = {name: one for name, one in value.items() if key in _NAMED and isinstance(one, str)}
-        return {**anchored(value, folder), **texts}
+        return {**resolve_paths(value, folder), **texts}
     if isinstance(value, list):
-        return [_anchor("", item, folder) for item in value]
+        return [_resolve("", item, folder) for item in value]
     if not isinstance(value, str) or not value:
         return value
     if key in {"file", "ca_file", "client_cert", "client_key"}:
@@ -125,10 +125,10 @@ def _anchor(key: str, value: Any, folder: Path) -> Any:
 
 
 def build(document: Mapping[str, Any], kinds: SinkKinds, source: str = "") -> Settings:
-    """Return the settings that a parsed configuration means.
+    """Build the settings from a parsed configuration.
 
     Raises:
-        ConfigurationError: with every fault, one line each, keys first.
+        ConfigurationError: it has faults; each is one line that begins with its key.
     """
     sinks, problems = _sinks(document.get("sinks", ()), kinds)
     rest = {key: value for key, value in document.items() if key != "sinks"}
@@ -137,21 +137,21 @@ def build(document: Mapping[str, Any], kinds: SinkKinds, source: str = "") -> Se
     try:
         settings = Settings.model_validate(_with(taken, rest))
     except ValidationError as error:
-        problems = [_sourced(line, taken) for line in describe(error, Settings, rest)] + problems
+        problems = [_with_source(line, taken) for line in describe(error, Settings, rest)] + problems
     problems += _repeated(sinks)
     if problems or settings is None:
         raise ConfigurationError(problems, source)
     settings = settings.model_copy(update={"sinks": tuple(sinks)})
-    settings._from_environment = frozenset(taken)  # noqa: SLF001 - no key of the configuration
+    settings._from_environment = frozenset(taken)  # noqa: SLF001 - not a key of the configuration
     return settings
 
 
 _VARIABLES = {"tracking_uri": "MLFLOW_TRACKING_URI", "registry_uri": "MLFLOW_REGISTRY_URI"}
-"""What MLflow's client takes from the environment where nothing else is said, by our keys."""
+"""For each key, the environment variable that MLflow's client reads if the key is not set."""
 
 
 def _of_environment(registry: Any) -> dict[str, str]:
-    """Return what the environment says of the registry, and the configuration does not."""
+    """Return the registry settings that come from the environment because the configuration leaves them out."""
     if not isinstance(registry, dict):
         return {}
     found = {key: given(variable) for key, variable in _VARIABLES.items() if key not in registry}
@@ -163,8 +163,8 @@ def _with(taken: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, An
     return {**document, "registry": {**registry, **taken} if isinstance(registry, dict) else registry}
 
 
-def _sourced(line: str, taken: Mapping[str, str]) -> str:
-    """Say of a fault that it is in the environment, if it is."""
+def _with_source(line: str, taken: Mapping[str, str]) -> str:
+    """Add the name of the environment variable to a fault whose value came from the environment."""
     key = line.partition(":")[0].removeprefix("registry.")
     return f"{line} (it comes from ${_VARIABLES[key]})" if key in taken else line
 
@@ -192,7 +192,7 @@ def _sink(where: str, table: Mapping[str, Any], model: type[SinkSettings]) -> Si
         return model.model_validate(table)
     except ValidationError as error:
         problems = describe(error, model, table, where)
-    except Exception as error:  # noqa: BLE001 - the validators of a package may do anything
+    except Exception as error:  # noqa: BLE001 - validators of a package can raise anything
         made = f"{model.__module__}.{model.__qualname__}"
         problems = [f"{where}: {made} fails on this ({type(error).__name__}): a fault in its package"]
     raise ConfigurationError(problems, where)
@@ -217,9 +217,9 @@ def _close(kind: Any, kinds: SinkKinds) -> list[str]:
 
 
 def _unknown_keys(where: str, table: Any, kind: Any, kinds: SinkKinds) -> Iterator[str]:
-    """Yield the keys that no type of sink has: its other faults show once the type is right.
+    """Yield a fault for each key that no sink type has, for a sink whose type is unknown.
 
-    Where the type is like none of the bridge's own, it may be of a package, with keys of its own.
+    If its type resembles no built-in one, it may belong to a package with keys of its own: then yield nothing.
     """
     if isinstance(table, dict) and "type" in table and kinds.at_hand.keys().isdisjoint(_close(kind, kinds)):
         return

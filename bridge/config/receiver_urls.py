@@ -1,4 +1,4 @@
-"""URLs of receivers as people write them: brought to the form that is sent, or refused with what to mend."""
+"""Validate and normalise the URLs of receivers, with messages that say how to correct them."""
 
 import re
 from collections.abc import Iterator
@@ -10,34 +10,34 @@ from pydantic import AfterValidator
 
 _MUST = 'must be an http:// or https:// URL such as "https://ci.example.com/hooks/mlflow"'
 _SCHEME = re.compile(r"([A-Za-z]*)(?::/*(?!\d+(?:/|$))|//+)(.*)")
-"""What stands for a scheme, and is no host with a port: perhaps misspelt, or without its colon."""
+"""A scheme, possibly misspelt or without its colon, but not a host with a port."""
 
 _HOST = re.compile(r"(?=.{1,254}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
-"""A host's name, perhaps with the final dot of a whole one (RFC 1034, 3.1), or an IPv4 address."""
+"""A host name, which may end with the dot of an absolute name (RFC 1034, 3.1), or an IPv4 address."""
 
 _BRACKETS = 'an IPv6 address stands in brackets, as in "http://[::1]:8080/hook"'
 _QUOTES = "\"'`<>\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _INVISIBLE = "\ufeff\u200b\u2060"
-"""What copying brings along without showing: a byte order mark, a blank of no width, a joiner."""
+"""Invisible characters that get copied with a URL: byte order mark, zero-width space, word joiner."""
 
 _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~|^`{}\""
-"""What stays in a path or a query besides letters and digits: what has been escaped is not escaped again."""
+"""Characters beside letters and digits that are not escaped in a path or query; % is one, so that escapes stay."""
 
 _UNALIKE = re.compile("[\u00df\u03c2\u200c\u200d]")
-"""Characters that IDNA 2003 (which Python has) and IDNA 2008 (which browsers have) make other hosts of."""
+"""Characters that IDNA 2003 (Python) and IDNA 2008 (browsers) convert to different hosts."""
 
 _MANY_COLONS = 2
 _LAST_PORT = 65_535
 
 
 def http_url(url: str) -> str:
-    """Return ``url`` as it is requested, where it is an http or https URL without credentials.
+    """Return an http or https URL without credentials in the form in which it is requested.
 
-    Blanks around it are dropped, the scheme is in small letters, a host of other than ASCII
-    characters is in its ASCII form (IDNA), other such characters are escaped (RFC 3987, 3.1).
+    Surrounding spaces are removed, the scheme is lower case, a host with non-ASCII characters
+    is in its ASCII form (IDNA), other non-ASCII characters are escaped (RFC 3987, 3.1).
 
     Raises:
-        ValueError: it is none; the message says why, and what was probably meant.
+        ValueError: it is not such a URL; the message says why, and what was probably meant.
     """
     url = url.strip().strip(_INVISIBLE).strip()
     for fault in _faults_of_text(url):
@@ -68,10 +68,10 @@ def _faults_of_text(url: str) -> Iterator[str]:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return the scheme in small letters, and what follows its colon.
+    """Return the scheme in lower case, and the text after its colon.
 
     Raises:
-        ValueError: it has none of the two.
+        ValueError: the scheme is neither http nor https.
     """
     scheme, colon, rest = url.partition(":")
     if scheme.lower() in {"http", "https"} and colon and rest.startswith("//"):
@@ -80,7 +80,7 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _meant(url: str) -> str:
-    """Return the URL that was probably meant, as a question; empty where there is no telling, or it may be secret."""
+    """Return a question with the URL that was probably meant; empty if that is unclear or may be secret."""
     found = _SCHEME.match(url)
     scheme, rest = found.groups() if found else ("", url)
     host, slash, path = rest.partition("/")
@@ -93,7 +93,7 @@ def _meant(url: str) -> str:
 
 
 def _faults_of_place(place: str) -> Iterator[str]:
-    """Yield what is wrong with a host and its port."""
+    """Yield the faults of a host and its port."""
     if "@" in place:
         yield "must hold no user name or password: they would show in logs; there are keys for them"
     host, port = _host_and_port(place)
@@ -119,7 +119,7 @@ def _ascii(place: str) -> str:
     """Return host and port in ASCII (RFC 3490).
 
     Raises:
-        ValueError: the host has no such form, or two.
+        ValueError: the host has no ASCII form, or IDNA 2003 and 2008 give different ones.
     """
     if place.isascii():
         return place
@@ -134,10 +134,10 @@ def _ascii(place: str) -> str:
 
 
 def base_url(url: str) -> str:
-    """Return ``url`` where it is one that paths can be appended to.
+    """Return ``url`` without a final slash, so that paths can be appended.
 
     Raises:
-        ValueError: it is none; the message says why.
+        ValueError: it has a query or a fragment.
     """
     if "?" in url or "#" in url:
         msg = "must end with its path: no ? and no # (what the bridge asks for is appended to it)"

@@ -1,4 +1,4 @@
-"""Which kind of registry a URI means. MLflow decides by the scheme (mlflow.tracking.registry)."""
+"""Determine the kind of a registry from its URI, by the scheme as MLflow does (mlflow.tracking.registry)."""
 
 import re
 from collections.abc import Mapping
@@ -6,26 +6,27 @@ from urllib.parse import unquote, urlsplit
 
 
 def is_databricks(uri: str) -> bool:
-    """Whether ``uri`` is a Databricks workspace, or its Unity Catalog; a profile may follow."""
+    """Whether ``uri`` names a Databricks workspace or its Unity Catalog, with or without a profile."""
     return uri.partition("://")[0] in {"databricks", "databricks-uc", "uc:databricks-uc"}
 
 
 def is_unity_catalog(uri: str) -> bool:
-    """Whether ``uri`` is a Unity Catalog, Databricks' own or an open-source one."""
+    """Whether ``uri`` names a Unity Catalog, that of Databricks or an open-source one."""
     return uri.startswith("uc:") or uri.partition("://")[0] == "databricks-uc"
 
 
 def folder_of(uri: str) -> str | None:
-    """Return the folder that a file store's ``uri`` means, or None for another kind of registry."""
+    """Return the folder of a file store; None for another kind of registry."""
     if uri.startswith("file:"):
         return unquote(urlsplit(uri).path)
     return uri if "://" not in uri and uri.startswith("/") else None
 
 
 def web_address(uri: str, environment: Mapping[str, str]) -> str:
-    """Return the URL to which requests for the registry at ``uri`` go, or nothing where that cannot be told.
+    """Return the URL that requests to the registry go to; empty if it is unknown.
 
-    A Databricks workspace is named by ``DATABRICKS_HOST``, unless a profile does it in a file of Databricks' own.
+    The URL of a Databricks workspace comes from ``DATABRICKS_HOST``; with a profile, it is in a Databricks file,
+    which is not read here.
     """
     if is_databricks(uri):
         host = environment.get("DATABRICKS_HOST", "") if uri.count("://") == 0 else ""
@@ -38,10 +39,10 @@ _QUOTES = frozenset("\"'`\u201c\u201d\u2018\u2019")
 
 
 def bare_uri(uri: str) -> str:
-    """Return ``uri`` where nothing stands around it that MLflow would take for a part of it.
+    """Return ``uri``, after a check for quotes and spaces that MLflow would take for a part of it.
 
     Raises:
-        ValueError: something does; the message says what.
+        ValueError: it has such characters; the message names them.
     """
     if uri[0] in _QUOTES:
         msg = "stands in quotes, which are part of it: leave them out (docker --env-file keeps those of its file)"
@@ -59,5 +60,5 @@ _LOGIN = re.compile(r"//[^/@]*@")
 
 
 def without_login(uri: str) -> str:
-    """Return ``uri`` as it may be shown: with neither a user name nor a password."""
+    """Return ``uri`` without a user name and password, to be shown."""
     return _LOGIN.sub("//***@", uri)

@@ -1,4 +1,4 @@
-"""Secrets that were read just now: what an attempt read beforehand, beside the event loop, it need not read again."""
+"""Secrets that a delivery attempt has read in a thread beforehand, so that the event loop need not read files."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from typing import Any
 from bridge.errors import SecretUnavailable
 
 Reading = str | SecretUnavailable
-"""A secret, or why there is none."""
+"""A secret, or the error of reading it."""
 
 _READINGS: ContextVar[Mapping[Any, Reading] | None] = ContextVar("secret readings", default=None)
 
 
 @contextmanager
 def readings_known(readings: Mapping[Any, Reading]) -> Iterator[None]:
-    """Have `Secret.read` return what is in ``readings``, for the task that this context is entered in and its own."""
+    """Make `Secret.read` return the values in ``readings``, in the current task and the tasks that it creates."""
     token = _READINGS.set(readings)
     try:
         yield
@@ -24,6 +24,6 @@ def readings_known(readings: Mapping[Any, Reading]) -> Iterator[None]:
 
 
 def known_reading(secret: Hashable) -> Reading | None:
-    """Return what ``secret`` was read as; None where it was not."""
+    """Return the value or error that was read for ``secret``; None if it was not read."""
     readings = _READINGS.get()
     return None if readings is None else readings.get(secret)

@@ -1,23 +1,23 @@
-"""The text of a secret, as files and environments hold it: without what an editor or a shell put around it."""
+"""Decode the text of a secret, and remove the byte order mark and the line breaks that editors add."""
 
 import codecs
 
 from bridge.errors import SecretUnavailable
 
 LONGEST = 64 * 1024
-"""How many bytes a file with a secret may hold."""
+"""The largest size of a secret's file, in bytes."""
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-"""The byte order marks that files begin with: Windows' editors write the first, `>` of its PowerShell the second."""
+"""The byte order marks at the beginning of files: Windows editors write the first, `>` in PowerShell the second."""
 
 _ENDS = "\r\n\0"
 
 
 def decoded(data: bytes) -> str:
-    """Return the text in ``data``: UTF-8, or UTF-16 where a byte order mark says so.
+    """Decode ``data``: UTF-8, or UTF-16 if a byte order mark says so.
 
     Raises:
-        SecretUnavailable: it is neither, or too long; the message is the end of a sentence.
+        SecretUnavailable: it is neither, or too long; the caller completes the message to a sentence.
     """
     if len(data) > LONGEST:
         msg = f"it holds more than {LONGEST // 1024} KiB: another file was probably meant"
@@ -31,10 +31,10 @@ def decoded(data: bytes) -> str:
 
 
 def bare(text: str) -> str:
-    """Return the secret in ``text``, without line breaks and NULs at its end.
+    """Return ``text`` without a byte order mark, and without line breaks and NULs at its end.
 
     Raises:
-        SecretUnavailable: it is empty, or no text; the message is a sentence about "the secret".
+        SecretUnavailable: the secret is empty, or holds NUL characters.
     """
     secret = text.removeprefix("\ufeff").rstrip(_ENDS)
     if not secret:
@@ -47,5 +47,5 @@ def bare(text: str) -> str:
 
 
 def is_quoted(secret: str) -> bool:
-    """Whether quotation marks around a secret are part of it: `docker --env-file` leaves them there."""
+    """Whether a secret is in quotation marks, which are part of its value: `docker --env-file` does not remove them."""
     return len(secret) > 1 and secret[0] == secret[-1] and secret[0] in "\"'"

@@ -1,4 +1,4 @@
-"""The small types of the configuration: durations, secrets, and their base model."""
+"""The types of configuration values: durations, rates, secrets, and the base class of settings."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def parse_duration(value: object) -> int:
     """Return a duration like ``"30s"``, ``"1h30m"`` or ``"250ms"`` in milliseconds.
 
     Raises:
-        ValueError: it is no such string, is zero, or is longer than ten years.
+        ValueError: it is not such a string, is zero, or is longer than ten years.
     """
     if not isinstance(value, str) or not _DURATION.fullmatch(value.strip()):
         msg = 'must be a duration such as "30s", "10m", "1h30m" or "30d"'
@@ -71,10 +71,10 @@ Duration = Annotated[int, BeforeValidator(parse_duration)]
 
 
 def parse_rate(value: object) -> int:
-    """Return how far apart attempts are, in ms, at a rate like ``"60/m"`` or ``"1/s"``.
+    """Return the interval between attempts in milliseconds, for a rate like ``"60/m"`` or ``"1/s"``.
 
     Raises:
-        ValueError: it is no such string, or less than one a day or more than a thousand a second.
+        ValueError: it is not such a string, or is less than one a day or more than a thousand a second.
     """
     found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     number = int(found[1]) if found else 0
@@ -85,20 +85,20 @@ def parse_rate(value: object) -> int:
 
 
 Rate = Annotated[int, BeforeValidator(parse_rate)]
-"""A pace, written like ``"60/m"``, as the least distance between two attempts in milliseconds."""
+"""A rate, written like ``"60/m"``; its value is the least interval between two attempts in milliseconds."""
 
 
 class Secret(Model):
-    """Where a secret is: an environment variable, a file, or a systemd credential.
+    """A reference to a secret: an environment variable, a file, or a systemd credential.
 
-    The value itself is never part of the settings: it is read when it is used, so that a
+    The secret itself is never part of the settings: it is read when it is used, so that a
     rotated secret needs no restart.
     """
 
     env: str | None = None
     """The environment variable that holds the secret."""
     file: str | None = None
-    """The file that holds it, relative to the configuration; a byte order mark, and line breaks at its end, don't count."""
+    """The file that holds it, relative to the configuration file. A byte order mark, and line breaks at its end, are ignored."""
     credential: str | None = None
     """The systemd credential (`LoadCredential=`) that holds it."""
 
@@ -122,12 +122,12 @@ class Secret(Model):
         return self
 
     def read(self) -> str:
-        """Return the secret as it is now, without what files have around it: line breaks, a byte order mark.
+        """Return the present value of the secret, without a byte order mark and final line breaks.
 
-        Where it was read for the attempt under way, it is what was read then (`bridge.config.secret_cache`).
+        Within a delivery attempt, return the value that was read for it (`bridge.config.secret_cache`).
 
         Raises:
-            SecretUnavailable: it isn't there, or is empty; the message names the place.
+            SecretUnavailable: it cannot be read, or is empty; the message names the place.
         """
         known = known_reading(self)
         if isinstance(known, SecretUnavailable):
@@ -135,7 +135,7 @@ class Secret(Model):
         return self.read_anew() if known is None else known
 
     def read_anew(self) -> str:
-        """Return the secret as it is now; raises as `read` does. A file on a mount that hangs blocks the thread."""
+        """Read the secret without the cache; raises as `read` does. A file on a mount that hangs blocks the thread."""
         text = self._text()
         try:
             return bare(text)
@@ -189,7 +189,7 @@ def _one_or_several(value: object) -> Secret | tuple[Secret, ...]:
 
 
 OneOrMoreSecrets = Annotated[Secret | tuple[Secret, ...], PlainValidator(_one_or_several)]
-"""A secret, or a list of those that hold at once while one is replaced by another."""
+"""A secret, or a list of secrets that are all valid while one replaces another."""
 
 
 def by_key(key: str, value: Secret | tuple[Secret, ...] | None) -> dict[str, Secret]:
@@ -209,7 +209,7 @@ def _text_or_secret(value: object) -> str | Secret:
 
 
 TextOrSecret = Annotated[str | Secret, PlainValidator(_text_or_secret)]
-"""A value that may be written out or kept as a secret (a user name, say)."""
+"""A value, such as a user name, that may be written in the configuration or kept as a secret."""
 
 
 def _number_as_text(value: object) -> object:
@@ -217,14 +217,14 @@ def _number_as_text(value: object) -> object:
 
 
 TextOrNumber = Annotated[str, BeforeValidator(_number_as_text)]
-"""A text that may be written as a whole number (an id, where names do as well)."""
+"""A text that may also be written as a whole number, such as a name or an id."""
 
 
 def reveal(key: str, value: TextOrSecret | None) -> str:
-    """Return a text as it is, and a secret as it is now; ``key`` is where it was configured.
+    """Return a text unchanged, and the present value of a secret; ``key`` is its key in the configuration.
 
     Raises:
-        SecretUnavailable: it isn't there; the message begins with ``key``.
+        SecretUnavailable: it cannot be read; the message begins with ``key``.
     """
     if not isinstance(value, Secret):
         return value or ""

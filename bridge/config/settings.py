@@ -1,4 +1,4 @@
-"""The configuration as frozen settings; the defaults are those of the contract."""
+"""The settings classes of the configuration's sections, with their keys and defaults."""
 
 import re
 from typing import Annotated, Literal
@@ -30,33 +30,33 @@ def _tracking_scheme(uri: str) -> str:
 
 
 def is_database(uri: str) -> bool:
-    """Whether MLflow would open ``uri`` as a database, and migrate its schema in doing so."""
+    """Whether MLflow would open ``uri`` as a database, which migrates the database's schema."""
     return _tracking_scheme(uri) in _DATABASES
 
 
 class RegistrySettings(Model):
     """Which registry, and how to reach it."""
 
-    allow_database_uri: StrictBool = False  # first: the URIs are judged by it
-    """Open a database's URI (`sqlite://`, `postgresql://` …) all the same: doing so migrates its schema."""
+    allow_database_uri: StrictBool = False  # first, because the URIs' validation needs it
+    """Allow a database URI (`sqlite://`, `postgresql://` …). Opening the database migrates its schema."""
     tracking_uri: str = Field(min_length=1)
-    """The MLflow server, a file store's whole path, or `databricks`; where it is left out, `$MLFLOW_TRACKING_URI` is taken."""
+    """The MLflow server, the absolute path of a file store, or `databricks`. Default: `$MLFLOW_TRACKING_URI`."""
     registry_uri: str | None = None
-    """The registry, where it is not at the tracking server; where it is left out, `$MLFLOW_REGISTRY_URI` is taken."""
+    """The registry, if it is not at the tracking server. Default: `$MLFLOW_REGISTRY_URI`."""
     workspace: str | None = None
-    """The MLflow workspace; where it is left out, `$MLFLOW_WORKSPACE` is taken. Another workspace is another registry."""
+    """The MLflow workspace. Default: `$MLFLOW_WORKSPACE`. Each workspace is a registry of its own."""
     username: TextOrSecret | None = None
-    """The user of a server with basic authentication; READ permission is enough."""
+    """The user name for a server with basic authentication. READ permission is enough."""
     password: Secret | None = None
-    """That user's password; goes with `username`."""
+    """The password of `username`."""
     token: Secret | None = None
-    """A bearer token, in place of `username` and `password`."""
+    """A bearer token, instead of `username` and `password`."""
     ca_file: str | None = None
-    """A PEM file with the authority that signed the server's certificate; relative to the configuration."""
+    """A PEM file with the CA certificates that the server's certificate is verified with, relative to the configuration file."""
     timeout: Duration = 10_000
-    """How long one request may take."""
+    """The time limit of one request."""
     include_prompts: StrictBool = False
-    """Whether MLflow's prompts, which it keeps beside the models, are told of as well."""
+    """Whether changes of MLflow's prompts, which it stores like models, are events as well."""
 
     @property
     def uri(self) -> str:
@@ -100,7 +100,7 @@ class RegistrySettings(Model):
     @field_validator("tracking_uri")
     @classmethod
     def _is_more_than_a_catalog(cls, value: str) -> str:
-        """MLflow's client refuses to be made with a Unity Catalog for its tracking server."""
+        """Refuse a Unity Catalog as the tracking server: MLflow's client cannot be created with it."""
         if is_unity_catalog(value):
             beside = "databricks" if is_databricks(value) else "http://your-mlflow-server:5000"
             msg = (
@@ -122,20 +122,20 @@ class RegistrySettings(Model):
 
 
 class PollSettings(Model):
-    """When to poll, and what is too much for one poll."""
+    """When to poll, and how large a difference is held for an operator."""
 
     interval: Duration = 30_000
     """How often the registry is polled."""
     cron: str | None = None
-    """When the registry is polled, as five fields of a crontab; in place of `interval`."""
+    """When the registry is polled, as the five fields of a crontab line; instead of `interval`."""
     reconcile_interval: Duration = 600_000
-    """How often a full scan is made: it alone finds aliases and tags of models that no sink names, and deleted models."""
+    """How often a full scan is made. Only a full scan finds deleted models, and aliases and tags of models that no sink names."""
     reconcile_share: float = Field(default=0.05, gt=0, le=1, strict=True)
-    """The largest share of the time that full scans may take; where they are slow, they come less often."""
+    """The largest share of the time that full scans may take. If they are slow, they are made less often."""
     deadline: Duration = 120_000
-    """How long one poll may take; then it is cut off. A full scan that came further in that time goes on with the next poll."""
+    """The time limit of one poll. A full scan that does not finish in time continues with the next poll."""
     first_run: Literal["baseline", "emit"] = "baseline"
-    """What the first poll does with what is already there: record it (`baseline`), or announce it (`emit`)."""
+    """What the first poll does with the existing content of the registry: record it (`baseline`), or emit events for it (`emit`)."""
     max_events: StrictInt = Field(default=1000, ge=1)
     """A poll with more events than this for one sink is held for an operator."""
     max_vanished: float = Field(default=0.5, gt=0, le=1, strict=True)
@@ -158,12 +158,12 @@ class PollSettings(Model):
 
 
 class StateSettings(Model):
-    """Where the durable state is, and how long history is kept in it."""
+    """Where the state is stored, and how long its history is kept."""
 
     url: str = "tinydb:./state"
-    """`tinydb:` and the state folder; relative to the configuration."""
+    """`tinydb:` and the state folder, relative to the configuration file."""
     history: Duration = 30 * 86_400_000
-    """How long events, and entries that were delivered, are kept."""
+    """How long events and delivered entries are kept."""
     dead_history: Duration = 90 * 86_400_000
     """How long dead entries are kept."""
 
@@ -193,14 +193,14 @@ def _host_name(value: str) -> str:
 
 
 class ServerSettings(Model):
-    """Where the bridge answers questions about itself."""
+    """The HTTP server with health probes, metrics and the status page."""
 
     listen: str
-    """The address and port of `/livez`, `/readyz`, `/metrics` and the status page. There is no authentication: keep it on loopback or in the cluster."""
+    """The address and port of `/livez`, `/readyz`, `/metrics` and the status page. There is no authentication: use a loopback address, or one that only the cluster can reach."""
     page: StrictBool = True
-    """Whether there is a status page for people at `/`. It has no authentication."""
+    """Whether there is a status page at `/`. It has no authentication."""
     hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
-    """Names under which the page may be asked for, beside addresses and names without a dot: those of a proxy before it."""
+    """Host names for which the page answers, such as that of a proxy before it. IP addresses and names without a dot are always accepted."""
 
     @field_validator("listen")
     @classmethod
@@ -219,7 +219,7 @@ class ServerSettings(Model):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can reach the address."""
         host, _ = self.address
         return host in {"localhost", "::1"} or host.startswith("127.")
 
@@ -230,19 +230,19 @@ class Settings(Model):
     _from_environment: frozenset[str] = PrivateAttr(default=frozenset())
 
     registry: RegistrySettings
-    """Which registry is read, and how it is reached."""
+    """The registry, and how it is reached."""
     poll: PollSettings = PollSettings()
-    """When the registry is polled, and what is too much for one poll."""
+    """When the registry is polled, and how large a difference is held for an operator."""
     state: StateSettings = StateSettings()
-    """Where the durable state is, and how long history is kept in it."""
+    """Where the state is stored, and how long its history is kept."""
     delivery: DeliverySettings = DeliverySettings()
-    """How deliveries are made; a sink can override each."""
+    """How deliveries are made. A sink can override each key."""
     server: ServerSettings | None = None
-    """Where the bridge answers questions about itself; without this section it does not."""
+    """The HTTP server with health probes, metrics and the status page. Without this section, there is none."""
     sinks: tuple[SinkSettings, ...] = ()
-    """Who gets which events, and how."""
+    """The receivers, and which events each of them gets."""
 
     @property
     def from_environment(self) -> frozenset[str]:
-        """The keys of ``registry`` that the configuration leaves out and the environment gives."""
+        """The keys of ``registry`` whose values come from the environment."""
         return self._from_environment

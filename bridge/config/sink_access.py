@@ -1,4 +1,4 @@
-"""How a sink is reached: by which TLS, and to which hosts; the sink's own settings, else those for all."""
+"""How a sink connects: its TLS settings and allowed hosts, or those of ``[delivery]`` if it has none."""
 
 from dataclasses import dataclass, field
 
@@ -11,10 +11,10 @@ _DEFAULT_TLS = TlsSettings()
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a sink is reached. Equal ones share a pool of connections, whatever key they come from.
+    """How a sink connects. Sinks with equal values share a connection pool.
 
-    ``tls_key`` and ``hosts_key`` are where it was configured, for messages: a pool is made by one
-    sink's request and says no in its own name, so only the latter tells accesses apart.
+    ``tls_key`` and ``hosts_key`` are the keys in the configuration, for messages. ``tls_key`` is not compared.
+    ``hosts_key`` is: the pool names it when it refuses a host, so it must be the key of every sink that shares the pool.
     """
 
     tls: TlsSettings = _DEFAULT_TLS
@@ -24,7 +24,7 @@ class Access:
 
 
 def access_of(sink: SinkSettings, delivery: DeliverySettings) -> Access:
-    """Return how ``sink`` is reached: as it says itself, each table or list as a whole, else as all are."""
+    """Return how ``sink`` connects: its own ``tls`` table and ``allowed_hosts`` list, each as a whole, or the defaults."""
     hosts = sink.allowed_hosts or delivery.allowed_hosts
     own = f"sinks.{sink.name}"
     return Access(

@@ -1,11 +1,11 @@
-"""The sinks' filters, as routes."""
+"""Build the routes of events from the sinks' filters."""
 
 from bridge.config.settings import Settings
 from bridge.delivery.event_routing import Route
 
 
 def routes_of(settings: Settings) -> list[Route]:
-    """Return each sink's filters."""
+    """Return a route with the filters of each sink."""
     return [
         Route(
             sink.name,

@@ -1,4 +1,4 @@
-"""What every sink has, and how deliveries are made unless it says otherwise."""
+"""The settings that every sink has, and the defaults of deliveries in ``[delivery]``."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,30 +23,30 @@ _CONCERNS = {
     "from_stages": ("TRANSITIONED", "transitions"),
     "aliases": ("ALIAS", "aliases"),
 }
-"""Which events a filter concerns: a part of their names, and what they are called."""
+"""The events that a filter applies to: a part of their names, and their plural in messages."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class DeliverySettings(Model):
-    """How deliveries are made; a sink can override each."""
+    """How deliveries are made. A sink can override each key."""
 
     timeout: Duration = 15_000
-    """How long one attempt may take, from the connection to the end of the answer."""
+    """The time limit of one attempt, from the connection to the end of the answer."""
     max_age: Duration = 72 * 3_600_000
-    """An entry that nobody took for this long, from its first attempt, is dead."""
+    """How long after its first attempt an entry that is not delivered becomes dead."""
     first_retry: Duration = 2_000
-    """The longest wait before the second attempt; it doubles with each attempt after it."""
+    """The longest wait before the second attempt. It doubles with each further attempt."""
     longest_retry: Duration = 600_000
-    """The longest wait between two attempts. Each wait is drawn by lot, from nothing up to its ceiling."""
+    """The limit of the wait between two attempts. Each wait is random, between zero and its longest value."""
     concurrency: StrictInt = Field(default=16, ge=1, le=1000)
-    """How many models are delivered at a time, for each sink."""
+    """How many models each sink delivers at the same time."""
     rate: Rate | None = None
-    """How many attempts are made at most, evenly apart; not set: no limit."""
+    """The largest number of attempts per time unit, evenly spaced. Not set: no limit."""
     tls: TlsSettings = TlsSettings()
-    """Whom deliveries trust, and who the bridge says it is."""
+    """The CA certificates that deliveries trust, and the bridge's client certificate."""
     allowed_hosts: AllowedHosts | None = None
-    """Names (with `*`) and networks that deliveries may connect to; not set: anywhere."""
+    """Host names (with `*`) and networks that deliveries may connect to. Not set: all."""
 
 
 def _known_stage(name: str) -> str:
@@ -125,32 +125,32 @@ def _secrets_in(values: Mapping[str, object], within: str) -> Iterator[tuple[str
 
 
 class SinkSettings(Model):
-    """What every sink has; each kind of sink adds its own keys."""
+    """The settings that every sink has; each sink type adds its own keys."""
 
     name: Annotated[str, AfterValidator(_sink_name)]
-    """The sink's identity, 1 to 64 letters, digits, dots, dashes and underscores: renaming it makes another sink of it."""
+    """The sink's identity: 1 to 64 letters, digits, dots, dashes and underscores. A sink with another name is another sink."""
     type: str
-    """The kind of sink."""
+    """The type of the sink."""
     events: tuple[Annotated[str, AfterValidator(_known_event)], ...] = Field(
         default=DEFAULT_EVENTS, min_length=1
     )
-    """The names of the events that it gets."""
+    """The names of the events that the sink gets."""
     models: tuple[Annotated[str, AfterValidator(_glob)], ...] = ()
-    """Globs of models' names, case-sensitive; `!` before one leaves models out. Empty: all."""
+    """Globs of model names, case-sensitive. A glob after `!` excludes models. Empty: all."""
     to_stages: tuple[Stage, ...] = ()
-    """Lets transitions into these stages through; concerns nothing else. Empty: all."""
+    """Only transitions into these stages are delivered. Applies to transitions only. Empty: all."""
     from_stages: tuple[Stage, ...] = ()
-    """Lets transitions out of these stages through; concerns nothing else. Empty: all."""
+    """Only transitions out of these stages are delivered. Applies to transitions only. Empty: all."""
     aliases: tuple[Annotated[re.Pattern[str], PlainValidator(_pattern)], ...] = ()
-    """Regular expressions, one of which has to match the whole alias; concerns events of aliases only. Empty: all."""
+    """Regular expressions, one of which must match the whole alias. Applies to alias events only. Empty: all."""
     tags: dict[Annotated[str, Field(min_length=1)], str] = Field(default_factory=dict)
-    """Keys of tags, with globs of their values, any of which lets an event of a tag through. Empty: all."""
+    """Tag keys with globs of their values, one of which must match. Applies to tag events only. Empty: all."""
     when: Condition | None = None
-    """A JMESPath expression that has to be true for the event."""
+    """A JMESPath expression that must be true for the event."""
     include: tuple[Literal["run", "model", "version"], ...] = ()
-    """What goes with each event, as `details`. Empty: nothing."""
+    """What is added to each event as `details`. Empty: nothing."""
     include_policy: Literal["best_effort", "required"] = "best_effort"
-    """Whether an event is delivered without details that the registry does not tell, or waits for them."""
+    """Whether an event is delivered without details that cannot be fetched (`best_effort`), or waits for them (`required`)."""
     timeout: Duration | None = None
     """As in `[delivery]`, for this sink."""
     max_age: Duration | None = None
@@ -164,17 +164,17 @@ class SinkSettings(Model):
     rate: Rate | None = None
     """As in `[delivery]`, for this sink."""
     tls: TlsSettings | None = None
-    """In place of the whole table in `[delivery]`, for this sink."""
+    """Replaces the whole table in `[delivery]`, for this sink."""
     allowed_hosts: AllowedHosts | None = None
-    """In place of the whole list in `[delivery]`, for this sink."""
+    """Replaces the whole list in `[delivery]`, for this sink."""
 
     def secrets(self) -> dict[str, Secret]:
-        """Return the sink's secrets by their key, those in its tables too (``app.private_key``)."""
+        """Return the sink's secrets by key, including those in its tables (``app.private_key``)."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         return dict(_secrets_in(values, ""))
 
     def secret_fault(self, key: str, secret: Secret) -> str:
-        """Return why the secret under ``key`` cannot be used as it is now, or nothing where it can."""
+        """Return why the secret under ``key`` cannot be used now; empty if it can."""
         try:
             misfit = self.misfit(key, secret.read())
         except SecretUnavailable as error:
@@ -182,11 +182,11 @@ class SinkSettings(Model):
         return misfit and f"{secret}: {misfit}"
 
     def misfit(self, _key: str, _value: str) -> str:
-        """Return what is wrong with a secret that is there, without showing it, or nothing."""
+        """Return what is wrong with a secret's value, without showing the value; empty if nothing is."""
         return ""
 
     def remarks(self) -> Iterator[str]:
-        """Yield a sentence, key first, for whatever is right but may not be what was meant."""
+        """Yield a warning, beginning with its key, for each setting that is valid but possibly a mistake."""
         yield from gaps(self.shapes(), self.when, self.samples())
         yield from self._idle_filters()
 
@@ -201,21 +201,21 @@ class SinkSettings(Model):
 
     @classmethod
     def default_rate_ms(cls) -> int | None:
-        """Return how far apart attempts are unless it is configured, in ms; None: as the others."""
+        """Return the default interval between attempts of this sink type in milliseconds; None for the common default."""
         return None
 
     @classmethod
     def default_concurrency(cls) -> int | None:
-        """Return how many models are served at a time unless it is configured; None: as the others."""
+        """Return the default concurrency of this sink type; None for the common default."""
         return None
 
     def shapes(self) -> dict[str, Any]:
-        """Return the sink's templates by their key; each is tried out on a sample of every event asked for."""
+        """Return the sink's templates by key; each is validated with a sample of every event that the sink asks for."""
         return {}
 
     @property
     def wanted(self) -> Include:
-        """What the sink wants to be told besides events."""
+        """The details that the sink asks for, and whether it requires them."""
         return Include(self.include, self.include_policy == "required")
 
     def samples(self) -> Samples:
@@ -231,13 +231,13 @@ class SinkSettings(Model):
         return self
 
     def origin(self) -> str:
-        """Return where the sink delivers to, without anything that may be secret."""
+        """Return the origin of the sink's receiver, without parts that may be secret."""
         return ""
 
     def token_origin(self) -> str:
-        """Return where the sink asks for tokens, if that is elsewhere than where it delivers to."""
+        """Return the origin where the sink fetches tokens, if it is not that of the receiver."""
         return ""
 
     def origins(self) -> tuple[str, ...]:
-        """Return all places that the sink sends to, each once."""
+        """Return all origins that the sink sends requests to, each once."""
         return tuple(dict.fromkeys(filter(None, (self.origin(), self.token_origin()))))

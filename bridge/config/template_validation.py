@@ -1,4 +1,4 @@
-"""Templates tried out when they are read: on a sample of every event that a sink asks for. Pure."""
+"""Validate templates by rendering them with a sample of every event that a sink asks for. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ from bridge.events.sample_events import synthetic_details, synthetic_event
 
 _EVENT_ID = "00000000-0000-4000-8000-000000000000"
 _SOMETHING = "sample"
-"""What stands where a registry may well record something, but need not."""
+"""The sample value of a field that a registry may leave empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What templates of a sink may see: the context of one event of each name that it asks for.
+    """The contexts that a sink's templates are rendered with: one for each event name that it asks for.
 
     Attributes:
-        sparse: with null wherever a registry may record nothing.
-        full: with something there.
+        sparse: contexts with null for every field that a registry may leave empty.
+        full: contexts with a value for those fields.
     """
 
     sparse: Mapping[str, Mapping[str, Any]]
@@ -31,7 +31,7 @@ class Samples:
 def samples_of(
     sink: str, events: Sequence[str], to_stages: tuple[str, ...], include: tuple[str, ...] = ()
 ) -> Samples:
-    """Return the samples for the sink of that name, with the details that it wants to ``include``."""
+    """Return the samples for the sink of this name, with the details that it includes."""
     sparse: dict[str, Mapping[str, Any]] = {}
     for asked in events:
         name = EVENT_NAMES[asked].name
@@ -48,10 +48,10 @@ def samples_of(
 
 
 class _Open(dict[str, Any]):
-    """A table of which nobody knows beforehand what is in it: whatever is asked for."""
+    """A mapping whose keys are not known beforehand, such as tags: every key has a sample value."""
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - a mapping's interface
-        """Return what is there, or something."""
+        """Return the value of ``key``, or a sample value."""
         return super().get(key, _SOMETHING)
 
 
@@ -65,7 +65,7 @@ def _open(value: Any, name: str = "") -> Any:
 
 
 def faults(shapes: Mapping[str, Any], samples: Samples) -> list[tuple[Place, str]]:
-    """Return what has no value in a template (by its key) for an event that may come."""
+    """Return the places in the templates that have no value for an event that the sink can get."""
     found: dict[tuple[Place, str], list[str]] = {}
     for key, spec in shapes.items():
         shape = compile_shape(spec)
@@ -80,7 +80,7 @@ def faults(shapes: Mapping[str, Any], samples: Samples) -> list[tuple[Place, str
 
 
 def gaps(shapes: Mapping[str, Any], when: Expression | None, samples: Samples) -> Iterator[str]:
-    """Yield a sentence, key first, for each expression that finds nothing in an event that may come."""
+    """Yield a warning, beginning with its key, for each expression that is null for an event that the sink can get."""
     for key, spec in shapes.items():
         for place, expression in compile_shape(spec).expressions():
             empty = [name for name, context in samples.full.items() if _is_null(expression, context)]
@@ -104,9 +104,11 @@ def _open_questions(when: Expression, samples: Samples) -> Iterator[str]:
 
 def _is_null(expression: Expression, context: Mapping[str, Any]) -> bool:
     try:
-        return expression.value(context) is None and bool(expression.members)  # else it is meant to be
+        return expression.value(context) is None and bool(
+            expression.members
+        )  # an expression without fields is null on purpose
     except EvaluationFailed:
-        return False  # that is a fault, and no gap
+        return False  # an evaluation error is reported as a fault
 
 
 def _fails(expression: Expression, context: Mapping[str, Any]) -> bool:
@@ -118,7 +120,7 @@ def _fails(expression: Expression, context: Mapping[str, Any]) -> bool:
 
 
 def _quoted(text: str, name: str) -> str:
-    """Return a hint where a name stands in double quotes, as a text does elsewhere."""
+    """Return a hint if a name is in double quotes, which mean a field in JMESPath, not a text."""
     return f" (a text stands in single quotes: '{name}')" if f'"{name}"' in text else ""
 
 

@@ -1,9 +1,9 @@
-"""Variables of the environment that name files for TLS, and lead nowhere.
+"""Check the environment variables that name TLS files which may be missing.
 
-``SSLKEYLOGFILE`` is where libraries write session keys, for those who look into their own traffic: Python's
-``ssl`` and urllib3 open the file for each context that they make, and fail where they cannot. No delivery and
-no poll may depend on a debugging aid. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name authorities in place of the
-system's: where they are not there, OpenSSL says nothing, and does not trust them.
+``SSLKEYLOGFILE`` names a file for session keys, for debugging: Python's ``ssl`` and urllib3 open it for each
+context, and fail if they cannot. Deliveries and polls must not depend on a debugging aid. ``SSL_CERT_FILE`` and
+``SSL_CERT_DIR`` name CA certificates that replace the system's: if they are missing, OpenSSL reports nothing,
+and trusts no CA.
 """
 
 import os
@@ -13,10 +13,10 @@ _KEY_LOG = "SSLKEYLOGFILE"
 
 
 def drop_unusable_key_log() -> str:
-    """Take ``SSLKEYLOGFILE`` out of this process' environment where its file cannot be written.
+    """Remove ``SSLKEYLOGFILE`` from the environment of this process if its file cannot be written.
 
     Returns:
-        A sentence on why, the variable first, for whoever finds it out; empty where all is well.
+        A warning that begins with the variable's name; empty if the file can be written, or the variable is not set.
     """
     path = os.environ.get(_KEY_LOG)
     if not path:
@@ -31,16 +31,16 @@ def drop_unusable_key_log() -> str:
 
 
 def warn_of_unusable_key_log() -> None:
-    """Do the same, and say so in the log: once, since the variable is gone then."""
+    """Call `drop_unusable_key_log` and log its warning; this happens once, as the variable is then removed."""
     problem = drop_unusable_key_log()
     if problem:
-        import structlog  # noqa: PLC0415 - it brings in asyncio, and quick commands don't need it
+        import structlog  # noqa: PLC0415 - it imports asyncio, which quick commands do not need
 
         structlog.get_logger(__name__).warning("tls.key_log_ignored", error=problem)
 
 
 def authority_warnings() -> Iterator[str]:
-    """Yield a sentence, variable first, for each that names authorities which cannot be read."""
+    """Yield a warning, beginning with the variable's name, for each variable that names unreadable CA certificates."""
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
         if file:

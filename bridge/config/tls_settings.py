@@ -1,4 +1,4 @@
-"""TLS as settings: whom the bridge trusts, and who it says it is; and where it may connect to."""
+"""The settings of TLS (trusted CA certificates, client certificate), and the type of ``allowed_hosts``."""
 
 from typing import Annotated
 
@@ -9,14 +9,14 @@ from bridge.delivery.allowed_destinations import target
 
 
 class TlsSettings(Model):
-    """A ``tls`` table: files in PEM, read again when they change. Verification cannot be switched off."""
+    """A ``tls`` table: PEM files, read again when they change. Verification cannot be switched off."""
 
     ca_file: str | None = Field(default=None, min_length=1)
-    """The authorities to trust *instead of* the system's."""
+    """The CA certificates to trust *instead of* the system's."""
     client_cert: str | None = Field(default=None, min_length=1)
-    """The certificate (and its chain) by which the bridge says who it is."""
+    """The client certificate of the bridge, with its chain."""
     client_key: str | None = Field(default=None, min_length=1)
-    """Its private key, without a password; where it is left out, it is looked for in the certificate's file."""
+    """The private key of `client_cert`, without a password. Default: it is read from the file of `client_cert`."""
 
     @model_validator(mode="after")
     def _key_has_its_certificate(self) -> "TlsSettings":
@@ -27,7 +27,7 @@ class TlsSettings(Model):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The paths of all files that are named."""
+        """The paths of all files that the table names."""
         return tuple(path for path in (self.ca_file, self.client_cert, self.client_key) if path)
 
 
@@ -37,4 +37,4 @@ def _is_target(entry: str) -> str:
 
 
 AllowedHosts = Annotated[tuple[Annotated[str, AfterValidator(_is_target)], ...], Field(min_length=1)]
-"""Hosts (globs) and networks, as `bridge.delivery.allowed_destinations` reads them."""
+"""Host names (globs) and networks, in the syntax of `bridge.delivery.allowed_destinations`."""

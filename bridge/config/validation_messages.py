@@ -1,4 +1,4 @@
-"""Say what is wrong with a configuration in the words of the person who wrote it."""
+"""Turn pydantic's validation errors into messages in the terms of TOML and the configuration's keys."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _PREFIXES = ("Value error, ", "Input ")
 def describe(
     error: ValidationError, model: type[BaseModel], document: Mapping[str, Any], where: str = ""
 ) -> list[str]:
-    """Return a line for each fault: its key, what is wrong, and what was probably meant."""
+    """Return a line for each fault: its key, the fault, and what was probably meant."""
     faults = error.errors(include_url=False)
     places = [fault["loc"] for fault in faults]
     lines = [
@@ -30,7 +30,7 @@ def describe(
 
 
 def _follows(place: tuple[int | str, ...], places: Sequence[tuple[int | str, ...]]) -> bool:
-    """Whether a fault only follows from one further in (a list whose one item is wrong is empty)."""
+    """Whether a fault only results from a fault further inside (a list is empty if its only item is wrong)."""
     return any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
@@ -53,7 +53,7 @@ def _key(path: Sequence[int | str], where: str) -> str:
 
 
 def _bare(part: str) -> str:
-    """Return a key as it would be written in TOML: quoted where it is not bare."""
+    """Return a key in TOML syntax: quoted if it is not a bare key."""
     return part if part.replace("-", "_").isidentifier() else json.dumps(part)
 
 
@@ -68,7 +68,7 @@ _TYPES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
 }
-"""pydantic's words for types, in those of TOML."""
+"""Messages for pydantic's type errors, in the terms of TOML."""
 
 _SIZES = {
     "string_too_short": "characters",
@@ -76,7 +76,7 @@ _SIZES = {
     "too_short": "items",
     "too_long": "items",
 }
-"""What is counted where a value has too few or too many of it."""
+"""What a length limit counts, for each type of error."""
 
 
 def _size(fault: ErrorDetails) -> str:
@@ -112,7 +112,7 @@ def _message(
 
 
 def did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return what to add to a message about ``word``: the known word nearest to it, or all of them."""
+    """Return the end of a message about the unknown ``word``: the most similar known word, or all known words."""
     spelled = {name.upper(): name for name in known}
     close = [spelled[name] for name in get_close_matches(word.upper(), spelled, n=1)]
     if close:
@@ -121,7 +121,7 @@ def did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 def _keys_beside(path: Sequence[int | str], model: type[BaseModel]) -> list[str]:
-    """Return the keys that are known where the last part of ``path`` was written."""
+    """Return the known keys of the table that contains the last part of ``path``."""
     current: type[BaseModel] = model
     for part in path[:-1]:
         field = current.model_fields.get(str(part))

@@ -1,4 +1,4 @@
-"""Ask the daemon that owns a state folder, and wait for its answer."""
+"""Send a request to the daemon that owns a state folder, and wait for its answer."""
 
 import socket
 import time
@@ -10,15 +10,15 @@ from bridge.errors import OwnerUnavailable
 
 _CHUNK = 64 * 1024
 _LONGEST_S = 1_000_000.0
-"""A socket's timeout is counted in milliseconds, by a C int: somewhat longer than this."""
+"""The longest timeout of a socket, in seconds; a little longer, and its milliseconds overflow a C int."""
 
 
 def ask(folder: Path, request: Request, patience_s: float) -> Document:
-    """Return what the daemon that owns ``folder`` answers, within ``patience_s`` seconds.
+    """Return the answer of the daemon that owns ``folder``; wait at most ``patience_s`` seconds.
 
     Raises:
-        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
-        BridgeError: the error that is its answer.
+        OwnerUnavailable: no daemon listens, or it gives no answer.
+        BridgeError: the daemon answered with this error.
     """
     line = encode_request(request)
     try:
@@ -55,7 +55,7 @@ def _exchange(folder: Path, line: bytes, until: float) -> bytes:
 
 
 def _read_line(channel: socket.socket, until: float) -> bytes:
-    """Read to the line break, the end, or the limit: a line that never ends is no answer."""
+    """Read up to a line break, the end of the stream, or the size limit."""
     read = bytearray()
     while not read.endswith(b"\n") and len(read) < LIMIT:
         _limit(channel, until)

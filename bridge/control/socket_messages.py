@@ -1,8 +1,8 @@
-"""What is said over the control socket: one line of JSON each way. Pure.
+"""Encode and decode the messages of the control socket: one line of JSON each way. Pure.
 
 A request is ``{"version", "bridge", "command", "arguments"}``; its answer is ``{"version",
-"bridge"}`` with a ``result``, or with an ``error`` that is raised again as what it was.
-Whatever cannot be understood is an `OwnerUnavailable` that says why: the two sides may be of
+"bridge"}`` with a ``result``, or with an ``error``, which is raised again with its original class.
+A message that cannot be decoded raises `OwnerUnavailable` with the reason: the two sides may be
 different releases of the bridge.
 """
 
@@ -15,10 +15,10 @@ from bridge import __version__, errors
 from bridge.errors import BridgeError, ConfigurationError, OwnerUnavailable, PollHeld
 
 VERSION = 1
-"""The protocol's version: another one is refused, with both versions named."""
+"""The version of the protocol; a message of another version is refused, and the error names both versions."""
 
 LIMIT = 1024 * 1024
-"""How long a line may be, in bytes, its line break included."""
+"""The longest line in bytes, including its line break."""
 
 Document = dict[str, Any]
 
@@ -31,7 +31,7 @@ _KINDS: Mapping[str, type[BridgeError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: a command by its name, with its arguments (plain JSON values)."""
+    """A request: the name of a command, and its arguments (plain JSON values)."""
 
     command: str
     arguments: Document
@@ -41,7 +41,7 @@ def encode_request(request: Request) -> bytes:
     """Return the line for a request.
 
     Raises:
-        OwnerUnavailable: it is longer than `LIMIT`.
+        OwnerUnavailable: the line is longer than `LIMIT`.
     """
     return _line({"command": request.command, "arguments": request.arguments})
 
@@ -50,9 +50,9 @@ def decode_request(line: bytes) -> Request:
     """Return the request in a line.
 
     Raises:
-        OwnerUnavailable: it is none, or of another version of the protocol.
+        OwnerUnavailable: the line is not a request, or has another version of the protocol.
     """
-    said = _understood(line, "the command")
+    said = _parse(line, "the command")
     command, arguments = said.get("command"), said.get("arguments")
     if not isinstance(command, str) or not isinstance(arguments, dict):
         raise OwnerUnavailable("the request names no command, or has no arguments")
@@ -63,7 +63,7 @@ def encode_result(result: Document) -> bytes:
     """Return the line for an answer that is a result.
 
     Raises:
-        OwnerUnavailable: it is longer than `LIMIT`.
+        OwnerUnavailable: the line is longer than `LIMIT`.
     """
     return _line({"result": result})
 
@@ -72,7 +72,7 @@ def encode_error(error: BridgeError) -> bytes:
     """Return the line for an answer that is an error.
 
     Raises:
-        OwnerUnavailable: it is longer than `LIMIT`.
+        OwnerUnavailable: the line is longer than `LIMIT`.
     """
     return _line({"error": error_to_document(error)})
 
@@ -81,10 +81,10 @@ def decode_answer(line: bytes) -> Document:
     """Return the result in a line.
 
     Raises:
-        OwnerUnavailable: the line is no answer, or of another version of the protocol.
-        BridgeError: the error that is the answer.
+        OwnerUnavailable: the line is not an answer, or has another version of the protocol.
+        BridgeError: the answer is this error.
     """
-    said = _understood(line, "the running daemon")
+    said = _parse(line, "the running daemon")
     result, error = said.get("result"), said.get("error")
     if isinstance(error, dict):
         raise error_from_document(error)
@@ -94,7 +94,7 @@ def decode_answer(line: bytes) -> Document:
 
 
 def error_to_document(error: BridgeError) -> Document:
-    """Return an error as plain JSON values: the name of its class, its message, and what it carries."""
+    """Return an error as plain JSON values: the name of its class, its message, and its further attributes."""
     known = (kind.__name__ for kind in type(error).__mro__)
     document = {"class": next(name for name in known if name in _KINDS), "message": str(error)}
     if isinstance(error, PollHeld):
@@ -105,7 +105,7 @@ def error_to_document(error: BridgeError) -> Document:
 
 
 def error_from_document(document: Document) -> BridgeError:
-    """Return the error that `error_to_document` wrote; one of an unknown class is a `BridgeError`."""
+    """Return the error that `error_to_document` encoded; an unknown class becomes `BridgeError`."""
     message = str(document.get("message"))
     kind = _KINDS.get(str(document.get("class")), BridgeError)
     if issubclass(kind, PollHeld):
@@ -118,14 +118,14 @@ def error_from_document(document: Document) -> BridgeError:
 
 
 def _line(content: Document) -> bytes:
-    """Return a line: JSON in ASCII holds no line break of its own."""
+    """Return the content as one line; the JSON itself contains no line break."""
     line = json.dumps({"version": VERSION, "bridge": __version__, **content}).encode() + b"\n"
     if len(line) > LIMIT:
         raise OwnerUnavailable(f"more was said over the control socket than fits in {LIMIT} bytes")
     return line
 
 
-def _understood(line: bytes, speaker: str) -> Document:
+def _parse(line: bytes, speaker: str) -> Document:
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):

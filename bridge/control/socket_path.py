@@ -1,4 +1,4 @@
-"""Where the control socket is: a name in the state folder, however long the folder's path is."""
+"""The address of the control socket in the state folder, also if the folder's path is long."""
 
 import os
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 NAME = "control"
 
 _ROOM = 100
-"""How long a path may be for certain: sun_path has 108 bytes on Linux, 104 on macOS and BSD."""
+"""The longest path in bytes that fits on every system: sun_path has 108 bytes on Linux, 104 on macOS and BSD."""
 
 
 @contextmanager
 def address(folder: Path) -> Iterator[str]:
-    """Yield a path of the socket in ``folder`` that fits into an address.
+    """Yield a path of the socket in ``folder`` that fits into a socket address.
 
-    A long path goes by way of a descriptor of the folder (proc(5)); where that is not to be
-    had, it stays long, and using it fails.
+    A long path is replaced by one through a descriptor of the folder (proc(5)); without
+    /proc, it stays long, and using it fails.
 
     Raises:
         OSError: the folder cannot be opened.

@@ -1,7 +1,7 @@
-"""Listen at the control socket, and have commands carried out: each connection in a task of its own.
+"""Listen at the control socket and carry out commands, each connection in a task of its own.
 
-Whoever hangs, sends garbage or goes away harms only its own connection. A command that was
-begun goes on when the one who asked goes away.
+A client that hangs, sends invalid data or disconnects affects only its own connection. A command that
+has begun continues if its client disconnects.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from bridge.errors import BridgeError, OwnerUnavailable
 log = structlog.get_logger(__name__)
 
 Command = Callable[[Document], Awaitable[Document]]
-"""What carries out a command: arguments in, result out, both plain JSON values."""
+"""A function that carries out a command: it takes arguments and returns a result, both plain JSON values."""
 
 PATIENCE_S = 5.0
-"""How long a peer may take to say what it wants, and again to take the answer."""
+"""The time limit for a client to send its request, and again to receive the answer."""
 
 _PRIVATE = 0o600
 _MEND = (
@@ -44,27 +44,27 @@ _MEND = (
 
 @asynccontextmanager
 async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
-    """Carry out what is asked at the socket in ``folder``, for as long as the context lasts.
+    """Listen at the socket in ``folder`` and carry out commands while the context lasts.
 
-    Only the owner of the folder may do this: a socket that a killed owner left is replaced.
-    Where no socket can be made, that is logged, and nothing listens.
+    Only the owner of the folder may call it: an existing socket, left by a killed owner, is replaced.
+    If the socket cannot be created, a warning is logged, and no commands are served.
     """
     with _socket(folder) as channel:
         if channel is None:
             yield
             return
-        desk = _Desk(commands)
-        server = await asyncio.start_unix_server(desk.serve, sock=channel, limit=LIMIT)
+        connections = _Connections(commands)
+        server = await asyncio.start_unix_server(connections.serve, sock=channel, limit=LIMIT)
         try:
             yield
         finally:
             server.close()
-            await desk.close()
+            await connections.close()
 
 
 @contextmanager
 def _socket(folder: Path) -> Iterator[socket.socket | None]:
-    """Yield a bound socket that only this user can connect to, or None; remove it afterwards."""
+    """Yield a listening socket that only this user can connect to, or None; remove it afterwards."""
     with ExitStack() as stack:
         try:
             path = stack.enter_context(address(folder))
@@ -86,9 +86,7 @@ def _bound(path: str, folder: Path) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         Path(path).unlink(missing_ok=True)
-        with suppress(
-            OSError
-        ):  # Linux takes the mode over to the name; elsewhere, and here, it is looked at below
+        with suppress(OSError):  # on Linux, the file gets this mode; _keep_private checks it on every system
             os.fchmod(channel.fileno(), _PRIVATE)
         channel.bind(path)
     except OSError:
@@ -105,15 +103,15 @@ def _bound(path: str, folder: Path) -> socket.socket:
 
 
 def _keep_private(path: str, folder: Path) -> None:
-    """Close the socket to others. Nobody can have connected yet: it does not listen before.
+    """Make the socket's file accessible to its owner only. No client can have connected yet: it does not listen.
 
-    What is so already is not asked for: there are file systems that refuse it.
+    A mode that is right is not set again: some file systems refuse the call.
     """
     mine, owner = Path(path).stat(), folder.stat()
     if stat.S_IMODE(mine.st_mode) != _PRIVATE:
         Path(path).chmod(_PRIVATE)
-    if os.geteuid() == 0 and owner.st_uid != mine.st_uid:  # root works on a service's folder
-        with suppress(OSError):  # root alone can ask then
+    if os.geteuid() == 0 and owner.st_uid != mine.st_uid:  # root runs on the state folder of a service
+        with suppress(OSError):  # then only root can connect
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
@@ -122,15 +120,15 @@ def _remove(path: str) -> None:
         Path(path).unlink()
 
 
-class _Desk:
-    """The connections there are, and what is being done for them."""
+class _Connections:
+    """The open connections, and the tasks that serve them."""
 
     def __init__(self, commands: Mapping[str, Command]) -> None:
         self._commands = commands
         self._tasks: set[asyncio.Task[None]] = set()
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Begin a task of our own: asyncio's own ones make a noise when they are cancelled (3.11)."""
+        """Serve a connection in a task created here: asyncio (3.11) logs an error when a task that it created is cancelled."""
         task = asyncio.create_task(self._serve(reader, writer), name="control")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -150,7 +148,9 @@ class _Desk:
             answer = encode_error(OwnerUnavailable(f"the request is longer than {LIMIT} bytes"))
         else:
             answer = await self._answer(line)
-        writer.transport.set_write_buffer_limits(high=0)  # drained means: handed over, all of it
+        writer.transport.set_write_buffer_limits(
+            high=0
+        )  # so that drain() returns only when all data has been written
         writer.write(answer)
         async with asyncio.timeout(PATIENCE_S):
             await writer.drain()
@@ -175,13 +175,13 @@ class _Desk:
             return await command(request.arguments)
         except BridgeError:
             raise
-        except Exception as error:  # a bug in one command must not end the daemon
+        except Exception as error:  # a fault in one command must not end the daemon
             kind = type(error).__name__
             log.error("control.failed", command=request.command, error=kind)
             raise BridgeError(f"a fault in the running daemon: {kind}") from error
 
     async def close(self) -> None:
-        """Drop the connections, and what is being done for them."""
+        """Cancel all tasks, which closes their connections."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

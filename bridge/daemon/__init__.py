@@ -1,4 +1,4 @@
-"""The daemon: polls on schedule, relays continuously, until SIGTERM."""
+"""The daemon: it polls on a schedule and relays continuously, until SIGTERM."""
 
 from bridge.daemon.main_loop import serve
 

@@ -1,4 +1,4 @@
-"""Reading the configuration again: all of it, or nothing."""
+"""Reload the configuration: the new settings replace the old ones as a whole, or not at all."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,33 +20,33 @@ _IN_ENVIRONMENT = ("username", "password", "token", "ca_file", "workspace")
 
 
 class Configuration:
-    """The settings in force, and where to read them again."""
+    """The settings in force, and the function that reads the file again."""
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
-        """Begin with ``settings``."""
+        """Start with ``settings``; ``reread`` reads the file again."""
         self.settings = settings
         self.refusal = ""
-        """Why the file as it is now was refused, if it was; in words for people."""
+        """Why the last reload was refused, as a text for people; empty if it was not."""
         self._reread = reread
 
     def reload(self) -> bool:
-        """Read the settings again; return whether others are in force now. What is wrong with them is logged."""
+        """Read the settings again; return whether they changed. Errors are logged, not raised."""
         with suppress(ConfigurationError):
             return self.take_up()
         return False
 
     def take_up(self) -> bool:
-        """Read the settings again; return whether others are in force now.
+        """Read the settings again; return whether they changed.
 
-        The service manager is told of the beginning, and of the end where nothing changes; else it is
-        for the next life to say that it is ready.
+        The service manager is notified of the beginning of the reload, and also of its end if nothing changes;
+        otherwise the next `DaemonRun` reports that it is ready.
 
         Raises:
-            ConfigurationError: they cannot be used, or need a restart; the old ones stay in force.
+            ConfigurationError: the settings cannot be used, or need a restart; the old ones stay in force.
         """
         notify_reloading()
         try:
-            fresh = _fit(self.settings, self._reread)
+            fresh = _read_reloadable(self.settings, self._reread)
         except ConfigurationError as error:
             self.refusal = f"configuration refused, the one before stays in force: {error}"
             log.error("config.refused", error=str(error))
@@ -61,17 +61,17 @@ class Configuration:
         return False
 
     def moved(self) -> Settings:
-        """Return the settings as they are now, with the registry elsewhere; they are not in force yet.
+        """Read settings in which the registry may have moved; they are not put in force.
 
         Raises:
-            ConfigurationError: they cannot be used.
-            OwnerUnavailable: something else in them needs a restart.
+            ConfigurationError: the settings cannot be used.
+            OwnerUnavailable: another change in them needs a restart.
         """
         return _moved(self.settings, self._reread)
 
 
-def _fit(settings: Settings, reread: Callable[[], Settings]) -> Settings:
-    """Return the new settings, where they can take the place of ``settings``.
+def _read_reloadable(settings: Settings, reread: Callable[[], Settings]) -> Settings:
+    """Read the new settings, and check that they can replace ``settings`` without a restart.
 
     Raises:
         ConfigurationError: they cannot.
@@ -104,9 +104,9 @@ def _changed(before: Settings, after: Settings, sections: tuple[str, ...]) -> li
 
 
 def _withdrawn(before: RegistrySettings, after: RegistrySettings) -> list[str]:
-    """Return what was set and no longer is.
+    """Return the registry keys that were set before and are not any more.
 
-    MLflow takes these from the process' environment, where the old value would stay.
+    MLflow reads their values from the process environment, where the old value would stay.
     """
     return [
         f"registry.{key}"

@@ -1,4 +1,4 @@
-"""The daemon: what lasts over reloads, and the one life after another."""
+"""Run the daemon: set up what outlasts reloads, and run one `DaemonRun` after another."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,14 +10,14 @@ from bridge.app import wired
 from bridge.config import Settings, TlsSettings, access_of
 from bridge.control import listening
 from bridge.daemon.configuration_reload import Configuration
-from bridge.daemon.run_until_reload import Life
+from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.socket_commands import Commands
 from bridge.daemon.status_page_snapshot import status_pages
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.health_probes import Probes
-from bridge.server.http_server import METRICS_TYPE, Page, said, serving
+from bridge.server.http_server import METRICS_TYPE, Page, probe_answer, serving
 from bridge.store.state import State
 from bridge.store.state_folder import has_readers, owned_state
 from bridge.store.state_values import SinkSummary
@@ -28,11 +28,11 @@ _PRIVATE = "mount its file system so that this user alone can read it (uid=, uma
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
-    """Run until SIGTERM, then drain. SIGHUP rereads the configuration, all of it or nothing.
+    """Run until SIGTERM, then drain the relay. SIGHUP reloads the configuration.
 
     Raises:
-        StateError: the state is owned by another, foreign, or cannot be used.
-        ConfigurationError: the server's address cannot be listened on.
+        StateError: another process owns the state, or it belongs to another registry, or cannot be used.
+        ConfigurationError: the server cannot listen on its address.
     """
     signals = Signals()
     configuration = Configuration(settings, reread)
@@ -48,24 +48,26 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
             async with listening(folder, commands.by_name()):
                 while not signals.stop.is_set():
                     async with wired(configuration.settings, state, observer) as app:
-                        life = Life(app, signals, probes, configuration.reload, lambda: configuration.refusal)
-                        await commands.serve_with(life.polling)
-                        await life.run()
+                        run = DaemonRun(
+                            app, signals, probes, configuration.reload, lambda: configuration.refusal
+                        )
+                        await commands.serve_with(run.polling)
+                        await run.run()
     log.info("daemon.stopped")
 
 
 def _probe_pages(probes: Probes) -> dict[str, Page]:
     return {
-        "/livez": lambda: said(probes.is_making_progress(), "alive"),
-        "/readyz": lambda: said(probes.is_ready(), "ready" if probes.is_ready() else "not ready"),
+        "/livez": lambda: probe_answer(probes.is_making_progress(), "alive"),
+        "/readyz": lambda: probe_answer(probes.is_ready(), "ready" if probes.is_ready() else "not ready"),
     }
 
 
 def _observation(configuration: Configuration, state: State) -> tuple[Observer, dict[str, Page]]:
-    """Return who watches the loops, and where that can be seen: metrics, if there is a server."""
+    """Return the observer of the poll and the relay, and the page with its metrics; no metrics without a server."""
     if configuration.settings.server is None:
         return NullObserver(), {}
-    from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - importing it takes a while
+    from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - a slow import
 
     def summaries() -> dict[str, SinkSummary]:
         named = {sink.name: SinkSummary(sink.name) for sink in configuration.settings.sinks}

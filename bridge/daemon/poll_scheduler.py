@@ -1,4 +1,4 @@
-"""The daemon's polls, one at a time: on schedule, by signal, and on an operator's order."""
+"""Run the daemon's polls one at a time: on schedule, on a signal, and on an operator's order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,23 +22,25 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 REST_S = 5.0
-"""How long an order waits for what it gave rise to, and what else is due, to be attempted."""
+"""How long a poll order waits for the attempts of its new entries, and of the others that are due."""
 
 _FOREVER = float("inf")
 ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
-"""What is said to those who ask while a life ends."""
+"""The message for commands that arrive while a `DaemonRun` ends."""
 
 
 class Polling:
-    """The polls of one life of the daemon. They take turns, in the order in which they were asked for."""
+    """The polls of one `DaemonRun`. They run one at a time, in the order of their requests."""
 
     def __init__(self, app: App, probes: Probes) -> None:
-        """Poll for ``app``, and let ``probes`` see it."""
+        """Poll with ``app``, and report progress to ``probes``."""
         self._app = app
         self._probes = probes
         self._poll = WatchedPoll(app.poll)
         poll = app.settings.poll
-        self._backoff = Backoff(0 if poll.cron else poll.interval, app.clock)  # a crontab is kept to
+        self._backoff = Backoff(
+            0 if poll.cron else poll.interval, app.clock
+        )  # a crontab schedule has no backoff
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
@@ -47,40 +49,37 @@ class Polling:
 
     @property
     def trouble(self) -> str:
-        """Why the last poll failed; empty where it went well, or there was none."""
+        """Why the last poll failed; empty if it succeeded, or there was none."""
         return self._poll.trouble
 
     async def on_schedule(self) -> None:
-        """Poll, unless the registry is given a rest; in a task of our own.
-
-        The scheduler cancels its tasks without waiting for them.
-        """
+        """Poll, unless the backoff is on. The poll has its own task: the scheduler cancels its tasks without waiting."""
         if self._backoff.is_on():
             return
         await asyncio.wait({self._begin(self._poll_once)})
 
     @property
     def rests_for_s(self) -> float:
-        """How long the registry is still given a rest, for its failures."""
+        """How many seconds the backoff still lasts."""
         return self._backoff.remaining_s()
 
     def scan_soon(self) -> None:
-        """Ask for a full scan; asked again before it has begun, it is still one."""
+        """Request a full scan; several requests before it begins result in one scan."""
         log.info("scan.asked")
         if not self._scan_waits:
             self._scan_waits = True
             self._begin(self._scan)
 
     async def now(self, order: PollOrder) -> OnceResult:
-        """Poll, and see what is due attempted; what has to wait longer is left to the relay.
+        """Poll now, and wait for the attempts of entries that are due; the relay delivers the rest later.
 
         Raises:
-            OwnerUnavailable: this life ends.
+            OwnerUnavailable: this `DaemonRun` ends.
             RegistryUnreachable: a poll under way did not end within the order's deadline.
         """
         relay, until = self._app.relay, self._until(order)
         before = relay.delivered
-        # What stands now is what the operator saw: a scan under way may yet find something worse.
+        # The hold that the operator saw is the present one: a scan under way may still find a larger difference.
         accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
         polled = await self._ordered(lambda: self._poll_by(order, accepted, until), until)
         await relay.rest(min(REST_S, self._left(until)))
@@ -88,24 +87,24 @@ class Polling:
         return OnceResult(len(polled.entries), relay.delivered - before, relay.waiting, errors)
 
     async def rebaseline(self) -> tuple[int, int]:
-        """Record the registry as it is; return how many models and versions that is.
+        """Record the registry as it is; return the numbers of models and versions.
 
         Raises:
-            OwnerUnavailable: this life ends.
+            OwnerUnavailable: this `DaemonRun` ends.
             BridgeError: as `Poll.rebaseline`.
         """
         return (await self.between(lambda: self._app.poll.rebaseline(self._probes.poll_began))).counted
 
     async def between(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what ``call`` returns, run while no poll is under way.
+        """Run ``call`` while no poll is under way, and return its result.
 
         Raises:
-            OwnerUnavailable: this life ends.
+            OwnerUnavailable: this `DaemonRun` ends.
         """
         return await self._ordered(call, _FOREVER)
 
     async def end(self) -> None:
-        """Poll no more, and leave a poll that is under way."""
+        """Start no more polls, and cancel the one under way."""
         self.is_over = True
         tasks = set(self._tasks)
         for task in tasks:
@@ -114,7 +113,7 @@ class Polling:
             await asyncio.wait(tasks)
 
     async def _ordered(self, call: Callable[[], Awaitable[T]], until: float) -> T:
-        """Return what ``call`` returns; it goes on if whoever ordered it is gone."""
+        """Run ``call`` in its turn and return its result; it continues if the caller is cancelled."""
         task = self._begin(call, until)
         await asyncio.wait({task})
         if task.cancelled():
@@ -130,7 +129,7 @@ class Polling:
     def _forget(self, task: asyncio.Task[T]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, BridgeError):  # whoever asked may be gone
+        if error is not None and not isinstance(error, BridgeError):  # the caller may be gone
             log.error("poll.fault", kind=type(error).__name__, exc_info=error)
 
     async def _in_turn(self, call: Callable[[], Awaitable[T]], until: float) -> T:
@@ -171,14 +170,14 @@ class Polling:
     ) -> PollResult:
         results = [PollResult()]
         for read in [Read.FULL] if full else self._app.poll.due():
-            self._probes.poll_began()  # each read has a deadline of its own
+            self._probes.poll_began()  # each read has its own deadline
             results.append(await self._poll.run(read, accepted, within_ms, afresh=full))
             self._app.relay.offer(results[-1].entries)
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             housekeep(self._app.state, self._app.settings, self._app.trust)
         if results[-1].is_unfinished and not self.is_over:
-            # Behind others who wait for their turn, and with what is new first.
+            # The scan continues after the polls that wait already, and after the new entries were offered.
             self._begin(partial(self._poll_once, accepted))
         return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
 

@@ -1,4 +1,4 @@
-"""What the daemon notices about its polls: one log line when the registry goes, one when it is back."""
+"""Run polls and log outages: one line when polls begin to fail, one when they succeed again."""
 
 from dataclasses import dataclass
 
@@ -14,35 +14,35 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What came of a poll: new entries, and a hold that stands; or an error."""
+    """The result of a poll: its new entries, and an error or a hold."""
 
     entries: tuple[Entry, ...] = ()
     error: BridgeError | None = None
 
     @property
     def has_failed(self) -> bool:
-        """Whether nothing was observed."""
+        """Whether the poll failed; a hold or an unfinished scan is not a failure."""
         return self.error is not None and not isinstance(self.error, PollHeld | ScanUnfinished)
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a full scan is to go on with the next poll."""
+        """Whether a full scan continues with the next poll."""
         return isinstance(self.error, ScanUnfinished)
 
     @property
     def asked_s(self) -> float:
-        """How many seconds the registry asks to be left alone; 0 where it does not."""
+        """The wait that the registry asks for, in seconds; 0 if it asks for none."""
         return (self.error.wait_s or 0) if isinstance(self.error, RegistryBusy) else 0
 
 
 class WatchedPoll:
-    """A poll that reports its failures once, and never raises what a later poll can mend."""
+    """A poll that logs repeated failures once, and returns errors instead of raising them."""
 
     def __init__(self, poll: Poll) -> None:
-        """Watch ``poll``."""
+        """Wrap ``poll``."""
         self._poll = poll
         self.trouble = ""
-        """Why the last poll failed, if it did."""
+        """Why the last poll failed; empty if it succeeded."""
         self.attempts = 0
         self._is_busy = False
 
@@ -54,7 +54,7 @@ class WatchedPoll:
         *,
         afresh: bool = False,
     ) -> PollResult:
-        """Poll once; arguments as for `Poll.run`. A hold that stands counts as an error beside the entries."""
+        """Poll once, with the arguments of `Poll.run`. A hold is returned as the error, beside the entries."""
         try:
             polled = await self._poll.run(read, accepted, within_ms, afresh=afresh)
         except ScanUnfinished as error:
@@ -75,7 +75,9 @@ class WatchedPoll:
     def _failed(self, error: BridgeError) -> PollResult:
         name = _NAMES.get(type(error), "poll.failed")
         was_busy, self._is_busy = self._is_busy, isinstance(error, RegistryBusy)
-        repeated = str(error) == self.trouble or (was_busy and self._is_busy)  # the seconds count down
+        repeated = str(error) == self.trouble or (
+            was_busy and self._is_busy
+        )  # only the seconds in the message differ
         self.trouble = str(error)
         (log.debug if repeated else log.error)(name, error=str(error), attempt=self.attempts)
         return PollResult(error=error)

@@ -1,4 +1,4 @@
-"""One life of the daemon, from start or reload to stop or reload: poll, relay, drain."""
+"""Run the poll and the relay with one configuration, from a start or reload to the next reload or the stop."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from bridge.app import App
 from bridge.daemon.poll_scheduler import Polling
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.systemd_notify import notify, notify_ready, notify_status, watchdog_interval
-from bridge.daemon.systemd_status import standing
+from bridge.daemon.systemd_status import status_text
 from bridge.delivery.sink_state import RUNNING
 from bridge.errors import StateUnwritable
 from bridge.pipeline.poll_triggers import trigger_of
@@ -22,7 +22,7 @@ from bridge.server.health_probes import Probes
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 20.0
-"""How long attempts under way may take to end after the stop."""
+"""The time limit in seconds for attempts under way after the stop."""
 
 _LOOK_AT_CLOCKS_S = 5.0
 _READY_AT_THE_LATEST_S = 60.0
@@ -30,8 +30,8 @@ _TELL_EVERY_S = 5.0
 _POLL = "poll"
 
 
-class Life:
-    """The two loops on a schedule, until a signal."""
+class DaemonRun:
+    """One run of the poll schedule and the relay, until a reload or a stop."""
 
     def __init__(
         self,
@@ -41,9 +41,10 @@ class Life:
         reload: Callable[[], bool],
         refusal: Callable[[], str] = lambda: "",
     ) -> None:
-        """Prepare a life; nothing runs yet.
+        """Prepare the run; nothing starts yet.
 
-        ``reload`` tells whether a reload changes anything, ``refusal`` why the last one was refused, if it was.
+        ``reload`` reloads the configuration and returns whether it changed; ``refusal`` returns why the last reload
+        was refused, or an empty text.
         """
         self._app = app
         self._signals = signals
@@ -55,10 +56,10 @@ class Life:
         self._stop_relay = asyncio.Event()
 
     async def run(self) -> None:
-        """Poll and relay until a signal; then stop polling, and drain the relay.
+        """Poll and relay until a reload or a stop; then stop polling, and drain the relay.
 
         Raises:
-            StateUnwritable: the outbox could not be taken up.
+            StateUnwritable: the stored times could not be corrected after a jump of the clock.
         """
         app = self._app
         app.relay.load()
@@ -117,22 +118,24 @@ class Life:
         return max(planned, self.polling.rests_for_s, 0.0)
 
     async def _be_ready(self) -> None:
-        """Report ready once a poll was attempted; one that hangs must not fail the start."""
+        """Report to systemd that the service is ready after the first poll, or after a minute if that poll hangs."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._probes.first_attempt.wait(), _READY_AT_THE_LATEST_S)
-        notify_ready(self._standing())
+        notify_ready(self._status_text())
 
     async def _tell(self) -> None:
-        """Have ``systemctl status`` show how it stands; also where a reload that was refused spoke meanwhile."""
+        """Update the status text in ``systemctl status`` regularly."""
         while True:
             await asyncio.sleep(_TELL_EVERY_S)
-            notify_status(self._standing())
+            notify_status(self._status_text())
 
-    def _standing(self) -> str:
+    def _status_text(self) -> str:
         app = self._app
         poll, conditions = app.state.last_poll, app.state.conditions()
-        waits = app.state.summaries() if app.relay.waiting else {}  # counts the outbox, the first time
-        return standing(
+        waits = (
+            app.state.summaries() if app.relay.waiting else {}
+        )  # the first call counts the outbox, which is slow
+        return status_text(
             app.settings,
             app.relay.waiting,
             self.polling.trouble,
@@ -142,18 +145,18 @@ class Life:
         )
 
     async def _watch_clocks(self) -> None:
-        """After a jump of the wall clock, poll at once: the schedule reckons by that clock.
+        """After a jump of the wall clock, make a full scan at once, and reschedule the next poll.
 
-        And in full: how far the registry's clock is ahead of ours has to be seen anew.
+        The schedule uses that clock. The scan must be full to measure the difference to the registry's clock again.
         """
         while True:
             await asyncio.sleep(_LOOK_AT_CLOCKS_S)
             jump = self._app.trust.jumped_ms()
             if jump:
                 log.warning("clock.jumped", by_ms=jump)
-                with suppress(StateUnwritable):  # what waits is reckoned by another clock meanwhile
+                with suppress(StateUnwritable):  # then the waiting entries keep the times of the old clock
                     self._app.relay.follow_clock(jump)
-                self.polling.scan_soon()  # also where a poll is under way, beside which none is scheduled
+                self.polling.scan_soon()  # scheduled polls are skipped while a poll is under way, so the scan is requested separately
                 with suppress(JobLookupError):
                     self._scheduler.modify_job(_POLL, next_run_time=datetime.now(UTC))
 
@@ -162,7 +165,7 @@ class Life:
         while interval is not None:
             if self._probes.is_making_progress():
                 notify("WATCHDOG=1")
-            # Looked at twice as often as it has to be fed: after the machine slept, the loops have to come round first.
+            # Twice as often as needed: after the machine was suspended, the loops may need a moment before they report progress.
             await asyncio.sleep(interval / 2)
 
     async def _wind_down(self, relay: asyncio.Task[None]) -> None:
@@ -170,6 +173,6 @@ class Life:
         await self.polling.end()
         self._scheduler.shutdown(wait=False)
         self._stop_relay.set()
-        await relay  # a fault in the relay ends the daemon, and is raised here
+        await relay  # a fault in the relay is raised here, and ends the daemon
         log.info("daemon.draining", seconds=DRAIN_S)
         await self._app.relay.drain(DRAIN_S)

@@ -1,4 +1,4 @@
-"""What the operator asks of a running daemon."""
+"""Turn the signals of the daemon into asyncio events."""
 
 import asyncio
 import signal
@@ -11,13 +11,13 @@ _MANY = 4096
 
 
 class Signals:
-    """SIGTERM and SIGINT as stop, SIGHUP as reload, SIGUSR1 as scan; as events of the loop.
+    """Events for signals: SIGTERM and SIGINT set ``stop``, SIGHUP sets ``reload``, SIGUSR1 sets ``scan``.
 
-    ``renew`` comes from within: the settings in force changed, and a new life is to begin.
+    ``renew`` is set by the daemon itself: the settings in force changed, and a new `DaemonRun` must begin.
     """
 
     def __init__(self) -> None:
-        """Ask for nothing yet."""
+        """Create the events; none is set."""
         self.stop = asyncio.Event()
         self.reload = asyncio.Event()
         self.scan = asyncio.Event()
@@ -32,11 +32,10 @@ class Signals:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Listen, for as long as the context lasts; what came before, and waits, is heard now.
+        """Handle the signals while the context lasts, including those that were blocked and pending before it.
 
-        Afterwards the signals are ignored: the process is about to end, and none may change how. (The handlers of
-        asyncio would leave them to kill it.) SIGHUP is listened to also where nohup had it ignored: who sends it means
-        a reload.
+        Afterwards the signals are ignored, so that none changes how the process ends. (asyncio's own handlers would
+        restore the default action, which kills the process.) SIGHUP is handled even if nohup ignored it before.
         """
         loop = asyncio.get_running_loop()
         hears, tells = socket.socketpair()
@@ -46,7 +45,7 @@ class Signals:
             loop.add_reader(hears, self._hear, hears)
             signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
             for number in self._events:
-                signal.signal(number, _heard_later)
+                signal.signal(number, _leave_to_loop)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, self._events)
             try:
                 yield
@@ -57,22 +56,22 @@ class Signals:
                 loop.remove_reader(hears)
 
     def _hear(self, hears: socket.socket) -> None:
-        """Take up the signals that came: each is a byte (`signal.set_wakeup_fd`)."""
+        """Set the events of the signals that arrived; each signal is one byte (`signal.set_wakeup_fd`)."""
         for number in hears.recv(_MANY):
             event = self._events.get(number)
             if event is not None:
                 self.ask(event)
 
     def ask(self, event: asyncio.Event) -> None:
-        """Set one of the events."""
+        """Set one of the events, and wake up `wait`."""
         event.set()
         self._any.set()
 
     async def wait(self) -> None:
-        """Wait until anything is asked."""
+        """Wait until any event is set."""
         await self._any.wait()
         self._any.clear()
 
 
-def _heard_later(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing here, in the midst of anything: the loop hears of it."""
+def _leave_to_loop(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing here, where any code may be interrupted: the event loop reads the signal from the socket."""

@@ -1,4 +1,4 @@
-"""What the daemon does for those who ask at the control socket."""
+"""The commands that the daemon carries out for requests at the control socket."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,15 +18,15 @@ from bridge.store.state import State
 from bridge.store.state_folder import binding_of, place_of
 from bridge.store.state_values import Binding
 
-_NEXT_LIFE_S = 25.0
-"""How long a command waits for a reload to end: the drain takes 20 s at most, and who asks gives up after 30."""
+_NEXT_RUN_S = 25.0
+"""How long a command waits for a reload to end: the drain takes at most 20 s, and clients give up after 30 s."""
 
 
 class Commands:
-    """The commands, which outlast the daemon's lives: each is done by the life that there is."""
+    """The commands of the daemon. They outlast reloads: each is carried out with the polls of the present `DaemonRun`."""
 
     def __init__(self, state: State, configuration: Configuration, signals: Signals) -> None:
-        """Prepare; until `serve_with` nothing can be done."""
+        """Prepare the commands; before `serve_with`, they are refused."""
         self._state = state
         self._configuration = configuration
         self._signals = signals
@@ -34,7 +34,7 @@ class Commands:
         self._changed = asyncio.Condition()
 
     def by_name(self) -> Mapping[str, Command]:
-        """Return the commands under the names by which they are asked for."""
+        """Return the commands by the names used in requests."""
         operations = {name: self._operation(carry_out) for name, carry_out in OPERATIONS.items()}
         return {
             "poll": self.poll,
@@ -45,62 +45,63 @@ class Commands:
         }
 
     def _operation(self, carry_out: Callable[[Operations, Document], Document]) -> Command:
-        """Return the command that changes the outbox of whatever life there is."""
+        """Return the command that carries out an outbox operation with the relay of the present `DaemonRun`."""
 
         async def command(arguments: Document) -> Document:
             _check(arguments, self._configuration.settings)
-            polling = await self._living()
+            polling = await self._present_polling()
             return carry_out(polling.operations, arguments)
 
         return command
 
     async def serve_with(self, polling: Polling) -> None:
-        """Have what is asked from now on done by a new life."""
+        """Carry out commands with the polls of a new `DaemonRun` from now on."""
         async with self._changed:
             self._polling = polling
             self._changed.notify_all()
 
     async def poll(self, arguments: Document) -> Document:
-        """Poll now, as ``order`` says (a `PollOrder`); return an `OnceResult`."""
+        """Poll now, as the argument ``order`` (a `PollOrder`) says; return an `OnceResult`."""
         _check(arguments, self._configuration.settings)
         order = PollOrder(**arguments["order"])
-        patience_s = _NEXT_LIFE_S if order.deadline_ms is None else order.deadline_ms / 1000
-        polling = await self._living(min(_NEXT_LIFE_S, patience_s))
+        patience_s = _NEXT_RUN_S if order.deadline_ms is None else order.deadline_ms / 1000
+        polling = await self._present_polling(min(_NEXT_RUN_S, patience_s))
         result = await polling.now(order)
         return result.to_document()
 
     async def rebaseline(self, arguments: Document) -> Document:
-        """Record the registry as it is; return how many models and versions that is."""
+        """Record the registry as it is; return the numbers of models and versions."""
         _check(arguments, self._configuration.settings)
-        polling = await self._living()
+        polling = await self._present_polling()
         models, versions = await polling.rebaseline()
         return {"models": models, "versions": versions}
 
     async def rebind(self, arguments: Document) -> Document:
-        """Bind the state to where the configuration, read anew, says the registry is; go on there.
+        """Read the configuration again, bind the state to the registry that it names, and continue with that.
 
-        ``accept`` says that it is the same registry, whatever its fingerprint.
+        ``accept`` means that an operator confirms it to be the same registry despite another fingerprint.
         """
         fresh = self._configuration.moved()
         _check(arguments, fresh, "let both read the same file, in the same environment")
         accept = bool(arguments.get("accept"))
-        polling = await self._living()
+        polling = await self._present_polling()
         return {"done": await polling.between(lambda: self._rebind(fresh, accept=accept))}
 
     async def reload(self, _arguments: Document) -> Document:
-        """Take the configuration up as it is now; return whether that changed anything, and the sinks.
+        """Reload the configuration; return whether it changed, and the names of the sinks.
 
-        When it returns, what changed is in force. Whichever registry who asks may mean: it is not theirs.
+        The new configuration is in force when this returns. The client's registry is not checked: the daemon reads
+        its own configuration file.
         """
-        await self._living()
+        await self._present_polling()
         changed = self._configuration.take_up()
         if changed:
             self._begin_anew()
-            await self._living()
+            await self._present_polling()
         return {"changed": changed, "sinks": [sink.name for sink in self._configuration.settings.sinks]}
 
     def _begin_anew(self) -> None:
-        """Have this life end, and another begin with the settings that are now in force."""
+        """End this `DaemonRun`, and have another begin with the settings that are now in force."""
         if self._polling is not None:
             self._polling.is_over = True
         self._signals.ask(self._signals.renew)
@@ -108,17 +109,17 @@ class Commands:
     async def _rebind(self, fresh: Settings, *, accept: bool) -> str:
         done = await rebind(self._state, fresh, accept=accept)
         self._configuration.settings = fresh
-        self._begin_anew()  # the polls that wait know only the old place
+        self._begin_anew()  # polls that wait still use the old URL
         return done
 
-    async def _living(self, patience_s: float = _NEXT_LIFE_S) -> Polling:
-        """Return the polls of the life that there is, or that comes after a reload."""
+    async def _present_polling(self, patience_s: float = _NEXT_RUN_S) -> Polling:
+        """Return the polls of the present `DaemonRun`, or of the next one during a reload."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self._changed:
                 await self._changed.wait_for(self._is_alive)
         if self._polling is None:
             raise OwnerUnavailable("the running daemon is only starting: try again in a moment")
-        if self._polling.is_over:  # its relay may be in the midst of its drain
+        if self._polling.is_over:  # its relay may still be draining
             raise OwnerUnavailable(ENDING)
         return self._polling
 
@@ -130,7 +131,7 @@ _ADVICE = "use the daemon's; or, if the registry moved, run 'mlflow-bridge state
 
 
 def _check(arguments: Document, settings: Settings, advice: str = _ADVICE) -> None:
-    """Refuse who means another registry: their configuration is not the daemon's."""
+    """Refuse a request for another registry: its client uses another configuration than the daemon."""
     meant, ours = Binding(**arguments["registry"]), binding_of(settings)
     if meant != ours:
         raise StateForeign(

@@ -1,4 +1,4 @@
-"""The status page of the daemon: what is seen of it in the event loop, in next to no time."""
+"""The daemon's status page: take a snapshot of the state in the event loop, and render it in the server's threads."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from bridge.operations.status_report import full_scan, hold, registry_facts, sin
 from bridge.pipeline.clocks import Clock
 from bridge.server.health_probes import Probes
 from bridge.server.host_header_check import is_welcome
-from bridge.server.http_server import Answer, Asked, Later, Page, told
+from bridge.server.http_server import Answer, Later, Page, PageRequest, text_answer
 from bridge.server.page.page_document import TYPE, refresh_of, render
 from bridge.server.page.view_model import DeadLetter, Pulse, View
 from bridge.store.state import State
@@ -23,7 +23,7 @@ MOST_EVENTS = 100
 MOST_ENTRIES = 1_000
 MOST_DEAD = 20
 MOST_ATTEMPTS = 10
-"""How much is shown: the page tells what is so now, the commands tell all."""
+"""How many events, entries, dead letters and attempts the page shows; the commands show all."""
 
 _MEND = "it has no authentication: set server.page = false, or true if only those reach it who may"
 _STRANGER = (
@@ -33,15 +33,15 @@ _STRANGER = (
 
 
 _LASTS_S = 1.0
-"""So long a page is shown again instead of being made anew: whoever asks in a hurry takes no time from the loops."""
+"""How long a snapshot is reused, so that frequent requests do not slow down the poll and the relay."""
 
 
 def status_pages(configuration: Configuration, state: State, probes: Probes) -> Mapping[str, Page]:
-    """Return the status page, unless it is switched off."""
+    """Return the status page by its path; empty if there is no server, or the page is switched off."""
     server = configuration.settings.server
     if server is None:
         return {}
-    state.summaries()  # counts the outbox once, before anybody waits for it, be it for the metrics
+    state.summaries()  # counts the outbox once now, so that no request for the page or the metrics waits for it
     if not server.page:
         return {}
     if not server.is_loopback and "page" not in server.model_fields_set:
@@ -50,13 +50,13 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
         "/": _StatusPage(
             server,
             probes.clock,
-            lambda: look(configuration.settings, state, probes, configuration.refusal),
+            lambda: take_snapshot(configuration.settings, state, probes, configuration.refusal),
         )
     }
 
 
 class _StatusPage:
-    """Looks in the event loop; has what was seen rendered by those who asked, one after the other."""
+    """Takes snapshots in the event loop; each is rendered in the thread of a request."""
 
     def __init__(self, server: ServerSettings, clock: Clock, see: Callable[[], View]) -> None:
         self._names = frozenset({server.address[0].lower(), *server.hosts})
@@ -72,31 +72,31 @@ class _StatusPage:
         rendering = self._rendering
         return lambda asked: self._answer(rendering, asked)
 
-    def _answer(self, rendering: "Rendering", asked: Asked) -> Answer:
+    def _answer(self, rendering: "Rendering", asked: PageRequest) -> Answer:
         if not is_welcome(asked.host, self._names):
-            return told(HTTPStatus.MISDIRECTED_REQUEST, _STRANGER)
+            return text_answer(HTTPStatus.MISDIRECTED_REQUEST, _STRANGER)
         return HTTPStatus.OK, TYPE, rendering.page(refresh_of(asked.query))
 
 
 class Rendering:
-    """One view, rendered at most once for each way of showing it."""
+    """One snapshot, rendered at most once for each refresh interval."""
 
     def __init__(self, view: View) -> None:
-        """Show ``view``."""
+        """Prepare to render ``view``."""
         self._view = view
         self._pages: dict[int | None, bytes] = {}
         self._turn = Lock()
 
     def page(self, refresh_s: int | None) -> bytes:
-        """Return the page; whoever asks meanwhile waits for it."""
+        """Return the page; concurrent requests wait for its rendering."""
         with self._turn:
             if refresh_s not in self._pages:
                 self._pages[refresh_s] = render(self._view, refresh_s)
             return self._pages[refresh_s]
 
 
-def look(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
-    """Return what the page shows. What that costs grows neither with the registry nor with the history."""
+def take_snapshot(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
+    """Return the snapshot for the page. Its cost grows neither with the registry nor with the history."""
     now_ms = probes.clock.now_ms()
     poll, events = state.last_poll, state.newest_events(MOST_EVENTS)
     return View(

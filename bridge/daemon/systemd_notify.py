@@ -1,4 +1,4 @@
-"""Tell systemd how the service is (sd_notify(3)): ready, reloading, stopping, alive, and in words."""
+"""Send notifications to systemd (sd_notify(3)): ready, reloading, stopping, watchdog, and a status text."""
 
 import os
 import socket
@@ -6,13 +6,13 @@ import time
 from contextlib import suppress
 
 _LONGEST = 500
-"""So many characters of a status are enough for one line of ``systemctl status``."""
+"""The longest status text in characters: enough for one line of ``systemctl status``."""
 
 
 def notify(state: str) -> bool:
-    """Send ``state`` (``READY=1``, say) to the service manager; return whether there is one.
+    """Send ``state`` (such as ``READY=1``) to the service manager; return whether that succeeded.
 
-    The address is that of ``$NOTIFY_SOCKET``: a path, or an abstract name that begins with @.
+    The address is in ``$NOTIFY_SOCKET``: a path, or an abstract socket name that begins with @.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
@@ -25,15 +25,15 @@ def notify(state: str) -> bool:
 
 
 def notify_reloading() -> bool:
-    """Say that a reload begins; ``READY=1`` ends it.
+    """Notify that a reload begins; ``READY=1`` ends it.
 
-    The time is what ``Type=notify-reload`` (systemd 253) asks for, and older ones pass over.
+    ``Type=notify-reload`` (systemd 253) requires the time; older versions ignore it.
     """
     return notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def notify_ready(status: str = "") -> bool:
-    """Say that the start, or a reload, has ended; ``status`` as for `notify_status`."""
+    """Notify that the start or a reload has ended; ``status`` is as for `notify_status`."""
     return notify("READY=1" + (f"\n{_status(status)}" if status else ""))
 
 
@@ -43,16 +43,16 @@ def notify_status(text: str) -> bool:
 
 
 def _status(text: str) -> str:
-    """Return the assignment: one line, or what follows would be taken for assignments of their own."""
+    """Return the assignment as one line: systemd would read further lines as assignments of their own."""
     return (
         "STATUS=" + " ".join("".join(char if char.isprintable() else " " for char in text).split())[:_LONGEST]
     )
 
 
 def watchdog_interval() -> float | None:
-    """Return how often to report being alive, in seconds, or None where nobody asks.
+    """Return the interval of watchdog notifications in seconds; None if the watchdog is off.
 
-    Half of ``$WATCHDOG_USEC``, if that is meant for this process (sd_watchdog_enabled(3)).
+    It is half of ``$WATCHDOG_USEC``, if that is meant for this process (sd_watchdog_enabled(3)).
     """
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     meant_for = os.environ.get("WATCHDOG_PID") or str(os.getpid())

@@ -1,13 +1,14 @@
-"""How the daemon stands, in one line for ``systemctl status``. Pure."""
+"""The status text of the daemon for ``systemctl status``, as one line. Pure."""
 
 from collections.abc import Iterable
 
 from bridge.config import Settings
 from bridge.delivery.attempt_outcome import Reason
+from bridge.events.display_text import count
 from bridge.store.state_values import SinkSummary
 
 
-def standing(
+def status_text(
     settings: Settings,
     waiting: int,
     trouble: str,
@@ -16,17 +17,17 @@ def standing(
     is_held: bool = False,
     summaries: Iterable[SinkSummary] = (),
 ) -> str:
-    """Return what an operator wants to know first.
+    """Return the status text, with the most important facts first.
 
     Args:
-        settings: those in force.
-        waiting: how many entries wait.
-        trouble: why the last poll failed, if it did.
-        refusal: why the configuration file was refused, if it was.
-        is_held: whether changes wait for an operator.
-        summaries: what waits for each sink, and how its last attempt ended.
+        settings: the settings in force.
+        waiting: the number of waiting entries.
+        trouble: why the last poll failed; empty if it succeeded.
+        refusal: why the last reload was refused; empty if it was not.
+        is_held: whether a hold waits for an operator.
+        summaries: the backlog of each sink, and the result of its last attempt.
     """
-    sinks = "1 sink" if len(settings.sinks) == 1 else f"{len(settings.sinks)} sinks"
+    sinks = count(len(settings.sinks), "sink")
     parts = [
         refusal,
         f"last poll failed: {trouble}" if trouble else "",
@@ -39,7 +40,7 @@ def standing(
 
 
 def _failing(settings: Settings, summaries: Iterable[SinkSummary]) -> str:
-    """Return which sinks do not take what waits for them, with the reason of the last attempt."""
+    """Return the sinks with waiting entries whose last attempt failed, with its reason."""
     configured = {sink.name for sink in settings.sinks}
     failing = [
         f"{one.sink} ({one.last_reason})"

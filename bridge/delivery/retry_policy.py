@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.delivery.outbox_entry import Entry, Status
+from bridge.events.display_text import count
 
 _DETAIL_LIMIT = 500
 _LINK_LIMIT = 500
@@ -81,7 +82,7 @@ def _is_too_old(entry: Entry, now_ms: int, policy: RetryPolicy) -> bool:
 
 def _expired(entry: Entry) -> Entry:
     """Return an entry that is too old as dead. This is called only right after a last attempt."""
-    detail = f"gave up after {entry.attempts} attempts; the last: {entry.detail or entry.reason}"
+    detail = f"gave up after {count(entry.attempts, 'attempt')}; the last: {entry.detail or entry.reason}"
     return replace(entry, status=Status.DEAD, reason=Reason.EXPIRED.value, detail=detail[:_DETAIL_LIMIT])
 
 

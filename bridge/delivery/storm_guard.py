@@ -57,8 +57,10 @@ def hold_vanished(known: int, vanished: Sequence[str], share: float) -> Hold | N
 
 def hold_replacement(vanished: Sequence[str], older: Sequence[str]) -> Hold:
     """Hold a poll in which all known models are gone, and the new models are ``older`` than the last full scan."""
+    number = len(vanished)
+    gone = "the only known model is gone" if number == 1 else f"all {number} known models are gone"
     message = (
-        f"all {len(vanished)} known models are gone ({_some(vanished)}), and others are there that are older than the "
+        f"{gone} ({_some(vanished)}), and others are there that are older than the "
         f"last full scan ({_some(sorted(older))}), as in another registry: {_CONSEQUENCE}"
     )
     return Hold(message, _digest("replaced", [*vanished, *sorted(older)]))

@@ -13,8 +13,14 @@ def unmatched(globs: Sequence[str], names: Collection[str]) -> Iterator[tuple[in
         if not any(matches(name, glob) for name in names):
             yield (
                 place,
-                f"{written!r} matches none of the registry's {len(names)} models{_meant(written, glob, names)}",
+                f"{written!r} {_matches_none(len(names))}{_meant(written, glob, names)}",
             )
+
+
+def _matches_none(number: int) -> str:
+    if number == 1:
+        return "does not match the registry's only model"
+    return f"matches none of the registry's {number} models"
 
 
 def _meant(written: str, glob: str, names: Collection[str]) -> str:

@@ -1,5 +1,5 @@
-"""The main job on one machine with nothing to set up: a real registry, a real receiver."""
+"""The demo: runs the bridge on one machine with a temporary registry and receiver."""
 
-from bridge.demo.demo_run import tell
+from bridge.demo.demo_run import run_demo
 
-__all__ = ["tell"]
+__all__ = ["run_demo"]

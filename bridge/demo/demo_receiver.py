@@ -1,4 +1,4 @@
-"""A real HTTP receiver on loopback that verifies each signature: what a user would write."""
+"""The receiver of the demo: an HTTP server on loopback that verifies each signature."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request, and whether its signature is right."""
+    """A received delivery, and whether its signature is valid."""
 
     delivery_id: str
     signature_ok: bool
@@ -21,10 +21,10 @@ class Received:
 
 
 class Receiver:
-    """Listens on loopback, always on the same port, while it is up."""
+    """An HTTP server on loopback that can be stopped and started again on the same port."""
 
     def __init__(self, secret: str, show: Callable[[Received], None]) -> None:
-        """Choose a port; nothing listens before `start`."""
+        """Start listening on a free port."""
         self._secret = secret
         self._show = show
         self._port = 0
@@ -33,17 +33,17 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where to deliver."""
+        """The URL that deliveries go to."""
         return f"http://127.0.0.1:{self._port}/hooks/mlflow"
 
     def start(self) -> None:
-        """Listen."""
+        """Start listening."""
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler())
         self._port = self._server.server_address[1]
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Stop listening: connections are refused."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -60,7 +60,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                """Stay quiet."""
+                """Do not log requests."""
 
         return Handler
 
@@ -70,7 +70,7 @@ class Receiver:
 
 
 def is_genuine(headers: dict[str, str], body: bytes, secret: str) -> bool:
-    """Verify the signature the way the README tells receivers to."""
+    """Verify the signature as the README describes it for receivers."""
     signed = f"{headers['X-MLflow-Delivery-Id']}.{headers['X-MLflow-Timestamp']}.".encode() + body
     digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
     expected = "v1," + base64.b64encode(digest).decode()

@@ -1,4 +1,4 @@
-"""What the demo does, and what it says about it."""
+"""The steps of the demo, and their explanations on the terminal."""
 
 import asyncio
 import json
@@ -14,6 +14,7 @@ from typing import Any
 from bridge.config import Settings
 from bridge.demo.demo_receiver import Received, Receiver
 from bridge.errors import BridgeError
+from bridge.events.display_text import count
 from bridge.operations.configuration_loading import load_settings
 from bridge.operations.single_run import run_once
 from bridge.store.state_folder import read_state
@@ -40,7 +41,7 @@ secret = {{ env = "DEMO_WEBHOOK_SECRET" }}
 """
 
 
-def tell(say: Say) -> None:
+def run_demo(say: Say) -> None:
     """Run the demo in a temporary folder; ``say`` prints a line.
 
     Raises:
@@ -48,7 +49,7 @@ def tell(say: Say) -> None:
     """
     _check_extra()
     with tempfile.TemporaryDirectory(prefix="mlflow-bridge-demo-") as folder:
-        _Story(Path(folder), say).tell()
+        _Demo(Path(folder), say).tell()
 
 
 def _check_extra() -> None:
@@ -59,11 +60,13 @@ def _check_extra() -> None:
         raise BridgeError(msg)
 
 
-class _Story:
+class _Demo:
     def __init__(self, folder: Path, say: Say) -> None:
         self._folder = folder
         self._say = say
-        os.environ.update({_SECRET: secrets.token_hex(16), "no_proxy": "*"})  # all of it is on this machine
+        os.environ.update(
+            {_SECRET: secrets.token_hex(16), "no_proxy": "*"}
+        )  # everything runs on this machine
         self._receiver = Receiver(os.environ[_SECRET], self._received)
         self._registry = self._make_registry()
         self._settings = self._configure()
@@ -119,7 +122,7 @@ class _Story:
     def _poll(self) -> None:
         result = asyncio.run(run_once(self._settings))
         self._say(
-            f"  bridge: {result.new} events observed, {result.delivered} delivered, {result.waiting} waiting"
+            f"  bridge: {count(result.new, 'event')} observed, {result.delivered} delivered, {result.waiting} waiting"
         )
 
     def _received(self, received: Received) -> None:
@@ -134,9 +137,9 @@ class _Story:
     def _make_registry(self) -> Any:
         os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_LOGGING_LEVEL="ERROR")
         warnings.filterwarnings("ignore")
-        from mlflow import MlflowClient  # noqa: PLC0415 - MLflow takes a while to import
+        from mlflow import MlflowClient  # noqa: PLC0415 - a slow import
 
-        # Without the second, MLflow would take $MLFLOW_REGISTRY_URI: the registry of whoever tries this out.
+        # Without registry_uri, MLflow would use $MLFLOW_REGISTRY_URI: a real registry of the user.
         return MlflowClient(self._registry_uri, registry_uri=self._registry_uri)
 
     @property

@@ -29,6 +29,12 @@ def changed(event: Event) -> str:
     return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
 
 
+def count(number: int, noun: str, separator: str = "") -> str:
+    """Return ``number`` with its noun: *1 entry*, *2 entries*. ``separator`` groups digits by thousands."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith("s") else "s")
+    return f"{number:{separator}} {noun if number == 1 else plural}"
+
+
 def instant(milliseconds: int | None) -> str | None:
     """Return an instant as readable text: UTC, to the second."""
     if milliseconds is None:

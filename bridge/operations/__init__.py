@@ -1,1 +1,1 @@
-"""Everything that somebody can have the bridge do, a module a subject; called by every door."""
+"""The operations of the bridge, one module for each subject; commands and the daemon call them."""

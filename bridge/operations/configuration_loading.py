@@ -1,4 +1,4 @@
-"""From a configuration file to settings, and no further: commands that only ask stay quick."""
+"""Load the settings from a configuration file, and check them against their sink types."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from bridge.sinks.sink_type_table import Kinds
 
 
 def load_settings(path: Path) -> Settings:
-    """Return the settings in the file at ``path``; relative paths in it begin at its folder.
+    """Return the settings in the file at ``path``; relative paths in it are resolved against its folder.
 
     Raises:
-        ConfigurationError: with every fault.
+        ConfigurationError: the configuration has faults; the message lists all of them.
     """
     settings = load(path, Kinds())
     faults = [
@@ -28,7 +28,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def _check_cron(settings: Settings, path: Path) -> None:
-    from bridge.pipeline.poll_triggers import trigger_of  # noqa: PLC0415 - brings in the scheduler
+    from bridge.pipeline.poll_triggers import trigger_of  # noqa: PLC0415 - imports the scheduler
 
     try:
         trigger_of(settings.poll)

@@ -1,4 +1,4 @@
-"""Ask the running daemon to do what a command would do itself, did it own the state."""
+"""Requests to the running daemon, for operations on a state that the daemon owns."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,17 +12,17 @@ from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.store.state_folder import binding_of, is_owned
 
 _GRACE_S = 2.0
-"""How much longer than a deadline an answer is waited for: it tells what went wrong."""
+"""How many seconds longer than the deadline to wait for the answer, which says why the deadline passed."""
 
 _SPARE_S = 30.0
 
 
 def ask_to_poll(settings: Settings, order: PollOrder) -> OnceResult:
-    """Have the daemon poll now; return what came of it.
+    """Have the daemon poll now; return the result.
 
     Raises:
-        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
-        BridgeError: what the daemon says.
+        OwnerUnavailable: no daemon listens, or it gives no answer.
+        BridgeError: the daemon answered with this error.
     """
     patience_s = _patience_s(settings)
     if order.deadline_ms is not None:
@@ -31,35 +31,35 @@ def ask_to_poll(settings: Settings, order: PollOrder) -> OnceResult:
 
 
 def ask_to_rebaseline(settings: Settings) -> tuple[int, int]:
-    """Have the daemon record the registry as it is; return how many models and versions that is.
+    """Have the daemon record the registry as it is; return the numbers of models and versions.
 
     Raises:
-        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
-        BridgeError: what the daemon says.
+        OwnerUnavailable: no daemon listens, or it gives no answer.
+        BridgeError: the daemon answered with this error.
     """
     answer = _ask(settings, "rebaseline", _patience_s(settings))
     return answer["models"], answer["versions"]
 
 
 def ask_to_rebind(settings: Settings, *, accept: bool = False) -> str:
-    """Have the daemon bind its state to where the registry is now; return what was done.
+    """Have the daemon bind its state to the registry's new URL; return a text about the result.
 
-    ``accept`` says that it is the same registry, whatever its fingerprint.
+    ``accept`` means that an operator confirms it to be the same registry despite another fingerprint.
 
     Raises:
-        OwnerUnavailable: there is no daemon to ask, or it gives no answer, or it has to be stopped first.
-        BridgeError: what the daemon says.
+        OwnerUnavailable: no daemon listens, or it gives no answer, or it must be stopped first.
+        BridgeError: the daemon answered with this error.
     """
     done: str = _ask(settings, "rebind", _patience_s(settings), accept=accept)["done"]
     return done
 
 
 def ask_to_reload(settings: Settings) -> Document:
-    """Have the daemon take up its configuration; return ``changed``, and the names of its ``sinks``.
+    """Have the daemon reload its configuration; return ``changed``, and the names of its ``sinks``.
 
     Raises:
         OwnerUnavailable: the daemon gives no answer.
-        BridgeError: there is no daemon; or what the daemon says.
+        BridgeError: no daemon runs, or the daemon answered with this error.
     """
     try:
         return _ask(settings, "reload", _SPARE_S)
@@ -74,17 +74,17 @@ def ask_to_reload(settings: Settings) -> Document:
 
 
 def ask_to_operate(settings: Settings, operation: str, arguments: Document) -> Document:
-    """Have the daemon change its outbox; return what it says of it.
+    """Have the daemon carry out an outbox operation; return its result.
 
     Raises:
-        OwnerUnavailable: there is no daemon to ask, or it gives no answer.
-        BridgeError: what the daemon says.
+        OwnerUnavailable: no daemon listens, or it gives no answer.
+        BridgeError: the daemon answered with this error.
     """
     return _ask(settings, operation, _SPARE_S, **arguments)
 
 
 def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) -> Document:
-    """Ask, and say which registry is meant: the daemon may have another configuration."""
+    """Send a request with the registry of ``settings``: the daemon may have another configuration, and then refuses."""
     binding = binding_of(settings)
     meant = {"uri": binding.uri, "workspace": binding.workspace}
     request = Request(command, {"registry": meant, **arguments})
@@ -92,5 +92,5 @@ def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) 
 
 
 def _patience_s(settings: Settings) -> float:
-    """Return how long an answer may take: a poll under way goes first."""
+    """Return how many seconds an answer may take, including a poll under way before it."""
     return 2 * settings.poll.deadline / 1000 + _SPARE_S

@@ -1,4 +1,4 @@
-"""Operators' changes to the outbox: made here where nobody owns the state, else by the daemon that does."""
+"""Operators' changes to the outbox: made in this process, or by the daemon if it owns the state."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,51 +14,51 @@ from bridge.pipeline.clocks import SystemClock
 from bridge.store.state_folder import owned_state
 
 _AT_ONCE = 5_000
-"""So many entries fit into one request over the control socket."""
+"""The number of entries that fit into one request over the control socket."""
 
 
 def redrive(settings: Settings, entries: list[int]) -> list[int]:
-    """Send dead entries again; return those that were dead.
+    """Send dead entries again; return the numbers of those that were dead.
 
     Raises:
-        BridgeError: it was not done, by the message's reason.
+        BridgeError: the operation failed; the message says why.
     """
     return _in_parts(settings, "redrive", "entries", entries)
 
 
 def drop(settings: Settings, entries: list[int], statuses: Iterable[str]) -> list[int]:
-    """Forget entries that are still of these ``statuses``; return those that were not under way, and so are gone.
+    """Drop entries that still have one of ``statuses`` and are not being sent; return their numbers.
 
     Raises:
-        BridgeError: it was not done, by the message's reason.
+        BridgeError: the operation failed; the message says why.
     """
     return _in_parts(settings, "drop", "entries", entries, statuses=list(statuses))
 
 
 def replay(settings: Settings, resends: list[Resend], *, new_ids: bool) -> list[int]:
-    """Send recorded events again; return the numbers of their entries.
+    """Send recorded events again; return the numbers of their new entries.
 
     Raises:
-        BridgeError: it was not done, by the message's reason.
+        BridgeError: the operation failed; the message says why.
     """
     return _in_parts(settings, "replay", "resends", list(map(asdict, resends)), new_ids=new_ids)
 
 
 def pause(settings: Settings, sink: str) -> Document:
-    """Have a sink take nothing until it is resumed; return its condition.
+    """Pause deliveries to a sink; return its new state as a document.
 
     Raises:
-        BridgeError: it was not done, by the message's reason.
+        BridgeError: the operation failed; the message says why.
     """
     condition: Document = _carry_out(settings, "pause", {"sink": sink})["condition"]
     return condition
 
 
 def resume(settings: Settings, sink: str) -> Document:
-    """Have a sink take entries again; return the condition that it was in.
+    """Resume deliveries to a sink; return its previous state as a document.
 
     Raises:
-        BridgeError: it was not done, by the message's reason.
+        BridgeError: the operation failed; the message says why.
     """
     condition: Document = _carry_out(settings, "resume", {"sink": sink})["condition"]
     return condition

@@ -1,4 +1,4 @@
-"""What operators change in the outbox: with a relay that is at work on it, or without one."""
+"""Carry out operators' changes to the outbox in the process that owns the state, with or without a running relay."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -10,6 +10,7 @@ from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend, entry_of
 from bridge.delivery.retry_policy import redriven
 from bridge.delivery.sink_state import RUNNING, Condition, paused, resumed, stood_still_ms
+from bridge.events.display_text import count
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.hold_decisions import report_note
 from bridge.pipeline.relay import Relay
@@ -22,13 +23,13 @@ _WAITING = (Status.DEAD, Status.PENDING)
 
 
 class Operations:
-    """Changes to the outbox, each durable before it takes effect, and noted in the audit trail.
+    """Changes to the outbox; each is written to the state before it takes effect, with a note in the audit trail.
 
-    Each raises `StateUnwritable` where it could not be made durable: then nothing has changed.
+    Each raises `StateUnwritable` if it cannot be written: then nothing has changed.
     """
 
     def __init__(self, state: State, clock: Clock, relay: Relay | None = None) -> None:
-        """Work on ``state``, which is owned, and tell the ``relay`` that works on it."""
+        """Change ``state``, which this process owns, and inform its ``relay``, if one runs."""
         self._state = state
         self._clock = clock
         self._relay = relay
@@ -42,7 +43,7 @@ class Operations:
         return [entry.id for entry in again]
 
     def drop(self, numbers: Sequence[int], statuses: Collection[Status] = _WAITING) -> list[int]:
-        """Forget entries that are still of these ``statuses``; return the numbers of those not under way."""
+        """Drop entries that still have one of ``statuses`` and are not being sent; return their numbers."""
         unwanted = [entry for entry in self._entries(numbers) if entry.status in statuses]
         gone = self._relay.droppable(unwanted) if self._relay else unwanted
         if gone:
@@ -70,7 +71,7 @@ class Operations:
         return [entry.id for entry in numbered]
 
     def pause(self, sink: str) -> Condition:
-        """Have a sink take nothing until it is resumed; return how it stands. Attempts under way end."""
+        """Pause deliveries to a sink; return its new state. Attempts under way are finished."""
         before = self._condition(sink)
         after = paused(before, self._clock.now_ms())
         if after != before:
@@ -80,7 +81,7 @@ class Operations:
         return after
 
     def resume(self, sink: str) -> Condition:
-        """Have a sink take entries again, at once; return how it stood. What waited did not grow older."""
+        """Resume deliveries to a sink at once; return its previous state. The pause does not count towards max_age."""
         before = self._condition(sink)
         after, now_ms = resumed(before), self._clock.now_ms()
         rested = [
@@ -116,11 +117,10 @@ class Operations:
 
 
 def _notes(kind: str, entries: Sequence[Entry], now_ms: int) -> list[Note]:
-    """Return one note a sink: an operator's change must not go unseen."""
+    """Return one note for each sink, for the audit trail."""
     counts = Counter(entry.sink for entry in entries)
     return [
-        Note(now_ms, kind, detail=f"{count} {'entry' if count == 1 else 'entries'} of {sink}")
-        for sink, count in counts.items()
+        Note(now_ms, kind, detail=f"{count(number, 'entry')} of {sink}") for sink, number in counts.items()
     ]
 
 
@@ -163,4 +163,4 @@ OPERATIONS: Mapping[str, Callable[[Operations, Document], Document]] = {
     "pause": _pause,
     "resume": _resume,
 }
-"""By the names under which the daemon is asked for them."""
+"""The operations by the names used in requests to the daemon."""

@@ -1,4 +1,4 @@
-"""What an operator orders beyond the schedule, and what comes of it: by a command or by the daemon."""
+"""The order for a poll beyond the schedule, and its result, as values for a command or the daemon."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from bridge.store.state import State
 
 @dataclass(frozen=True, slots=True)
 class PollOrder:
-    """A poll that is to be made now.
+    """An order for a poll now.
 
     Attributes:
-        accept_held: whether the hold that is recorded in the state is let through.
-        full: whether the whole registry is to be scanned.
-        deadline_ms: how long it may take, waiting for its turn included; None for ``poll.deadline``.
+        accept_held: whether the hold that the state records is accepted.
+        full: whether the whole registry is scanned.
+        deadline_ms: the time limit, including the wait for a poll under way; None for ``poll.deadline``.
     """
 
     accept_held: bool = False
@@ -26,7 +26,7 @@ class PollOrder:
 
 @dataclass(frozen=True, slots=True)
 class OnceResult:
-    """What a run came to: new entries, deliveries, what still waits, and what went wrong."""
+    """The result of a run: the numbers of new, delivered and waiting entries, and the errors."""
 
     new: int
     delivered: int
@@ -40,12 +40,12 @@ class OnceResult:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Return the result that `to_document` wrote."""
+        """Return the result that `to_document` encoded."""
         errors = tuple(error_from_document(error) for error in document["errors"])
         return cls(document["new"], document["delivered"], document["waiting"], errors)
 
 
 def accepted_hold(state: State) -> frozenset[str]:
-    """Return the digests of the hold that is recorded in ``state``: what an operator can accept."""
+    """Return the digests of the hold that ``state`` records, which an operator can accept."""
     last = state.last_poll
     return frozenset(last.held_digest.split("+")) if last and last.held_digest else frozenset()

@@ -1,4 +1,4 @@
-"""Ask the registry the few questions that show whether the bridge can work with it."""
+"""Read the registry once, to show whether the bridge can work with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ from bridge.config import Settings
 from bridge.diff.absence_verification import Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryUnreachable
+from bridge.events.display_text import count
 from bridge.pipeline.worker_threads import ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.scan_position import ScanProgress
 
 _GRACE_S = 5.0
-"""How much longer than the deadline a request under way may take."""
+"""How many seconds longer than the deadline a request under way may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryAnswer:
-    """What a registry shows, in a few words, and the names of its models."""
+    """A summary of a registry's content as text, and the names of its models."""
 
     told: str
     names: frozenset[str]
@@ -28,11 +29,11 @@ class RegistryAnswer:
 async def ask_registry(
     settings: Settings, scanned: Callable[[int, int], None] | None = None
 ) -> RegistryAnswer:
-    """Return what the registry shows; ``scanned`` is told how far reading it has come.
+    """Read the registry and return its content; ``scanned`` is called with the progress.
 
     Raises:
-        RegistryError: it gives no usable answer.
-        SecretUnavailable: a credential is not where the configuration says.
+        RegistryError: the registry gives no usable answer.
+        SecretUnavailable: a credential cannot be read.
     """
     registry, progress = MlflowRegistry(settings.registry, scanned), ScanProgress()
     while True:
@@ -51,7 +52,9 @@ async def ask_registry(
                 raise RegistryUnreachable(msg) from None
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"
-    return RegistryAnswer(f"answers, {models} models, {versions} versions{known}", frozenset(listing.models))
+    return RegistryAnswer(
+        f"answers, {count(models, 'model')}, {count(versions, 'version')}{known}", frozenset(listing.models)
+    )
 
 
 def _ask(registry: MlflowRegistry, progress: ScanProgress, deadline: Deadline) -> tuple[Listing, str | None]:

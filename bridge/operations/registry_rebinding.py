@@ -1,4 +1,4 @@
-"""Bind a state to its registry at another URL, or with another fingerprint."""
+"""Bind a state to its registry at a new URL, or with a new fingerprint, after checking that it is the same."""
 
 import os
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a state knows of its registry, and how that compares with the configured one.
+    """A comparison of the registry that a state was taken from with the configured one.
 
-    ``fingerprint`` is the registry's as it is now, None where it cannot be read.
+    ``fingerprint`` is that of the configured registry; None if it cannot be read.
     """
 
     head: Head
@@ -35,17 +35,17 @@ class Comparison:
 
     @property
     def has_same_fingerprint(self) -> bool:
-        """Whether both fingerprints are known, and the same."""
+        """Whether both fingerprints are known and equal."""
         return self.fingerprint is not None and self.fingerprint == self.head.fingerprint
 
     @property
     def is_proven(self) -> bool:
-        """Whether nobody has to be asked: the database is the same, and so are models in it, if any are known."""
+        """Whether it is the same registry without doubt: equal fingerprints, and at least one known model, if any are known."""
         return self.has_same_fingerprint and not self.likeness.is_nothing_alike
 
     @property
     def is_possible(self) -> bool:
-        """Whether it can be the same registry: something is the same, or nothing can be compared."""
+        """Whether it can be the same registry: the fingerprint or a model is the same, or there is nothing to compare."""
         return self.has_same_fingerprint or not self.likeness.is_nothing_alike
 
     @property
@@ -58,10 +58,10 @@ class Comparison:
         return "the fingerprint of its database cannot be read, so nothing shows that it is the same"
 
     def lines(self) -> list[str]:
-        """Return what is the same and what is not, a line each."""
+        """Return the comparison as text lines, one for each property."""
         head, likeness = self.head, self.likeness
         url = f"same URL: {self.uri}" if self.uri == head.uri else f"other URL: {self.uri}, before {head.uri}"
-        prints = (_told(self.fingerprint), _told(head.fingerprint))
+        prints = (_fingerprint_text(self.fingerprint), _fingerprint_text(head.fingerprint))
         known = (
             f"same fingerprint (Default experiment made {prints[0]})"
             if self.has_same_fingerprint
@@ -72,24 +72,24 @@ class Comparison:
         return [url, f"same workspace: {head.workspace or 'default'}", known, f"models: {models}"]
 
 
-def _told(fingerprint: str | None) -> str:
-    """Return the instant that a fingerprint is (ms since the epoch), for people."""
+def _fingerprint_text(fingerprint: str | None) -> str:
+    """Return a fingerprint, which is an instant in ms since the epoch, as text."""
     if fingerprint is None or not fingerprint.isdigit():
         return fingerprint or "at a time that cannot be read"
     return f"{datetime.fromtimestamp(int(fingerprint) / 1000, UTC):%Y-%m-%d %H:%M:%S UTC}"
 
 
 async def rebind(state: State, settings: Settings, *, accept: bool = False) -> str:
-    """Bind ``state``, which is owned, to the registry that ``settings`` name; return what was done.
+    """Bind ``state``, which this process owns, to the registry in ``settings``; return a text about the result.
 
-    ``accept`` says that an operator knows it to be the same registry though its fingerprint does not show it:
-    then what is the same and what is not is part of what is returned.
+    ``accept`` means that an operator confirms it to be the same registry despite another fingerprint; the text
+    then includes the comparison.
 
     Raises:
         StateForeign: it is another registry than the one that the state was taken from, or may be.
-        RegistryError: it gave no usable answer.
-        SecretUnavailable: a credential for it is not where the configuration says.
-        StateUnwritable: the state stays as it was.
+        RegistryError: the registry gave no usable answer.
+        SecretUnavailable: a credential for the registry cannot be read.
+        StateUnwritable: the state could not be written, and is unchanged.
     """
     wanted = binding_of(settings)
     head = state.head
@@ -105,14 +105,14 @@ async def rebind(state: State, settings: Settings, *, accept: bool = False) -> s
     with _environment_restored_unless_bound():
         found = await _comparison(state, head, settings)
         _judge(found, accept=accept)
-        now = state.head or head  # what the relay wrote meanwhile stays
+        now = state.head or head  # keeps what the relay has written in the meantime
         state.write_head(replace(now, uri=wanted.uri, fingerprint=found.fingerprint or now.fingerprint))
     log.info("state.rebound", registry=wanted.uri, accepted=accept and not found.is_proven)
     return "\n".join([*(found.lines() if accept else ()), f"the state is bound to {wanted.uri}"])
 
 
 async def _comparison(state: State, head: Head, settings: Settings) -> Comparison:
-    """Ask the registry, and don't wait for ever: no poll can be made meanwhile."""
+    """Read the registry and compare it, with a deadline: no poll can run in the meantime."""
     registry = MlflowRegistry(settings.registry)
     deadline = Deadline.after(settings.poll.deadline)
 
@@ -133,7 +133,10 @@ async def _comparison(state: State, head: Head, settings: Settings) -> Compariso
 
 @contextmanager
 def _environment_restored_unless_bound() -> Iterator[None]:
-    """MLflow takes credentials from the environment: a refused registry's must not go to the old one."""
+    """Restore the environment if the registry is refused.
+
+    MLflow reads credentials from the environment: those of a refused registry must not be sent to the old one.
+    """
     before = dict(os.environ)
     try:
         yield
@@ -145,7 +148,7 @@ def _environment_restored_unless_bound() -> Iterator[None]:
 
 
 def _judge(found: Comparison, *, accept: bool) -> None:
-    """Refuse what nothing shows to be the same registry, and ask about what something speaks against.
+    """Raise unless it is the same registry, or it can be the same and the operator accepts it.
 
     Raises:
         StateForeign: it is, or may be, another registry.

@@ -1,4 +1,4 @@
-"""One poll, then what is due: the whole life of a run from cron."""
+"""One run from start to end, as for cron: poll once, then deliver the entries that are due."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,22 +19,22 @@ log = structlog.get_logger(__name__)
 
 _FOREVER = float("inf")
 _LEAST_S = 1.0
-"""In less time than this, no scan comes further."""
+"""The least remaining time in seconds in which it is useful to continue a scan."""
 _PLAIN = PollOrder()
 
 
 async def run_once(
     settings: Settings, order: PollOrder = _PLAIN, scanned: Scanned | None = None
 ) -> OnceResult:
-    """Poll once and relay what is due, whatever came of the poll.
+    """Poll once and relay the entries that are due, even if the poll fails.
 
     Args:
-        settings: what to do.
-        order: how much to read, whether the recorded hold is let through, and how long all may take.
-        scanned: is told how far a scan has come.
+        settings: the configuration.
+        order: how much to read, whether the recorded hold is accepted, and the deadline of the run.
+        scanned: is called with the progress of a scan.
 
     Raises:
-        StateError: the state is owned by another, foreign, or cannot be used.
+        StateError: another process owns the state, or it belongs to another registry, or cannot be used.
     """
     until = SystemClock().monotonic() + (order.deadline_ms / 1000 if order.deadline_ms else _FOREVER)
     async with application(settings, scanned) as app:
@@ -48,10 +48,10 @@ def _left_ms(app: App, until: float) -> int | None:
     return None if left == _FOREVER else max(0, int(left * 1000))
 
 
-async def _polled(
+async def _poll_to_end(
     app: App, until: float, read: Read, accepted: frozenset[str], *, afresh: bool
 ) -> PollResult:
-    """Poll, and go on with a scan that takes longer than one poll may, for as long as there is time."""
+    """Poll; continue a scan that takes longer than one poll may, until the deadline."""
     while True:
         try:
             return await app.poll.run(read, accepted, _left_ms(app, until), afresh=afresh)
@@ -72,7 +72,7 @@ async def _run(
     new = 0
     for read in reads:
         try:
-            polled = await _polled(app, until, read, accepted, afresh=afresh)
+            polled = await _poll_to_end(app, until, read, accepted, afresh=afresh)
             new += len(polled.entries)
             app.relay.offer(polled.entries)
         except BridgeError as error:
@@ -91,5 +91,5 @@ async def _run(
     with suppress(StateUnwritable):
         app.relay.follow_clock(app.trust.jumped_ms())
         housekeep(app.state, app.settings, app.trust)
-    told = {str(error): error for error in errors}  # a registry that is down fails every read alike
+    told = {str(error): error for error in errors}  # several reads can fail with the same error
     return OnceResult(new, app.relay.delivered, app.relay.waiting, tuple(told.values()))

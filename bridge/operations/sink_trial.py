@@ -1,4 +1,4 @@
-"""Try a sink out: a synthetic event, sent the way a real one is, and what came of it."""
+"""Test a sink: send a synthetic event as a real one is sent, and return the requests and the outcome."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -18,9 +18,9 @@ from bridge.sinks.transport.exchange_recorder import Exchange, NoTransport, Reco
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was sent (nothing, where the sink could not even make a request), and what came of it.
+    """The requests that the sink sent, with their answers, and the outcome; no request if the sink could not build one.
 
-    A sink that is not ``is_http`` sends in ways of its own, of which nothing can be shown.
+    For a sink that is not ``is_http``, no requests are recorded, as it does not send through the HTTP transport.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -29,12 +29,12 @@ class Trial:
 
 
 async def try_out(sink: SinkSettings, settings: Settings, event_name: str, *, sends: bool) -> Trial:
-    """Have ``sink`` deliver a synthetic event called ``event_name``; without ``sends``, make it only.
+    """Have ``sink`` deliver a synthetic event called ``event_name``; without ``sends``, only build the request.
 
-    The state is not touched: nothing is recorded, and nothing is tried again.
+    The state is not changed: nothing is recorded, and nothing is tried again.
 
     Raises:
-        BridgeError: it cannot be held back from sending, as it does not go out by HTTP alone.
+        BridgeError: ``sends`` is False, but the sink does not use the HTTP transport only, and could send anyway.
     """
     if not sends and not is_http(sink.type):
         msg = (

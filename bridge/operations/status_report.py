@@ -1,4 +1,4 @@
-"""How the bridge is doing, from its state: what `status` prints, and what the status page shows."""
+"""Collect the facts for `status` and the status page from the state: registry, polls, holds, sinks."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +17,7 @@ from bridge.store.state_values import PollRecord, SinkSummary
 
 
 def status_document(settings: Settings, state: State, now_ms: int) -> dict[str, Any]:
-    """Return how the bridge is doing: the registry, the last poll, the sinks' backlog."""
+    """Return the JSON document of `status`: the registry, the last poll, and the sinks' backlog."""
     head, poll = state.head, state.last_poll
     models, versions = state.count_models()
     return {
@@ -39,7 +39,7 @@ def status_document(settings: Settings, state: State, now_ms: int) -> dict[str, 
 
 
 def registry_facts(settings: Settings, state: State) -> dict[str, Any]:
-    """Return which registry it is, and what it was found to be able to do."""
+    """Return the registry's identity and its abilities."""
     head, wanted = state.head, binding_of(settings)
     return {
         "uri": wanted.uri,
@@ -58,7 +58,7 @@ def _abilities(abilities: Abilities | None) -> dict[str, Any]:
 
 
 def full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] | None:
-    """Return how the last full scan went, and when the next is due: a slow one comes less often."""
+    """Return the result of the last full scan, and when the next is due; slow scans are made less often."""
     last, head, poll, found = state.last_reconcile, state.head, state.last_poll, settings.poll
     if last is None or head is None:
         return None
@@ -78,19 +78,19 @@ def full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] |
 
 
 def _watched(settings: Settings, state: State) -> dict[str, Any]:
-    """Return how many models are looked at by name, and whether sinks name more than that."""
+    """Return how many models are read by name at every poll, and whether sinks name more than the limit."""
     abilities = state.abilities or Abilities()
     watch = watch_of(routes_of(settings), state.known(), has_names=abilities.has_names)
     return {"models": len(watch.rows), "versions_of": len(watch.versions), "is_cut": watch.is_cut}
 
 
 def hold(poll: PollRecord | None) -> dict[str, str] | None:
-    """Return what waits for an operator, and why."""
+    """Return the hold that waits for an operator, with its reason and digest; None if there is none."""
     return {"why": poll.held, "digest": poll.held_digest} if poll and poll.held_digest else None
 
 
 def sink_rows(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]]:
-    """Return how each sink stands, and what waits for it; orphans last."""
+    """Return the state and the backlog of each sink; sinks that are no longer configured come last."""
     summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}
     rows: list[dict[str, Any]] = []
@@ -122,7 +122,7 @@ def _standing(condition: Condition | None) -> dict[str, Any]:
 
 
 def _next_attempt(state: State, summary: SinkSummary, stands: Condition, now_ms: int) -> int | None:
-    """Return how soon the entry that waits longest can be attempted; None where nothing or nobody waits for it."""
+    """Return in how many seconds the oldest pending entry can be attempted; None if there is none, or the sink does not run."""
     oldest = state.entry(summary.oldest_pending) if summary.oldest_pending is not None else None
     if oldest is None or not stands.is_running:
         return None

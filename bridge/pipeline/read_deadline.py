@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable, ScanUnfinished
+from bridge.events.display_text import count
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_reading import RegistryReader
@@ -97,6 +98,6 @@ class BoundedReader:
 def _told(scan: ScanSlice) -> str:
     models, versions = scan.progress.counted
     return (
-        f"the full scan is not over: {models} models and {versions} versions were read in time "
+        f"the full scan is not over: {count(models, 'model')} and {count(versions, 'version')} were read in time "
         "(poll.deadline, or --deadline), and the next poll goes on from there"
     )

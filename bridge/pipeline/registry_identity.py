@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryError
+from bridge.events.display_text import count
 from bridge.registry.base import Deadline, Registry
 
 _MOST_ASKED = 50
@@ -48,11 +49,12 @@ class Likeness:
         if not self.asked:
             return "no model is known to compare with"
         replaced = f", {self.replaced} of the names stand for other models" if self.replaced else ""
-        return f"{self.same} of {self.asked} known models that were asked for are there, created at the same instant{replaced}"
+        were = "model that was asked for is" if self.asked == 1 else "models that were asked for are"
+        return f"{self.same} of {self.asked} known {were} there, created at the same instant{replaced}"
 
     def versions_told(self) -> str:
         """Return in words how many of their versions are the same; empty if none is known."""
-        return f"{self.same_versions} of {self.versions} versions of these" if self.versions else ""
+        return f"{self.same_versions} of {count(self.versions, 'version')} of these" if self.versions else ""
 
 
 def compare_models(registry: Registry, known: KnownModels, deadline: Deadline) -> Likeness:

@@ -1,1 +1,1 @@
-"""What the bridge tells others of itself: probes and metrics."""
+"""The HTTP server of the daemon: health probes, metrics and the status page."""

@@ -1,4 +1,4 @@
-"""When the certificates expire that the configuration names."""
+"""The metric with the expiry times of the configured TLS certificates."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -20,20 +20,20 @@ _PATIENCE_S = 0.5
 
 
 class Certificates(Collector):
-    """Reads the files again only when they change, in a thread: scrapes are answered in the event loop.
+    """Collects expiry times; files are read in a thread, as scrapes run in the event loop, and only if they changed.
 
-    A file that cannot be read has no value here: deliveries fail for it, which is counted. Where a mount
-    hangs, what was read last is told.
+    A file that cannot be read has no value: the deliveries that fail because of it are counted elsewhere. If a
+    mount hangs, the values read last are reported.
     """
 
     def __init__(self, tls: Callable[[], Mapping[str, TlsSettings]]) -> None:
-        """Ask ``tls`` at every scrape for the files of each sink."""
+        """Call ``tls`` at every scrape for the files of each sink."""
         self._tls = tls
         self._read: dict[TlsSettings, tuple[Stamp, dict[str, float]]] = {}
         self._reading: Thread | None = None
 
     def collect(self) -> Iterable[Metric]:
-        """Return when what each sink uses expires, seconds since the epoch."""
+        """Return the expiry times of the certificates of each sink, in seconds since the epoch."""
         found = GaugeMetricFamily(_NAME, _HELP, labels=["sink", "use"])
         used = self._tls()
         self._read_anew(set(used.values()))
@@ -44,11 +44,11 @@ class Certificates(Collector):
         return [found]
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand."""
+        """Return no descriptions: the metrics are known only at a scrape."""
         return []
 
     def _read_anew(self, used: Collection[TlsSettings]) -> None:
-        """Have the files looked at, and wait for it a moment, unless the last look still hangs."""
+        """Read the changed files in a thread and wait for it briefly, unless the previous reading still hangs."""
         if self._reading is not None and self._reading.is_alive():
             return
         self._reading = Thread(target=self._look, args=(used,), name="certificates", daemon=True)
@@ -72,7 +72,7 @@ def _expiries_of(tls: TlsSettings) -> dict[str, float]:
 
 
 def _ends(path: str | None) -> list[float]:
-    """Return when each certificate in ``path`` ends; nothing where there is none to be read."""
+    """Return the expiry time of each certificate in ``path``; empty if the file cannot be read."""
     if path is None:
         return []
     from cryptography import x509  # noqa: PLC0415 - few configurations need it

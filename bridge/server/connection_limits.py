@@ -1,4 +1,4 @@
-"""The connections that the server has open: bounded in number, and each in time."""
+"""Limit the number of open connections of the server, and the time for each request."""
 
 import io
 import time
@@ -8,59 +8,59 @@ from socket import SHUT_RDWR, socket
 from threading import Lock
 
 
-class Guests:
-    """At most so many connections: where there are more, the oldest gives way.
+class OpenConnections:
+    """The open connections, limited in number: beyond the limit, the oldest is closed.
 
-    Whoever means well is gone within milliseconds, so the oldest is one that holds on. Turning
-    away the newest would let a few idle connections keep the probes out.
+    A normal request ends within milliseconds, so the oldest connection is probably idle. Refusing
+    new connections instead would let a few idle ones block the probes.
     """
 
     def __init__(self, most: int) -> None:
-        """Take up to ``most`` at once."""
+        """Allow up to ``most`` connections at a time."""
         self._most = most
         self._open: dict[socket, None] = {}
         self._lock = Lock()
 
     def admit(self, connection: socket) -> None:
-        """Take one more; if that is too many, hang up on the oldest."""
+        """Add a connection; if there are too many, close the oldest."""
         with self._lock:
             self._open[connection] = None
             oldest = next(iter(self._open)) if len(self._open) > self._most else None
             if oldest is not None:
                 del self._open[oldest]
         if oldest is not None:
-            with suppress(OSError):  # it may be gone by itself
+            with suppress(OSError):  # the client may have closed it
                 oldest.shutdown(SHUT_RDWR)
 
     def leave(self, connection: socket) -> None:
-        """Forget one that is done."""
+        """Remove a connection that has ended."""
         with self._lock:
             self._open.pop(connection, None)
 
 
-class Bounded(io.RawIOBase):
-    """What a connection sends, all of which has to come within a time.
+class TimeLimitedInput(io.RawIOBase):
+    """The input stream of a connection, with one time limit for all its data.
 
-    A timeout of the socket's would begin anew with every byte.
+    The timeout of a socket would start again with every byte.
     """
 
     def __init__(
         self, connection: socket, seconds: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Read from ``connection`` for ``seconds`` from now on."""
+        """Read from ``connection`` for at most ``seconds`` from now."""
         self._connection = connection
         self._monotonic = monotonic
         self._until = monotonic() + seconds
 
     def readable(self) -> bool:
-        """Whether it can be read: yes."""
+        """Return True."""
         return True
 
-    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]  # what is given
-        """Read what there is.
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]  # the types that BufferedReader passes
+        """Read the available data into ``buffer``.
 
         Raises:
-            TimeoutError: the time is over.
+            TimeoutError: the time limit has passed.
         """
         left = self._until - self._monotonic()
         if left <= 0:

@@ -1,4 +1,4 @@
-"""What the probes say: whether the bridge lives, and whether it does its work."""
+"""The liveness and readiness of the daemon, derived from the progress of the poll and the relay."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,10 +12,10 @@ _RELAY_TURNS_WITHIN_S = 90.0
 
 @dataclass(slots=True)
 class Probes:
-    """Whether the loops make progress.
+    """The progress of the poll and the relay.
 
-    A registry that is down does not make the bridge unready: that is in the metrics and in
-    `status`, and restarting the bridge would not mend it.
+    An unreachable registry does not make the bridge unready: the metrics and `status` report it,
+    and a restart of the bridge would not help.
     """
 
     clock: Clock
@@ -27,19 +27,19 @@ class Probes:
     began: float | None = None
 
     def poll_began(self) -> None:
-        """A poll is under way."""
+        """Record that a poll has begun."""
         self.began = self.clock.monotonic()
 
     def poll_ended(self) -> None:
-        """A poll was attempted, well or not."""
+        """Record that a poll has ended, with or without success."""
         self.first_attempt.set()
         self.began = None
 
     def is_making_progress(self) -> bool:
-        """Whether neither loop hangs: no poll goes on far beyond its deadline, and the relay comes round.
+        """Whether neither loop hangs: no poll is far beyond its deadline, and the relay's loop keeps turning.
 
-        A relay that cannot write its state does come round: a restart would not mend the disk, and
-        make it send again what it holds the outcome of.
+        A relay that cannot write the state counts as making progress: a restart would not repair the disk, and
+        deliveries whose outcome is not yet written would be sent again.
         """
         now = self.clock.monotonic()
         if self.began is not None and now - self.began >= self.poll_deadline_s + _STUCK_BEYOND_S:
@@ -47,10 +47,10 @@ class Probes:
         return self.relay_turned_at is None or now - self.relay_turned_at() < _RELAY_TURNS_WITHIN_S
 
     def polling_for_s(self) -> float | None:
-        """Return how long the poll under way has been; None where there is none."""
+        """Return for how many seconds the current poll has run; None if no poll is under way."""
         return None if self.began is None else self.clock.monotonic() - self.began
 
     def is_ready(self) -> bool:
-        """Whether a poll was attempted, and the loops make progress."""
+        """Whether a first poll has ended, the loops make progress, and the relay can write the state."""
         done = self.first_attempt.is_set()
         return done and self.is_making_progress() and not self.relay_is_stuck()

@@ -1,7 +1,7 @@
-"""By which names the status page may be asked for: those that no stranger can point at this machine. Pure.
+"""Check the ``Host`` header of requests for the status page, against DNS rebinding. Pure.
 
-The page has no authentication. A web page somewhere could have its own name answer with this machine's
-address (DNS rebinding) and then read it as if it were its own; the browser tells by which name it asks.
+The page has no authentication. With DNS rebinding, a foreign web page lets its own host name resolve to this
+machine's address, and can then read the status page. The browser sends that host name in the ``Host`` header.
 """
 
 from collections.abc import Collection
@@ -9,10 +9,10 @@ from ipaddress import ip_address
 
 
 def is_welcome(host: str | None, names: Collection[str]) -> bool:
-    """Whether a request with this ``Host`` header may have the page.
+    """Whether a request with this ``Host`` header may read the page.
 
-    An address is nobody's name; a name without a dot, and ``localhost``, have no place in the public
-    DNS; ``names`` are the operator's. No browser leaves the header out.
+    Accepted are IP addresses, names without a dot and ``localhost``, which nobody can register in the public
+    DNS, and the operator's ``names``. A request without the header is accepted: it does not come from a browser.
     """
     if host is None:
         return True

@@ -1,7 +1,7 @@
-"""The small HTTP server: probes, metrics, the status page; from threads of its own.
+"""The HTTP server for probes, metrics and the status page; it runs in its own threads.
 
-A thread asks the event loop for every answer, so an answer is a proof that the loop runs;
-a loop that does not answer within a second makes the probe fail.
+Each answer is made in the event loop, so that an answer proves that the loop runs; if the
+loop does not answer within a second, the probe fails.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import structlog
 
 from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
-from bridge.server.connection_limits import Bounded, Guests
+from bridge.server.connection_limits import OpenConnections, TimeLimitedInput
 from bridge.server.page.page_document import STYLE_HASH
 from bridge.sinks.transport.open_file_limit import open_file_limit
 
@@ -28,27 +28,27 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request says beside its path: the ``Host`` header, and what follows the question mark."""
+class PageRequest:
+    """The parts of a request beside its path: the ``Host`` header and the query."""
 
     host: str | None = None
     query: str = ""
 
 
 Answer = tuple[HTTPStatus, str, bytes]
-Later = Callable[[Asked], Answer]
-"""Makes an answer of what was seen in the event loop, in the server's own thread."""
+Later = Callable[[PageRequest], Answer]
+"""Renders an answer in the server's thread, from data that was collected in the event loop."""
 
 Page = Callable[[], Answer | Later]
-"""Is called in the event loop, which must not wait for it."""
+"""Called in the event loop; must return quickly."""
 
 _PATIENCE_S = 1.0
 _LOOK_S = 0.05
 _REQUEST_S = 10.0
-"""How long a request may take to come in, and its answer to be taken."""
+"""The time limit in seconds for reading a request, and for sending its answer."""
 
-_MOST_GUESTS = 64
-_FEWEST_GUESTS = 4
+_MOST_CONNECTIONS = 64
+_FEWEST_CONNECTIONS = 4
 _SHARE_OF_FILES = 8
 _MOST_DRAINED = 65_536
 _TEXT = "text/plain; charset=utf-8"
@@ -64,35 +64,37 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""What every answer carries; one is made on a connection."""
+"""The headers of every answer; each connection serves one request."""
 
 
-def said(ok: bool, text: str) -> Answer:  # noqa: FBT001 - a predicate and its name
+def probe_answer(ok: bool, text: str) -> Answer:  # noqa: FBT001 - a predicate and its name
     """Return a probe's answer."""
     status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
     return status, _TEXT, f"{text}\n".encode()
 
 
-def told(status: HTTPStatus, text: str) -> Answer:
-    """Return a sentence as an answer."""
+def text_answer(status: HTTPStatus, text: str) -> Answer:
+    """Return a text as an answer."""
     return status, _TEXT, f"{text}\n".encode()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = _MOST_GUESTS
+    request_queue_size = _MOST_CONNECTIONS
 
     def __init__(
         self, address: tuple[str, int], pages: Mapping[str, Page], loop: asyncio.AbstractEventLoop
     ) -> None:
         self.pages = pages
         self.loop = loop
-        self._guests = Guests(min(_MOST_GUESTS, max(_FEWEST_GUESTS, open_file_limit() // _SHARE_OF_FILES)))
+        self._connections = OpenConnections(
+            min(_MOST_CONNECTIONS, max(_FEWEST_CONNECTIONS, open_file_limit() // _SHARE_OF_FILES))
+        )
         self.address_family = AF_INET6 if ":" in address[0] else AF_INET
         super().__init__(address, _Handler)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Take a connection; where no more may be opened, wait a little rather than ask at once again."""
+        """Accept a connection; if no more files can be opened, wait briefly before the next try."""
         try:
             return super().get_request()
         except OSError:
@@ -100,34 +102,34 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread, and keep account of it."""
-        self._guests.admit(request)
+        """Serve the connection in a thread, and count it."""
+        self._connections.admit(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """End a connection."""
-        self._guests.leave(request)
+        """Close a connection."""
+        self._connections.leave(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Take a peer that hangs up as what it is: nothing."""
+        """Log at debug level only: clients that disconnect are normal."""
         log.debug("server.request_failed", peer=str(client_address))
 
-    def ask(self, path: str, asked: Asked) -> Answer:
+    def ask(self, path: str, asked: PageRequest) -> Answer:
         page = self.pages.get(path)
         if page is None:
-            return told(HTTPStatus.NOT_FOUND, "not found")
+            return text_answer(HTTPStatus.NOT_FOUND, "not found")
         future = asyncio.run_coroutine_threadsafe(_in_loop(page), self.loop)
         try:
             seen = future.result(_PATIENCE_S)
             return seen(asked) if callable(seen) else seen
         except TimeoutError:
             future.cancel()
-            return said(ok=False, text="the event loop does not answer")
+            return probe_answer(ok=False, text="the event loop does not answer")
         except Exception as error:
             log.error("server.fault", path=path, kind=type(error).__name__, exc_info=error)
             text = f"a fault in the bridge ({type(error).__name__}); mlflow-bridge status tells the same"
-            return told(HTTPStatus.INTERNAL_SERVER_ERROR, text)
+            return text_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text)
 
 
 async def _in_loop(page: Page) -> Answer | Later:
@@ -142,15 +144,15 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def setup(self) -> None:
-        """Read the request within its time."""
+        """Read the request with one time limit."""
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(Bounded(self.connection, _REQUEST_S))
+        self.rfile = io.BufferedReader(TimeLimitedInput(self.connection, _REQUEST_S))
 
     def do_GET(self) -> None:
         """Answer a GET."""
         path, _, query = self.path.partition("?")
-        self._send(self.server.ask(path, Asked(self.headers["Host"], query)))
+        self._send(self.server.ask(path, PageRequest(self.headers["Host"], query)))
 
     def do_HEAD(self) -> None:
         """Answer a HEAD: what a GET gets, without the body."""
@@ -169,31 +171,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Refuse a request in a few words of our own: nothing of it is given back."""
+        """Refuse a request with a fixed text that contains nothing of the request."""
         status = HTTPStatus(code)
         if status is not HTTPStatus.NOT_IMPLEMENTED:
-            self._send(told(status, status.phrase.lower()))
+            self._send(text_answer(status, status.phrase.lower()))
             return
         self._drain()
-        refusal = told(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD: what is here is for looking at")
+        refusal = text_answer(
+            HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD: what is here is for looking at"
+        )
         self._send(refusal, {"Allow": "GET, HEAD"})
 
     def _drain(self) -> None:
-        """Read a body that was sent along: closing before it is read could cost the peer our answer."""
+        """Read the request's body: closing the connection before could discard the answer."""
         length = self.headers.get("Content-Length", "")
         if length.isascii() and length.isdecimal():
             self.rfile.read(min(int(length), _MOST_DRAINED))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Keep probes out of the log."""
+        """Do not log requests."""
 
 
 @contextmanager
 def serving(settings: ServerSettings | None, pages: Mapping[str, Page]) -> Iterator[None]:
-    """Serve ``pages`` for as long as the context lasts, if ``settings`` ask for it.
+    """Serve ``pages`` while the context lasts; do nothing if ``settings`` is None.
 
     Raises:
-        ConfigurationError: the address cannot be listened on.
+        ConfigurationError: the server cannot listen on its address.
     """
     if settings is None:
         yield
@@ -208,5 +212,5 @@ def serving(settings: ServerSettings | None, pages: Mapping[str, Page]) -> Itera
     try:
         yield
     finally:
-        server.shutdown()  # takes at most a look
+        server.shutdown()  # takes at most _LOOK_S
         server.server_close()

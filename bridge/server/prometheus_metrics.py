@@ -1,4 +1,4 @@
-"""The Prometheus metrics of the contract, and what alerts need besides. No model names in labels: they are unbounded."""
+"""The Prometheus metrics of the bridge. Model names are not used as labels, as their number is unbounded."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def _no_polls() -> tuple[PollRecord | None, ReconcileRecord | None]:
 
 
 class Metrics:
-    """`bridge.pipeline.metrics_observer.Observer` that counts."""
+    """The `bridge.pipeline.metrics_observer.Observer` that updates Prometheus metrics."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Metrics:
         polls: Callable[[], tuple[PollRecord | None, ReconcileRecord | None]] = _no_polls,
         tls: Callable[[], Mapping[str, TlsSettings]] = dict,
     ) -> None:
-        """Start at zero; all but ``clock`` are asked at every scrape.
+        """Create the metrics; all arguments except ``clock`` are called at every scrape.
 
         Args:
-            summaries: what the outbox holds, by sink.
-            conditions: how sinks stand.
+            summaries: the outbox summary of each sink.
+            conditions: the state of each sink, if it is not running.
             clock: the time.
-            polls: the last poll and the last full scan, as the state has them.
-            tls: the files by which each sink is reached.
+            polls: the last poll and the last full scan in the state.
+            tls: the TLS settings of each sink.
         """
         self.registry = CollectorRegistry()
         self._summaries = summaries

@@ -1,4 +1,4 @@
-"""Metrics that are read from the state when they are scraped, so that they cannot drift from it."""
+"""Metrics that are computed from the state at each scrape: polls, the outbox, sink states."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -13,18 +13,18 @@ from bridge.store.state_values import PollRecord, ReconcileRecord, SinkSummary
 Summaries = Callable[[], Mapping[str, SinkSummary]]
 Conditions = Callable[[], Mapping[str, Condition]]
 PREFIX = "mlflow_bridge"
-"""What the name of every metric begins with."""
+"""The prefix of all metric names."""
 
 
 class Polls(Collector):
-    """How the last poll and the last full scan went: also those of the life before, after a restart."""
+    """Gauges about the last poll and the last full scan, including those before a restart."""
 
     def __init__(self, polls: Callable[[], tuple[PollRecord | None, ReconcileRecord | None]]) -> None:
-        """Ask ``polls`` at every scrape."""
+        """Call ``polls`` at every scrape."""
         self._polls = polls
 
     def collect(self) -> Iterable[Metric]:
-        """Yield the gauges; those that nothing is known of yet have no value."""
+        """Yield the gauges; a gauge has no value before the first poll or scan."""
         last, scan = self._polls()
         yield GaugeMetricFamily(
             f"{PREFIX}_last_successful_poll_timestamp_seconds",
@@ -48,7 +48,7 @@ class Polls(Collector):
         )
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand."""
+        """Return no descriptions: the metrics are known only at a scrape."""
         return []
 
 
@@ -57,10 +57,10 @@ def _value(holds: bool | None) -> float | None:  # noqa: FBT001 - a predicate
 
 
 class Outbox(Collector):
-    """What the outbox holds, and how sinks stand."""
+    """Gauges about the outbox and the states of the sinks."""
 
     def __init__(self, summaries: Summaries, conditions: Conditions, clock: Clock) -> None:
-        """Ask ``summaries`` and ``conditions`` at every scrape."""
+        """Call ``summaries`` and ``conditions`` at every scrape."""
         self._summaries = summaries
         self._conditions = conditions
         self._clock = clock
@@ -88,5 +88,5 @@ class Outbox(Collector):
         return [entries, age, standing]
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand."""
+        """Return no descriptions: the metrics are known only at a scrape."""
         return []

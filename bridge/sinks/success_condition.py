@@ -13,6 +13,7 @@ from pydantic import PlainValidator
 
 from bridge.delivery.attempt_outcome import Outcome, Reason, delivered, retryable
 from bridge.delivery.http_status_outcome import retry_after_ms
+from bridge.events.display_text import count
 from bridge.events.jmespath_expressions import EvaluationFailed, Expression, compile_expression
 from bridge.sinks.base import Response
 
@@ -65,7 +66,11 @@ def outcome_of_success(condition: Expression, answer: Response, now_ms: int) -> 
         why = f"{_shown(condition)} is not true of the answer"
     except EvaluationFailed as error:
         why = str(error)
-    cut = "" if answer.is_whole else f" (of which no more than {len(answer.body)} bytes came or were read)"
+    cut = (
+        ""
+        if answer.is_whole
+        else f" (of which no more than {count(len(answer.body), 'byte')} came or were read)"
+    )
     detail = f"HTTP {answer.status}, but no success: {why}{cut}"
     return retryable(Reason.UNSUCCESSFUL, detail, answer.status, retry_after_ms(answer.headers, now_ms))
 

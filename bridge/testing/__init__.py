@@ -1,7 +1,7 @@
-"""The contract of sinks, as tests: what the bridge's own kinds are held to, authors run on theirs.
+"""The contract of sinks as pytest classes, for the built-in sinks and for those of packages.
 
-Needs pytest: ``pip install mlflow-bridge[testing]``. A test class that says how its sink is
-configured, and what arrived, has all the tests::
+Needs pytest: ``pip install mlflow-bridge[testing]``. A test class that gives the sink's settings,
+and returns what arrived, inherits all the tests::
 
     class TestJsonlFile(SinkContract):
         type = "jsonl_file"
@@ -12,8 +12,8 @@ configured, and what arrived, has all the tests::
         def arrived(self, place):
             return [json.loads(line)["delivery_id"] for line in open(f"{place}/events.jsonl")]
 
-`HttpSinkContract` adds what holds for sinks that send HTTP, against a real receiver on loopback:
-it needs the settings only. `docs/writing-a-sink.md` has a complete package.
+`HttpSinkContract` adds tests for sinks that send HTTP, against a real receiver on loopback; a
+subclass gives the settings only. `docs/writing-a-sink.md` has a complete package.
 """
 
 import pytest
@@ -22,7 +22,7 @@ pytest.register_assert_rewrite(
     *(f"bridge.testing.{name}" for name in ("contract", "event_loops", "http_sink_contract", "tested_sink"))
 )
 
-from bridge.testing.contract import SinkContract  # noqa: E402 - its assertions are rewritten
+from bridge.testing.contract import SinkContract  # noqa: E402 - imported after register_assert_rewrite
 from bridge.testing.http_sink_contract import HttpSinkContract  # noqa: E402
 from bridge.testing.receiver import Answer, Got, RawReceiver, Receiver, free_port  # noqa: E402
 from bridge.testing.sample_deliveries import SECRET_PLACE, sample  # noqa: E402

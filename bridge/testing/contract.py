@@ -1,4 +1,4 @@
-"""The contract of every sink, whatever it delivers by."""
+"""The contract tests for every sink, with any transport."""
 
 import asyncio
 import logging
@@ -15,11 +15,11 @@ from bridge.testing.sample_deliveries import HOSTILE, NOW_MS, PARTS, SECRET_VARI
 from bridge.testing.tested_sink import SinkUnderTest
 
 _LIBRARIES = ("httpx", "httpcore", "asyncio")
-"""Loggers of the transport's libraries, whose debugging output is never switched on."""
+"""Loggers of the transport's libraries; the bridge never enables their debug output."""
 
 
 class SinkContract(SinkUnderTest):
-    """Tests of what every sink promises. A subclass, called ``Test…``, says what its sink is like."""
+    """Tests of what every sink must do. A subclass, named ``Test…``, describes its sink."""
 
     # Its kind and its settings
 
@@ -28,14 +28,14 @@ class SinkContract(SinkUnderTest):
         assert settings_faults(self.configured(place)) == []
 
     def test_the_same_configuration_gives_equal_settings(self, place: str) -> None:
-        assert self.configured(place) == self.configured(place), "each reload would begin a new life"
+        assert self.configured(place) == self.configured(place), "each reload would restart the daemon"
 
     def test_a_misspelt_key_is_an_error(self, place: str) -> None:
         with pytest.raises(ConfigurationError, match="unknown key"):
             self.configured(place, **{"mis-spelt": 1})
 
     def test_it_opens_nothing_before_its_first_delivery(self, place: str) -> None:
-        self._built(self.configured(place), NoTransport(), self.timeout_ms)  # there is no event loop yet
+        self._built(self.configured(place), NoTransport(), self.timeout_ms)  # no event loop runs yet
 
         assert list(self.arrived(place)) == []
 
@@ -125,7 +125,7 @@ class SinkContract(SinkUnderTest):
             return outcome, (await asyncio.gather(ticking))[0]
 
         count = 0
-        for _ in range(5):  # a busy machine may stop the loop once, a sink that blocks does each time
+        for _ in range(5):  # on a busy machine, the loop may stop once; a blocking sink stops it every time
             outcome, count = run(beside)
             assert (outcome.verdict, outcome.reason) == (Verdict.RETRYABLE, Reason.TIMEOUT)
             if count > 3:

@@ -1,4 +1,4 @@
-"""Attempts on event loops of their own, and what must be left of them: nothing."""
+"""Run attempts on their own event loops, and check that they leave no tasks, connections or files open."""
 
 import asyncio
 import gc
@@ -13,14 +13,14 @@ from bridge.delivery.attempt_outcome import Outcome
 T = TypeVar("T")
 
 _FOR_EVER_S = 60.0
-"""No test takes so long."""
+"""The time limit of a test in seconds."""
 
 PROMPTLY_S = 30.0
-"""What is to end at once may take so long on a loaded machine."""
+"""The time limit in seconds for what must end at once, on a loaded machine."""
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``work`` comes to, on an event loop of its own, for at most a minute."""
+    """Run ``work`` on a new event loop for at most a minute, and return its result."""
 
     async def whole() -> T:
         async with asyncio.timeout(_FOR_EVER_S):
@@ -30,7 +30,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def quiet(attempt: Awaitable[Outcome]) -> Outcome:
-    """Return what comes of an attempt, which must be over by then."""
+    """Return the outcome of an attempt, after which no task may be left."""
     outcome = await attempt
     assert isinstance(outcome, Outcome), f"deliver returned {outcome!r}, which is no Outcome"
     assert_quiet()
@@ -38,14 +38,14 @@ async def quiet(attempt: Awaitable[Outcome]) -> Outcome:
 
 
 def assert_quiet() -> None:
-    """Fail where a task is still going on, other than the test's own."""
+    """Fail if a task other than the test's own is still running."""
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert not left, f"left behind: {left}"
 
 
 @contextmanager
 def everything_closed() -> Iterator[None]:
-    """Fail where a connection or a file was left for the garbage collector to close."""
+    """Fail if a connection or a file is left for the garbage collector to close."""
     gc.collect()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ResourceWarning)
@@ -56,7 +56,10 @@ def everything_closed() -> Iterator[None]:
 
 
 class NameLookUps(ThreadPoolExecutor):
-    """The loop's own threads, for looking up names only: they are few, and are waited for when the bridge ends."""
+    """The default executor of the loop, allowed for name resolution only.
+
+    Its threads are few, and the bridge waits for them when it ends: sinks must use `in_thread` instead.
+    """
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         assert "getaddrinfo" in getattr(fn, "__name__", ""), (
@@ -66,7 +69,7 @@ class NameLookUps(ThreadPoolExecutor):
 
 
 async def ticks() -> int:
-    """Count until cancelled."""
+    """Count every 10 ms until cancelled; return the count."""
     count = 0
     try:
         while True:

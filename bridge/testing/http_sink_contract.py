@@ -1,4 +1,4 @@
-"""The contract of sinks that send HTTP, held against real sockets."""
+"""The contract tests for sinks that send HTTP, against real sockets."""
 
 import asyncio
 import json
@@ -28,11 +28,11 @@ _NEVER = {
 
 
 class HttpSinkContract(SinkContract):
-    """Adds what sinks that send HTTP promise. A subclass says how its sink is configured, no more.
+    """Adds the tests for sinks that send HTTP. A subclass gives the settings of its sink only.
 
     Attributes:
-        answers: statuses that its receiver documents to mean something else than to all others.
-        success: what its receiver answers to what it takes.
+        answers: statuses whose meaning differs from the common one, according to the receiver's documentation.
+        success: the receiver's answer to an accepted delivery.
     """
 
     success: ClassVar[Answer] = Answer(204)
@@ -40,23 +40,23 @@ class HttpSinkContract(SinkContract):
     receiver: Receiver
 
     def id_of(self, got: Got) -> str:
-        """Return the event's id in what the receiver got: from `DELIVERY_ID_HEADER`, unless it is elsewhere."""
+        """Return the event's id in a request: from `DELIVERY_ID_HEADER`, unless a subclass overrides this."""
         return got.delivery_id
 
     def arrived(self, _place: str) -> Sequence[str]:
-        """Return the ids of what the receiver got."""
+        """Return the ids of the requests that the receiver got."""
         return [self.id_of(got) for got in self.receiver.got]
 
     def break_down(self, _place: str) -> None:
-        """Have the receiver answer 503."""
+        """Make the receiver answer 503."""
         self.receiver.answer = Answer(503)
 
     def hang(self, _place: str) -> None:
-        """Have the receiver answer after a minute."""
+        """Make the receiver answer after a minute."""
         self.receiver.answer = Answer(delay=_LONG_S)
 
     def is_reached(self, _place: str) -> bool:
-        """Whether the receiver read a request."""
+        """Whether the receiver has read a request."""
         return self.receiver.came > 0
 
     @pytest.fixture
@@ -66,7 +66,7 @@ class HttpSinkContract(SinkContract):
         yield self.receiver.url
         self.receiver.stop()
 
-    # One request, by the transport alone
+    # One request, through the transport only
 
     def test_an_attempt_is_one_request_through_the_transport_with_its_timeout(self, place: str) -> None:
         async def attempt() -> RecordingTransport:
@@ -125,7 +125,7 @@ class HttpSinkContract(SinkContract):
         assert waits == dict.fromkeys(asking, wait_ms)
 
     def _outcomes(self, place: str, answers: Sequence[Answer]) -> list[Outcome]:
-        """Return what comes of an attempt for each of the receiver's answers."""
+        """Make one attempt for each of the receiver's answers, and return the outcomes."""
         coming = iter(answers)
         self.receiver.answer = lambda _: next(coming)
 
@@ -231,5 +231,5 @@ class HttpSinkContract(SinkContract):
 
 
 def _spellings(secret: str) -> list[str]:
-    """Return a secret as receivers may echo it."""
+    """Return the spellings in which receivers may echo a secret."""
     return [secret, quote(secret, safe=""), json.dumps(secret)[1:-1], b64encode(secret.encode()).decode()]

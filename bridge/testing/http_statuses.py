@@ -1,4 +1,4 @@
-"""What each HTTP status means to every sink: the Contract's table, written out."""
+"""The meaning of each HTTP status for every sink, as a table."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,4 +23,4 @@ STATUSES: Final[Mapping[int, tuple[Verdict, Reason]]] = {
     **dict.fromkeys((400, 412, 413, 415, 416, 417, 418, 422, 428), _REFUSED),
     **dict.fromkeys((500, 501, 502, 503, 504, 505, 507, 508, 511, 529, 599), _BROKEN),
 }
-"""Verdict and reason by status, where no header says more."""
+"""Verdict and reason for each status, if no header changes them."""

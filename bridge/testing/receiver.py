@@ -1,4 +1,4 @@
-"""Real receivers on loopback: one that answers as it is told to, and one that answers with any bytes."""
+"""Receivers on loopback for tests: an HTTP server with configurable answers, and one that sends raw bytes."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Got:
-    """A request that came: header names are lower case, ``at`` is in s since the epoch."""
+    """A received request: header names are lower case, ``at`` is in seconds since the epoch."""
 
     path: str
     headers: Mapping[str, str]
@@ -27,13 +27,13 @@ class Got:
 
     @property
     def delivery_id(self) -> str:
-        """The event's id, as every delivery carries it."""
+        """The event's id in the delivery id header."""
         return self.headers["x-mlflow-delivery-id"]
 
 
 @dataclass
 class Answer:
-    """What a receiver says, and how long it takes for it, in s."""
+    """The answer of a receiver, and its delay in seconds."""
 
     status: int = 204
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -42,10 +42,10 @@ class Answer:
 
 
 class Receiver:
-    """Keeps what it gets, in order; ``answer`` decides what it says."""
+    """An HTTP receiver that keeps its requests in order; ``answer`` decides its answers."""
 
     def __init__(self, answer: Callable[[Got], Answer] | Answer = Answer(), port: int = 0) -> None:  # noqa: B008
-        """Listen, on a free port unless one is given; stop with `stop`."""
+        """Start listening, on a free port if none is given; end it with `stop`."""
         self.got: list[Got] = []
         self.came = 0  # requests read, whether answered yet or not
         self.answer = answer
@@ -56,11 +56,11 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """The URL of the receiver, without a final slash."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen (again, on the same port)."""
+        """Start listening, again on the same port."""
         self._stopping.clear()
         self._server = self._server_class()(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = True
@@ -68,7 +68,7 @@ class Receiver:
         Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections from now on; answers that are delayed come at once."""
+        """Stop listening; delayed answers are sent at once."""
         self._stopping.set()
         if self._server is not None:
             self._server.shutdown()
@@ -76,14 +76,14 @@ class Receiver:
             self._server = None
 
     def wait_until_one_came(self, seconds: float = 120.0) -> None:
-        """Block until a request was read."""
+        """Block until a request has been read."""
         end = time.monotonic() + seconds
         while not self.came and time.monotonic() < end:
             time.sleep(0.02)
         assert self.came, "no delivery came"
 
     def wait_for(self, count: int, seconds: float = 120.0) -> list[Got]:
-        """Block until so many requests came, and return all."""
+        """Block until ``count`` requests have been answered, and return all requests."""
         end = time.monotonic() + seconds
         while len(self.got) < count and time.monotonic() < end:
             time.sleep(0.02)
@@ -98,7 +98,9 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # an answer in one piece: else its body waits for the kernel's delayed ACK
+            wbufsize = (
+                -1
+            )  # send an answer in one piece: otherwise its body waits for the kernel's delayed ACK
 
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
@@ -108,7 +110,7 @@ class Receiver:
                 answer = receiver.answer(got) if callable(receiver.answer) else receiver.answer
                 receiver._stopping.wait(answer.delay)
                 receiver.got.append(got)
-                self.send_response_only(answer.status)  # without a Date: a test's time is its own
+                self.send_response_only(answer.status)  # without a Date header: tests set their own time
                 for key, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
                     self.send_header(key, value)
                 self.end_headers()
@@ -127,25 +129,25 @@ class Receiver:
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # else connections beyond five at once wait a second
+    request_queue_size = 128  # otherwise, connections beyond five at a time wait a second
 
 
 class RawReceiver:
-    """Answers each request with bytes (one every ``drip`` s), then closes, or hangs for so many s first."""
+    """Answers each request with bytes (one every ``drip`` seconds), waits for ``hang`` seconds, then closes."""
 
     def __init__(self, answer: bytes, *, hang: float = 0.0, drip: float = 0.0, reset: bool = False) -> None:
-        """Listen on a free port; stop with `stop`."""
+        """Start listening on a free port; end it with `stop`."""
         self._answer, self._hang, self._drip, self._reset = answer, hang, drip, reset
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
         self.reached = Event()
-        """Set once a request came."""
+        """Set when a request has arrived."""
         self.left = Event()
-        """Set once the sender closed a connection that hung."""
+        """Set when the sender has closed a hanging connection."""
         Thread(target=self._serve, daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Stop listening."""
         self._socket.close()
 
     def _serve(self) -> None:
@@ -177,7 +179,7 @@ class RawReceiver:
             time.sleep(self._drip)
 
     def _linger(self, connection: socket.socket) -> None:
-        """Hang, until the sender goes."""
+        """Keep the connection open until the time is over, or the sender closes it."""
         end = time.monotonic() + self._hang
         while (rest := end - time.monotonic()) > 0:
             connection.settimeout(rest)
@@ -191,7 +193,7 @@ class RawReceiver:
 
 
 def free_port() -> int:
-    """Return a port of loopback at which nothing listens."""
+    """Return a loopback port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""The sink under test: how it is configured and made, and where it delivers to."""
+"""The base of the contract tests: builds the sink under test, and runs attempts with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -18,17 +18,17 @@ from bridge.testing.event_loops import PROMPTLY_S, assert_quiet, quiet
 from bridge.testing.sample_deliveries import SECRET_VARIABLE, sample
 
 _HANGS_S = 0.1
-"""What has not ended after so long is under way."""
+"""An attempt that has not ended after so many seconds hangs."""
 
 
 class SinkUnderTest:
-    """What a test class says of its sink, and what its tests are made of.
+    """The description of a sink by its test class, and helpers for the tests.
 
     Attributes:
-        type: the name under which the kind is registered.
-        secret: what is to be found at `SECRET_PLACE`, where it needs a particular form.
-        events: the names of the events that it can tell of.
-        timeout_ms: how long an attempt may take in these tests, in ms, but where it is to run out.
+        type: the registered name of the sink type.
+        secret: the value of the secret at `SECRET_PLACE`; to be set if the sink needs a particular form.
+        events: the names of the events that the sink can deliver.
+        timeout_ms: the timeout of an attempt in milliseconds, except in tests of the timeout.
     """
 
     type: ClassVar[str]
@@ -39,39 +39,39 @@ class SinkUnderTest:
     def settings(self, place: str) -> Mapping[str, Any]:
         """Return the keys of a configuration that delivers to ``place``, without ``name`` and ``type``.
 
-        Secrets are at `SECRET_PLACE`. ``place`` is the path of an empty folder; for HTTP, the receiver's URL.
+        Secrets must be `SECRET_PLACE`. ``place`` is the path of an empty folder; for HTTP, the receiver's URL.
         """
         raise NotImplementedError
 
     def arrived(self, place: str) -> Sequence[str]:
-        """Return the ids of the events that arrived at ``place``, in the order in which they did."""
+        """Return the ids of the events that arrived at ``place``, in order of arrival."""
         raise NotImplementedError
 
     def break_down(self, place: str) -> None:
-        """Have whatever takes deliveries at ``place`` fail from now on."""
+        """Make the receiver at ``place`` fail from now on."""
         pytest.skip(f"{type(self).__name__}.break_down does not say how {place} can fail")
 
     def hang(self, place: str) -> None:
-        """Have whatever takes deliveries at ``place`` hang from now on."""
+        """Make the receiver at ``place`` hang from now on."""
         pytest.skip(f"{type(self).__name__}.hang does not say how {place} can hang")
 
     def is_reached(self, _place: str) -> bool:
-        """Whether an attempt got as far as whatever takes deliveries there, where that can be told."""
+        """Whether an attempt has reached the receiver; True if that cannot be determined."""
         return True
 
     @pytest.fixture
     def place(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        """Where the sink under test delivers to."""
-        yield str(tmp_path_factory.mktemp("place"))  # noqa: PT022 - one that overrides it may have more to do
+        """The place that the sink under test delivers to."""
+        yield str(tmp_path_factory.mktemp("place"))  # noqa: PT022 - an override may need a teardown
 
     @pytest.fixture(autouse=True)
     def _secret_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(SECRET_VARIABLE, self.secret)
 
-    # What tests are made of
+    # Helpers for tests
 
     def configured(self, place: str, **more: Any) -> SinkSettings:
-        """Return the settings as a configuration file would give them."""
+        """Return the settings as they would be read from a configuration file."""
         table = {"name": "ci", "type": self.type, **self.settings(place), **more}
         return build({"registry": {"tracking_uri": "http://r"}, "sinks": [table]}, Kinds()).sinks[0]
 
@@ -79,7 +79,7 @@ class SinkUnderTest:
     async def sink(
         self, place: str, *, timeout_ms: int | None = None, access: Access | None = None, **more: Any
     ) -> AsyncIterator[tuple[Sink, RecordingTransport]]:
-        """Make the sink, as it is without the guard that the bridge puts around it, and its way out."""
+        """Yield the sink, without the guard that the bridge wraps around it, and its recording transport."""
         settings = self.configured(place, **more)
         async with LazyTransport() as transport:
             way = RecordingTransport(transport.through(access or Access()))
@@ -94,12 +94,12 @@ class SinkUnderTest:
         return built
 
     async def attempt(self, place: str, delivery: Delivery | None = None, **more: Any) -> Outcome:
-        """Return what comes of one attempt, after which nothing must be going on any more."""
+        """Make one attempt and return its outcome; no task may be left afterwards."""
         async with self.sink(place, **more) as (sink, _):
             return await quiet(sink.deliver(delivery or sample()))
 
     async def cancelled(self, place: str, is_reached: Callable[[], bool]) -> None:
-        """Cancel an attempt that hangs, once it got there; it must end by that, and leave no task behind."""
+        """Cancel a hanging attempt once it has reached the receiver; it must end, and leave no task behind."""
         async with self.sink(place, timeout_ms=60_000) as (sink, _):
             attempt = asyncio.ensure_future(sink.deliver(sample()))
             while not (is_reached() or attempt.done()):

@@ -35,7 +35,7 @@ def test_once_full_has_the_daemon_poll_and_says_what_came_of_it(
         assert stop(daemon) == 0
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "1 new entries, 1 delivered, 0 waiting\n"
+    assert done.stdout == "1 new entry, 1 delivered, 0 waiting\n"
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     assert [got.body["to_stage"] for got in receiver.got] == ["Staging"]
     assert (plain.returncode, "another mlflow-bridge owns the state folder" in plain.stderr) == (75, True)

@@ -30,7 +30,7 @@ from bridge.app import wired
 from bridge.cli.command_group import cli
 from bridge.cli.log_setup import configure
 from bridge.config import Settings
-from bridge.daemon.status_page_snapshot import look
+from bridge.daemon.status_page_snapshot import take_snapshot
 from bridge.events.delivery_signatures import SIGNATURES, Scheme
 from bridge.events.formats import Format
 from bridge.operations.configuration_loading import load_settings
@@ -301,7 +301,7 @@ class World:
             (entry,) = state.entries()
             assert entry.attempts >= 1
             assert entry.status.value != "delivered"
-            seen = render(look(settings, state, Probes(SystemClock(), 60.0))).decode()
+            seen = render(take_snapshot(settings, state, Probes(SystemClock(), 60.0))).decode()
             return repr(entry), metrics.render() + unescape(seen).encode()
 
     def files(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridge.config.file_loading import build
-from bridge.daemon.status_page_snapshot import look
+from bridge.daemon.status_page_snapshot import take_snapshot
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.sink_state import OPENS_AT, RUNNING, paused
 from bridge.diff.registry_abilities import Abilities
@@ -51,7 +51,7 @@ class Story:
         self._tell(well=well)
 
     def view(self) -> View:
-        return look(self.settings, self.state, self.probes)
+        return take_snapshot(self.settings, self.state, self.probes)
 
     def happen(
         self, minutes_ago: int, model: str, version: str | None, kind: ChangeKind, **changed

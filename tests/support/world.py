@@ -4,7 +4,7 @@ import asyncio
 
 from bridge.app import App
 from bridge.config.file_loading import build
-from bridge.daemon.run_until_reload import Life
+from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.pipeline.clocks import Trust
 from bridge.pipeline.metrics_observer import NullObserver
@@ -49,8 +49,8 @@ class World:
         self.signals = Signals()
         self.probes = Probes(self.clock, 1.0)
 
-    def life(self, reload=lambda: False) -> Life:
-        return Life(self.app(), self.signals, self.probes, reload)
+    def life(self, reload=lambda: False) -> DaemonRun:
+        return DaemonRun(self.app(), self.signals, self.probes, reload)
 
     def app(self) -> App:
         poll = Poll(

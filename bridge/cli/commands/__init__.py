@@ -1,1 +1,1 @@
-"""One file a command; each defines ``command``."""
+"""The commands, one module for each; every module defines ``command``."""

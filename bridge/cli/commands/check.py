@@ -1,35 +1,36 @@
-"""``check``: is the configuration right?"""
+"""The ``check`` command: validate the configuration."""
 
 from pathlib import Path
 
 import click
 
-from bridge.cli.check_findings import Checked, checked, connected
+from bridge.cli.check_findings import CheckResult, check_connections, check_settings
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import complain, config_option, output_option, print_json, settings_path
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.progress_line import shown
+from bridge.cli.progress_line import scan_progress
 from bridge.cli.proxy_table import print_ways
 from bridge.config import Settings
 from bridge.errors import ConfigurationError
+from bridge.events.display_text import count
 from bridge.operations.configuration_loading import load_settings
 
 
 @new_command("check")
 @config_option
 @output_option
-@click.option("--connect", is_flag=True, help="Also ask the registry, and resolve every secret.")
+@click.option("--connect", is_flag=True, help="Also read the registry, and resolve every secret.")
 @click.pass_context
 def command(ctx: click.Context, config: str | None, output: str, connect: bool) -> int:
     """Validate the configuration: every error at once, each with its key.
 
-    It says how the registry will be reached, and where each part of that comes from: the
-    configuration, the environment, or a file that MLflow's client would read. Where the
-    environment names proxies, it shows who is reached by which.
+    Shows how the registry is reached, and where each connection setting comes from: the
+    configuration, the environment, or a file that MLflow's client reads. If the environment
+    names proxies, shows which one leads to the registry and to each sink.
 
-    Nothing is changed or sent. With --connect, the registry is asked as it is in a full scan, proxies have to let
-    connections to the sinks through, and the state folder and every secret have to be there; sinks get no
-    request (sinks test does that).
+    Nothing is changed or sent. With --connect, the registry is read as in a full scan, the proxies must let
+    connections to the sinks through, the state folder must be writable, and every secret must be readable.
+    Sinks get no request: sinks test sends one.
 
     \b
     Examples:
@@ -43,10 +44,10 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
     except ConfigurationError as error:
         if output != "json":
             raise
-        print_json(Checked([error]).to_document(error.source or None, None))
+        print_json(CheckResult([error]).to_document(error.source or None, None))
         return ExitCode.CONFIGURATION
-    with shown(ctx) as scanned:
-        found = connected(settings, scanned) if connect else checked(settings)
+    with scan_progress(ctx) as scanned:
+        found = check_connections(settings, scanned) if connect else check_settings(settings)
     if output == "json":
         print_json(found.to_document(str(path), settings))
     else:
@@ -54,8 +55,8 @@ def command(ctx: click.Context, config: str | None, output: str, connect: bool) 
     return found.code
 
 
-def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> None:
-    for part in found.told_sources:
+def _print(found: CheckResult, path: Path, settings: Settings, *, asked: bool) -> None:
+    for part in found.sources_to_show:
         click.echo(str(part))
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")
@@ -73,5 +74,5 @@ def _print(found: Checked, path: Path, settings: Settings, *, asked: bool) -> No
 def _sinks(number: int, *, asked: bool) -> str:
     if number == 0:
         return "0 sinks: nothing will be delivered"
-    told = "1 sink" if number == 1 else f"{number} sinks"
+    told = count(number, "sink")
     return f"{told} (with all secrets; sinks themselves are not contacted)" if asked else told

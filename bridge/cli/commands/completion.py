@@ -1,4 +1,4 @@
-"""``completion``: what makes a shell complete our commands."""
+"""The ``completion`` command: print the completion script for a shell."""
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class
@@ -7,17 +7,17 @@ from bridge.cli.command_help import new_command
 from bridge.cli.exit_codes import ExitCode
 
 _VARIABLE = "_MLFLOW_BRIDGE_COMPLETE"
-"""Where click looks for what a shell asks: made of the program's name."""
+"""The variable that tells click that a shell asks for completions; click derives it from the program's name."""
 
 
 @new_command("completion")
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
-    """Print what completes commands in bash, zsh or fish.
+    """Print the completion script for bash, zsh or fish.
 
-    Commands, options and their values are completed. Names of sinks and numbers of entries are looked up in
-    the configuration that the command line names, or the usual one. Bash has to be 4.4 or later.
+    It completes commands, options and their values. Sink names and entry numbers come from the configuration
+    that the command line names, or else the default one. Bash must be 4.4 or later.
 
     \b
     Examples:
@@ -30,5 +30,7 @@ def command(ctx: click.Context, shell: str) -> int:
         msg = f"this version of click completes nothing in {shell}"
         raise click.UsageError(msg)
     program = kind(ctx.find_root().command, {}, "mlflow-bridge", _VARIABLE)
-    click.echo(ShellComplete.source(program))  # bash's own would start bash, to ask for its version
+    click.echo(
+        ShellComplete.source(program)
+    )  # the method of click's Bash class would start bash to ask for its version
     return ExitCode.DONE

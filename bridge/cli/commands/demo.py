@@ -1,4 +1,4 @@
-"""``demo``: the main job end to end."""
+"""The ``demo`` command: run the bridge once against a temporary registry and receiver."""
 
 import click
 
@@ -11,8 +11,8 @@ from bridge.cli.log_setup import configure
 def command() -> int:
     """See the main job end to end, with nothing to set up.
 
-    On this machine: a real MLflow registry in a temporary folder, a real HTTP receiver, stage
-    transitions, polls, and signed deliveries, shown as they happen. Takes a few seconds, and leaves nothing behind.
+    Runs on this machine: a real MLflow registry in a temporary folder, a real HTTP receiver, stage
+    transitions, polls and signed deliveries, printed as they happen. Takes a few seconds, and removes its files.
 
     \b
     Examples:
@@ -20,7 +20,7 @@ def command() -> int:
       pip install 'mlflow-bridge[demo]' && mlflow-bridge demo
     """
     configure("error", "console")
-    from bridge.demo import tell  # noqa: PLC0415 - nothing else needs it
+    from bridge.demo import run_demo  # noqa: PLC0415 - only this command needs it
 
-    tell(click.echo)
+    run_demo(click.echo)
     return ExitCode.DONE

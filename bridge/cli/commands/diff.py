@@ -1,4 +1,4 @@
-"""``diff``: a dry run of the next poll."""
+"""The ``diff`` command: show what the next poll would emit."""
 
 import asyncio
 from typing import Any
@@ -16,10 +16,10 @@ from bridge.cli.common_options import (
     start_logs,
 )
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.cli.text_tables import print_table
 from bridge.config import Settings
-from bridge.events.display_text import changed, instant
+from bridge.events.display_text import changed, count, instant
 from bridge.events.event import Event
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.poll_plan import Plan
@@ -34,7 +34,7 @@ from bridge.store.state_folder import check_binding, read_state
 def command(ctx: click.Context, config: str | None, output: str) -> int:
     """Show what the next poll would emit; change nothing.
 
-    Asks the registry for everything, as a full scan does, and says which sinks would get what. Works
+    Reads the whole registry, as a full scan does, and shows which sinks would get each event. Works
     beside a running daemon. Exits 0 whether or not there is a difference.
 
     \b
@@ -44,7 +44,7 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
     """
     start_logs(ctx)
     settings = read_settings(config)
-    with shown(ctx) as scanned:
+    with scan_progress(ctx) as scanned:
         seen = asyncio.run(_preview(settings, scanned))
     plan, is_first = seen.plan, seen.is_first
     if output == "json":
@@ -55,9 +55,8 @@ def command(ctx: click.Context, config: str | None, output: str) -> int:
         return ExitCode.DONE
     if is_first and not plan.events:
         models, versions = plan.counted
-        click.echo(
-            f"no baseline yet: the first poll records {models} models, {versions} versions, and emits nothing"
-        )
+        found = f"{count(models, 'model')}, {count(versions, 'version')}"
+        click.echo(f"no baseline yet: the first poll records {found}, and emits nothing")
     elif not plan.events:
         click.echo("nothing: the registry is as it was last observed")
     print_table([_row(event, plan) for event in plan.events])

@@ -1,14 +1,14 @@
-"""``events``: what was observed, and what the registry was like at an instant."""
+"""The ``events`` commands: list and show observed events, and the registry's past state."""
 
 import click
 
-from bridge.cli.audit_trail_listing import Filter, document, merged, newest, row
+from bridge.cli.audit_trail_listing import Filter, document, merge_by_time, newest, row
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, output_option, print_json, read_settings
 from bridge.cli.event_display import event_document, find_event, print_event
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, tell_zone
-from bridge.cli.point_in_time_display import Question, answer_then
+from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, print_assumed_zone
+from bridge.cli.point_in_time_display import Question, print_models_at
 from bridge.cli.text_tables import print_table
 from bridge.store.state import State
 from bridge.store.state_folder import check_binding, read_state
@@ -18,10 +18,10 @@ _FEW = 50
 
 @new_group("events")
 def command() -> None:
-    """Show what was observed, and what the registry was like at an instant.
+    """Show observed events, and the state of the registry at an instant.
 
-    The audit trail keeps each event for as long as state.history says, whether or not a sink asked for
-    it, beside what operators did.
+    The audit trail keeps each event for the time that state.history sets, whether or not a sink asked for
+    it, and also the actions of operators.
 
     \b
     Examples:
@@ -35,7 +35,11 @@ def command() -> None:
 @config_option
 @output_option
 @click.option(
-    "--model", "models", metavar="GLOB", multiple=True, help="Of such models; of a rename, by either name."
+    "--model",
+    "models",
+    metavar="GLOB",
+    multiple=True,
+    help="Of models whose names match; a renamed model matches by its old or new name.",
 )
 @click.option(
     "--type",
@@ -43,12 +47,12 @@ def command() -> None:
     type=EventNameParam(*NOTE_KINDS),
     metavar="NAME",
     multiple=True,
-    help=f"Of this type, by the names that sinks have for events, or {', '.join(NOTE_KINDS)}.",
+    help=f"Of this type: an event name as in a sink's settings, or {', '.join(NOTE_KINDS)}.",
 )
 @click.option("--since", type=InstantParam(), metavar="TIME", help="Observed at or after TIME.")
 @click.option("--until", type=InstantParam(), metavar="TIME", help="Observed at or before TIME.")
 @click.option(
-    "--at", type=InstantParam(), metavar="TIME", help="Each version's stage and aliases at TIME instead."
+    "--at", type=InstantParam(), metavar="TIME", help="Show each version's stage and aliases at TIME instead."
 )
 @click.option(
     "--limit",
@@ -64,19 +68,19 @@ def list_command(
     limit: int | None,
     **times: Instant | None,
 ) -> int:
-    """List what was observed, oldest first; or what the registry was like at an instant.
+    """List observed events, oldest first, or the state of the registry at an instant.
 
-    Works beside a running daemon; asks neither the registry nor a sink. Beside the events,
-    notes tell what appeared late, what was missed, doubted or held, and what operators did.
+    Works beside a running daemon; sends no request to the registry or a sink. The list also holds
+    notes: what appeared late, what was missed, doubted or held, and what operators did.
 
     TIME is 2026-11-01T12:00 (local time), 2026-11-01T12:00+01:00, 2026-11-01T11:00Z, a date
-    (its beginning), or so long ago: 2h, 7d. Times are shown in UTC.
+    (its beginning), or a duration before now: 2h, 7d. Times are shown in UTC.
 
-    With --at, a change counts from the registry's own time of it where it records one (stage
-    transitions, new versions, renames), else from when it was observed (aliases, deletions).
-    A model answers to the name that it had then, and to its present one. What came and went
-    between two polls was not seen; of what is gone since, only what events told is known.
-    SINCE is empty where it had been so since before everything recorded.
+    With --at, a change has the time that the registry records for it (stage transitions, new
+    versions, renames), or else the time when it was observed (aliases, deletions). --model
+    matches a model by its name at that time, or by its present one. Changes that were undone between
+    two polls are not known; of models and versions deleted since, only what events reported is known.
+    SINCE is empty if the version was in this state before the first record.
 
     \b
     Examples:
@@ -90,20 +94,20 @@ def list_command(
         msg = "--at asks for an instant, not for events: it goes with --model alone"
         raise click.UsageError(msg)
     settings = read_settings(config)
-    tell_zone(since, until, at)
+    print_assumed_zone(since, until, at)
     is_json = output == "json"
     most = limit or (None if is_json else _FEW)
     with read_state(settings) as state:
         check_binding(state, settings)
         if at is not None:
-            answer_then(state, Question(at.at, models, most), is_json=is_json)
+            print_models_at(state, Question(at.at, models, most), is_json=is_json)
         else:
             _list(state, Filter(models, types, since, until), most, is_json=is_json)
     return ExitCode.DONE
 
 
 def _list(state: State, wanted: Filter, limit: int | None, *, is_json: bool) -> None:
-    found, left_out = newest(merged(wanted.events(state.events()), wanted.notes(state.notes())), limit)
+    found, left_out = newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
     if is_json:
         print_json(document(found, left_out))
     elif state.head is None:
@@ -120,10 +124,10 @@ def _list(state: State, wanted: Filter, limit: int | None, *, is_json: bool) -> 
 @output_option
 @click.argument("event_id", metavar="ID")
 def show(config: str | None, output: str, event_id: str) -> int:
-    """Show one event in full, and what became of its deliveries.
+    """Show one event in full, with the status of its deliveries.
 
-    ID is an event's id, or as much of its beginning as no other event has. Receivers get it
-    as X-MLflow-Delivery-Id. Exits 1 where there is no such event, or more than one.
+    ID is an event's id, or a unique beginning of it. Receivers get the id
+    as X-MLflow-Delivery-Id. Exits 1 if no event matches, or more than one.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``init``: a first configuration, and whether it works."""
+"""The ``init`` command: write a first configuration, and try the connection to the registry."""
 
 import secrets
 import shlex
@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from bridge.cli.check_findings import connected
+from bridge.cli.check_findings import check_connections
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import complain, log_options
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.output_files import absolute, refuse_existing, write_new
-from bridge.cli.progress_line import shown
-from bridge.cli.setup_questions import gathered
+from bridge.cli.progress_line import scan_progress
+from bridge.cli.setup_questions import gather_answers
 from bridge.cli.shell_completion import config_files
-from bridge.cli.starter_configuration import KINDS, First, configuration
+from bridge.cli.starter_configuration import KINDS, StarterAnswers, configuration
 from bridge.config import SEARCHED, Settings
 from bridge.errors import SecretUnavailable
 from bridge.operations.configuration_loading import load_settings
@@ -31,7 +31,7 @@ _AS_INSTALLED = {
     "state": {"url": "tinydb:/var/lib/mlflow-bridge"},
     "server": {"listen": "127.0.0.1:9464"},
 }
-"""What ``make install`` puts there: nobody's work is lost with it."""
+"""The settings of the file that ``make install`` writes: such a file can be replaced without a loss."""
 _TAKEN = "name another with --output, or replace it with --force"
 _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105 - a hint
 
@@ -54,15 +54,19 @@ _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105
 @click.option("--job", metavar="JOB", help="For Jenkins, with its folders: ml/deploy.")
 @click.option("--username", metavar="USER", help="For Jenkins.  [default: mlflow-bridge]")
 @click.option("--secret-env", metavar="NAME", help="The environment variable with the secret or token.")
-@click.option("--secret-file", metavar="FILE", shell_complete=config_files, help="Or the file that holds it.")
-@click.option("--no-secret", is_flag=True, help="Or none: deliveries are not signed (http).")
 @click.option(
-    "--generate-secret", is_flag=True, help="Make a new one: into --secret-file, or shown once (http)."
+    "--secret-file", metavar="FILE", shell_complete=config_files, help="The file with the secret or token."
+)
+@click.option("--no-secret", is_flag=True, help="Use no secret: deliveries are not signed (http).")
+@click.option(
+    "--generate-secret",
+    is_flag=True,
+    help="Make a new secret: written to --secret-file, or shown once (http).",
 )
 @click.option(
     "--systemd",
     is_flag=True,
-    help=f"For the service of make install: into {_SERVICE_FOLDER}, with its state folder, and the secret as a "
+    help=f"For the service of make install: write to {_SERVICE_FOLDER}, use its state folder, and keep the secret as a "
     "credential.",
 )
 @click.option(
@@ -71,15 +75,15 @@ _SECRET_TAKEN = "leave --generate-secret out to use what it holds"  # noqa: S105
     shell_complete=config_files,
     help=f"Where to write the configuration.  [default: {_OUTPUT}]",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--yes", is_flag=True, help="Ask nothing: use the defaults for options that are not given.")
 @click.pass_context
 def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, **given: Any) -> int:
     """Write a configuration for a first sink, and try the connection.
 
-    Asks for what the options do not say, where somebody is there to answer. What it writes is valid and
-    explains itself; it holds no secret, only where the secret is. Then the registry is asked, as check
-    --connect does: where it does not answer, the file stays, and the exit code is 69. Nothing is sent.
+    On a terminal, asks for what the options do not give. The file that it writes is valid and commented; it
+    holds the place of the secret, never the secret itself. Then the registry is read, as check --connect
+    does: if it does not answer, the file stays, and the exit code is 69. Nothing is sent.
 
     \b
     Examples:
@@ -97,11 +101,11 @@ def command(ctx: click.Context, /, output: str | None, force: bool, yes: bool, *
     force = force or (systemd and _is_as_installed(path))
     if not force:
         refuse_existing(path, _TAKEN)
-    first = gathered(given, absolute(path).parent, asks=sys.stdin.isatty() and not yes)
+    first = gather_answers(given, absolute(path).parent, asks=sys.stdin.isatty() and not yes)
     made = _new_secret(first) if given["generate_secret"] else ""
     write_new(path, configuration(first), 0o644, _TAKEN, replaces=force)
     if systemd:
-        path.chmod(0o644)  # whatever the umask: the service is not root
+        path.chmod(0o644)  # regardless of the umask: the service does not run as root
     click.echo(f"wrote {path}")
     settings = load_settings(path)
     code = _try_out(ctx, settings)
@@ -118,8 +122,8 @@ def _is_as_installed(path: Path) -> bool:
         return False
 
 
-def _new_secret(first: First) -> str:
-    """Return a new secret to be shown, or nothing where it was written to its file."""
+def _new_secret(first: StarterAnswers) -> str:
+    """Return a new secret to show, or an empty text if it was written to its file."""
     secret = secrets.token_urlsafe(32)
     file = _file_of(first)
     if file is None:
@@ -129,15 +133,15 @@ def _new_secret(first: First) -> str:
     return ""
 
 
-def _file_of(first: First) -> str | None:
-    """Return the file that holds the secret: a credential's is where LoadCredential= will have it from."""
+def _file_of(first: StarterAnswers) -> str | None:
+    """Return the file that holds the secret; for a credential, the file that LoadCredential= will read."""
     credential = first.secret.get("credential")
     return f"{_SERVICE_FOLDER}/secrets/{credential}" if credential else first.secret.get("file")
 
 
 def _try_out(ctx: click.Context, settings: Settings) -> ExitCode:
-    with shown(ctx) as scanned:
-        found = connected(settings, scanned, with_secrets=False)
+    with scan_progress(ctx) as scanned:
+        found = check_connections(settings, scanned, with_secrets=False)
     if found.answer is not None:
         click.echo(f"{settings.registry.uri}: {found.answer}")
     for warning in found.warnings:
@@ -153,7 +157,7 @@ def _print_steps(steps: Sequence[tuple[str, str]]) -> None:
         click.echo(f"  {step.ljust(width)}   # {why}")
 
 
-def _secret_steps(settings: Settings, first: First, made: str) -> list[tuple[str, str]]:
+def _secret_steps(settings: Settings, first: StarterAnswers, made: str) -> list[tuple[str, str]]:
     kind = KINDS[first.kind]
     if made:
         return [(f"export {first.secret['env']}={made}", f"shown this once; {kind.remark}")]
@@ -183,7 +187,7 @@ def _command_steps(path: Path, name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _service_steps(path: Path, first: First) -> list[tuple[str, str]]:
+def _service_steps(path: Path, first: StarterAnswers) -> list[tuple[str, str]]:
     folder, credential = f"{_SERVICE_FOLDER}/secrets", first.secret.get("credential")
     usual = f"{_SERVICE_FOLDER}/{_OUTPUT}"
     named = "" if str(path) == usual else f" -c {shlex.quote(str(path))}"

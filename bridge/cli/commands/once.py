@@ -1,4 +1,4 @@
-"""``once``: one poll and what is due, for cron."""
+"""The ``once`` command: poll once and deliver the entries that are due."""
 
 import asyncio
 
@@ -14,9 +14,10 @@ from bridge.cli.common_options import (
     start_logs,
 )
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
-from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.config import Settings, parse_duration
 from bridge.errors import BridgeError, StateOwned
+from bridge.events.display_text import count
 from bridge.operations.daemon_requests import ask_to_poll
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.single_run import run_once
@@ -37,46 +38,48 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     "--deadline",
     metavar="TIME",
     callback=_duration,
-    help='End by then, such as "60s"; a full scan goes on with the next run.',
+    help='End after this time, such as "60s"; the next run continues a full scan.',
 )
 @click.option("--full", is_flag=True, help="Scan the whole registry.")
-@click.option("--accept-held", is_flag=True, help="Let the poll through that was held last.")
+@click.option("--accept-held", is_flag=True, help="Accept the poll that was held last.")
 @click.pass_context
 def command(
     ctx: click.Context, config: str | None, deadline: int | None, full: bool, accept_held: bool
 ) -> int:
     """Poll once, deliver what is due, and exit: for cron.
 
-    Says nothing on success, unless -v is given. Deliveries are made also when the poll
-    failed. What has to wait for another try waits in the state for the next run, and the
-    exit code is 74 meanwhile.
+    Prints nothing on success, unless -v is given. Deliveries are made even if the poll
+    failed. Entries that must be tried again wait in the state for the next run, and the
+    exit code is 74 until they are settled.
 
-    Beside a running daemon, --full and --accept-held have the daemon poll, after the poll
-    under way. What comes of it is printed as usual; the daemon delivers it, and what it has
-    not delivered within 5 s counts as still waiting. Without them, once exits 75 there.
+    Beside a running daemon, --full and --accept-held have the daemon poll, after its current
+    poll. The result is printed as usual; the daemon delivers the new entries, and those not
+    delivered within 5 s count as still waiting. Without these options, once exits 75 there.
 
     \b
-    Examples, the last as a line of a crontab:
+    Examples (the last is a line of a crontab):
       mlflow-bridge once -v
       mlflow-bridge once --full
       mlflow-bridge once --accept-held
       * * * * *  mlflow-bridge once -c /etc/mlflow-bridge/config.toml --deadline 50s
     """
     start_logs(ctx)
-    with shown(ctx) as scanned:
+    with scan_progress(ctx) as scanned:
         result = _poll(read_settings(config), PollOrder(accept_held, full, deadline), scanned)
     for error in result.errors:
-        complain(_told(error))
+        complain(_error_text(error))
     if result.waiting:
-        waiting = "1 entry is" if result.waiting == 1 else f"{result.waiting} entries are"
+        waiting = f"{count(result.waiting, 'entry')} {'is' if result.waiting == 1 else 'are'}"
         click.echo(f"mlflow-bridge: {waiting} still waiting (mlflow-bridge status shows why)", err=True)
     if is_verbose(ctx):
-        click.echo(f"{result.new} new entries, {result.delivered} delivered, {result.waiting} waiting")
+        click.echo(
+            f"{count(result.new, 'new entry')}, {result.delivered} delivered, {result.waiting} waiting"
+        )
     return _code(result)
 
 
 def _poll(settings: Settings, order: PollOrder, scanned: Scanned | None) -> OnceResult:
-    """Poll, or have the daemon that owns the state poll, if the order is more than a plain one."""
+    """Poll here, or if a daemon owns the state and the order asks for more than a plain poll, have the daemon poll."""
     try:
         return asyncio.run(run_once(settings, order, scanned))
     except StateOwned:
@@ -85,7 +88,7 @@ def _poll(settings: Settings, order: PollOrder, scanned: Scanned | None) -> Once
         return ask_to_poll(settings, order)
 
 
-def _told(error: BridgeError) -> str:
+def _error_text(error: BridgeError) -> str:
     if code_of(error) is not ExitCode.HELD:
         return str(error)
     return f"the poll is held: {error}; {HOLD_ADVICE}"

@@ -1,4 +1,4 @@
-"""``outbox``: what waits, what is dead, and what to do about it."""
+"""The ``outbox`` commands: list and show entries, redrive or drop them."""
 
 import time
 from typing import Any
@@ -21,8 +21,8 @@ from bridge.cli.entry_selection import (
     by_sink,
     check_sinks,
     choice_of,
-    tell_done,
-    those,
+    entries_numbered,
+    print_done,
     warn_of_overtaken,
 )
 from bridge.cli.exit_codes import ExitCode
@@ -42,7 +42,9 @@ _WAITING = (Status.PENDING, Status.DEAD)
 _sinks = click.option(
     "--sink", "sinks", metavar="NAME", multiple=True, shell_complete=sink_names, help="Of this sink."
 )
-_models = click.option("--model", "models", metavar="GLOB", multiple=True, help="Of such models.")
+_models = click.option(
+    "--model", "models", metavar="GLOB", multiple=True, help="Of models whose names match."
+)
 _yes = click.option("--yes", is_flag=True, help="Don't ask.")
 _numbers = click.argument(
     "numbers", metavar="[ENTRY]...", type=EntryParam(), nargs=-1, shell_complete=entry_numbers
@@ -52,10 +54,10 @@ _all = click.option("--all", "everything", is_flag=True, help="All of them.")
 
 @new_group("outbox")
 def command() -> None:
-    """Show what waits and what is dead; send it again, or drop it.
+    """Show pending and dead entries; send them again, or drop them.
 
-    An entry is one event for one sink. It is pending until its receiver took it (delivered), or refused
-    it for good or was not to be reached for max_age (dead).
+    An entry is one event for one sink. It is pending until its receiver accepts it (delivered), rejects
+    it, or cannot be reached for max_age (dead).
 
     \b
     Examples:
@@ -91,10 +93,10 @@ def list_command(
     statuses: tuple[str, ...],
     limit: int | None,
 ) -> int:
-    """List entries, oldest first: one event for one sink each.
+    """List entries, oldest first.
 
-    What waits says for what: a time, an older entry of its model, or its sink. Works beside a running
-    daemon.
+    NEXT shows what a pending entry waits for: a time, an older entry of its model, or its sink. Works
+    beside a running daemon.
 
     \b
     Examples:
@@ -107,7 +109,9 @@ def list_command(
         check_binding(state, settings)
         try:
             check_sinks(sinks, settings, state)
-        except NotFound as error:  # it may have gone with its last entry: a list without it is right
+        except (
+            NotFound
+        ) as error:  # a removed sink is unknown once its last entry is gone: an empty list is then correct
             complain(str(error))
         found = choice.of(state)
         shown = found[-limit:] if limit else found if output == "json" else found[-_FEW:]
@@ -132,9 +136,9 @@ def list_command(
 @output_option
 @click.argument("number", metavar="ENTRY", type=EntryParam(), shell_complete=entry_numbers)
 def show(config: str | None, output: str, number: int) -> int:
-    """Show one entry with every attempt that is on record (the last 51).
+    """Show one entry with every recorded attempt (at most the last 51).
 
-    With what it tells of, what it waits for, the answers that came, and the link to what it started.
+    Shows its event, what it waits for, the receiver's answers, and the link to what the delivery started.
 
     \b
     Examples:
@@ -166,9 +170,9 @@ def show(config: str | None, output: str, number: int) -> int:
 def redrive(ctx: click.Context, /, config: str | None, output: str, **given: Any) -> int:
     """Send dead entries again, with the same ids: by number, sink or model, or all.
 
-    They stand outside the order: where a sink has since got something newer of the same
-    model, this says so, and asks first. What nobody takes is dead again after max_age.
-    A running daemon sends them at once, the next run otherwise.
+    They are sent outside the order of events: if a sink has since received a newer event of
+    the same model, the command warns and asks first. An entry that is not delivered is dead
+    again after max_age. A running daemon sends them at once; otherwise the next run does.
 
     \b
     Examples:
@@ -187,7 +191,7 @@ def redrive(ctx: click.Context, /, config: str | None, output: str, **given: Any
         overtaken = warn_of_overtaken(state, resends)
     if dead and overtaken:
         confirm(f"Send {by_sink(one.sink for one in dead)} again?", yes=given["yes"])
-    return tell_done("redriven", _redrive(settings, dead), output)
+    return print_done("redriven", _redrive(settings, dead), output)
 
 
 def _is_known(entry: Entry, settings: Settings) -> bool:
@@ -197,7 +201,7 @@ def _is_known(entry: Entry, settings: Settings) -> bool:
 def _redrive(settings: Settings, entries: list[Entry]) -> list[Entry]:
     from bridge.operations.outbox import redrive as carry_out  # noqa: PLC0415 - brings in the loops
 
-    return those(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
+    return entries_numbered(entries, carry_out(settings, [one.id for one in entries]) if entries else [])
 
 
 @command.command()
@@ -212,15 +216,15 @@ def _redrive(settings: Settings, entries: list[Entry]) -> list[Entry]:
     type=click.Choice(("dead", "pending")),
     default="dead",
     show_default=True,
-    help="Drop what is dead, or what still waits.",
+    help="Drop dead entries, or pending ones.",
 )
 @_yes
 @click.pass_context
 def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **given: Any) -> int:
-    """Forget dead entries for good, or entries that wait: by number, sink or model, or all.
+    """Drop dead or pending entries for good: by number, sink or model, or all.
 
     Their events stay in the audit trail (events list), and can be replayed. An entry
-    that is just being sent is not dropped.
+    that is being sent at that moment is not dropped.
 
     \b
     Examples:
@@ -237,12 +241,14 @@ def drop(ctx: click.Context, /, config: str | None, output: str, status: str, **
         unwanted = choice.of(state)
     if unwanted:
         confirm(f"Drop {by_sink(one.sink for one in unwanted)} for good?", yes=given["yes"])
-    return tell_done("dropped", _drop(settings, unwanted, choice.statuses), output)
+    return print_done("dropped", _drop(settings, unwanted, choice.statuses), output)
 
 
 def _drop(settings: Settings, entries: list[Entry], statuses: tuple[Status, ...]) -> list[Entry]:
-    """Drop ``entries``, but for those that stand otherwise by now: the question may have stood for long."""
+    """Drop ``entries``, except those whose status has changed since: the confirmation may have taken long."""
     from bridge.operations.outbox import drop as carry_out  # noqa: PLC0415 - brings in the loops
 
     numbers = [one.id for one in entries]
-    return those(entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else [])
+    return entries_numbered(
+        entries, carry_out(settings, numbers, [one.value for one in statuses]) if entries else []
+    )

@@ -1,4 +1,4 @@
-"""``reload``: have the running daemon take up its configuration."""
+"""The ``reload`` command: have the running daemon read its configuration again."""
 
 import os
 import signal
@@ -17,12 +17,12 @@ from bridge.operations.daemon_requests import ask_to_reload
 @new_command("reload")
 @config_option
 def command(config: str | None) -> int:
-    """Have the running daemon take up its configuration, and tell what is wrong with it.
+    """Have the running daemon read its configuration again, and show its errors.
 
-    All of it or nothing: a configuration with an error changes nothing, is told with every
-    error, and exits 78. So does one that needs a restart: a change of [registry], [state] or
-    [server]. Ends when the new configuration is in force; deliveries under way get 20 s.
-    SIGHUP asks for the same, and the answer is in the log.
+    A configuration with an error changes nothing: every error is shown, and the exit code
+    is 78. The same holds for a change that needs a restart: of [registry], [state] or
+    [server]. The command ends when the new configuration is in force; deliveries under way
+    get 20 s. SIGHUP does the same, with the result in the log.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def command(config: str | None) -> int:
 
 
 def _read(config: str | None) -> Settings:
-    """Return the settings; under systemd, have the daemon say in its status that it refuses those with faults.
+    """Return the settings; if they have faults, under systemd, signal the daemon so that its status shows the refusal.
 
     Raises:
         ConfigurationError: with every fault.
@@ -45,7 +45,7 @@ def _read(config: str | None) -> Settings:
     try:
         return read_settings(config)
     except ConfigurationError:
-        daemon = os.environ.get("MAINPID", "")  # which systemd tells an ExecReload= alone
+        daemon = os.environ.get("MAINPID", "")  # systemd sets it only for ExecReload=
         if daemon.isdecimal() and int(daemon) > 1:
             with suppress(OSError):
                 os.kill(int(daemon), signal.SIGHUP)

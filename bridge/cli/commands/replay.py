@@ -1,4 +1,4 @@
-"""``replay``: send recorded events again."""
+"""The ``replay`` command: send recorded events again."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from bridge.cli.command_help import new_command
 from bridge.cli.common_options import (
     config_option,
     confirm,
-    count,
     output_option,
     print_json,
     read_settings,
@@ -17,11 +16,12 @@ from bridge.cli.common_options import (
 )
 from bridge.cli.entry_selection import by_sink, no_such_sink, warn_of_overtaken
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.option_types import EventNameParam, InstantParam, tell_zone
+from bridge.cli.option_types import EventNameParam, InstantParam, print_assumed_zone
 from bridge.cli.shell_completion import sink_names
 from bridge.config import Settings, routes_of
 from bridge.delivery.event_routing import route
 from bridge.delivery.resend import Resend
+from bridge.events.display_text import count
 from bridge.store.state import State
 from bridge.store.state_folder import check_binding, read_state
 
@@ -29,7 +29,7 @@ from bridge.store.state_folder import check_binding, read_state
 @new_command("replay")
 @config_option
 @output_option
-@click.option("--model", "models", metavar="GLOB", multiple=True, help="Of such models.")
+@click.option("--model", "models", metavar="GLOB", multiple=True, help="Of models whose names match.")
 @click.option("--type", "types", type=EventNameParam(), metavar="NAME", multiple=True, help="Of this type.")
 @click.option("--since", type=InstantParam(), metavar="TIME", help="Observed at or after TIME.")
 @click.option("--until", type=InstantParam(), metavar="TIME", help="Observed at or before TIME.")
@@ -39,10 +39,10 @@ from bridge.store.state_folder import check_binding, read_state
     metavar="NAME",
     multiple=True,
     shell_complete=sink_names,
-    help="To this sink alone.  [default: all]",
+    help="To this sink only.  [default: all]",
 )
-@click.option("--new-ids", is_flag=True, help="With new ids, for receivers that discard what they know.")
-@click.option("--all", "everything", is_flag=True, help="All that is recorded.")
+@click.option("--new-ids", is_flag=True, help="With new ids, for receivers that discard ids they have seen.")
+@click.option("--all", "everything", is_flag=True, help="All recorded events.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_context
 def command(
@@ -54,12 +54,12 @@ def command(
 ) -> int:
     """Send recorded events again, to the sinks that ask for them now.
 
-    Says how many it would send, and to whom, and asks first. The events keep their ids,
-    so that a receiver can tell repeats, unless --new-ids is given. They stand outside the
-    order: where a sink has since got something newer of the same model, this says so.
+    Shows how many entries it would send to each sink, and asks first. The events keep their
+    ids, so that a receiver can detect repeats, unless --new-ids is given. They are sent outside
+    the order: if a sink has since received a newer event of the same model, the command warns.
     TIME is as for events list: 2026-11-01T12:00, 2026-11-01T11:00Z, a date, 2h, 7d.
 
-    A sink that is new gets what was observed before it was added in this way, too.
+    A new sink can be sent events from before it was added in this way, too.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def command(
         raise click.UsageError(msg)
     start_logs(ctx, "error")
     settings = read_settings(config)
-    tell_zone(since, until)
+    print_assumed_zone(since, until)
     wanted = Filter(given["models"], given["types"], since, until)
     with read_state(settings) as state:
         check_binding(state, settings)
@@ -85,12 +85,12 @@ def command(
     if output == "json":
         print_json({"entries": numbers})
     else:
-        click.echo(_told(resends, len(numbers)))
+        click.echo(_result_text(resends, len(numbers)))
     return ExitCode.DONE
 
 
-def _told(resends: list[Resend], sent: int) -> str:
-    """Return what became of ``resends``: events can have been pruned since they were looked up."""
+def _result_text(resends: list[Resend], sent: int) -> str:
+    """Return the message about the result; some events can have been pruned since they were selected."""
     if not resends:
         return "nothing: no recorded event fits, or no sink asks for it"
     if sent < len(resends):
@@ -99,7 +99,7 @@ def _told(resends: list[Resend], sent: int) -> str:
 
 
 def _resends(settings: Settings, state: State, wanted: Filter, sinks: tuple[str, ...]) -> list[Resend]:
-    """Return what is to be sent, in the order in which it was observed.
+    """Return what to send, in the order of observation.
 
     Raises:
         NotFound: a sink is not configured.

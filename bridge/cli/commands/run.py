@@ -1,4 +1,4 @@
-"""``run``: the daemon."""
+"""The ``run`` command: run the daemon."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import click
 
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import config_option, settings_path, start_logs
-from bridge.cli.startup_signals import stopped_at_once
+from bridge.cli.startup_signals import exit_on_stop_signals
 from bridge.operations.configuration_loading import load_settings
 
 
@@ -14,11 +14,11 @@ from bridge.operations.configuration_loading import load_settings
 @config_option
 @click.pass_context
 def command(ctx: click.Context, config: str | None) -> None:
-    """Poll on schedule and deliver, until told to stop.
+    """Poll on schedule and deliver, until stopped.
 
-    A registry or a receiver that is down is waited for. SIGTERM (or Ctrl-C) lets the deliveries under
-    way end (for at most 20 s), then exits 0. SIGHUP reads the configuration again, all of it or, where
-    it has an error, nothing of it. SIGUSR1 asks for a full scan now.
+    If the registry or a receiver is down, the daemon keeps trying. On SIGTERM (or Ctrl-C), it finishes the
+    deliveries under way (for at most 20 s) and exits 0. On SIGHUP, it reads the configuration again; if
+    that has an error, nothing changes. On SIGUSR1, it makes a full scan at once.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def command(ctx: click.Context, config: str | None) -> None:
       mlflow-bridge run --config /etc/mlflow-bridge/config.toml
       mlflow-bridge --log-format json run
     """
-    with stopped_at_once():
+    with exit_on_stop_signals():
         start_logs(ctx, usual="info")
         from bridge.daemon import serve  # noqa: PLC0415 - brings in the scheduler
 

@@ -1,4 +1,4 @@
-"""``sinks``: which there are, and whether they can be delivered to."""
+"""The ``sinks`` commands: list the sinks, test, pause and resume them."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @new_group("sinks")
 def command() -> None:
-    """Show the sinks, try one out, pause and resume them.
+    """Show the sinks, test one, pause and resume them.
 
-    A sink is a receiver as the configuration has it, under its name: who gets which events, in what shape.
+    A sink is a named receiver in the configuration, with the events that it gets, and their format.
 
     \b
     Examples:
@@ -44,9 +44,9 @@ def command() -> None:
 @config_option
 @output_option
 def list_command(config: str | None, output: str) -> int:
-    """List the sinks: where they deliver to, what they ask for, and what waits for them.
+    """List the sinks: their receivers, filters and numbers of waiting entries.
 
-    Of where, only the origin is shown: paths may hold secrets. Works beside a running daemon.
+    Of a receiver's URL, only the origin is shown: paths may hold secrets. Works beside a running daemon.
 
     \b
     Examples:
@@ -61,13 +61,13 @@ def list_command(config: str | None, output: str) -> int:
     elif not documents:
         click.echo("no sinks: nothing is delivered (config.example.toml shows some)")
     else:
-        has_more = any(_told(document) for document in documents)
+        has_more = any(_further_text(document) for document in documents)
         print_table([_row(document, has_more=has_more) for document in documents])
     return ExitCode.DONE
 
 
 def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
-    """Yield each sink; those that are gone but for their backlog last."""
+    """Yield a document for each configured sink, then for each removed sink that still has entries."""
     summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}
     kinds = Kinds()
@@ -88,7 +88,7 @@ def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
 
 
 def _further(sink: SinkSettings | None) -> dict[str, Any]:
-    """Return the filters that few sinks have."""
+    """Return the filters that few sinks use."""
     return {
         "from_stages": list(sink.from_stages) if sink else [],
         "aliases": [pattern.pattern for pattern in sink.aliases] if sink else [],
@@ -97,8 +97,8 @@ def _further(sink: SinkSettings | None) -> dict[str, Any]:
     }
 
 
-def _told(document: dict[str, Any]) -> str | None:
-    """Return the filters that few sinks have, as they would be written."""
+def _further_text(document: dict[str, Any]) -> str | None:
+    """Return the filters that few sinks use as one text."""
     tags = [f"{key} = {glob}" for key, glob in document["tags"].items()]
     parts = [
         f"{name}: {', '.join(values)}"
@@ -127,7 +127,7 @@ def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:
         "EVENTS": ", ".join(document["events"]),
         "MODELS": ", ".join(document["models"]) or every,
         "TO STAGES": ", ".join(document["to_stages"]) or every,
-        **({"FURTHER": _told(document)} if has_more else {}),
+        **({"FURTHER": _further_text(document)} if has_more else {}),
         "PENDING": document["backlog"]["pending"],
         "DEAD": document["backlog"]["dead"],
     }
@@ -150,12 +150,12 @@ def test(
 ) -> int:
     """Send a synthetic event to the sink NAME, and show the request and the answer.
 
-    It is made, signed and sent as a real one is, once, with a fresh id; its model is called
-    mlflow-bridge-test. Secrets are masked. The state is not touched: nothing is recorded or
+    The event is built, signed and sent like a real one, once, with a new id; its model is called
+    mlflow-bridge-test. Secrets are masked. The state is not changed: nothing is recorded or
     tried again. Works beside a running daemon. Exits 0 if the event was delivered, else 1.
 
-    Shown are the headers that the bridge makes; every request has those of HTTP besides
-    (Host, Content-Length, User-Agent, Accept-Encoding).
+    Only the headers that the bridge sets are shown; every request also has the usual ones of
+    HTTP (Host, Content-Length, User-Agent, Accept-Encoding).
 
     \b
     Examples:
@@ -163,7 +163,7 @@ def test(
       mlflow-bridge sinks test ci --dry-run
       mlflow-bridge sinks test ci --event MODEL_VERSION_ALIAS_SET
     """
-    import asyncio  # noqa: PLC0415 - brings in a lot that `sinks list` does not need
+    import asyncio  # noqa: PLC0415 - a slow import that `sinks list` does not need
 
     from bridge.operations.sink_trial import try_out  # noqa: PLC0415 - likewise
 
@@ -182,10 +182,10 @@ def test(
 @click.argument("name", shell_complete=sink_names)
 @click.pass_context
 def pause(ctx: click.Context, config: str | None, name: str) -> int:
-    """Have the sink NAME take nothing until it is resumed.
+    """Stop deliveries to the sink NAME until it is resumed.
 
-    What is observed meanwhile waits for it, and does not grow older (max_age). An attempt
-    under way ends. It stays paused over restarts; a running daemon does it at once.
+    Entries for it wait, and this time does not count towards max_age. An attempt under way
+    is finished. The sink stays paused over restarts; a running daemon pauses it at once.
 
     \b
     Examples:
@@ -206,9 +206,9 @@ def pause(ctx: click.Context, config: str | None, name: str) -> int:
 @click.argument("name", shell_complete=sink_names)
 @click.pass_context
 def resume(ctx: click.Context, config: str | None, name: str) -> int:
-    """Have the sink NAME take entries again: after pause, or after its receiver said that it is gone (410).
+    """Resume deliveries to the sink NAME: after pause, or after its receiver answered 410 (Gone).
 
-    Whatever waits for it is tried at once, in order; a running daemon does it.
+    Waiting entries are tried at once, in order, by a running daemon.
 
     \b
     Examples:

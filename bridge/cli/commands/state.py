@@ -1,4 +1,4 @@
-"""``state``: rebaseline, rebind."""
+"""The ``state`` commands: record a new baseline, or bind the state to a moved registry."""
 
 import asyncio
 
@@ -8,9 +8,10 @@ from bridge.app import wire_poll
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, read_settings, start_logs
 from bridge.cli.exit_codes import ExitCode
-from bridge.cli.progress_line import Scanned, shown
+from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.config import Settings
 from bridge.errors import StateOwned
+from bridge.events.display_text import count
 from bridge.operations.daemon_requests import ask_to_rebaseline, ask_to_rebind
 from bridge.operations.registry_rebinding import rebind as rebind_state
 from bridge.pipeline.clocks import SystemClock
@@ -21,8 +22,8 @@ from bridge.store.state_folder import any_owned_state, owned_state
 def command() -> None:
     """Rebaseline or rebind the state; beside a running daemon, the daemon does it.
 
-    The state is the folder that state.url names: what was last observed, and what is still to be
-    delivered. It belongs to one registry.
+    The state is the folder that state.url names. It holds the last observed snapshot and the outbox, and
+    belongs to one registry.
 
     \b
     Examples:
@@ -37,8 +38,8 @@ def command() -> None:
 def rebaseline(ctx: click.Context, config: str | None) -> int:
     """Record the registry as it is, and emit nothing.
 
-    What is waiting in the outbox stays there. For after a change so large that nobody
-    should be told of it one by one. A running daemon does it between two polls.
+    Entries that wait in the outbox stay there. Use it after a change so large that
+    receivers should not get single events for it. A running daemon does it between two polls.
 
     \b
     Examples:
@@ -48,11 +49,11 @@ def rebaseline(ctx: click.Context, config: str | None) -> int:
     start_logs(ctx)
     settings = read_settings(config)
     try:
-        with shown(ctx) as scanned:
+        with scan_progress(ctx) as scanned:
             models, versions = asyncio.run(_rebaseline(settings, scanned))
     except StateOwned:
         models, versions = ask_to_rebaseline(settings)
-    click.echo(f"recorded {models} models, {versions} versions; emitted nothing")
+    click.echo(f"recorded {count(models, 'model')}, {count(versions, 'version')}; emitted nothing")
     return ExitCode.DONE
 
 
@@ -66,21 +67,21 @@ async def _rebaseline(settings: Settings, scanned: Scanned | None) -> tuple[int,
 @click.option(
     "--accept",
     is_flag=True,
-    help="Bind it though the fingerprint is another; say what is the same, and what is not.",
+    help="Bind it even if the fingerprint differs; show what is the same and what differs.",
 )
 @click.pass_context
 def rebind(ctx: click.Context, config: str | None, accept: bool) -> int:
     """Bind the state to a registry that moved to another URL.
 
     The registry at the configured URL must be the one that the state was taken from: its
-    database has to have the same fingerprint, and models that are known have to be there.
-    A running daemon reads its configuration again, binds its state, and goes on with the
+    database must have the same fingerprint, and models that the state knows must be there.
+    A running daemon reads its configuration again, binds its state, and continues with the
     registry at its new URL.
 
-    A fingerprint changes where the Default experiment is purged (mlflow gc), or where the
-    database of the experiments is a new one and the registry has its own. Without --accept,
-    what is the same and what is not is said, and nothing is changed. Where nothing is the same,
-    it is another registry, and --accept does not help.
+    A fingerprint changes if the Default experiment is purged (mlflow gc), or if the
+    experiments move to a new database while the registry keeps its own. Without --accept,
+    the command shows what is the same and what differs, and changes nothing. If nothing is
+    the same, it is another registry, and --accept does not help.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``status``: how the bridge is doing, from its state."""
+"""The ``status`` command: show the last poll, the sinks and their backlog, read from the state."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from bridge.cli.common_options import HOLD_ADVICE, config_option, output_option,
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.terminal_output import show, status
 from bridge.cli.text_tables import print_table
-from bridge.events.display_text import instant, printable, span
+from bridge.events.display_text import count, instant, printable, span
 from bridge.operations.status_report import status_document
 from bridge.store.state_folder import read_state
 
@@ -25,8 +25,8 @@ _CUT = "sinks ask for aliases, tags or descriptions of more models than are read
 def command(config: str | None, output: str) -> int:
     """Show the registry, the last poll and the sinks' backlog.
 
-    Tells from the state alone when the registry was last read, and how that went; for each sink, what
-    waits, what is dead, and why. Works beside a running daemon; asks neither the registry nor a sink.
+    Shows when the registry was last read, with what result, and for each sink, how many entries are pending
+    or dead, and why. Reads the state only; works beside a running daemon; sends no request to the registry or a sink.
 
     \b
     Examples:
@@ -45,6 +45,7 @@ def command(config: str | None, output: str) -> int:
 
 def _print(document: dict[str, Any]) -> None:
     registry, state, poll = document["registry"], document["state"], document["last_poll"]
+    snapshot = document["snapshot"]
     workspace = f" (workspace {registry['workspace']})" if registry["workspace"] else ""
     bound = registry["state_is_bound_to"]
     if bound not in (None, registry["uri"]):
@@ -54,7 +55,7 @@ def _print(document: dict[str, Any]) -> None:
         ("server", _server(registry)),
         ("state", f"{state['folder']} ({state['bytes'] / 1e6:.1f} MB)"),
         ("baseline", instant(state["baseline_at"]) or "none yet: the first poll takes it"),
-        ("snapshot", "{models} models, {versions} versions".format(**document["snapshot"])),
+        ("snapshot", f"{count(snapshot['models'], 'model')}, {count(snapshot['versions'], 'version')}"),
         ("last poll", _poll(poll)),
         ("full scan", _scan(document["full_scan"])),
     ]

@@ -1,1 +1,1 @@
-"""The status page: what is seen in the event loop, judged and rendered elsewhere."""
+"""The status page: its values, its findings, and its HTML."""

@@ -1,6 +1,6 @@
-"""What the status page tells of dead letters: what was refused, by whom, attempt by attempt."""
+"""The section of the status page with the last dead letters and their attempts."""
 
-from bridge.events.display_text import changed, instant
+from bridge.events.display_text import changed, count, instant
 from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import MESSAGE, NOTHING, code, foreign, moment, section, table
 from bridge.server.page.status_sections import took
@@ -9,7 +9,7 @@ from bridge.store.state_values import AttemptRecord
 
 
 def dead_letters(view: View) -> Html | None:
-    """Return the last dead letters, or nothing where there are none."""
+    """Return the section; None if there are no dead letters."""
     if not view.dead:
         return None
     more = sum(sink["dead"] for sink in view.sinks) - len(view.dead)
@@ -55,7 +55,7 @@ def _attempts(dead: DeadLetter) -> Html | None:
     number = dead.entry.attempts
     first = number - len(dead.attempts) + 1
     rows = [_attempt(n, one) for n, one in enumerate(dead.attempts, start=first)]
-    summary = element("summary", "1 attempt" if number == 1 else f"{number} attempts")
+    summary = element("summary", count(number, "attempt"))
     columns = ("Attempt", "Began", "Took", "HTTP", "Reason", "Detail")
     return element("details", summary, table(f"Attempts of entry {dead.entry.id}", columns, rows))
 

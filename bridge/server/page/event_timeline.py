@@ -1,9 +1,9 @@
-"""What changed lately, model by model, and what became of it."""
+"""The section of the status page with the last events by model, and their deliveries."""
 
 from collections.abc import Mapping, Sequence
 
 from bridge.delivery.outbox_entry import Entry, Status
-from bridge.events.display_text import changed
+from bridge.events.display_text import changed, count
 from bridge.events.event import Event
 from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import NOTHING, badge, foreign, link, moment, section
@@ -12,11 +12,11 @@ from bridge.server.page.view_model import View
 _HEADING = "What changed lately"
 _COLUMNS = ("Observed", "Event", "Version", "Change", "Deliveries")
 Deliveries = Mapping[str, Mapping[str, Entry]]
-"""For each event and sink, the entry that was made last."""
+"""The newest entry for each event id and sink."""
 
 
 def timeline(view: View) -> Html:
-    """Return the last events by model, the one that changed last first."""
+    """Return the section; the model with the newest event comes first."""
     if not view.events:
         none = (
             "Nothing has changed since the baseline was taken." if view.poll else "Nothing was observed yet."
@@ -29,7 +29,7 @@ def timeline(view: View) -> Html:
 
 
 def _reach(view: View) -> str:
-    events = "1 event" if len(view.events) == 1 else f"{len(view.events)} events"
+    events = count(len(view.events), "event")
     return f"The last {events}; mlflow-bridge events list has all of them" if view.is_full else events
 
 
@@ -41,7 +41,7 @@ def _by_lane(events: Sequence[Event]) -> list[list[Event]]:
 
 
 def _deliveries(view: View) -> tuple[Deliveries, int]:
-    """Return what was delivered, and from which number of an entry on that is known: 0 means all of it."""
+    """Return the entries by event and sink, and the time since which they are complete (0: all are known)."""
     found: dict[str, dict[str, Entry]] = {}
     oldest = 0
     for entry in view.entries:

@@ -1,35 +1,35 @@
-"""Is all well, and if not, what to do? Pure."""
+"""Find problems in the page's values, with advice for each. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
 from bridge.delivery.attempt_outcome import Reason
-from bridge.events.display_text import instant, span
+from bridge.events.display_text import count, instant, span
 from bridge.server.page.view_model import Facts, View
 
 _LATE_S = 600
-"""From when on a backlog is more than a hiccup."""
+"""The age in seconds from which a backlog needs action."""
 
 _NAMED = 3
 
 _TO_MEND = frozenset({Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS})
-"""What does not pass by itself."""
+"""Reasons for failures that need a correction by an operator."""
 
 
 @unique
 class Level(StrEnum):
-    """How much a finding asks of whoever reads it."""
+    """How urgent a finding is."""
 
     ACT = "act"
-    """Somebody has to do something."""
+    """An operator has to act."""
     NOTE = "note"
-    """Worth knowing; it may pass, or is meant."""
+    """For information: it may end by itself, or be intended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is not as usual, why, and what helps; ``commands`` are to be copied to a shell."""
+    """A problem, its reason and advice; ``commands`` can be copied to a shell."""
 
     level: Level
     what: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 def findings(view: View) -> list[Finding]:
-    """Return what is not as usual, what has to be done first."""
+    """Return all findings; those that need action come first."""
     found = [
         *_of_state(view),
         *_of_configuration(view),
@@ -153,7 +153,7 @@ def _of_dead(sink: Facts) -> Iterator[Finding]:
     name, dead = sink["name"], sink["dead"]
     if not dead:
         return
-    what = f"{name}: {_counted(dead, 'dead letter', 'dead letters')}, not delivered and not tried again"
+    what = f"{name}: {count(dead, 'dead letter', ',')}, not delivered and not tried again"
     if sink["condition"] == "orphaned":
         advice, todo = "The sink left the configuration. To forget them:", f"outbox drop --sink {name}"
     else:
@@ -197,7 +197,7 @@ def _orphaned(sink: Facts) -> Iterator[Finding]:
 
 
 def _of_backlog(sink: Facts) -> Iterator[Finding]:
-    """Judge a sink that entries wait for: one that takes them, slowly or not, has answered well last."""
+    """Yield a finding if a running sink's last attempt failed, or its backlog is old."""
     fails = sink["last_outcome"] not in {None, Reason.OK.value}
     is_late = (sink["oldest_age_seconds"] or 0) >= _LATE_S
     if not fails and not is_late:
@@ -234,8 +234,5 @@ def _waiting(sink: Facts) -> str:
     if not sink["pending"]:
         return "Nothing waits for it"
     age = span((sink["oldest_age_seconds"] or 0) * 1000)
-    return f"{_counted(sink['pending'], 'entry waits', 'entries wait')}, the oldest for {age}"
-
-
-def _counted(number: int, one: str, more: str) -> str:
-    return f"{number:,} {one if number == 1 else more}"
+    verb = "waits" if sink["pending"] == 1 else "wait"
+    return f"{count(sink['pending'], 'entry', ',')} {verb}, the oldest for {age}"

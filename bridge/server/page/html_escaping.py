@@ -1,7 +1,7 @@
-"""HTML that cannot be broken out of: whatever is no `Html` is text, and escaped. Pure.
+"""Build HTML safely: every value that is not `Html` is escaped as text. Pure.
 
-There is no way to make `Html` of a text as it is, but for the stylesheet, which is the package's own.
-Tags and attributes are of a closed set: no script, no style, no handler.
+No function turns a text into markup unescaped, except for the package's own stylesheet.
+Tags and attributes come from a fixed set without scripts, styles and event handlers.
 """
 
 from html import escape
@@ -21,16 +21,16 @@ _ATTRIBUTES = frozenset(
     | {"href", "http-equiv", "id", "lang", "name", "rel", "role", "scope", "title"}
 )
 _LINKS = ("https://", "http://", "?", "#", "./")
-"""How a link may begin: none of these runs anything."""
+"""The allowed beginnings of links: none of them can run a script."""
 
 
 class Html:
-    """Markup. Made of texts, which it escapes, and of other markup, which it takes as it is."""
+    """Markup, built from texts, which are escaped, and from other `Html`."""
 
     __slots__ = ("_markup",)
 
     def __init__(self, *children: "str | int | Html | None") -> None:
-        """Put ``children`` one after the other; None is nothing."""
+        """Concatenate ``children``; None is skipped."""
         self._markup = "".join(map(_escaped, children))
 
     def __str__(self) -> str:
@@ -49,28 +49,28 @@ class Html:
 
 
 def element(tag: str, *children: "str | int | Html | None", **attributes: "str | int | bool | None") -> Html:
-    """Return an element. ``class_`` is written class, ``data_label`` data-label; True stands without a value.
+    """Return an element. ``class_`` becomes class, ``data_label`` data-label; True gives an attribute without a value.
 
     Raises:
-        ValueError: the tag or an attribute is none of those that the page needs, or a link runs something.
+        ValueError: the tag or an attribute is not in the fixed set, or a link has a forbidden scheme.
     """
     if tag not in _TAGS or (tag in _VOID and children):
         raise ValueError(f"no such element: {tag}")
     opening = "".join(_attribute(name, value) for name, value in attributes.items())
     closing = "" if tag in _VOID else f"{Html(*children)}</{tag}>"
-    return Html._raw(f"<{tag}{opening}>{closing}")  # noqa: SLF001 - this module alone may
+    return Html._raw(f"<{tag}{opening}>{closing}")  # noqa: SLF001 - only this module may call it
 
 
 def style_element(stylesheet: str) -> Html:
-    """Return a stylesheet of the package's own.
+    """Return the style element with the package's own stylesheet.
 
     Raises:
-        ValueError: it would end its element.
+        ValueError: the stylesheet contains ``<``, which could end the element.
     """
     if "<" in stylesheet:
         msg = "a stylesheet needs no <"
         raise ValueError(msg)
-    return Html._raw(f"<style>{stylesheet}</style>")  # noqa: SLF001 - this module alone may
+    return Html._raw(f"<style>{stylesheet}</style>")  # noqa: SLF001 - only this module may call it
 
 
 def _attribute(name: str, value: "str | int | bool | None") -> str:

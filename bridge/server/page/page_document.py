@@ -1,4 +1,4 @@
-"""The status page as a whole: what was seen in, a document out."""
+"""Render the whole status page as an HTML document."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -16,21 +16,21 @@ from bridge.server.page.view_model import View
 
 _STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"
-"""What lets a browser apply this stylesheet, and no other (CSP, *style-src*)."""
+"""The hash in the Content-Security-Policy that allows this stylesheet only (*style-src*)."""
 
 TYPE = "text/html; charset=utf-8"
 _USUAL = 30
 _REFRESHES = {str(seconds): seconds for seconds in (10, _USUAL, 60, 300)}
-"""Few, so that few pages have to be made."""
+"""The accepted refresh intervals in seconds; few, as each needs its own rendering."""
 
 
 def refresh_of(query: str) -> int | None:
-    """Return how often the page is to be loaded anew, in s, where a query such as ``refresh=30`` asks for that."""
+    """Return the refresh interval in seconds of a query such as ``refresh=30``; None without one."""
     return _REFRESHES.get(parse_qs(query).get("refresh", [""])[-1])
 
 
 def render(view: View, refresh_s: int | None = None) -> bytes:
-    """Return the page. Without ``refresh_s`` it stays as it is: what moves while it is read disturbs."""
+    """Return the page as HTML in UTF-8. Without ``refresh_s``, it does not reload itself, which would disturb readers."""
     found = findings(view)
     main = element(
         "main",

@@ -1,4 +1,4 @@
-"""The small parts of the status page."""
+"""HTML building blocks of the status page: times, badges, links, tables, sections."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,27 +7,27 @@ from bridge.events.display_text import instant, span
 from bridge.server.page.html_escaping import Html, element
 
 NOTHING = "-"
-"""What stands where there is no value."""
+"""The text for a missing value."""
 
 LINE, MESSAGE = 120, 600
-"""How many characters a name may take, and a message that may say what to mend."""
+"""The longest name, and the longest message, in characters."""
 
 _LINK = re.compile(r"https?://[\x21-\x7e]{1,500}")
 
 
 def shortened(text: str, most: int = LINE) -> str:
-    """Return ``text`` if it has at most so many characters; of a longer one, its beginning and its end."""
+    """Return ``text`` if it has at most ``most`` characters; otherwise its beginning and its end."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 4) :]}"
 
 
 def foreign(text: str, most: int = LINE) -> Html:
-    """Return what comes from outside: kept from turning round what stands beside it, and not too long."""
+    """Return a text from outside, shortened, in a ``bdi`` element so that it cannot change the direction of the text around it."""
     short = shortened(text, most)
     return element("bdi", short, title=text if short != text else None)
 
 
 def moment(at_ms: int | None, now_ms: int) -> Html:
-    """Return an instant, and how long ago that was."""
+    """Return how long ago an instant was, with the instant as the tooltip."""
     told = instant(at_ms)
     if told is None or at_ms is None:
         return Html("never")
@@ -36,7 +36,7 @@ def moment(at_ms: int | None, now_ms: int) -> Html:
 
 
 def duration(since_ms: int, now_ms: int) -> Html:
-    """Return how long something has lasted."""
+    """Return how long ago something began, with the instant as the tooltip."""
     told = instant(since_ms) or ""
     return element(
         "time", f"for {span(now_ms - since_ms)}", datetime=told.replace(" ", "T"), title=f"since {told}"
@@ -44,12 +44,12 @@ def duration(since_ms: int, now_ms: int) -> Html:
 
 
 def code(command: str) -> Html:
-    """Return a command to be copied."""
+    """Return a command in a code element."""
     return element("code", command, class_="command")
 
 
 def badge(kind: str, text: "str | Html") -> Html:
-    """Return a word that stands out; ``kind`` (good, bad, warn, calm) colours it, and a sign before it says the same."""
+    """Return a coloured label; ``kind`` (good, bad, warn, calm) sets its colour, and a sign that means the same."""
     sign = element("span", _SIGNS[kind], aria_hidden="true")
     return element("span", sign, " ", text, class_=f"badge {kind}")
 
@@ -58,16 +58,16 @@ _SIGNS = {"good": "✓", "bad": "✕", "warn": "!", "calm": "·"}
 
 
 def link(text: "str | Html", target: str) -> Html:
-    """Return ``text`` as a link, if ``target`` is one."""
+    """Return ``text`` as a link if ``target`` is an http or https URL, otherwise as text."""
     if not _LINK.fullmatch(target):
         return Html(text)
     return element("a", text, href=target, rel="noreferrer noopener")
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence["str | int | Html | None"]]) -> Html:
-    """Return a table, whose first column names the row; on a narrow screen, each row becomes a card.
+    """Return a table whose first column is the row header; on a narrow screen, each row becomes a card.
 
-    What is laid out so is no table any more to some browsers, so its parts say what they are.
+    Some browsers do not treat a table with that layout as one, so its parts have ARIA roles.
     """
     heads = (element("th", name, scope="col", role="columnheader") for name in columns)
     head = element("thead", element("tr", *heads, role="row"), role="rowgroup")
@@ -85,12 +85,12 @@ def _row(columns: Sequence[str], row: Sequence["str | int | Html | None"]) -> Ht
 
 
 def facts(told: Mapping[str, "str | int | Html | None"]) -> Html:
-    """Return names and their values."""
+    """Return names and values as a definition list."""
     pairs = (Html(element("dt", name), element("dd", value)) for name, value in told.items())
     return element("dl", *pairs)
 
 
 def section(name: str, title: str, *children: "str | Html | None") -> Html:
-    """Return a part of the page under its heading."""
+    """Return a section of the page with its heading."""
     heading = element("h2", title, id=name)
     return element("section", heading, *children, aria_labelledby=name)

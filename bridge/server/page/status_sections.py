@@ -1,10 +1,10 @@
-"""What the status page tells of the registry, the polls and the sinks."""
+"""The sections of the status page about overall health, the registry, the polls and the sinks."""
 
 import re
 from collections.abc import Sequence
 
 from bridge.delivery.attempt_outcome import Reason
-from bridge.events.display_text import span
+from bridge.events.display_text import count, span
 from bridge.server.page.health_summary import Finding, Level
 from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import (
@@ -25,7 +25,7 @@ _USERINFO = re.compile(r"//[^/?#]*@")
 
 
 def verdict(view: View, found: Sequence[Finding]) -> Html:
-    """Return whether all is well, and what to do where it is not."""
+    """Return the section with the overall health and the findings."""
     to_do = sum(one.level is Level.ACT for one in found)
     kind = "bad" if to_do else "warn" if found else "good"
     heading = element("h2", sentence(found), id="verdict")
@@ -41,7 +41,7 @@ def _calm(view: View) -> Html:
 
 
 def sentence(found: Sequence[Finding]) -> str:
-    """Return in a few words whether all is well."""
+    """Return the overall health as a short sentence."""
     to_do = sum(one.level is Level.ACT for one in found)
     if to_do:
         return "1 thing needs you" if to_do == 1 else f"{to_do} things need you"
@@ -65,7 +65,7 @@ def _finding(one: Finding) -> Html:
 
 
 def registry(view: View) -> Html:
-    """Return which registry it is, what it can do, and whether it is there."""
+    """Return the section about the registry: its URL, whether it is reached, its version and abilities."""
     told, poll = view.registry, view.poll
     known: dict[str, str | int | Html | None] = {
         "Place": foreign(_USERINFO.sub("//***@", told["uri"].partition("?")[0]))
@@ -75,7 +75,7 @@ def registry(view: View) -> Html:
     known["Reached"] = _reached(view)
     known["Server"] = _server(told)
     if poll is not None and poll.succeeded_at is not None:
-        known["Holds"] = f"{poll.models:,} models, {poll.versions:,} versions"
+        known["Holds"] = f"{count(poll.models, 'model', ',')}, {count(poll.versions, 'version', ',')}"
     return section("registry", "Registry", facts(known))
 
 
@@ -97,7 +97,7 @@ def _server(told: Facts) -> Html:
 
 
 def polls(view: View) -> Html:
-    """Return how the last poll and the last full scan went, and when the next come."""
+    """Return the section about the last poll and the last full scan, and when the next are due."""
     columns = ("Read", "When", "Took", "Outcome", "Next")
     rows = [_last_poll(view), _last_scan(view)]
     return section(
@@ -133,12 +133,12 @@ def _outcome(outcome: str) -> Html:
 
 
 def took(milliseconds: int) -> str:
-    """Return how long something took."""
+    """Return a duration as text, in milliseconds or seconds."""
     return f"{milliseconds} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"  # noqa: PLR2004
 
 
 def sinks(view: View) -> Html | None:
-    """Return how the sinks stand, and what waits for them."""
+    """Return the section about the sinks' states and backlogs; None without sinks."""
     columns = ("Sink", "Condition", "Delivers to", "Waiting", "Dead", "Delivered", "Last attempt")
     rows = [_sink(one, view.now_ms) for one in view.sinks]
     return section("sinks", "Sinks", table("Who gets what, and what waits", columns, rows)) if rows else None

@@ -1,4 +1,4 @@
-"""What the status page shows, as values: taken in the event loop, bounded, and never changed after."""
+"""The values that the status page shows: collected in the event loop, limited in number, and immutable."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +9,18 @@ from bridge.events.event import Event
 from bridge.store.state_values import AttemptRecord, PollRecord
 
 Facts = Mapping[str, Any]
-"""Facts by the names that `mlflow-bridge status --output json` has for them."""
+"""Facts with the names used by `mlflow-bridge status --output json`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How the two loops do just now. Times are ms.
+    """The present activity of the poll and the relay. Times are in milliseconds.
 
     Attributes:
-        polling_for: how long the poll under way has been; None where there is none.
-        next_poll_in: how soon the next poll is due; None where nobody knows.
-        is_polling_stuck: whether the poll under way should have ended long ago.
-        is_relay_stuck: whether outcomes cannot be written down, so that nothing is delivered.
+        polling_for: how long the current poll has run; None if no poll is under way.
+        next_poll_in: the time until the next poll; None if none is planned.
+        is_polling_stuck: whether the poll or the relay's loop hangs.
+        is_relay_stuck: whether the relay cannot write outcomes to the state, so that nothing is delivered.
     """
 
     polling_for: int | None = None
@@ -31,7 +31,7 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead entry, its last attempts (oldest first), and what it was to tell."""
+    """A dead entry, its last attempts (oldest first), and its event, if that is still kept."""
 
     entry: Entry
     attempts: Sequence[AttemptRecord]
@@ -40,18 +40,18 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that the page shows.
+    """All values that the page shows.
 
     Attributes:
-        now_ms: when it was seen, ms since the epoch.
-        registry, scan, held, sinks: as `bridge.operations.status_report` has them.
+        now_ms: when the values were collected, in ms since the epoch.
+        registry, scan, held, sinks: the values of `bridge.operations.status_report`.
         poll: the last poll.
         events: the last events, newest first.
-        entries: the last entries, newest first, read when they are needed; ``has_all_entries``
-            says that there are no older ones.
-        dead: the entries that died last, newest first.
-        is_full: whether there may be older events than those.
-        refusal: why the configuration file as it is now was refused, if it was.
+        entries: the last entries, newest first, read lazily; ``has_all_entries`` means that there are
+            no older ones.
+        dead: the newest dead entries, newest first.
+        is_full: whether there may be older events than ``events``.
+        refusal: why the last reload was refused; empty if it was not.
     """
 
     now_ms: int

@@ -14,6 +14,7 @@ from typing import Any
 import httpcore
 
 from bridge.delivery.allowed_destinations import Targets
+from bridge.events.display_text import count
 from bridge.sinks.transport.name_resolution import NameResolution
 from bridge.sinks.transport.open_file_limit import MEND, is_exhausted
 from bridge.sinks.transport.response_stream import ResponseReader, ResponseStream
@@ -132,7 +133,7 @@ async def _given_up(tasks: Iterable[asyncio.Task[Stream]]) -> None:
 
 
 def _told(place: str, failures: Sequence[str]) -> str:
-    more = f" and {len(failures) - _SHOWN} more addresses" if len(failures) > _SHOWN else ""
+    more = f" and {count(len(failures) - _SHOWN, 'more address')}" if len(failures) > _SHOWN else ""
     return f"{place} ({'; '.join(failures[:_SHOWN])}{more})"
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bridge.cli import main
 from bridge.cli import starter_configuration as first_module
-from bridge.cli.setup_questions import faults_of, gathered
-from bridge.cli.starter_configuration import KINDS, First, configuration, toml
+from bridge.cli.setup_questions import faults_of, gather_answers
+from bridge.cli.starter_configuration import KINDS, StarterAnswers, configuration, toml
 from bridge.errors import BridgeError
 from bridge.operations.configuration_loading import load_settings
 
@@ -43,7 +43,7 @@ def test_any_text_survives_being_written_as_toml(text) -> None:
 
 
 @st.composite
-def answers(draw) -> First:
+def answers(draw) -> StarterAnswers:
     """Draw answers, most of them valid, all of them free of what TOML could trip over."""
     kind = draw(st.sampled_from(sorted(KINDS)))
     questions = (*KINDS[kind].questions, *draw(st.sampled_from([(), KINDS[kind].optional])))
@@ -52,7 +52,7 @@ def answers(draw) -> First:
     uris = ["http://u:p@h", "h:5000", "/mnt/ml'\"\\runs"] if spoilt == "uri" else ["http://h:5000"]
     name = draw(ODD) if spoilt == "name" else "ci"
     place = {draw(st.sampled_from(["env", "file"])): draw(ODD.filter(bool))}
-    return First(draw(st.sampled_from(uris)), kind, name, odd, place, draw(st.booleans()))
+    return StarterAnswers(draw(st.sampled_from(uris)), kind, name, odd, place, draw(st.booleans()))
 
 
 @given(answers())
@@ -77,7 +77,7 @@ def test_what_is_written_passes_check_or_is_refused_before(tmp_path_factory, fir
 def test_the_usual_answers_are_valid_for_every_type_of_sink(kind, tmp_path) -> None:
     needed = {one.option.replace("-", "_"): one.example for one in KINDS[kind].questions if not one.default}
 
-    first = gathered({**NO_OPTIONS, "sink": kind, **needed}, tmp_path, asks=False)
+    first = gather_answers({**NO_OPTIONS, "sink": kind, **needed}, tmp_path, asks=False)
 
     assert list(faults_of(first, tmp_path)) == []
     assert (first.name, first.secret) == (KINDS[kind].name, {"env": KINDS[kind].variable})
@@ -87,9 +87,9 @@ def test_the_tracking_uri_is_the_environment_s_where_none_is_given(tmp_path, mon
     options = {**NO_OPTIONS, "url": "https://h/x"}
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5001")
 
-    assert gathered(options, tmp_path, asks=False).tracking_uri == "http://mlflow:5001"
+    assert gather_answers(options, tmp_path, asks=False).tracking_uri == "http://mlflow:5001"
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert gathered(options, tmp_path, asks=False).tracking_uri == "http://127.0.0.1:5000"
+    assert gather_answers(options, tmp_path, asks=False).tracking_uri == "http://127.0.0.1:5000"
 
 
 WRONG = {
@@ -125,7 +125,7 @@ WRONG = {
 @pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG)
 def test_wrong_answers_are_named_by_their_options(options, message, tmp_path) -> None:
     with pytest.raises(click.UsageError) as raised:
-        gathered({**NO_OPTIONS, **options}, tmp_path, asks=False)
+        gather_answers({**NO_OPTIONS, **options}, tmp_path, asks=False)
 
     assert message in str(raised.value)
 
@@ -256,7 +256,9 @@ def test_the_commands_to_go_on_with_can_be_pasted(here, monkeypatch, capsys) -> 
 
 
 def test_the_service_s_state_is_where_make_install_has_it(tmp_path) -> None:
-    first = First("http://h", "http", "ci", {"url": "https://h"}, {"credential": "x"}, is_service=True)
+    first = StarterAnswers(
+        "http://h", "http", "ci", {"url": "https://h"}, {"credential": "x"}, is_service=True
+    )
     (tmp_path / "config.toml").write_text(configuration(first))
 
     assert load_settings(tmp_path / "config.toml").state.folder == "/var/lib/mlflow-bridge"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bridge.cli.option_types import NOTE_KINDS, Instant, parse_instant, tell_zone
+from bridge.cli.option_types import NOTE_KINDS, Instant, parse_instant, print_assumed_zone
 from bridge.pipeline.hold_decisions import _NOTES
 
 NOON = 1_793_534_400_000  # 2026-11-01T12:00:00Z
@@ -58,12 +58,14 @@ def test_anything_else_is_refused_with_examples(text, central_european_time) -> 
 
 
 def test_assumed_zones_are_told_once_each(capsys) -> None:
-    tell_zone(Instant(1, "CET, +0100"), None, Instant(2), Instant(3, "CEST, +0200"), Instant(4, "CET, +0100"))
+    print_assumed_zone(
+        Instant(1, "CET, +0100"), None, Instant(2), Instant(3, "CEST, +0200"), Instant(4, "CET, +0100")
+    )
 
     assert capsys.readouterr().err == (
         "mlflow-bridge: times without a zone are local: CET, +0100; CEST, +0200\n"
     )
-    tell_zone(Instant(1), None)
+    print_assumed_zone(Instant(1), None)
     assert capsys.readouterr().err == ""
 
 

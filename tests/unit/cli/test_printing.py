@@ -17,7 +17,7 @@ from bridge.errors import (
     StateOwned,
     StateUnwritable,
 )
-from bridge.events.display_text import instant, printable, span
+from bridge.events.display_text import count, instant, printable, span
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,25 @@ def test_an_empty_table_is_nothing(capsys) -> None:
 )
 def test_spans_are_short(milliseconds, text) -> None:
     assert span(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [
+        (0, "entry", "0 entries"),
+        (1, "entry", "1 entry"),
+        (2, "new entry", "2 new entries"),
+        (1, "model", "1 model"),
+        (3, "model", "3 models"),
+        (2, "more address", "2 more addresses"),
+    ],
+)
+def test_a_number_has_its_noun_in_the_singular_or_plural(number, noun, text) -> None:
+    assert count(number, noun) == text
+
+
+def test_large_numbers_have_separators_where_they_are_asked_for() -> None:
+    assert (count(1_000, "model", ","), count(1_000, "model")) == ("1,000 models", "1000 models")
 
 
 def test_instants_are_utc() -> None:

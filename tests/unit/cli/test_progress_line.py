@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bridge.cli.progress_line import LINE, Progress, TransientLine, shown
+from bridge.cli.progress_line import LINE, Progress, TransientLine, scan_progress
 
 
 class Terminal(io.StringIO):
@@ -74,7 +74,7 @@ def test_a_scan_that_begins_again_has_a_rate_of_its_own() -> None:
 def test_it_needs_somebody_to_see_it(monkeypatch, options, is_terminal, is_shown) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal() if is_terminal else io.StringIO())
 
-    with shown(Context(**options)) as scanned:
+    with scan_progress(Context(**options)) as scanned:
         assert (scanned is not None) is is_shown
 
 
@@ -84,7 +84,7 @@ def test_the_line_is_erased_at_the_end_and_before_anything_is_logged(monkeypatch
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
 
-    with shown(Context()):
+    with scan_progress(Context()):
         LINE.draw("half way")
         Stderr().write("a log line\n")
         LINE.draw("nearly there")

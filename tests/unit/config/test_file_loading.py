@@ -7,7 +7,7 @@ import pytest
 
 from bridge.config import Secret, find, parse_duration, reveal
 from bridge.config.environment_overrides import impose
-from bridge.config.file_loading import anchored, build
+from bridge.config.file_loading import build, resolve_paths
 from bridge.errors import ConfigurationError, SecretUnavailable
 from bridge.operations.configuration_loading import load_settings
 from bridge.sinks.sink_type_table import SETTINGS
@@ -477,7 +477,7 @@ def test_headers_and_queries_may_be_called_file_and_their_secrets_are_found_besi
 ) -> None:
     own = {"query": {"file": "a.json", "key": {"file": "key"}}, "headers": {"file": "b"}}
 
-    placed = anchored({"sinks": [own]}, tmp_path)["sinks"][0]
+    placed = resolve_paths({"sinks": [own]}, tmp_path)["sinks"][0]
 
     assert placed["query"] == {"file": "a.json", "key": {"file": str(tmp_path / "key")}}
     assert placed["headers"] == {"file": "b"}

@@ -192,7 +192,7 @@ async def test_without_a_life_to_come_it_is_to_be_tried_again(desk, monkeypatch)
 
 async def test_a_life_that_is_over_changes_no_outbox(desk, monkeypatch) -> None:
     """Its relay drains: what it has just given up would pass for not being under way."""
-    monkeypatch.setattr(desk.commands, "_living", partial(desk.commands._living, 0.02))
+    monkeypatch.setattr(desk.commands, "_present_polling", partial(desk.commands._present_polling, 0.02))
     await desk.live()
     await desk.polling.end()
 
@@ -201,4 +201,4 @@ async def test_a_life_that_is_over_changes_no_outbox(desk, monkeypatch) -> None:
 
 
 def test_who_asks_is_refused_before_they_give_up() -> None:
-    assert module._NEXT_LIFE_S < daemon_requests._SPARE_S
+    assert module._NEXT_RUN_S < daemon_requests._SPARE_S

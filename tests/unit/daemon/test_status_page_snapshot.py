@@ -16,10 +16,16 @@ from bridge.config import Settings
 from bridge.config.file_loading import build
 from bridge.daemon import status_page_snapshot as module
 from bridge.daemon.configuration_reload import Configuration
-from bridge.daemon.status_page_snapshot import MOST_DEAD, MOST_ENTRIES, MOST_EVENTS, look, status_pages
+from bridge.daemon.status_page_snapshot import (
+    MOST_DEAD,
+    MOST_ENTRIES,
+    MOST_EVENTS,
+    status_pages,
+    take_snapshot,
+)
 from bridge.delivery.outbox_entry import Status
 from bridge.errors import ConfigurationError
-from bridge.server.http_server import Asked
+from bridge.server.http_server import PageRequest
 from bridge.server.page.page_document import TYPE
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments
@@ -45,7 +51,7 @@ def pages(given: Settings, story: Story | None = None):
 
 def test_it_is_shown_unless_it_is_switched_off() -> None:
     (page,) = pages(settings()).values()
-    status, kind, body = page()(Asked("localhost:1", "refresh=30"))
+    status, kind, body = page()(PageRequest("localhost:1", "refresh=30"))
 
     assert (status, kind) == (HTTPStatus.OK, TYPE)
     assert read(body).all("meta")[-1].attributes == {"http-equiv": "refresh", "content": "30"}
@@ -59,7 +65,7 @@ def test_a_configuration_that_was_refused_shows() -> None:
     ((_, page),) = status_pages(configuration, story.state, story.probes).items()
     assert configuration.reload() is False
 
-    body = page()(Asked())[2]
+    body = page()(PageRequest())[2]
 
     assert b"The configuration was changed, and refused" in body
     assert b"sinks[0].url: is missing" in body
@@ -71,11 +77,11 @@ def _refuse() -> Settings:
 
 def test_a_name_that_a_stranger_may_own_gets_nothing() -> None:
     (page,) = pages(settings(hosts=["Bridge.example.com"])).values()
-    refused = page()(Asked("evil.example:9464"))
+    refused = page()(PageRequest("evil.example:9464"))
 
     assert refused[:2] == (HTTPStatus.MISDIRECTED_REQUEST, "text/plain; charset=utf-8")
     assert b"server.hosts" in refused[2]
-    assert page()(Asked("bridge.example.com"))[0] is HTTPStatus.OK
+    assert page()(PageRequest("bridge.example.com"))[0] is HTTPStatus.OK
 
 
 def test_the_name_that_it_listens_on_is_its_own() -> None:
@@ -84,7 +90,7 @@ def test_the_name_that_it_listens_on_is_its_own() -> None:
     )
     (page,) = pages(given).values()
 
-    assert page()(Asked("bridge.internal:1"))[0] is HTTPStatus.OK
+    assert page()(PageRequest("bridge.internal:1"))[0] is HTTPStatus.OK
 
 
 @pytest.mark.parametrize("name", ["http://x", "x:80", "", "a b", "-x", "x/"])
@@ -96,15 +102,15 @@ def test_a_host_that_is_no_name_is_refused(name) -> None:
 def test_asked_again_at_once_it_is_the_same_page_and_nobody_looks() -> None:
     story = Story()
     ((_, page),) = pages(settings(), story).items()
-    first = page()(Asked())
+    first = page()(PageRequest())
     story.clock.sleep(0.9)
 
-    assert page()(Asked())[2] is first[2]
+    assert page()(PageRequest())[2] is first[2]
     assert (
-        b"refreshing every 30 s" in page()(Asked(query="refresh=30"))[2]
+        b"refreshing every 30 s" in page()(PageRequest(query="refresh=30"))[2]
     )  # the same view, shown another way
     story.clock.sleep(0.2)
-    later = page()(Asked())
+    later = page()(PageRequest())
     assert later[2] != first[2]
     assert b"03:02:12Z" in later[2]
 
@@ -145,7 +151,7 @@ def test_it_shows_the_settings_in_force() -> None:
     (page,) = status_pages(configuration, story.state, story.probes).values()
     configuration.settings = replace_server(story.settings).model_copy(update={"sinks": ()})
 
-    rows = read(page()(Asked())[2]).within("sinks").all("tr")[1:]
+    rows = read(page()(PageRequest())[2]).within("sinks").all("tr")[1:]
     assert len(rows) == 3
     assert all("orphaned" in row.text for row in rows)
 
@@ -193,7 +199,7 @@ def test_what_a_look_costs_grows_with_nothing() -> None:
     state.summaries()
     documents.looked_at = 0
 
-    view = look(story.settings, state, story.probes)
+    view = take_snapshot(story.settings, state, story.probes)
 
     assert documents.looked_at < MOST_EVENTS + MOST_ENTRIES + 5 * MOST_DEAD + 100
     assert (len(view.events), view.is_full, view.has_all_entries) == (MOST_EVENTS, True, False)
@@ -212,18 +218,18 @@ def test_what_was_seen_stays_as_it_was() -> None:
 
 def test_how_the_loops_do_is_seen() -> None:
     world = World()
-    assert look(world.settings, world.state, world.probes).pulse.next_poll_in is None
+    assert take_snapshot(world.settings, world.state, world.probes).pulse.next_poll_in is None
 
     world.probes.poll_began()
     world.clock.sleep(30)
     world.probes.relay_is_stuck = lambda: True
     world.probes.next_poll_in_s = lambda: 12.5
-    pulse = look(world.settings, world.state, world.probes).pulse
+    pulse = take_snapshot(world.settings, world.state, world.probes).pulse
     assert (pulse.polling_for, pulse.next_poll_in, pulse.is_relay_stuck) == (30_000, 12_500, True)
     assert not pulse.is_polling_stuck
 
     world.clock.sleep(60)
-    assert look(world.settings, world.state, world.probes).pulse.is_polling_stuck
+    assert take_snapshot(world.settings, world.state, world.probes).pulse.is_polling_stuck
 
 
 def test_what_it_tells_of_a_sink_is_what_status_tells() -> None:

@@ -15,7 +15,7 @@ from bridge.cli import main
 from bridge.config.file_loading import build
 from bridge.daemon import run_until_reload as module
 from bridge.daemon.systemd_notify import notify_status
-from bridge.daemon.systemd_status import standing
+from bridge.daemon.systemd_status import status_text
 from bridge.errors import RegistryUnreachable
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.state_values import SinkSummary
@@ -151,7 +151,7 @@ def test_how_it_stands_begins_with_what_is_wrong(sinks, waiting, trouble, refusa
     rows = [{"name": f"s{number}", "type": "http", "url": "http://h"} for number in range(sinks)]
     settings = build({"registry": {"tracking_uri": "http://h"}, "sinks": rows}, SETTINGS)
 
-    assert standing(settings, waiting, trouble, refusal) == expected
+    assert status_text(settings, waiting, trouble, refusal) == expected
 
 
 def test_how_it_stands_names_a_hold_and_the_sinks_that_take_nothing() -> None:
@@ -169,7 +169,7 @@ def test_how_it_stands_names_a_hold_and_the_sinks_that_take_nothing() -> None:
         SinkSummary("gone", pending=1, last_reason="connect"),
     ]
 
-    assert standing(settings, 4, "", "", is_held=True, summaries=summaries) == (
+    assert status_text(settings, 4, "", "", is_held=True, summaries=summaries) == (
         "changes are held: see mlflow-bridge diff; deliveries fail: ci (secret); "
         "polls http://h for 3 sinks; 4 waiting"
     )

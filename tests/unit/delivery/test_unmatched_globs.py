@@ -49,5 +49,11 @@ def test_a_glob_that_matches_no_model_is_told_with_what_was_meant(glob, hint) ->
     ]
 
 
+def test_the_only_model_of_a_registry_is_named_as_such() -> None:
+    assert list(unmatched(["nobody"], ["churn"])) == [
+        (0, "'nobody' does not match the registry's only model")
+    ]
+
+
 def test_what_matches_something_is_not_told() -> None:
     assert list(unmatched(["*", "[PROD] churn", "[[]PROD] *", "!fraud-*"], NAMES)) == []

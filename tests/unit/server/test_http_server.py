@@ -19,7 +19,7 @@ from support.until import eventually
 from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
 from bridge.server import http_server as module
-from bridge.server.http_server import said, serving
+from bridge.server.http_server import probe_answer, serving
 
 
 def fetch(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes]:
@@ -40,7 +40,10 @@ async def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes
     return await asyncio.to_thread(fetch, port, path, host)
 
 
-PAGES = {"/livez": lambda: said(ok=True, text="alive"), "/readyz": lambda: said(ok=False, text="not ready")}
+PAGES = {
+    "/livez": lambda: probe_answer(ok=True, text="alive"),
+    "/readyz": lambda: probe_answer(ok=False, text="not ready"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +85,7 @@ async def test_where_no_more_files_may_be_opened_the_server_does_not_spin(monkey
         raise OSError(errno.EMFILE, "Too many open files")
 
     settings = ServerSettings(listen=f"127.0.0.1:{free_port()}")
-    with serving(settings, {"/livez": lambda: said(True, "alive")}):
+    with serving(settings, {"/livez": lambda: probe_answer(True, "alive")}):
         with monkeypatch.context() as patched:
             patched.setattr(module.ThreadingHTTPServer, "get_request", exhausted)
             waiting = asyncio.create_task(get(settings.address[1], "/livez"))
@@ -192,7 +195,7 @@ async def test_what_takes_long_to_make_is_made_while_the_loop_goes_on() -> None:
 
     def later(asked):
         assert loop_ran.wait(patience())
-        return said(ok=True, text=f"{asked.host.partition(':')[0]} {asked.query}")
+        return probe_answer(ok=True, text=f"{asked.host.partition(':')[0]} {asked.query}")
 
     with serving(ServerSettings(listen=f"127.0.0.1:{port}"), {"/": lambda: later}):
         slow = asyncio.create_task(get(port, "/?a=b"))
@@ -212,7 +215,7 @@ async def test_a_fault_in_a_page_is_told_and_logged() -> None:
 
 async def test_peers_that_say_nothing_do_not_keep_the_probes_out(monkeypatch) -> None:
     """The oldest of them give way: whoever means well is gone within milliseconds."""
-    monkeypatch.setattr(module, "_MOST_GUESTS", 8)
+    monkeypatch.setattr(module, "_MOST_CONNECTIONS", 8)
     port, others = free_port(), threading.enumerate()
     with serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES), ExitStack() as held:
         silent = [
