@@ -5,8 +5,8 @@ put earlier ones in doubt. A model that is missing under its name is searched un
 counts as deleted.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from bridge.diff.absence_verification import (
     Absence,
@@ -37,51 +37,76 @@ _MOST_ASKED_AGAIN = 20
 """How many models that read as older than they are known are read again at most."""
 
 
-def verify_listing(
-    registry: Registry,
-    known: KnownModels,
-    listing: Listing,
-    settled: Answers,
-    since: int,
-    turn: int,
-    deadline: Deadline,
-) -> dict[str, Answer]:
-    """Return the point reads of all models that ``listing`` leaves in doubt, and the ``settled`` answers.
+@dataclass(frozen=True, slots=True)
+class ListingVerification:
+    """The point reads of one poll.
 
-    Args:
+    Attributes:
         registry: the registry to ask.
         known: the known snapshot of it.
-        listing: the result of the read.
-        settled: answers that are already given.
         since: the registry's time before which nothing new can be, ms.
         turn: a number that differs each time, so that another model is asked for first: the time may not
             suffice for all of them.
         deadline: when to stop.
-
-    Raises:
-        RegistryError: the registry gave no answer.
     """
-    answers, reasked = dict(settled), set[tuple[str, int]]()
-    names = {doubt.name for doubt in doubts(known, listing)} | _replaced(registry, known, listing, deadline)
-    names -= settled.keys()
-    for _ in range(_ROUNDS):
-        asked = [Doubt(name, known.get(name)) for name in sorted(names)]
-        start = turn % max(1, len(asked))
-        found = registry.ask(asked[start:] + asked[:start], deadline) if asked else {}
-        answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
-        # Still found after it was seen under another name: there are two models of one millisecond.
-        again = models_to_reread(known, listing, answers, names).items() - reasked
-        reasked |= again
-        names = {name for name, _ in again}
-        rows = (
-            () if names else _sighted(registry, missing_creations(known, listing, answers), since, deadline)
-        )
-        names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
-        if not names:
-            return answers
-    moving = missing_creations(known, listing, answers)
-    names |= {name for name in {*listing.models, *answers} if name in known and known[name].created in moving}
-    return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
+
+    registry: Registry
+    known: KnownModels
+    since: int
+    turn: int
+    deadline: Deadline
+
+    def verify(self, listing: Listing, settled: Answers) -> dict[str, Answer]:
+        """Return the point reads of all models that ``listing`` leaves in doubt, and the ``settled`` answers.
+
+        Raises:
+            RegistryError: the registry gave no answer.
+        """
+        doubted = {doubt.name for doubt in doubts(self.known, listing)}
+        replaced = _replaced(self.registry, self.known, listing, self.deadline)
+        return self._read_until_consistent(listing, settled, (doubted | replaced) - settled.keys())
+
+    def read_again(self, reading: Reading, seen: FilteredRead) -> Reading:
+        """Read models again that read as older than they are known; return the reading with the answers.
+
+        Of many such models, only a few are read: they show whether the reading is stale. A model that has moved
+        since it was read first is searched under other names.
+
+        Raises:
+            RegistryError: the registry gave no answer.
+        """
+        names = set(sorted(seen.doubtful)[:_MOST_ASKED_AGAIN])
+        answers = self._read_until_consistent(reading.listing, reading.answers, names)
+        read_again = {name: answers[name] for name in names}
+        contradicted = _contradicted(self.known, seen.signs, read_again)
+        return replace(reading, answers=answers, contradicted=(*reading.contradicted, *contradicted))
+
+    def _read_until_consistent(
+        self, listing: Listing, earlier: Answers, names: set[str]
+    ) -> dict[str, Answer]:
+        """Read ``names``, and whatever the answers put in doubt; return them with the ``earlier`` answers."""
+        known, answers, reasked = self.known, dict(earlier), set[tuple[str, int]]()
+        for _ in range(_ROUNDS):
+            found = self._point_reads(names)
+            answers = {**{name: one for name, one in answers.items() if name not in found}, **found}
+            # Still found after it was seen under another name: there are two models of one millisecond.
+            again = models_to_reread(known, listing, answers, names).items() - reasked
+            reasked |= again
+            names = {name for name, _ in again}
+            missing = set() if names else missing_creations(known, listing, answers)
+            rows = _sighted(self.registry, missing, self.since, self.deadline)
+            names |= {row.name for row in rows if last_seen(known, listing, answers, row.name) != row.created}
+            if not names:
+                return answers
+        moving = missing_creations(known, listing, answers)
+        seen = {*listing.models, *answers}
+        names |= {name for name in seen if name in known and known[name].created in moving}
+        return {**answers, **dict.fromkeys(names, Absence.UNKNOWN)}
+
+    def _point_reads(self, names: set[str]) -> Mapping[str, Answer]:
+        asked = [Doubt(name, self.known.get(name)) for name in sorted(names)]
+        start = self.turn % max(1, len(asked))
+        return self.registry.ask(asked[start:] + asked[:start], self.deadline) if asked else {}
 
 
 def _replaced(registry: Registry, known: KnownModels, listing: Listing, deadline: Deadline) -> set[str]:
@@ -115,26 +140,6 @@ def _latest(registry: Registry, since: int, deadline: Deadline) -> Iterator[Regi
                     break
     except RegistryLacks:  # the registry has no such order: the next scan shows them
         return
-
-
-def ask_again(
-    registry: Registry, known: KnownModels, reading: Reading, seen: FilteredRead, deadline: Deadline
-) -> Reading:
-    """Read models again that read as older than they are known; return the reading with the answers.
-
-    Of many such models, only a few are read: they show whether the reading is stale.
-
-    Raises:
-        RegistryError: the registry gave no answer.
-    """
-    names = sorted(seen.doubtful)[:_MOST_ASKED_AGAIN]
-    answers = registry.ask([Doubt(name, known.get(name)) for name in names], deadline)
-    contradicted = _contradicted(known, seen.signs, answers)
-    return replace(
-        reading,
-        answers={**reading.answers, **answers},
-        contradicted=(*reading.contradicted, *contradicted),
-    )
 
 
 def contradictions(

@@ -25,7 +25,7 @@ from bridge.events.event_synthesis import Identities
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.hold_decisions import HoldDecisions, another_database
 from bridge.pipeline.incremental_read import FullScanNeeded, Interest, Read, read_fast
-from bridge.pipeline.listing_verification import ask_again, contradictions, verify_listing
+from bridge.pipeline.listing_verification import ListingVerification, contradictions
 from bridge.pipeline.poll_plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
@@ -161,15 +161,15 @@ class RegistryReader:
         ended = stamp_of(self._clock)
         decisions = HoldDecisions(order.accepted | set(known.head.accepted), is_strict=order.holds)
         listing, unasked, hidden = self._hold_vanished(known, listing, decisions)
-        since = self._since()
-        answers = verify_listing(
-            self._registry, known.models, listing, unasked, since, began.wall_ms, deadline
+        verification = ListingVerification(
+            self._registry, known.models, self._since(), began.wall_ms, deadline
         )
+        answers = verification.verify(listing, unasked)
         odd_rows = self._registry.odd_rows()
         answers = {**answers, **possibly_malformed_models(known, answers, odd_rows)}
         passed = contradictions(known.models, listing, answers, known.memory, self._clock.now_ms())
         reading = Reading(listing, answers, began, ended, passed)
-        reading, found = self._ask_again(known, reading, order, deadline)
+        reading, found = self._read_again(known, reading, order, verification)
         found, waiting = self._hold_changes(known, reading, found, order, decisions)
         if listing.is_complete:
             found = replace(found, head=judged_head(known.head, found.head, decisions))
@@ -198,13 +198,13 @@ class RegistryReader:
         unasked = dict.fromkeys(missing_or_replaced_models(known.models, listing), Absence.UNKNOWN)
         return without_unknown_models(known.models, listing), {**unasked}, new_rows(known, listing)
 
-    def _ask_again(
-        self, known: Known, reading: Reading, order: Order, deadline: Deadline
+    def _read_again(
+        self, known: Known, reading: Reading, order: Order, verification: ListingVerification
     ) -> tuple[Reading, Plan]:
         """Read models again that read as older than known; return the new reading and its plan."""
         found = self._plan(known, reading, order)
         for _ in range(_TIMES_ASKED if found.review.doubtful else 0):
-            reading = ask_again(self._registry, known.models, reading, found.review, deadline)
+            reading = verification.read_again(reading, found.review)
             found = self._plan(known, reading, order)
         return reading, found
 

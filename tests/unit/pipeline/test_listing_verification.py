@@ -8,8 +8,11 @@ from support.values import model
 from bridge.diff.absence_verification import Absence, Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.registry_abilities import Abilities
-from bridge.pipeline.listing_verification import verify_listing
+from bridge.diff.stale_read_filtering import FilteredRead
+from bridge.pipeline.listing_verification import ListingVerification
+from bridge.pipeline.registry_clock import Reading
 from bridge.registry.base import Deadline
+from bridge.store.state_values import Stamp
 
 OLD = model("old")
 OTHER = replace(model("other"), created=50)
@@ -21,8 +24,12 @@ def moved(name: str, updated: int = 950):
     return replace(OLD, name=name, updated=updated)
 
 
+def verification(registry: FakeRegistry) -> ListingVerification:
+    return ListingVerification(registry, KNOWN, 880, 1_000, Deadline.after(10_000))
+
+
 def inquired(registry: FakeRegistry, listing: Listing):
-    return verify_listing(registry, KNOWN, listing, {}, 880, 1_000, Deadline.after(10_000))
+    return verification(registry).verify(listing, {})
 
 
 def test_a_model_renamed_after_it_was_listed_is_not_taken_for_two() -> None:
@@ -123,3 +130,14 @@ def test_what_cannot_be_asked_for_is_not_looked_for() -> None:
 
     assert inquired(registry, Listing({}, same={"other"})) == {"old": Absence.UNKNOWN}
     assert registry.pages == 0
+
+
+def test_a_model_that_was_renamed_before_it_is_read_again_is_not_taken_for_deleted() -> None:
+    """Its name stands for another model by then: where it is now has to be searched."""
+    registry = FakeRegistry({"old": NEWCOMER, "new": moved("new")})
+    at = Stamp(1_000, 1_000, "")
+    first = Reading(Listing({"old": OLD}), {}, at, at)
+
+    again = verification(registry).read_again(first, FilteredRead({}, doubtful=frozenset({"old"})))
+
+    assert (again.answers["old"].created, again.answers["new"].created) == (NEWCOMER.created, OLD.created)
