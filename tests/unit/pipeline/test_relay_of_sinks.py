@@ -53,27 +53,28 @@ async def test_a_run_that_ends_waits_for_no_slow_pace_and_the_next_one_keeps_it(
 
 
 async def test_a_run_that_ends_waits_for_no_sink_that_is_left_alone(state) -> None:
-    fill(state, *(f"lane-{number}" for number in range(OPENS_AT + 2)))
+    fill(state, *(f"lane-{number}" for number in range(10 * OPENS_AT)))
     sink = ScriptedSink(DOWN)
 
     await relay_of(state, concurrency=OPENS_AT, policy=RetryPolicy(), ci=sink, spacing_ms=1).drain_due(
         FOREVER
     )
 
-    assert len(sink.seen) == OPENS_AT
+    assert OPENS_AT <= len(sink.seen) < 2 * OPENS_AT  # those under way when the circuit opens go on
 
 
 async def test_a_sink_that_fails_whoever_is_sent_is_probed_one_at_a_time_over_restarts(state) -> None:
-    fill(state, *(f"lane-{number}" for number in range(OPENS_AT + 7)))
+    fill(state, *(f"lane-{number}" for number in range(10 * OPENS_AT)))
     sink, clock = ScriptedSink(DOWN), HandClock()
     await relay_of(state, clock, OPENS_AT, SLOW, ci=sink).drain_due(FOREVER)
     seen = len(sink.seen)
 
-    assert (seen, state.conditions()["ci"].is_open) == (OPENS_AT, True)
+    assert state.conditions()["ci"].is_open
+    assert OPENS_AT <= seen < 2 * OPENS_AT  # those under way when it opens go on
     for _ in range(3):
         clock.sleep(3_600)
         await relay_of(state, clock, OPENS_AT, SLOW, ci=sink).drain_due(FOREVER)
-    assert len(sink.seen) == OPENS_AT + 3
+    assert len(sink.seen) == seen + 3
 
 
 @pytest.mark.parametrize("stop", ["the end of a run", "a stop of the daemon"])
