@@ -18,12 +18,12 @@ from bridge.config import Settings, routes_of
 from bridge.delivery.event_routing import route
 from bridge.delivery.outbox_entry import Entry
 from bridge.events.event import Event
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.clocks import SystemClock
 from bridge.server.prometheus_metrics import Metrics
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.state_values import Head, PollRecord
+from bridge.store.state_metadata import Head, PollRecord
 from bridge.store.tinydb_store import TinyDocuments
 
 AT_A_TIME = 16

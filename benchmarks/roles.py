@@ -93,7 +93,7 @@ def bridge(config: str) -> Iterator[Work]:
     from pathlib import Path  # noqa: PLC0415
 
     from bridge.cli.log_setup import configure  # noqa: PLC0415
-    from bridge.operations.configuration_loading import load_settings  # noqa: PLC0415
+    from bridge.operations.verified_configuration import load_settings  # noqa: PLC0415
 
     configure("warning", "console")
     with bridge_poll(load_settings(Path(config))) as poll:

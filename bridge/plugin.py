@@ -19,8 +19,8 @@ from bridge.events.event import Event
 from bridge.events.formats import default_payload, encode, webhook_id
 from bridge.pipeline.worker_threads import in_thread
 from bridge.sinks.base import Delivery, Request, Response, Sink, Transport
-from bridge.sinks.body_templates import TemplateTable
-from bridge.sinks.http_common import answered, basic, link_of, origin, with_header_secret, with_secret
+from bridge.sinks.http_answer_reading import answered, basic, link_of, origin, with_header_secret, with_secret
+from bridge.sinks.sink_templates import TemplateTable
 from bridge.sinks.sink_type_definition import INTERFACE, Kind
 from bridge.sinks.templated_parameters import Texts
 

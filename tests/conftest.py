@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from support.mlflow_server import MlflowServer
 from support.receiver import Receiver
 
-from bridge.config import environment_overrides
+from bridge.config import mlflow_environment
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -35,13 +35,13 @@ def _each_test_logs_its_own_way() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _each_test_has_the_same_environment() -> Iterator[None]:
     """Undo what was set for MLflow's client, which takes its settings from the environment alone."""
-    variables, replaced = dict(os.environ), dict(environment_overrides._replaced)
+    variables, replaced = dict(os.environ), dict(mlflow_environment._replaced)
     yield
     for name in os.environ.keys() - variables.keys():
         del os.environ[name]
     os.environ.update(variables)
-    environment_overrides._replaced.clear()
-    environment_overrides._replaced.update(replaced)
+    mlflow_environment._replaced.clear()
+    mlflow_environment._replaced.update(replaced)
 
 
 @pytest.fixture(scope="session")

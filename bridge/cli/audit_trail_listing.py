@@ -12,7 +12,7 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.events.display_text import changed, instant
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
-from bridge.store.state_values import Note
+from bridge.store.state_metadata import Note
 
 _SHORT = 8
 """How many characters of an id a table shows: enough to tell nearly all events apart."""

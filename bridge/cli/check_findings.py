@@ -10,8 +10,8 @@ from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress_line import Scanned
 from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
 from bridge.config import Settings, without_login
+from bridge.config.missing_tls_files import authority_warnings, drop_unusable_key_log
 from bridge.config.secret_trimming import is_quoted
-from bridge.config.tls_environment import authority_warnings, drop_unusable_key_log
 from bridge.delivery.allowed_destinations import is_plain
 from bridge.delivery.proxy_routes import ProxyFault
 from bridge.delivery.unmatched_globs import unmatched

@@ -11,7 +11,7 @@ import click
 from bridge.cli.shell_completion import config_files
 from bridge.cli.terminal_output import printable_lines
 from bridge.config import Settings, find
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 
 HOLD_ADVICE = (
     "mlflow-bridge diff shows it; where the registry is at fault, mend it, and the hold lifts by itself; "

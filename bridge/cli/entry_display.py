@@ -13,7 +13,7 @@ from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.events.display_text import changed, instant, printable, span
 from bridge.events.event import Event
 from bridge.store.state import State
-from bridge.store.state_values import AttemptRecord
+from bridge.store.state_metadata import AttemptRecord
 
 
 def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:

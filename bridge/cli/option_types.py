@@ -29,7 +29,7 @@ NOTE_KINDS = (
     ),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
 )
-"""The kinds of notes in the audit trail (see `bridge.store.state_values.Note`)."""
+"""The kinds of notes in the audit trail (see `bridge.store.state_metadata.Note`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bridge.cli.text_tables import print_table
 from bridge.delivery.event_routing import matches
 from bridge.errors import NotFound
 from bridge.events.display_text import instant
-from bridge.events.point_in_time_stages import ModelAtTime, VersionAtTime, models_at
+from bridge.events.stages_at_time import ModelAtTime, VersionAtTime, models_at
 from bridge.store.historical_state import Reach, holds_in, reach_of, recorded_in
 from bridge.store.state import State
 

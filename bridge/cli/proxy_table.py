@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from bridge.cli.text_tables import print_table
 from bridge.config import Settings, web_address
-from bridge.config.environment_overrides import operators_environment
+from bridge.config.mlflow_environment import operators_environment
 from bridge.delivery.no_proxy import unread_entries
 from bridge.delivery.proxy_routes import (
     Direct,
@@ -16,7 +16,7 @@ from bridge.delivery.proxy_routes import (
     no_proxy_variable,
     proxy_route,
 )
-from bridge.sinks.http_common import origin
+from bridge.sinks.http_answer_reading import origin
 from bridge.sinks.transport.preflight_check import sink_routes
 
 Way: TypeAlias = tuple[str, str, ProxyRoute]

@@ -57,7 +57,7 @@ def _path(ctx: click.Context) -> Path:
 
 def _entries(ctx: click.Context) -> Iterator[CompletionItem]:
     from bridge.delivery.outbox_entry import Status  # noqa: PLC0415 - as above
-    from bridge.operations.configuration_loading import load_settings  # noqa: PLC0415
+    from bridge.operations.verified_configuration import load_settings  # noqa: PLC0415
     from bridge.store.state_folder import read_state  # noqa: PLC0415
 
     settings = load_settings(_path(ctx))

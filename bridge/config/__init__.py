@@ -1,8 +1,14 @@
 """The configuration: settings read from TOML, and references to secrets."""
 
-from bridge.config.environment_overrides import workspace_of
 from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load
-from bridge.config.registry_uris import folder_of, is_databricks, is_unity_catalog, web_address, without_login
+from bridge.config.mlflow_environment import workspace_of
+from bridge.config.registry_kinds import (
+    folder_of,
+    is_databricks,
+    is_unity_catalog,
+    web_address,
+    without_login,
+)
 from bridge.config.setting_types import (
     BaseUrl,
     Duration,

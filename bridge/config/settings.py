@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.config.registry_uris import bare_uri, folder_of, is_databricks, is_unity_catalog
+from bridge.config.registry_kinds import bare_uri, folder_of, is_databricks, is_unity_catalog
 from bridge.config.setting_types import Duration, Model, Secret, TextOrSecret, http_url
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
 

@@ -8,7 +8,7 @@ import structlog
 from bridge.config import RegistrySettings, Settings
 from bridge.daemon.systemd_notify import notify_ready, notify_reloading
 from bridge.errors import ConfigurationError, OwnerUnavailable
-from bridge.pipeline.poll_triggers import trigger_of
+from bridge.pipeline.clock_safe_triggers import trigger_of
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from bridge.server.health_probes import Probes
 from bridge.server.http_server import METRICS_TYPE, Page, probe_answer, serving
 from bridge.store.state import State
 from bridge.store.state_folder import has_readers, owned_state
-from bridge.store.state_values import SinkSummary
+from bridge.store.state_metadata import SinkSummary
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from bridge.daemon.systemd_notify import notify, notify_ready, notify_status, wa
 from bridge.daemon.systemd_status import status_text
 from bridge.delivery.sink_state import RUNNING
 from bridge.errors import StateUnwritable
-from bridge.pipeline.poll_triggers import trigger_of
+from bridge.pipeline.clock_safe_triggers import trigger_of
 from bridge.server.health_probes import Probes
 
 log = structlog.get_logger(__name__)

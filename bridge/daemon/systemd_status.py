@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from bridge.config import Settings
 from bridge.delivery.attempt_outcome import Reason
 from bridge.events.display_text import count
-from bridge.store.state_values import SinkSummary
+from bridge.store.state_metadata import SinkSummary
 
 
 def status_text(

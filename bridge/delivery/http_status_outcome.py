@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from bridge.delivery.attempt_outcome import Outcome, Reason, delivered, rejected, retryable
 from bridge.delivery.clock_skew import clock_fault, instant_of
-from bridge.delivery.gateway_errors import gateway_fault
+from bridge.delivery.intermediary_bad_requests import gateway_fault
 from bridge.delivery.redirect_advice import redirect_fault, shown_origin, target_of
 
 _OVERLOADED = frozenset({408, 425, 429})

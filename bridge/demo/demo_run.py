@@ -15,8 +15,8 @@ from bridge.config import Settings
 from bridge.demo.demo_receiver import Received, Receiver
 from bridge.errors import BridgeError
 from bridge.events.display_text import count
-from bridge.operations.configuration_loading import load_settings
 from bridge.operations.single_run import run_once
+from bridge.operations.verified_configuration import load_settings
 from bridge.store.state_folder import read_state
 
 Say = Callable[[str], None]

@@ -15,7 +15,7 @@ from bridge.pipeline.clocks import Clock
 from bridge.pipeline.hold_decisions import report_note
 from bridge.pipeline.relay import Relay
 from bridge.store.state import State
-from bridge.store.state_values import Note
+from bridge.store.state_metadata import Note
 
 Document = dict[str, Any]
 

@@ -16,7 +16,7 @@ from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.store.state import State
 from bridge.store.state_folder import binding_of
-from bridge.store.state_values import Head
+from bridge.store.state_metadata import Head
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bridge.store.state_values import ClockRecord, Stamp
+from bridge.store.state_metadata import ClockRecord, Stamp
 
 _TOLERANCE_MS = 2_000
 """How far the clocks may drift apart between two readings before that counts as a jump."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from bridge.diff.registry_abilities import Abilities
-from bridge.store.state_values import Head, PollRecord, ReconcileRecord
+from bridge.store.state_metadata import Head, PollRecord, ReconcileRecord
 
 _SPREAD = 0.1
 """Instances that were started together scan at times that differ by up to this share of the interval."""

@@ -8,7 +8,7 @@ import structlog
 from bridge.delivery.storm_guard import Hold
 from bridge.events.event import Event
 from bridge.pipeline.registry_identity import Likeness
-from bridge.store.state_values import Head, Note
+from bridge.store.state_metadata import Head, Note
 
 log = structlog.get_logger(__name__)
 

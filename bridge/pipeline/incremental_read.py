@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
-from bridge.delivery.watched_model_selection import Watch
+from bridge.delivery.models_read_every_poll import Watch
 from bridge.diff.absence_verification import Listing
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.snapshot import RegisteredModel

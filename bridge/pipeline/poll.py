@@ -10,16 +10,16 @@ import structlog
 
 from bridge.config import PollSettings
 from bridge.delivery.event_routing import Route
-from bridge.delivery.included_details import models_told
 from bridge.delivery.outbox_entry import Entry
+from bridge.delivery.requested_model_details import models_told
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
 from bridge.pipeline.clocks import Clock, stamp_of
+from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
 from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
-from bridge.pipeline.poll_plan import Plan
 from bridge.pipeline.poll_records import (
     Span,
     doubt_notes,
@@ -37,7 +37,7 @@ from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.base import Registry
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 
 if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel

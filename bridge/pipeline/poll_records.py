@@ -9,7 +9,7 @@ from bridge.errors import PollHeld
 from bridge.events.display_text import instant
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.reading_result import Observation
-from bridge.store.state_values import Note, PollRecord, ReconcileRecord
+from bridge.store.state_metadata import Note, PollRecord, ReconcileRecord
 
 MOST_DOUBTED = 20
 """How many doubtful models are named at most."""

@@ -8,8 +8,8 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel
+from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.incremental_read import Read
-from bridge.pipeline.poll_plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bridge.diff.recently_replaced_values import OVERLAP_MS
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.snapshot_comparison import ModelDifference
 from bridge.diff.timestamp_regressions import TimestampRegression
-from bridge.store.state_values import Head, Stamp
+from bridge.store.state_metadata import Head, Stamp
 
 _HOUR_MS = 3_600_000
 

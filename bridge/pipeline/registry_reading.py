@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from bridge.config import PollSettings
 from bridge.delivery.event_routing import Route
+from bridge.delivery.models_read_every_poll import Watch, watch_of
 from bridge.delivery.storm_guard import hold_older, hold_storm, hold_vanished
-from bridge.delivery.watched_model_selection import Watch, watch_of
 from bridge.diff.absence_verification import Absence, Answer, Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.malformed_rows import aside_since
@@ -23,15 +23,15 @@ from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.event_synthesis import Identities
 from bridge.pipeline.clocks import Clock, stamp_of
+from bridge.pipeline.commit_plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.hold_decisions import HoldDecisions, another_database
 from bridge.pipeline.incremental_read import FullScanNeeded, Interest, Read, read_fast
 from bridge.pipeline.listing_verification import ListingVerification, contradictions
-from bridge.pipeline.poll_plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
 from bridge.pipeline.resumable_scan import ScanSlice
-from bridge.pipeline.unrecorded_rows import (
+from bridge.pipeline.skipped_and_held_rows import (
     differing_rows,
     judged_head,
     new_rows,
@@ -41,7 +41,7 @@ from bridge.pipeline.unrecorded_rows import (
 )
 from bridge.registry.base import Deadline, Registry
 from bridge.store.state import State
-from bridge.store.state_values import Binding, Head, Stamp
+from bridge.store.state_metadata import Binding, Head, Stamp
 
 _FEW_REPLACED = 5
 """If more known names than this belong to other models, a full scan has to decide what this registry is."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.registry.scan_position import ScanProgress
-from bridge.store.state_values import Head, Stamp
+from bridge.store.state_metadata import Head, Stamp
 
 _LONGEST_MS = 12 * 3_600_000
 """What was read longer ago than this is read again."""

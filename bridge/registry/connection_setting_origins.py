@@ -19,8 +19,8 @@ from bridge.config import (
     without_login,
     workspace_of,
 )
-from bridge.config.environment_overrides import given
-from bridge.registry.client_environment import signing_plugin, signs_for_aws
+from bridge.config.mlflow_environment import given
+from bridge.registry.mlflow_client_variables import signing_plugin, signs_for_aws
 
 _CREDENTIALS = "~/.mlflow/credentials"
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"

@@ -21,8 +21,8 @@ from bridge.registry.entity_conversion import conditions, model_of
 from bridge.registry.lookup_by_name import PointReads
 from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.mlflow_searches import BY_TIME, Searches
-from bridge.registry.name_filters import NameBatches
 from bridge.registry.scan_position import ScanProgress
+from bridge.registry.searches_by_name import NameBatches
 from bridge.registry.server_version import server_version
 
 log = structlog.get_logger(__name__)

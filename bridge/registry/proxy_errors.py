@@ -6,7 +6,7 @@ The texts of the errors of requests and urllib3 show what a proxy answered.
 import re
 
 from bridge.config import web_address
-from bridge.config.environment_overrides import operators_environment
+from bridge.config.mlflow_environment import operators_environment
 from bridge.delivery.proxy_refusals import WANTS_LOGIN, login_refused, mend, tunnel_refused
 from bridge.delivery.proxy_routes import Proxy, proxy_route
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable

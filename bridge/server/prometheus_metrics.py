@@ -11,7 +11,7 @@ from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.pipeline.clocks import Clock
 from bridge.server.certificate_expiry import Certificates
 from bridge.server.state_metrics import PREFIX, Conditions, Outbox, Polls, Summaries
-from bridge.store.state_values import PollRecord, ReconcileRecord
+from bridge.store.state_metadata import PollRecord, ReconcileRecord
 
 _ALERTED = (Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS)
 """Counted from zero for every sink: Prometheus sees no increase in a series that begins at one."""

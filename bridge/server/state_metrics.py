@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from bridge.delivery.sink_state import RUNNING, WORDS, Condition
 from bridge.pipeline.clocks import Clock
-from bridge.store.state_values import PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
 
 Summaries = Callable[[], Mapping[str, SinkSummary]]
 Conditions = Callable[[], Mapping[str, Condition]]

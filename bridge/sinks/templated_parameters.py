@@ -6,7 +6,7 @@ from typing import Any
 from bridge.delivery.attempt_outcome import Outcome
 from bridge.events.json_templates import as_text, compile_shape
 from bridge.sinks.base import Delivery
-from bridge.sinks.body_templates import rendered
+from bridge.sinks.sink_templates import rendered
 
 
 class Texts:

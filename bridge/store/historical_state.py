@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.events.point_in_time_stages import Late, Recorded
+from bridge.events.stages_at_time import Late, Recorded
 from bridge.store.state import State
-from bridge.store.state_values import Note
+from bridge.store.state_metadata import Note
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
 from bridge.store.base import Document, Documents, Writes
-from bridge.store.state_values import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
+from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 from bridge.store.stored_models import MODELS, UNSETTLED
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from bridge.delivery.outbox_entry import Entry, Status
-from bridge.store.state_values import SinkSummary
+from bridge.store.state_metadata import SinkSummary
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from bridge.store.poll_commit import (
     removal,
     writes_of,
 )
-from bridge.store.state_values import (
+from bridge.store.state_metadata import (
     ClockRecord,
     Head,
     Note,

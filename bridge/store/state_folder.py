@@ -10,7 +10,7 @@ from bridge.config import Settings, workspace_of
 from bridge.errors import StateForeign, StateUnwritable
 from bridge.store.folder_lock import LOCK, has_owner
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 from bridge.store.tinydb_store import JOURNAL, TinyDocuments
 
 _OTHERS = stat.S_IRGRP | stat.S_IROTH

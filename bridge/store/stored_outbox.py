@@ -28,7 +28,7 @@ from bridge.store.poll_commit import (
     trail_writes,
 )
 from bridge.store.sink_summaries import SinkSummaries
-from bridge.store.state_values import AttemptRecord, ClockRecord, Head, Note, SinkSummary
+from bridge.store.state_metadata import AttemptRecord, ClockRecord, Head, Note, SinkSummary
 
 
 class Outbox:

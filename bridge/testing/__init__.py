@@ -19,13 +19,16 @@ subclass gives the settings only. `docs/writing-a-sink.md` has a complete packag
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"bridge.testing.{name}" for name in ("contract", "event_loops", "http_sink_contract", "tested_sink"))
+    *(
+        f"bridge.testing.{name}"
+        for name in ("sink_contract", "resource_leak_checks", "http_sink_contract", "tested_sink")
+    )
 )
 
-from bridge.testing.contract import SinkContract  # noqa: E402 - imported after register_assert_rewrite
 from bridge.testing.http_sink_contract import HttpSinkContract  # noqa: E402
 from bridge.testing.receiver import Answer, Got, RawReceiver, Receiver, free_port  # noqa: E402
 from bridge.testing.sample_deliveries import SECRET_PLACE, sample  # noqa: E402
+from bridge.testing.sink_contract import SinkContract  # noqa: E402 - imported after register_assert_rewrite
 
 __all__ = [
     "SECRET_PLACE",

@@ -13,11 +13,11 @@ from bridge.config import Access
 from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.transport.exchange_recorder import NoTransport, RecordingTransport
-from bridge.testing.contract import SinkContract
-from bridge.testing.event_loops import run
 from bridge.testing.http_statuses import STATUSES
 from bridge.testing.receiver import Answer, Got, RawReceiver, Receiver, free_port
+from bridge.testing.resource_leak_checks import run
 from bridge.testing.sample_deliveries import sample
+from bridge.testing.sink_contract import SinkContract
 
 _LONG_S = 60.0
 _NEVER = {

@@ -8,7 +8,7 @@ from support.command import Bridge, http_sink
 from support.mlflow_server import MlflowServer
 from support.old_servers import VERSIONS, old_server
 
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.store.state_folder import read_state
 
 pytestmark = [pytest.mark.extra, pytest.mark.filterwarnings("ignore")]

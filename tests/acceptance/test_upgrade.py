@@ -23,7 +23,7 @@ from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.store.journal_records import FORMAT, Record, encode
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 from bridge.store.tinydb_store import TinyDocuments
 
 STATES = Path(__file__).parents[1] / "states"

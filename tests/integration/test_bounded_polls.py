@@ -12,7 +12,7 @@ from bridge.pipeline.poll import Poll
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -27,8 +27,8 @@ from bridge.errors import (
     SecretUnavailable,
 )
 from bridge.registry.base import Deadline
-from bridge.registry.client_environment import environment
 from bridge.registry.error_messages import translate
+from bridge.registry.mlflow_client_variables import environment
 from bridge.registry.mlflow_reader import MlflowRegistry
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -27,7 +27,7 @@ from bridge.registry.retry_after import asked_wait_s
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -33,7 +33,7 @@ from bridge.config import Settings
 from bridge.daemon.status_page_snapshot import take_snapshot
 from bridge.events.delivery_signatures import SIGNATURES, Scheme
 from bridge.events.formats import Format
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.clocks import SystemClock
 from bridge.server.health_probes import Probes
 from bridge.server.page.page_document import render
@@ -240,7 +240,7 @@ def fault_in_rendering(world):
 
     world.patch.setattr("bridge.sinks.http.http_sink.FORMATS", {"mlflow": Format(broken)})
     world.patch.setattr("bridge.sinks.github.dispatch_sink.default_payload", broken)
-    world.patch.setattr("bridge.sinks.body_templates.context_of", broken)
+    world.patch.setattr("bridge.sinks.sink_templates.context_of", broken)
     yield "http://127.0.0.1:1", {}
 
 

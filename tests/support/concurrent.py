@@ -18,7 +18,7 @@ from bridge.pipeline.poll import Poll
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.patience import patience
 from support.registry import FakeRegistry

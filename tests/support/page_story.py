@@ -15,7 +15,7 @@ from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.state_values import PollRecord, ReconcileRecord
+from bridge.store.state_metadata import PollRecord, ReconcileRecord
 from support.clock import HandClock
 from support.values import head, onto
 

@@ -11,7 +11,7 @@ from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.registry import FakeRegistry
 from support.values import model

@@ -10,7 +10,7 @@ from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state import State
-from bridge.store.state_values import Head, PollRecord
+from bridge.store.state_metadata import Head, PollRecord
 
 STATE_ID = "00000000-0000-0000-0000-000000000001"
 

@@ -20,7 +20,7 @@ from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll, PollResult
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 from support.apply import observable
 from support.clock import HandClock
 from support.ledger import Ledger
@@ -57,9 +57,9 @@ class WatchedBridge:
         self._stack = ExitStack()
         self._stack.enter_context(capture_logs())
         self._stack.enter_context(greeted_by(self.client))
-        self._stack.enter_context(patch("bridge.pipeline.poll_plan.compare", self._compare))
+        self._stack.enter_context(patch("bridge.pipeline.commit_plan.compare", self._compare))
         if not routes:  # else so few models would all be watched, for whoever asks for everything
-            self._stack.enter_context(patch("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0))
+            self._stack.enter_context(patch("bridge.delivery.models_read_every_poll.MOST_UNNAMED", 0))
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.restart()
 

@@ -14,7 +14,7 @@ from bridge.server.health_probes import Probes
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.patience import patience
 from support.registry import FakeRegistry

@@ -13,7 +13,7 @@ from bridge.cli.proxy_table import print_ways
 from bridge.config import Settings
 from bridge.errors import ConfigurationError
 from bridge.events.display_text import count
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 
 
 @new_command("check")

@@ -22,7 +22,7 @@ from bridge.config import Settings
 from bridge.events.display_text import changed, count, instant
 from bridge.events.event import Event
 from bridge.pipeline.clocks import SystemClock
-from bridge.pipeline.poll_plan import Plan
+from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.reading_result import Observation
 from bridge.store.state_folder import check_binding, read_state
 

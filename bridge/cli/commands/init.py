@@ -21,7 +21,7 @@ from bridge.cli.shell_completion import config_files
 from bridge.cli.starter_configuration import KINDS, StarterAnswers, configuration
 from bridge.config import SEARCHED, Settings
 from bridge.errors import SecretUnavailable
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 
 _ALIGNED = 60
 _SERVICE_FOLDER = "/etc/mlflow-bridge"

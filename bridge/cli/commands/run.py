@@ -7,7 +7,7 @@ import click
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import config_option, settings_path, start_logs
 from bridge.cli.startup_signals import exit_on_stop_signals
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 
 
 @new_command("run")

@@ -20,7 +20,7 @@ from bridge.events.event_names import EVENT_NAMES
 from bridge.sinks.sink_type_table import Kinds
 from bridge.store.state import State
 from bridge.store.state_folder import read_state
-from bridge.store.state_values import SinkSummary
+from bridge.store.state_metadata import SinkSummary
 
 if TYPE_CHECKING:
     from bridge.operations.sink_trial import Trial

@@ -9,7 +9,7 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import cloudevents, databricks, mlflow3, standard_webhooks
-from bridge.events.formats.default_body import Body, Format, default_payload, encode, webhook_id
+from bridge.events.formats.shared_body_values import Body, Format, default_payload, encode, webhook_id
 
 __all__ = [
     "FORMATS",

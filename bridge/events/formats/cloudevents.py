@@ -11,7 +11,7 @@ import re
 from urllib.parse import quote
 
 from bridge.events.event import Event
-from bridge.events.formats.default_body import Body, default_payload, encode, rfc3339, webhook_id
+from bridge.events.formats.shared_body_values import Body, default_payload, encode, rfc3339, webhook_id
 
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that no attribute may hold (CloudEvents, *Type System*): controls, surrogates, noncharacters."""

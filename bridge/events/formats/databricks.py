@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event
-from bridge.events.formats.default_body import Body, encode, webhook_id
+from bridge.events.formats.shared_body_values import Body, encode, webhook_id
 
 KINDS = frozenset({K.MODEL_CREATED, K.VERSION_CREATED, K.TRANSITIONED, K.VERSION_TAG_SET})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event
-from bridge.events.formats.default_body import Body, encode, moment
+from bridge.events.formats.shared_body_values import Body, encode, moment
 
 _Data = dict[str, Any]
 

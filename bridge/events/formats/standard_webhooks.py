@@ -6,7 +6,7 @@ Source: Standard Webhooks 1.0, *Payload structure* and *Webhook headers*. The me
 """
 
 from bridge.events.event import Event
-from bridge.events.formats.default_body import Body, default_payload, encode, rfc3339, webhook_id
+from bridge.events.formats.shared_body_values import Body, default_payload, encode, rfc3339, webhook_id
 
 
 def render(event: Event, event_name: str, sink: str, now_ms: int) -> Body:

@@ -5,7 +5,7 @@ from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import MESSAGE, NOTHING, code, foreign, moment, section, table
 from bridge.server.page.status_sections import took
 from bridge.server.page.view_model import DeadLetter, View
-from bridge.store.state_values import AttemptRecord
+from bridge.store.state_metadata import AttemptRecord
 
 
 def dead_letters(view: View) -> Html | None:

@@ -9,8 +9,8 @@ from bridge import __version__
 from bridge.events.display_text import instant
 from bridge.server.page.dead_letters import dead_letters
 from bridge.server.page.event_timeline import timeline
-from bridge.server.page.health_summary import findings
 from bridge.server.page.html_escaping import Html, element, style_element
+from bridge.server.page.problem_advice import findings
 from bridge.server.page.status_sections import polls, registry, sentence, sinks, verdict
 from bridge.server.page.view_model import View
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from bridge.delivery.attempt_outcome import Reason
 from bridge.events.display_text import count, span
-from bridge.server.page.health_summary import Finding, Level
 from bridge.server.page.html_escaping import Html, element
 from bridge.server.page.page_elements import (
     MESSAGE,
@@ -19,6 +18,7 @@ from bridge.server.page.page_elements import (
     section,
     table,
 )
+from bridge.server.page.problem_advice import Finding, Level
 from bridge.server.page.view_model import Facts, View
 
 _USERINFO = re.compile(r"//[^/?#]*@")

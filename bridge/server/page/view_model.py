@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.delivery.outbox_entry import Entry
 from bridge.events.event import Event
-from bridge.store.state_values import AttemptRecord, PollRecord
+from bridge.store.state_metadata import AttemptRecord, PollRecord
 
 Facts = Mapping[str, Any]
 """Facts with the names used by `mlflow-bridge status --output json`."""

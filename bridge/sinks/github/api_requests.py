@@ -6,8 +6,8 @@ from bridge.delivery.attempt_outcome import Outcome
 from bridge.events.delivery_signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
 from bridge.sinks.github.app_tokens import InstallationTokens
-from bridge.sinks.github.repository_settings import GithubSettings, headers
-from bridge.sinks.http_common import answered, with_header_secret
+from bridge.sinks.github.github_settings import GithubSettings, headers
+from bridge.sinks.http_answer_reading import answered, with_header_secret
 from bridge.sinks.token_cache import Send, Tokens, sent_with_token
 
 _ANSWER_BYTES = 16_384

@@ -16,8 +16,8 @@ from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Request, Response, Transport
 from bridge.sinks.github.app_jwt import app_jwt
 from bridge.sinks.github.forbidden_reasons import is_about_the_clock
-from bridge.sinks.github.repository_settings import GithubApp, GithubSettings, headers, judge
-from bridge.sinks.http_common import answered, unusable
+from bridge.sinks.github.github_settings import GithubApp, GithubSettings, headers, judge
+from bridge.sinks.http_answer_reading import answered, unusable
 from bridge.sinks.token_cache import Kept
 
 _EARLY_MS = 300_000

@@ -15,10 +15,10 @@ from bridge.events.event_details import too_large
 from bridge.events.formats import default_payload, encode
 from bridge.events.json_templates import ShapeFault, compile_shape
 from bridge.sinks.base import Delivery, Response, Transport
-from bridge.sinks.body_templates import TemplateTable, rendered
 from bridge.sinks.github.api_requests import GithubApi
-from bridge.sinks.github.repository_settings import GithubSettings, judge, mends
-from bridge.sinks.http_common import answered_elsewhere
+from bridge.sinks.github.github_settings import GithubSettings, judge, mends
+from bridge.sinks.http_answer_reading import answered_elsewhere
+from bridge.sinks.sink_templates import TemplateTable, rendered
 
 MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.sinks.base import Response
-from bridge.sinks.http_common import said_in, text_in
+from bridge.sinks.http_answer_reading import said_in, text_in
 
 _REASONS: Mapping[str, str] = {
     r"SAML": (

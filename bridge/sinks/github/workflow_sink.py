@@ -15,10 +15,10 @@ from bridge.config import TextOrNumber
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, delivered, rejected
 from bridge.events.formats import encode
 from bridge.sinks.base import Delivery, Response, Transport
-from bridge.sinks.body_templates import TemplateTable
 from bridge.sinks.github.api_requests import GithubApi
-from bridge.sinks.github.repository_settings import GithubSettings, judge, mends
-from bridge.sinks.http_common import answered_elsewhere, link_of, members_of, text_in
+from bridge.sinks.github.github_settings import GithubSettings, judge, mends
+from bridge.sinks.http_answer_reading import answered_elsewhere, link_of, members_of, text_in
+from bridge.sinks.sink_templates import TemplateTable
 from bridge.sinks.templated_parameters import Texts
 
 MAX_INPUTS = 25

@@ -15,10 +15,10 @@ from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import FORMATS, Body, encode, formats_for, takes_details, tells, unsupported_events
 from bridge.events.json_templates import compile_shape
 from bridge.sinks.base import EXCERPT_BYTES, Delivery, Request, Response, Transport
-from bridge.sinks.body_templates import rendered
 from bridge.sinks.http.oauth2_tokens import with_bearer
 from bridge.sinks.http.request_options import AddressedSettings, access_tokens, addressed
-from bridge.sinks.http_common import answered, origin, said_in, with_secret
+from bridge.sinks.http_answer_reading import answered, origin, said_in, with_secret
+from bridge.sinks.sink_templates import rendered
 from bridge.sinks.success_condition import JUDGED_BYTES, SuccessCondition, outcome_of_success
 from bridge.sinks.token_cache import sent_with_token
 

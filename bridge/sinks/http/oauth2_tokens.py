@@ -19,7 +19,7 @@ from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, retryable
 from bridge.delivery.http_status_outcome import interpret, retry_after_ms
 from bridge.delivery.secret_masking import mask
 from bridge.sinks.base import Request, Response, Transport
-from bridge.sinks.http_common import answered, basic, form, origin, text_in, unusable, with_secret
+from bridge.sinks.http_answer_reading import answered, basic, form, origin, text_in, unusable, with_secret
 from bridge.sinks.token_cache import Kept
 
 _LASTS_MS = 300_000

@@ -12,7 +12,7 @@ from bridge.config import HttpUrl, Model, Secret, SinkSettings, TextOrSecret
 from bridge.delivery.attempt_outcome import Outcome, Reason, retryable
 from bridge.sinks.base import Request, Transport
 from bridge.sinks.http.oauth2_tokens import AccessTokens, OAuth2
-from bridge.sinks.http_common import basic, origin, with_header_secret, with_secret
+from bridge.sinks.http_answer_reading import basic, origin, with_header_secret, with_secret
 from bridge.sinks.token_cache import Tokens
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -17,8 +17,7 @@ from bridge.delivery.http_status_outcome import Advice, interpret
 from bridge.delivery.redirect_advice import leads_to_sign_in
 from bridge.events.delivery_signatures import DELIVERY_ID_HEADER
 from bridge.sinks.base import Delivery, Request, Response, Transport
-from bridge.sinks.body_templates import TemplateTable
-from bridge.sinks.http_common import (
+from bridge.sinks.http_answer_reading import (
     answered,
     answered_elsewhere,
     basic,
@@ -28,6 +27,7 @@ from bridge.sinks.http_common import (
     said_in,
     with_secret,
 )
+from bridge.sinks.sink_templates import TemplateTable
 from bridge.sinks.templated_parameters import Texts
 
 _MENDS = {

@@ -16,7 +16,7 @@ from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, retryable
 from bridge.delivery.secret_masking import mask
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Delivery, Sink
-from bridge.sinks.http_common import link_of
+from bridge.sinks.http_answer_reading import link_of
 from bridge.sinks.secret_files import SecretFiles
 
 log = structlog.get_logger(__name__)

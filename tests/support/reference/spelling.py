@@ -21,7 +21,7 @@ from bridge.config.setting_types import (
 )
 from bridge.config.sink_settings import Condition, Stage
 from bridge.events.event_names import STAGES
-from bridge.sinks.body_templates import TemplateTable
+from bridge.sinks.sink_templates import TemplateTable
 from bridge.sinks.success_condition import SuccessCondition
 
 _NAMED = (

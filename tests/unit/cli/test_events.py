@@ -9,7 +9,7 @@ from support.values import commit, model, transition
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event_synthesis import Identity
 from bridge.store.poll_commit import PollCommit
-from bridge.store.state_values import Note
+from bridge.store.state_metadata import Note
 
 HOUR, DAY = 3_600_000, 86_400_000
 BASELINE = 1_793_534_400_000  # 2026-11-01T12:00:00Z

@@ -17,7 +17,7 @@ from bridge.cli import starter_configuration as first_module
 from bridge.cli.setup_questions import faults_of, gather_answers
 from bridge.cli.starter_configuration import KINDS, StarterAnswers, configuration, toml
 from bridge.errors import BridgeError
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 
 ROOT = Path(__file__).parents[3]
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\"'\\\n\r\t\x00\x1b\x7f\u202e#{}="))

@@ -84,7 +84,7 @@ def test_a_filter_that_is_wrong_is_refused_with_key_and_position(filters, expect
 
 
 def test_paths_are_looked_for_in_no_table_whose_keys_are_the_registry_s(tmp_path) -> None:
-    from bridge.operations.configuration_loading import load_settings
+    from bridge.operations.verified_configuration import load_settings
 
     path = tmp_path / "config.toml"
     path.write_text(

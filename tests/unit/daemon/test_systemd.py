@@ -18,7 +18,7 @@ from bridge.daemon.systemd_notify import notify_status
 from bridge.daemon.systemd_status import status_text
 from bridge.errors import RegistryUnreachable
 from bridge.sinks.sink_type_table import SETTINGS
-from bridge.store.state_values import SinkSummary
+from bridge.store.state_metadata import SinkSummary
 
 LONG_S = 3_600
 POLL_LIMIT_S = 65

@@ -10,7 +10,7 @@ from bridge.diff.malformed_rows import (
     skipped_rows,
     with_unnamed_rows,
 )
-from bridge.store.state_values import PollRecord
+from bridge.store.state_metadata import PollRecord
 
 CHURN = OddRow("churn", "1", "odd", since=10)
 FRAUD = OddRow("fraud", "", "odd", since=20)

@@ -14,7 +14,7 @@ from bridge.operations.registry_rebinding import rebind
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Note
+from bridge.store.state_metadata import Note
 
 HERE, THERE = "http://registry", "http://there"
 BORN, BORN_AGAIN = "1700000000000", "1764000000000"

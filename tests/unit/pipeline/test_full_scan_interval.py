@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.pipeline.full_scan_interval import Cadence, is_due
-from bridge.store.state_values import ReconcileRecord
+from bridge.store.state_metadata import ReconcileRecord
 
 STATE = "00000000-0000-0000-0000-000000000001"
 MINUTES_10 = 600_000

@@ -12,7 +12,7 @@ from bridge.diff.stale_read_filtering import FilteredRead
 from bridge.pipeline.listing_verification import ListingVerification
 from bridge.pipeline.registry_clock import Reading
 from bridge.registry.base import Deadline
-from bridge.store.state_values import Stamp
+from bridge.store.state_metadata import Stamp
 
 OLD = model("old")
 OTHER = replace(model("other"), created=50)

@@ -20,7 +20,7 @@ from bridge.pipeline.poll import Poll
 from bridge.pipeline.worker_threads import ThreadedCall
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Binding
+from bridge.store.state_metadata import Binding
 
 
 class World:

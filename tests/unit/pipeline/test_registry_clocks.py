@@ -8,7 +8,7 @@ from support.values import model
 
 from bridge.diff.snapshot import ModelVersion
 from bridge.pipeline.incremental_read import Read
-from bridge.store.state_values import Stamp
+from bridge.store.state_metadata import Stamp
 
 NEW = ["fresh MODEL_CREATED", "fresh VERSION_CREATED", "fresh TRANSITIONED"]
 HOUR = 60 * MINUTE
@@ -16,7 +16,7 @@ HOUR = 60 * MINUTE
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.delivery.watched_model_selection.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.delivery.models_read_every_poll.MOST_UNNAMED", 0)
 
 
 class Registry(Polled):

@@ -10,7 +10,7 @@ from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryUnreachable
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.page_sizes import PageSizes
-from bridge.store.state_values import Head, Stamp
+from bridge.store.state_metadata import Head, Stamp
 
 HEAD = Head("1", 0, "http://h", None, "5")
 HOUR = 3_600_000

@@ -6,7 +6,7 @@ from support.paging_mutations import KINDS, Mutation
 from support.watched import WatchedBridge
 
 from bridge.diff.snapshot import RegisteredModel
-from bridge.events.point_in_time_stages import models_at
+from bridge.events.stages_at_time import models_at
 from bridge.pipeline.incremental_read import Read
 from bridge.store.historical_state import reach_of, recorded_in
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.config import RegistrySettings
-from bridge.registry.client_environment import set_environment
 from bridge.registry.connection_setting_origins import registry_sources
+from bridge.registry.mlflow_client_variables import set_environment
 
 
 def told(keys=(), **settings) -> dict[str, str]:

@@ -11,8 +11,8 @@ from bridge.config import RegistrySettings
 from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryError
 from bridge.registry.base import Deadline
-from bridge.registry.client_environment import environment, set_environment
 from bridge.registry.connection_setting_origins import registry_sources
+from bridge.registry.mlflow_client_variables import environment, set_environment
 from bridge.registry.mlflow_reader import MlflowRegistry
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -15,7 +15,7 @@ from bridge.delivery.sink_state import OPENS_AT, RUNNING, paused
 from bridge.server.prometheus_metrics import Metrics
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import PollRecord, ReconcileRecord
+from bridge.store.state_metadata import PollRecord, ReconcileRecord
 
 
 def scraped(state: State, clock: HandClock) -> dict[tuple, float]:

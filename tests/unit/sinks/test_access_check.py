@@ -13,7 +13,7 @@ from bridge.config import TlsSettings, access_of
 from bridge.config.file_loading import build
 from bridge.delivery.allowed_destinations import Targets
 from bridge.errors import ConfigurationError
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.memory_store import MemoryDocuments

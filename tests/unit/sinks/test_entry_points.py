@@ -7,7 +7,7 @@ from support.packages import QUIET, Packages
 
 from bridge.config import build
 from bridge.errors import ConfigurationError
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.sinks.sink_type_table import KINDS, Kinds, sink_of
 from bridge.sinks.transport.exchange_recorder import NoTransport
 from bridge.testing import sample

@@ -13,7 +13,7 @@ from support.values import commit, transition
 from bridge.app import wired
 from bridge.config import Secret, SinkSettings
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, delivered, rejected, retryable
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.sinks.plugins import guarded_sink
 from bridge.sinks.plugins.guarded_sink import GuardedSink

@@ -23,7 +23,7 @@ from bridge.sinks.transport.blocking_calls import SharedCalls
 from bridge.sinks.transport.clients_by_access import LazyTransport
 from bridge.sinks.transport.http_client import Client
 from bridge.sinks.transport.name_resolution import NameResolution
-from bridge.sinks.transport.response_stream import ResponseReader
+from bridge.sinks.transport.response_rewriting import ResponseReader
 
 DEAD = "hooks.dead.test"
 

@@ -15,7 +15,7 @@ from bridge.config import DeliverySettings
 from bridge.delivery.attempt_outcome import Reason, Verdict
 from bridge.sinks.base import Delivery, Response
 from bridge.sinks.github.dispatch_sink import broken_limit
-from bridge.sinks.github.repository_settings import judge, mends
+from bridge.sinks.github.github_settings import judge, mends
 from bridge.sinks.transport.http_client import Client
 
 SECRET = "s3cret-Token/+="

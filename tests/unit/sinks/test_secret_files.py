@@ -23,7 +23,7 @@ from bridge.config import Access, Secret, TlsSettings
 from bridge.config.secret_cache import readings_known
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import SecretUnavailable
-from bridge.operations.configuration_loading import load_settings
+from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.server.certificate_expiry import Certificates
 from bridge.sinks.base import Request, Response

@@ -8,7 +8,7 @@ from support.values import commit, model, transition
 from bridge.store.historical_state import Held, holds_in, reach_of, recorded_in
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.state import State
-from bridge.store.state_values import Note
+from bridge.store.state_metadata import Note
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bridge.events.event_synthesis import Identity
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
 from bridge.store.state import State
-from bridge.store.state_values import PollRecord
+from bridge.store.state_metadata import PollRecord
 from bridge.store.tinydb_store import TinyDocuments
 
 

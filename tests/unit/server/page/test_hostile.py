@@ -10,7 +10,7 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.server.page.page_document import render
 from bridge.server.page.view_model import DeadLetter, View
-from bridge.store.state_values import AttemptRecord, PollRecord
+from bridge.store.state_metadata import AttemptRecord, PollRecord
 
 HOSTILE = st.one_of(
     st.text(max_size=600), st.sampled_from(["<script>", "\ud800", "\u202e", "a\n" * 250, '"><x y="'])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import RegistryRefused, RegistryUnreachable
-from bridge.registry.name_filters import NameBatches
+from bridge.registry.searches_by_name import NameBatches
 
 
 class Limited:

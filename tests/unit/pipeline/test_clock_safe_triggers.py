@@ -9,8 +9,8 @@ from tzlocal import unix
 
 from bridge.config import PollSettings
 from bridge.errors import ConfigurationError
-from bridge.pipeline import poll_triggers
-from bridge.pipeline.poll_triggers import CrontabTrigger, EveryTrigger, trigger_of
+from bridge.pipeline import clock_safe_triggers
+from bridge.pipeline.clock_safe_triggers import CrontabTrigger, EveryTrigger, trigger_of
 
 NOW = datetime(2026, 2, 28, 12, 0, tzinfo=UTC)
 
@@ -83,6 +83,6 @@ def test_a_machine_without_zones_is_told_as_that(monkeypatch) -> None:
         if "timezone" not in options:
             raise ZoneInfoNotFoundError("no time zone found")
 
-    monkeypatch.setattr(poll_triggers, "CronTrigger", unknown)
+    monkeypatch.setattr(clock_safe_triggers, "CronTrigger", unknown)
     with pytest.raises(ConfigurationError, match=r"not known \('no time zone found'\)"):
         CrontabTrigger("*/5 * * * *")

@@ -15,7 +15,7 @@ from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.diff.snapshot_comparison import compare
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize
-from bridge.events.point_in_time_stages import Late, ModelAtTime, Recorded, VersionAtTime, models_at
+from bridge.events.stages_at_time import Late, ModelAtTime, Recorded, VersionAtTime, models_at
 
 MUTATIONS = st.builds(
     Mutation, st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2), st.integers(0, 7)

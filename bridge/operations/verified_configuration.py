@@ -28,7 +28,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def _check_cron(settings: Settings, path: Path) -> None:
-    from bridge.pipeline.poll_triggers import trigger_of  # noqa: PLC0415 - imports the scheduler
+    from bridge.pipeline.clock_safe_triggers import trigger_of  # noqa: PLC0415 - imports the scheduler
 
     try:
         trigger_of(settings.poll)

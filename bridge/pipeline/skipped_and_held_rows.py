@@ -9,10 +9,10 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.recently_replaced_values import OVERLAP_MS
 from bridge.diff.replaced_models import find_replaced_models
 from bridge.diff.snapshot import RegisteredModel
+from bridge.pipeline.commit_plan import Known, Plan
 from bridge.pipeline.hold_decisions import HoldDecisions
-from bridge.pipeline.poll_plan import Known, Plan
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
-from bridge.store.state_values import Head
+from bridge.store.state_metadata import Head
 
 
 def judged_head(before: Head, after: Head, decisions: HoldDecisions) -> Head:

@@ -19,7 +19,7 @@ from bridge.delivery.redirect_advice import leads_to_sign_in
 from bridge.sinks.base import Response
 from bridge.sinks.github.app_jwt import app_jwt
 from bridge.sinks.github.forbidden_reasons import forbidden_because
-from bridge.sinks.http_common import answered_elsewhere, is_no_word_of_api, origin, said_in
+from bridge.sinks.http_answer_reading import answered_elsewhere, is_no_word_of_api, origin, said_in
 
 NO_KEY = "holds no usable RSA private key in PEM, without a password"
 _SECONDARY_WAIT_MS = 60_000

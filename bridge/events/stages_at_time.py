@@ -14,7 +14,7 @@ from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot import NO_STAGE, RegisteredModel, Snapshot, version_order
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
-from bridge.events.stage_history_steps import (
+from bridge.events.name_stage_alias_history import (
     ABSENT,
     Step,
     Taken,

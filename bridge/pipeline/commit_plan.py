@@ -19,7 +19,7 @@ from bridge.events.display_text import instant
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize
 from bridge.pipeline.registry_clock import Reading, horizon_of, is_past, is_settled, skew, with_clock
-from bridge.store.state_values import Head, Note
+from bridge.store.state_metadata import Head, Note
 
 _AGE = (
     "it says that it was created at {}, before the last full scan, which did not show it: so it was hidden then, and is "

@@ -10,7 +10,7 @@ from bridge.errors import ConfigurationError
 from bridge.sinks.plugins.settings_check import settings_faults
 from bridge.sinks.sink_type_table import Kinds
 from bridge.sinks.transport.exchange_recorder import NoTransport
-from bridge.testing.event_loops import PROMPTLY_S, NameLookUps, everything_closed, quiet, run, ticks
+from bridge.testing.resource_leak_checks import PROMPTLY_S, NameLookUps, everything_closed, quiet, run, ticks
 from bridge.testing.sample_deliveries import HOSTILE, NOW_MS, PARTS, SECRET_VARIABLE, detailed, sample
 from bridge.testing.tested_sink import SinkUnderTest
 
