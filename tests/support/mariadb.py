@@ -59,6 +59,7 @@ def mariadb() -> Iterator[MariaDb]:
         settings = [f"--datadir={folder}/data", f"--socket={folder}/socket", "--skip-networking"]
         # Loses the last second in a power cut, as nobody minds here; commits are as quick as they can be.
         lean = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", f"--pid-file={folder}/pid"]
+        lean += ["--innodb-lock-wait-timeout=2"]  # writers at once block each other for 50 s otherwise
         with (folder / "log").open("wb") as log:
             command = [_program(_SERVER), "--no-defaults", _AS_WE_ARE, *settings, *lean]
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
