@@ -38,9 +38,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = (
-        "1"  # MariaDB refuses writers at once; 7 retries take minutes
-    )
+    # MariaDB refuses some of several writers, and MLflow's client would repeat that for minutes.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     with tempfile.TemporaryDirectory() as name, served(Path(name), given.cluster) as url:
         workload = Workload(url, given.seed, given.mutations, given.threads)
         verdict = trial(given.keep or Path(name) / "bridge", url, workload)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress_line import Scanned
 from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
-from bridge.config import Settings, without_login
+from bridge.config import Settings
 from bridge.config.missing_tls_files import authority_warnings, drop_unusable_key_log
 from bridge.config.secret_trimming import is_quoted
 from bridge.delivery.allowed_destinations import is_plain
@@ -60,9 +60,7 @@ class CheckResult:
             "exit_code": int(self.code),
             "faults": [one for fault in self.faults for one in _documents(fault)],
             "warnings": [_keyed(warning) for warning in self.warnings],
-            "registry": {"uri": without_login(settings.registry.uri), "answer": self.answer}
-            if settings
-            else None,
+            "registry": {"uri": settings.registry.shown_uri, "answer": self.answer} if settings else None,
             "access": {part.what: part.to_document() for part in self.sources},
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),

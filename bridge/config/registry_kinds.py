@@ -56,9 +56,10 @@ def bare_uri(uri: str) -> str:
     return uri
 
 
-_LOGIN = re.compile(r"//[^/@]*@")
+_LOGIN = re.compile(r"(?<=://)(?:[^/]*@|(?<!http://)(?<!https://)[^/:@]*:[^@]*@)")
+"""User name and password, up to the last ``@`` before the path; SQLAlchemy takes a ``/`` in a password as well."""
 
 
 def without_login(uri: str) -> str:
-    """Return ``uri`` without a user name and password, to be shown."""
-    return _LOGIN.sub("//***@", uri)
+    """Return ``uri`` as it may be shown and stored: without a user name and password."""
+    return _LOGIN.sub("***@", uri, count=1)

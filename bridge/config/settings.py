@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.config.registry_kinds import bare_uri, folder_of, is_databricks, is_unity_catalog
+from bridge.config.registry_kinds import bare_uri, folder_of, is_databricks, is_unity_catalog, without_login
 from bridge.config.setting_types import Duration, Model, Secret, TextOrSecret, http_url
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
 
@@ -62,6 +62,11 @@ class RegistrySettings(Model):
     def uri(self) -> str:
         """The URI of the registry itself."""
         return self.registry_uri or self.tracking_uri
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI of the registry as it may be shown and stored: a database's holds its password."""
+        return without_login(self.uri)
 
     @field_validator("tracking_uri", "registry_uri")
     @classmethod

@@ -72,7 +72,7 @@ class DaemonRun:
         self._schedule()
         log.info(
             "daemon.started",
-            registry=app.settings.registry.uri,
+            registry=app.settings.registry.shown_uri,
             sinks=[sink.name for sink in app.settings.sinks],
             pending=app.relay.waiting,
         )

@@ -33,7 +33,7 @@ def status_text(
         f"last poll failed: {trouble}" if trouble else "",
         "changes are held: see mlflow-bridge diff" if is_held else "",
         _failing(settings, summaries),
-        f"polls {settings.registry.uri} for {sinks}",
+        f"polls {settings.registry.shown_uri} for {sinks}",
         f"{waiting} waiting",
     ]
     return "; ".join(part for part in parts if part)

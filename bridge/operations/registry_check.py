@@ -48,7 +48,7 @@ async def ask_registry(
             elif isinstance(error, RegistryUnreachable):
                 raise
             else:
-                msg = f"{settings.registry.uri} did not answer everything in time (poll.deadline)"
+                msg = f"{settings.registry.shown_uri} did not answer everything in time (poll.deadline)"
                 raise RegistryUnreachable(msg) from None
     models, versions = listing.counted
     known = "" if fingerprint else ", its database cannot be told from another (no fingerprint)"

@@ -121,13 +121,13 @@ async def _comparison(state: State, head: Head, settings: Settings) -> Compariso
             registry.expect(state.abilities)
         fingerprint = registry.fingerprint(deadline)
         likeness = compare_versions(registry, state.known(), deadline)
-        return Comparison(head, settings.registry.uri, fingerprint, likeness)
+        return Comparison(head, settings.registry.shown_uri, fingerprint, likeness)
 
     try:
         await SharedCall(registry.prepare).within(deadline.remaining())
         return await ThreadedCall(ask).within(deadline.remaining())
     except TimeoutError:
-        msg = f"{settings.registry.uri} did not answer in time (poll.deadline)"
+        msg = f"{settings.registry.shown_uri} did not answer in time (poll.deadline)"
         raise RegistryUnreachable(msg) from None
 
 

@@ -195,8 +195,10 @@ class RegistryReader:
         vanished = hold_vanished(len(known.models), lost, self._settings.max_vanished)
         if not decisions.is_held(vanished or replacement_hold(known, lost, listing)):
             return listing, {}, {}
-        unasked = dict.fromkeys(missing_or_replaced_models(known.models, listing), Absence.UNKNOWN)
-        return without_unknown_models(known.models, listing), {**unasked}, new_rows(known, listing)
+        unasked: dict[str, Answer] = dict.fromkeys(
+            missing_or_replaced_models(known.models, listing), Absence.UNKNOWN
+        )
+        return without_unknown_models(known.models, listing), unasked, new_rows(known, listing)
 
     def _read_again(
         self, known: Known, reading: Reading, order: Order, verification: ListingVerification

@@ -53,7 +53,9 @@ class Connection:
         except BridgeError:
             raise
         except Exception as error:
-            raise with_proxy(translate(error, self.settings.uri), error, self.settings.uri) from error
+            raise with_proxy(
+                translate(error, self.settings.shown_uri), error, self.settings.shown_uri
+            ) from error
 
     def point_read(self, deadline: Deadline, request: Callable[[Any], T]) -> T | Absence:
         """Request one object; return how it is absent if it is gone or hidden.
@@ -86,7 +88,7 @@ class Connection:
             if token is None:
                 return
             if token in seen:
-                msg = f"{self.settings.uri} pages endlessly: it gave the same page token twice"
+                msg = f"{self.settings.shown_uri} pages endlessly: it gave the same page token twice"
                 raise RegistryRefused(msg)
             seen.add(token)
 
@@ -106,7 +108,7 @@ class Connection:
 
     def no_server(self) -> RegistryRefused:
         """Return the error for a server whose answers do not contain what was asked for."""
-        return no_mlflow(self.settings.uri, "its answers are empty")
+        return no_mlflow(self.settings.shown_uri, "its answers are empty")
 
     def _request(self, deadline: Deadline, request: Callable[[Any], T], *, retries: bool) -> T:
         deadline.check()

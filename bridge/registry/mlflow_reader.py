@@ -189,7 +189,7 @@ class MlflowRegistry:
             RegistryError: a page could not be read.
         """
         if not self._abilities.has_order:
-            msg = f"{self._settings.uri} does not order models by time"
+            msg = f"{self._settings.shown_uri} does not order models by time"
             raise RegistryLacks(msg)
         return (self._latest(kind, deadline) for kind in self._searches.kinds())
 

@@ -18,7 +18,7 @@ _OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 def binding_of(settings: Settings) -> Binding:
     """Return the registry that the settings name; its fingerprint is not known yet."""
-    return Binding(settings.registry.uri, workspace_of(settings.registry.workspace))
+    return Binding(settings.registry.shown_uri, workspace_of(settings.registry.workspace))
 
 
 @contextmanager

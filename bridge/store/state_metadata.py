@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
+from bridge.config import without_login
 from bridge.diff.malformed_rows import OddRow
 
 
@@ -103,7 +104,8 @@ class Head(_Documented):
     revision: int = 0
 
     def __post_init__(self) -> None:
-        """Convert the lists that JSON makes of tuples."""
+        """Convert the lists that JSON makes of tuples; earlier versions stored the password of a database's URI."""
+        object.__setattr__(self, "uri", without_login(self.uri))
         object.__setattr__(self, "accepted", tuple(self.accepted))
         for name in ("vouched", "scanned"):
             value = getattr(self, name)

@@ -59,7 +59,7 @@ def _print(found: CheckResult, path: Path, settings: Settings, *, asked: bool) -
     for part in found.sources_to_show:
         click.echo(str(part))
     if found.answer is not None:
-        click.echo(f"{settings.registry.uri}: {found.answer}")
+        click.echo(f"{settings.registry.shown_uri}: {found.answer}")
     for kind, package in found.packages.items():
         click.echo(f"{kind}: from {package}")
     print_ways(found.ways)

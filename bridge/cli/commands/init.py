@@ -143,7 +143,7 @@ def _try_out(ctx: click.Context, settings: Settings) -> ExitCode:
     with scan_progress(ctx) as scanned:
         found = check_connections(settings, scanned, with_secrets=False)
     if found.answer is not None:
-        click.echo(f"{settings.registry.uri}: {found.answer}")
+        click.echo(f"{settings.registry.shown_uri}: {found.answer}")
     for warning in found.warnings:
         complain(f"warning: {warning}")
     for fault in found.faults:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.cli import CommandLine
 from support.command import http_sink
 
 from bridge.operations.registry_check import RegistryAnswer
@@ -189,3 +190,14 @@ def test_an_empty_registry_says_nothing_of_filters(bridge, monkeypatch) -> None:
     bridge.configure(http_sink("https://h", more='models = ["fraud-*"]\n'))
 
     assert "matches none" not in bridge.run("check", "--connect").err
+
+
+def test_the_password_of_a_database_is_shown_nowhere(tmp_path, monkeypatch, capsys) -> None:
+    line = CommandLine(tmp_path, monkeypatch, capsys)
+    (tmp_path / "config.toml").write_text(
+        '[registry]\ntracking_uri = "postgresql://ann:s3/cret@127.0.0.1:1/mlflow"\nallow_database_uri = true\n'
+    )
+    for command in (["check"], ["check", "--connect"], ["check", "--output", "json"], ["status"], ["once"]):
+        done = line.run(*command)
+        assert "127.0.0.1:1/mlflow" in done.out + done.err or command == ["check"]
+        assert "cret" not in done.out + done.err

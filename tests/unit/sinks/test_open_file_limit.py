@@ -31,7 +31,7 @@ port, places = int(sys.argv[1]), int(sys.argv[2])
 
 def probed(server):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server}/livez", timeout=600) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server}/livez", timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as busy:  # on a busy machine the event loop may take its second
         return busy.code

@@ -3,12 +3,15 @@
 import os
 
 import pytest
+from support.values import commit
 
 from bridge.config.file_loading import build
 from bridge.errors import StateUnwritable
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store import state_folder
-from bridge.store.state_folder import check_writable, has_readers
+from bridge.store.poll_commit import HEAD, META
+from bridge.store.state import State
+from bridge.store.state_folder import binding_of, check_writable, has_readers, owned_state
 from bridge.store.tinydb_store import TinyDocuments
 
 
@@ -79,3 +82,33 @@ def test_others_are_readers_only_where_folder_and_journal_are_open_to_them(folde
     folder.chmod(0o755)
 
     assert has_readers(settings)
+
+
+def of_database(folder, password: str):
+    registry = {
+        "tracking_uri": f"postgresql://ann:{password}@127.0.0.1:1/mlflow",
+        "allow_database_uri": True,
+    }
+    return build({"registry": registry, "state": {"url": f"tinydb:{folder}"}, "poll": {}}, SETTINGS)
+
+
+def test_a_state_of_before_is_taken_and_its_password_is_stored_no_more(folder) -> None:
+    """Earlier versions stored the URI as it was configured."""
+    documents = TinyDocuments.open(folder)
+    State(documents).commit_poll(commit(uri="postgresql://ann:of-before@127.0.0.1:1/mlflow"))
+    document = documents.get(META, HEAD)
+    documents.commit({META: {HEAD: {**document, "uri": "postgresql://ann:of-before@127.0.0.1:1/mlflow"}}})
+    documents.close()
+
+    with owned_state(of_database(folder, "changed/since")) as state:
+        state.write_head(state.head)
+
+    documents = TinyDocuments.read(folder)
+    assert documents.get(META, HEAD)["uri"] == "postgresql://***@127.0.0.1:1/mlflow"
+    documents.close()
+
+
+def test_the_registry_is_named_without_its_password(folder) -> None:
+    named = binding_of(of_database(folder, "s3/cret"))
+
+    assert named.uri == "postgresql://***@127.0.0.1:1/mlflow"

@@ -1,4 +1,4 @@
-"""Fixtures for the loops."""
+"""Fixtures for several packages: a state, and retries that wait as long as they may."""
 
 import pytest
 
