@@ -4,6 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any, TypeVar
@@ -120,19 +121,28 @@ class Connection:
 
 
 def _connect(settings: RegistrySettings) -> Any:
-    client = _import_client()
     for noisy in ("urllib3", "mlflow", "alembic", "databricks"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     web = settings.uri.startswith(("http://", "https://"))
-    return client(settings.uri if web else settings.tracking_uri, registry_uri=settings.uri)
+    # MLflow imports a database's store only when the client is made.
+    with _warnings_ignored():
+        client = _import_client()
+        return client(settings.uri if web else settings.tracking_uri, registry_uri=settings.uri)
 
 
 def _import_client() -> Any:
     """Return ``MlflowClient``. Importing MLflow takes most of a second, so it is done only here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _warnings_ignored():
         from mlflow import MlflowClient  # noqa: PLC0415
         from mlflow.utils import credentials, rest_utils  # noqa: F401, PLC0415
 
         register_providers()
     return MlflowClient
+
+
+@contextmanager
+def _warnings_ignored() -> Iterator[None]:
+    """Ignore what MLflow and its libraries warn about in their own code: an operator cannot mend it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
