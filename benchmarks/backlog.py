@@ -22,6 +22,7 @@ from typing import Any
 
 import outbox
 from processes import cpu_seconds, memory_mb
+from support.done import done
 from workers import PYTHON
 
 from bridge.app import wired
@@ -48,7 +49,7 @@ def fill(config: Path, number: int) -> dict[str, float]:
             some = [models[n % MODELS] for n in range(start, start + _AT_ONCE)]
             for entry in outbox.commit(state, settings, outbox.events(_AT_ONCE, some)):
                 heads.setdefault(entry.lane, entry)
-        state.settle([_attempted(entry) for entry in heads.values()])
+        done(state.settle([_attempted(entry) for entry in heads.values()]))
     return {"disk": _disk_mb(config)}
 
 
@@ -75,7 +76,7 @@ def reopen(config: Path, number: int) -> dict[str, float]:
         async def load() -> int:
             async with wired(settings, state, outbox.counting(state)) as app:
                 with timed(times, "load"):
-                    app.relay.load()
+                    await app.relay.load()
                 return app.relay.waiting
 
         waiting = asyncio.run(load())

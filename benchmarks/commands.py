@@ -16,10 +16,11 @@ from pathlib import Path
 from measure import interleaved, table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.done import done
 from support.mlflow_server import MlflowServer
 from support.values import commit, model, transition
 
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
 
 SHORT = "--short" in sys.argv
@@ -45,10 +46,10 @@ def configuration(folder: Path, url: str) -> str:
 def snapshot(folder: Path, url: str, models: int) -> str:
     """Write a state with ten versions a model, as a scan would have left it."""
     path = configuration(folder, url)
-    state = State(TinyDocuments.open(folder / "state"))
+    state = DocumentState(TinyDocuments.open(folder / "state"))
     events = [transition(n, f"model-{n % models}") for n in range(1_000)]
     known = [model(f"model-{n}", versions=10) for n in range(models)]
-    state.commit_poll(commit(*events, models=known, sinks=(), uri=url, at=time.time_ns() // 1_000_000))
+    done(state.commit_poll(commit(*events, models=known, sinks=(), uri=url, at=time.time_ns() // 1_000_000)))
     state.close()
     return path
 

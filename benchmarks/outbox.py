@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.done import done
 from support.values import STATE_ID, transition
 
 from bridge.app import App, wired
@@ -21,8 +22,8 @@ from bridge.events.event import Event
 from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.clocks import SystemClock
 from bridge.server.prometheus_metrics import Metrics
+from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
-from bridge.store.state import State
 from bridge.store.state_metadata import Head, PollRecord
 from bridge.store.tinydb_store import TinyDocuments
 
@@ -64,19 +65,19 @@ def events(number: int, models: Sequence[str]) -> list[Event]:
     ]
 
 
-def commit(state: State, settings: Settings, observed: Sequence[Event]) -> list[Entry]:
+def commit(state: DocumentState, settings: Settings, observed: Sequence[Event]) -> list[Entry]:
     """Route and commit, as the end of a poll does."""
     now_ms = time.time_ns() // 1_000_000
     head = state.head or Head(STATE_ID, now_ms, REGISTRY)
     record = PollRecord(now_ms, "ok", now_ms, events=len(observed))
     routed = route(observed, routes_of(settings))
-    return state.commit_poll(PollCommit(head, record, (), {}, observed, routed, now_ms))
+    return done(state.commit_poll(PollCommit(head, record, (), {}, observed, routed, now_ms)))
 
 
 @contextmanager
-def opened(config: Path) -> Iterator[tuple[Settings, State]]:
+def opened(config: Path) -> Iterator[tuple[Settings, DocumentState]]:
     settings = load_settings(config)
-    state = State(TinyDocuments.open(config.parent / "state"))
+    state = DocumentState(TinyDocuments.open(config.parent / "state"))
     try:
         yield settings, state
     finally:
@@ -93,26 +94,25 @@ class Running:
     def commit(self, observed: Sequence[Event]) -> list[Entry]:
         return commit(self.app.state, self.app.settings, observed)
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
-        """Hand ``entries`` to the relay; return when every one of them is settled, durably."""
-        self.app.relay.offer(entries)
+    async def delivered(self) -> None:
+        """Return when every entry that was committed is settled, durably."""
         resting = asyncio.create_task(self.app.relay.rest(_PATIENCE_S))
         await asyncio.wait({resting, self.task}, return_when=asyncio.FIRST_COMPLETED)
         if self.app.relay.waiting:
             raise SystemExit(f"{self.app.relay.waiting} entries were not delivered")
 
 
-def counting(state: State) -> Metrics:
+def counting(state: DocumentState) -> Metrics:
     """Return who watches the loops of a daemon that has a server."""
     return Metrics(state.summaries, state.conditions, SystemClock())
 
 
 @asynccontextmanager
-async def running(settings: Settings, state: State) -> AsyncIterator[Running]:
+async def running(settings: Settings, state: DocumentState) -> AsyncIterator[Running]:
     """Wire and run the relay; what is counted and logged is what the daemon counts and logs."""
     stop = asyncio.Event()
     async with wired(settings, state, counting(state)) as app:
-        app.relay.load()
+        await app.relay.load()
         task = asyncio.create_task(app.relay.run(stop))
         try:
             yield Running(app, task)

@@ -50,10 +50,11 @@ class Relay:
         models = [f"model-{n}" for n in range(max(WARMING, number // sinks // EVENTS_A_MODEL))]
         with opened(self._config(sinks)) as (settings, state):
             async with running(settings, state) as relay:
-                await relay.deliver(relay.commit(events(WARMING, models)))
-                entries = relay.commit(events(number // sinks, models))
+                relay.commit(events(WARMING, models))
+                await relay.delivered()
+                relay.commit(events(number // sinks, models))
                 began, busy = time.monotonic(), time.process_time()
-                await relay.deliver(entries)
+                await relay.delivered()
                 return {**_since(began), "cpu": time.process_time() - busy, "warm": WARMING * sinks}
 
     async def single(self, sinks: int, trials: int) -> Answer:
@@ -64,7 +65,8 @@ class Relay:
                 for n in range(trials):
                     event = events(1, [f"{n % sinks}-model"])
                     began.append(time.monotonic())
-                    await relay.deliver(relay.commit(event))
+                    relay.commit(event)
+                    await relay.delivered()
         return {"began": began}
 
     async def burst(self, sinks: int, _: int) -> Answer:
@@ -73,18 +75,20 @@ class Relay:
             async with running(settings, state) as relay:
                 event = events(1, ["model"])
                 began = time.monotonic()
-                await relay.deliver(relay.commit(event))
+                relay.commit(event)
+                await relay.delivered()
                 return _since(began)
 
     async def drain(self, sinks: int, each: int) -> Answer:
         """Many sinks, each with some events waiting: memory before, after and at the most."""
         with opened(self._config(sinks)) as (settings, state):
             async with running(settings, state) as relay:
-                await relay.deliver(relay.commit(events(1, ["warm"])))
-                entries = relay.commit(events(each, ["model"]))
+                relay.commit(events(1, ["warm"]))
+                await relay.delivered()
+                relay.commit(events(each, ["model"]))
                 forget_peak()
                 before, began = memory_mb()["now"], time.monotonic()
-                await relay.deliver(entries)
+                await relay.delivered()
                 return {**_since(began), **memory_mb(), "before": before, "warm": sinks}
 
 

@@ -25,7 +25,7 @@ from bridge.sinks.plugins.guarded_sink import GuardedSink
 from bridge.sinks.sink_type_table import sink_of
 from bridge.sinks.transport.clients_by_access import LazyTransport
 from bridge.sinks.transport.preflight_check import access_faults
-from bridge.store.state import State
+from bridge.store.base import PollState, State
 from bridge.store.state_folder import binding_of, owned_state
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ Scanned = Callable[[int, int], None]
 
 def wire_poll(
     settings: Settings,
-    state: State,
+    state: PollState,
     clock: Clock,
     observer: Observer | None = None,
     scanned: Scanned | None = None,
@@ -154,7 +154,7 @@ async def wired(
     """Yield the poll and the relay over a state that this process owns; close the sinks at the end."""
     await _warn_about_sinks(settings)
     clock = SystemClock()
-    trust = Trust.since(clock, state.clock)
+    trust = Trust.since(clock, await state.load_clock())
     async with LazyTransport() as transport:
         enrichment = Enrichment(state, MlflowFacts(settings.registry), clock)
         endpoints = {sink.name: _endpoint(sink, settings, transport, enrichment) for sink in settings.sinks}

@@ -12,7 +12,7 @@ from bridge.delivery.sink_state import RUNNING
 from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.events.display_text import changed, instant, printable, span
 from bridge.events.event import Event
-from bridge.store.state import State
+from bridge.store.base import StateReader
 from bridge.store.state_metadata import AttemptRecord
 
 
@@ -45,7 +45,7 @@ def entry_row(entry: Entry, event: Event | None, waits: "Waits") -> dict[str, An
 class Waits:
     """Tells what each pending entry waits for: an older entry, its sink, or a time."""
 
-    def __init__(self, state: State, now_ms: int) -> None:
+    def __init__(self, state: StateReader, now_ms: int) -> None:
         """Read the pending entries and the sink states from ``state``."""
         self._now_ms = now_ms
         self._conditions = state.conditions()
@@ -67,7 +67,7 @@ class Waits:
         return f"in {span(wait)}" if wait else "due"
 
 
-def print_entry(state: State, entry: Entry, attempts: Sequence[AttemptRecord]) -> None:
+def print_entry(state: StateReader, entry: Entry, attempts: Sequence[AttemptRecord]) -> None:
     """Print an entry and its attempts as text."""
     waits = Waits(state, time.time_ns() // 1_000_000)
     row = entry_row(entry, state.event(entry.event_id), waits)

@@ -17,7 +17,7 @@ from bridge.delivery.resend import Resend, find_overtaken
 from bridge.errors import NotFound
 from bridge.events.display_text import changed, count, instant, printable
 from bridge.events.event import Event
-from bridge.store.state import State
+from bridge.store.base import StateReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Choice:
     statuses: tuple[Status, ...] = ()
     models: tuple[str, ...] = ()
 
-    def of(self, state: State) -> list[Entry]:
+    def of(self, state: StateReader) -> list[Entry]:
         """Return the selected entries, ordered by number.
 
         Raises:
@@ -40,7 +40,7 @@ class Choice:
             raise NotFound(f"there is no entry {unknown[0]}: mlflow-bridge outbox list shows them")
         return sorted((one for one in state.entries() if self._means(one, state)), key=lambda one: one.id)
 
-    def _means(self, entry: Entry, state: State) -> bool:
+    def _means(self, entry: Entry, state: StateReader) -> bool:
         if self.numbers and entry.id not in self.numbers:
             return False
         if self.sinks and entry.sink not in self.sinks:
@@ -56,7 +56,7 @@ def _is_of(event: Event, globs: Iterable[str]) -> bool:
     return any(matches(name, glob) for name in names for glob in globs)
 
 
-def check_sinks(names: Iterable[str], settings: Settings, state: State) -> None:
+def check_sinks(names: Iterable[str], settings: Settings, state: StateReader) -> None:
     """Check that each sink is configured, or still has entries.
 
     Raises:
@@ -80,7 +80,7 @@ def by_sink(sinks: Iterable[str]) -> str:
     return ", ".join(f"{count(number, 'entry')} to {sink}" for sink, number in Counter(sinks).items())
 
 
-def warn_of_overtaken(state: State, resends: Sequence[Resend]) -> int:
+def warn_of_overtaken(state: StateReader, resends: Sequence[Resend]) -> int:
     """Warn on stderr about resends that are older than what their sink has already received; return their number."""
     delivered = (entry for entry in state.entries() if entry.status is Status.DELIVERED)
     found = find_overtaken(resends, delivered, {event.id: event for event in state.events()})

@@ -12,13 +12,13 @@ from bridge.errors import NotFound
 from bridge.events.display_text import count, instant, printable
 from bridge.events.event import Event
 from bridge.events.event_details import PARTS
-from bridge.store.state import State
+from bridge.store.base import StateReader
 
 _MOST_CANDIDATES = 10
 _LONGEST_PART = 200
 
 
-def find_event(state: State, given: str) -> Event:
+def find_event(state: StateReader, given: str) -> Event:
     """Return the event whose id is ``given``, or the only one whose id begins with it.
 
     An event that was sent again under a new id is also found by the new id.

@@ -12,8 +12,8 @@ from bridge.delivery.event_routing import matches
 from bridge.errors import NotFound
 from bridge.events.display_text import instant
 from bridge.events.stages_at_time import ModelAtTime, VersionAtTime, models_at
+from bridge.store.base import StateReader
 from bridge.store.historical_state import Reach, holds_in, reach_of, recorded_in
-from bridge.store.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Question:
         return not self.models or any(matches(name, glob) for glob in self.models)
 
 
-def print_models_at(state: State, question: Question, *, is_json: bool) -> None:
+def print_models_at(state: StateReader, question: Question, *, is_json: bool) -> None:
     """Print the selected models as they were at the instant.
 
     Raises:
@@ -48,7 +48,7 @@ def print_models_at(state: State, question: Question, *, is_json: bool) -> None:
         _print(question, found, cautions)
 
 
-def _cautions(state: State, reach: Reach, at: int) -> Iterator[str]:
+def _cautions(state: StateReader, reach: Reach, at: int) -> Iterator[str]:
     if at > reach.until:
         yield f"the registry was last read at {instant(reach.until)}: what happened since is not known yet"
     for hold in holds_in(state.notes()):

@@ -1,6 +1,7 @@
 """Run the daemon: set up what outlasts reloads, and run one `DaemonRun` after another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,17 +15,28 @@ from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.socket_commands import Commands
 from bridge.daemon.status_page_snapshot import status_pages
+from bridge.delivery.sink_state import Condition
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.health_probes import Probes
-from bridge.server.http_server import METRICS_TYPE, Page, probe_answer, serving
-from bridge.store.state import State
+from bridge.server.http_server import METRICS_TYPE, Answer, Page, probe_answer, serving
+from bridge.store.base import State, StateReader
 from bridge.store.state_folder import has_readers, owned_state
-from bridge.store.state_metadata import SinkSummary
+from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
 
 log = structlog.get_logger(__name__)
 
 _PRIVATE = "mount its file system so that this user alone can read it (uid=, umask=0077), or name another in state.url"
+
+
+@dataclass(frozen=True, slots=True)
+class StateFigures:
+    """What the metrics show of the state, read at every scrape."""
+
+    summaries: Mapping[str, SinkSummary] = field(default_factory=dict)
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    last_poll: PollRecord | None = None
+    last_reconcile: ReconcileRecord | None = None
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -40,6 +52,8 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
     with signals.caught(), owned_state(settings) as state:
         if has_readers(settings):
             log.warning("state.has_readers", folder=settings.state.folder, mend=_PRIVATE)
+        if settings.server is not None:  # count the outbox now, so that no scrape waits for it
+            await state.ask(lambda reader: reader.summaries())
         observer, pages = _observation(configuration, state)
         commands = Commands(state, configuration, signals)
         folder = Path(settings.state.folder)
@@ -69,9 +83,11 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
         return NullObserver(), {}
     from bridge.server.prometheus_metrics import Metrics  # noqa: PLC0415 - a slow import
 
+    figures = StateFigures()
+
     def summaries() -> dict[str, SinkSummary]:
         named = {sink.name: SinkSummary(sink.name) for sink in configuration.settings.sinks}
-        return {**named, **state.summaries()}
+        return {**named, **figures.summaries}
 
     def tls() -> dict[str, TlsSettings]:
         settings = configuration.settings
@@ -79,9 +95,19 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
 
     metrics = Metrics(
         summaries,
-        state.conditions,
+        lambda: figures.conditions,
         SystemClock(),
-        polls=lambda: (state.last_poll, state.last_reconcile),
+        polls=lambda: (figures.last_poll, figures.last_reconcile),
         tls=tls,
     )
-    return metrics, {"/metrics": lambda: (HTTPStatus.OK, METRICS_TYPE, metrics.render())}
+
+    async def page() -> Answer:
+        nonlocal figures
+        figures = await state.ask(_figures_of)
+        return HTTPStatus.OK, METRICS_TYPE, metrics.render()
+
+    return metrics, {"/metrics": page}
+
+
+def _figures_of(state: StateReader) -> StateFigures:
+    return StateFigures(state.summaries(), state.conditions(), state.last_poll, state.last_reconcile)

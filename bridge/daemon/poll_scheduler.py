@@ -80,7 +80,7 @@ class Polling:
         relay, until = self._app.relay, self._until(order)
         before = relay.delivered
         # The hold that the operator saw is the present one: a scan under way may still find a larger difference.
-        accepted = accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
+        accepted = await accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
         polled = await self._ordered(lambda: self._poll_by(order, accepted, until), until)
         await relay.rest(min(REST_S, self._left(until)))
         errors = (polled.error,) if polled.error else ()
@@ -169,15 +169,14 @@ class Polling:
         full: bool = False,
     ) -> PollResult:
         results = [PollResult()]
-        for read in [Read.FULL] if full else self._app.poll.due():
+        for read in [Read.FULL] if full else await self._app.poll.due():
             self._probes.poll_began()  # each read has its own deadline
             results.append(await self._poll.run(read, accepted, within_ms, afresh=full))
-            self._app.relay.offer(results[-1].entries)
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
-            housekeep(self._app.state, self._app.settings, self._app.trust)
+            await housekeep(self._app.state, self._app.settings, self._app.trust)
         if results[-1].is_unfinished and not self.is_over:
-            # The scan continues after the polls that wait already, and after the new entries were offered.
+            # The scan continues after the polls that wait already.
             self._begin(partial(self._poll_once, accepted))
         return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
 

@@ -62,7 +62,7 @@ class DaemonRun:
             StateUnwritable: the stored times could not be corrected after a jump of the clock.
         """
         app = self._app
-        app.relay.load()
+        await app.relay.load()
         self._probes.relay_is_stuck = lambda: app.relay.is_stuck
         self._probes.relay_turned_at = lambda: app.relay.turned_at
         self._probes.next_poll_in_s = self._next_poll_in_s
@@ -121,20 +121,19 @@ class DaemonRun:
         """Report to systemd that the service is ready after the first poll, or after a minute if that poll hangs."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._probes.first_attempt.wait(), _READY_AT_THE_LATEST_S)
-        notify_ready(self._status_text())
+        notify_ready(await self._status_text())
 
     async def _tell(self) -> None:
         """Update the status text in ``systemctl status`` regularly."""
         while True:
             await asyncio.sleep(_TELL_EVERY_S)
-            notify_status(self._status_text())
+            notify_status(await self._status_text())
 
-    def _status_text(self) -> str:
+    async def _status_text(self) -> str:
         app = self._app
-        poll, conditions = app.state.last_poll, app.state.conditions()
-        waits = (
-            app.state.summaries() if app.relay.waiting else {}
-        )  # the first call counts the outbox, which is slow
+        poll, conditions = await app.state.ask(lambda reader: (reader.last_poll, reader.conditions()))
+        # the first call counts the outbox, which is slow
+        waits = await app.state.ask(lambda reader: reader.summaries()) if app.relay.waiting else {}
         return status_text(
             app.settings,
             app.relay.waiting,
@@ -155,7 +154,7 @@ class DaemonRun:
             if jump:
                 log.warning("clock.jumped", by_ms=jump)
                 with suppress(StateUnwritable):  # then the waiting entries keep the times of the old clock
-                    self._app.relay.follow_clock(jump)
+                    await self._app.relay.follow_clock(jump)
                 self.polling.scan_soon()  # scheduled polls are skipped while a poll is under way, so the scan is requested separately
                 with suppress(JobLookupError):
                     self._scheduler.modify_job(_POLL, next_run_time=datetime.now(UTC))

@@ -1,7 +1,7 @@
 """The commands that the daemon carries out for requests at the control socket."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from bridge.config import Settings
@@ -14,7 +14,7 @@ from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import PollOrder
 from bridge.operations.registry_rebinding import rebind
-from bridge.store.state import State
+from bridge.store.base import PollState
 from bridge.store.state_folder import binding_of, place_of
 from bridge.store.state_metadata import Binding
 
@@ -25,7 +25,7 @@ _NEXT_RUN_S = 25.0
 class Commands:
     """The commands of the daemon. They outlast reloads: each is carried out with the polls of the present `DaemonRun`."""
 
-    def __init__(self, state: State, configuration: Configuration, signals: Signals) -> None:
+    def __init__(self, state: PollState, configuration: Configuration, signals: Signals) -> None:
         """Prepare the commands; before `serve_with`, they are refused."""
         self._state = state
         self._configuration = configuration
@@ -44,13 +44,13 @@ class Commands:
             **operations,
         }
 
-    def _operation(self, carry_out: Callable[[Operations, Document], Document]) -> Command:
+    def _operation(self, carry_out: Callable[[Operations, Document], Awaitable[Document]]) -> Command:
         """Return the command that carries out an outbox operation with the relay of the present `DaemonRun`."""
 
         async def command(arguments: Document) -> Document:
             _check(arguments, self._configuration.settings)
             polling = await self._present_polling()
-            return carry_out(polling.operations, arguments)
+            return await carry_out(polling.operations, arguments)
 
         return command
 

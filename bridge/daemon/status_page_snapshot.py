@@ -1,6 +1,6 @@
 """The daemon's status page: take a snapshot of the state in the event loop, and render it in the server's threads."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from threading import Lock
 
@@ -15,7 +15,7 @@ from bridge.server.host_header_check import is_welcome
 from bridge.server.http_server import Answer, Later, Page, PageRequest, text_answer
 from bridge.server.page.page_document import TYPE, refresh_of, render
 from bridge.server.page.view_model import DeadLetter, Pulse, View
-from bridge.store.state import State
+from bridge.store.base import State, StateReader
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,6 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
     server = configuration.settings.server
     if server is None:
         return {}
-    state.summaries()  # counts the outbox once now, so that no request for the page or the metrics waits for it
     if not server.page:
         return {}
     if not server.is_loopback and "page" not in server.model_fields_set:
@@ -50,7 +49,9 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
         "/": _StatusPage(
             server,
             probes.clock,
-            lambda: take_snapshot(configuration.settings, state, probes, configuration.refusal),
+            lambda: state.ask(
+                lambda reader: take_snapshot(configuration.settings, reader, probes, configuration.refusal)
+            ),
         )
     }
 
@@ -58,17 +59,18 @@ def status_pages(configuration: Configuration, state: State, probes: Probes) -> 
 class _StatusPage:
     """Takes snapshots in the event loop; each is rendered in the thread of a request."""
 
-    def __init__(self, server: ServerSettings, clock: Clock, see: Callable[[], View]) -> None:
+    def __init__(self, server: ServerSettings, clock: Clock, see: Callable[[], Awaitable[View]]) -> None:
         self._names = frozenset({server.address[0].lower(), *server.hosts})
         self._clock = clock
         self._see = see
         self._at = float("-inf")
         self._rendering = Rendering(View(0, {}))
 
-    def __call__(self) -> Later:
+    async def __call__(self) -> Later:
         now = self._clock.monotonic()
         if now - self._at >= _LASTS_S:
-            self._at, self._rendering = now, Rendering(self._see())
+            rendering = Rendering(await self._see())
+            self._at, self._rendering = now, rendering
         rendering = self._rendering
         return lambda asked: self._answer(rendering, asked)
 
@@ -95,7 +97,7 @@ class Rendering:
             return self._pages[refresh_s]
 
 
-def take_snapshot(settings: Settings, state: State, probes: Probes, refusal: str = "") -> View:
+def take_snapshot(settings: Settings, state: StateReader, probes: Probes, refusal: str = "") -> View:
     """Return the snapshot for the page. Its cost grows neither with the registry nor with the history."""
     now_ms = probes.clock.now_ms()
     poll, events = state.last_poll, state.newest_events(MOST_EVENTS)
@@ -126,7 +128,7 @@ def _pulse(probes: Probes) -> Pulse:
     )
 
 
-def _dead_letters(state: State) -> list[DeadLetter]:
+def _dead_letters(state: StateReader) -> list[DeadLetter]:
     return [
         DeadLetter(entry, state.attempts(entry)[-MOST_ATTEMPTS:], state.event(entry.event_id))
         for entry in state.newest_dead(MOST_DEAD)

@@ -1,5 +1,6 @@
 """Operators' changes to the outbox: made in this process, or by the daemon if it owns the state."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,7 @@ from bridge.errors import BridgeError, StateOwned
 from bridge.operations.daemon_requests import ask_to_operate
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.pipeline.clocks import SystemClock
+from bridge.store.base import RelayState
 from bridge.store.state_folder import owned_state
 
 _AT_ONCE = 5_000
@@ -80,6 +82,10 @@ def _in_parts(settings: Settings, name: str, key: str, items: list[Any], **more:
 def _carry_out(settings: Settings, name: str, arguments: Document) -> Document:
     try:
         with owned_state(settings) as state:
-            return OPERATIONS[name](Operations(state, SystemClock()), arguments)
+            return asyncio.run(_carry_out_here(state, name, arguments))
     except StateOwned:
         return ask_to_operate(settings, name, arguments)
+
+
+async def _carry_out_here(state: RelayState, name: str, arguments: Document) -> Document:
+    return await OPERATIONS[name](Operations(state, SystemClock()), arguments)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from bridge.control.socket_messages import error_from_document, error_to_document
 from bridge.errors import BridgeError
-from bridge.store.state import State
+from bridge.store.base import PollState
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class OnceResult:
         return cls(document["new"], document["delivered"], document["waiting"], errors)
 
 
-def accepted_hold(state: State) -> frozenset[str]:
+async def accepted_hold(state: PollState) -> frozenset[str]:
     """Return the digests of the hold that ``state`` records, which an operator can accept."""
-    last = state.last_poll
+    last = (await state.load_basis()).last_poll
     return frozenset(last.held_digest.split("+")) if last and last.held_digest else frozenset()

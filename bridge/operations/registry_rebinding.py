@@ -14,7 +14,7 @@ from bridge.pipeline.registry_identity import Likeness, compare_versions
 from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
-from bridge.store.state import State
+from bridge.store.base import Basis, PollState
 from bridge.store.state_folder import binding_of
 from bridge.store.state_metadata import Head
 
@@ -79,7 +79,7 @@ def _fingerprint_text(fingerprint: str | None) -> str:
     return f"{datetime.fromtimestamp(int(fingerprint) / 1000, UTC):%Y-%m-%d %H:%M:%S UTC}"
 
 
-async def rebind(state: State, settings: Settings, *, accept: bool = False) -> str:
+async def rebind(state: PollState, settings: Settings, *, accept: bool = False) -> str:
     """Bind ``state``, which this process owns, to the registry in ``settings``; return a text about the result.
 
     ``accept`` means that an operator confirms it to be the same registry despite another fingerprint; the text
@@ -92,7 +92,8 @@ async def rebind(state: State, settings: Settings, *, accept: bool = False) -> s
         StateUnwritable: the state could not be written, and is unchanged.
     """
     wanted = binding_of(settings)
-    head = state.head
+    basis = await state.load_basis()
+    head = basis.head
     if head is None:
         return "nothing to bind: there is no baseline yet, and the first poll binds the state"
     if head.workspace != wanted.workspace:
@@ -103,24 +104,24 @@ async def rebind(state: State, settings: Settings, *, accept: bool = False) -> s
         )
         raise StateForeign(msg)
     with _environment_restored_unless_bound():
-        found = await _comparison(state, head, settings)
+        found = await _comparison(basis, head, settings)
         _judge(found, accept=accept)
-        now = state.head or head  # keeps what the relay has written in the meantime
-        state.write_head(replace(now, uri=wanted.uri, fingerprint=found.fingerprint or now.fingerprint))
+        now = (await state.load_basis()).head or head  # keeps what the relay has written in the meantime
+        await state.write_head(replace(now, uri=wanted.uri, fingerprint=found.fingerprint or now.fingerprint))
     log.info("state.rebound", registry=wanted.uri, accepted=accept and not found.is_proven)
     return "\n".join([*(found.lines() if accept else ()), f"the state is bound to {wanted.uri}"])
 
 
-async def _comparison(state: State, head: Head, settings: Settings) -> Comparison:
+async def _comparison(basis: Basis, head: Head, settings: Settings) -> Comparison:
     """Read the registry and compare it, with a deadline: no poll can run in the meantime."""
     registry = MlflowRegistry(settings.registry)
     deadline = Deadline.after(settings.poll.deadline)
 
     def ask() -> Comparison:
-        if state.abilities is not None:
-            registry.expect(state.abilities)
+        if basis.abilities is not None:
+            registry.expect(basis.abilities)
         fingerprint = registry.fingerprint(deadline)
-        likeness = compare_versions(registry, state.known(), deadline)
+        likeness = compare_versions(registry, basis.known, deadline)
         return Comparison(head, settings.registry.shown_uri, fingerprint, likeness)
 
     try:

@@ -38,8 +38,8 @@ async def run_once(
     """
     until = SystemClock().monotonic() + (order.deadline_ms / 1000 if order.deadline_ms else _FOREVER)
     async with application(settings, scanned) as app:
-        accepted = accepted_hold(app.state) if order.accept_held else frozenset[str]()
-        reads = [Read.FULL] if order.full or order.accept_held else app.poll.due()
+        accepted = await accepted_hold(app.state) if order.accept_held else frozenset[str]()
+        reads = [Read.FULL] if order.full or order.accept_held else await app.poll.due()
         return await _run(app, until, reads, accepted, afresh=order.full or order.accept_held)
 
 
@@ -66,7 +66,7 @@ async def _run(
     app: App, until: float, reads: Sequence[Read], accepted: frozenset[str], *, afresh: bool
 ) -> OnceResult:
     errors: list[BridgeError] = []
-    app.relay.load()
+    await app.relay.load()
     stop = asyncio.Event()
     relaying = asyncio.create_task(app.relay.run(stop))
     new = 0
@@ -74,13 +74,12 @@ async def _run(
         try:
             polled = await _poll_to_end(app, until, read, accepted, afresh=afresh)
             new += len(polled.entries)
-            app.relay.offer(polled.entries)
         except BridgeError as error:
             errors.append(error)
         except Exception as error:
             log.exception("poll.fault", kind=type(error).__name__)
             errors.append(BridgeError(f"a fault in the bridge or in MLflow's client: {type(error).__name__}"))
-    held = app.poll.standing_hold()
+    held = await app.poll.standing_hold()
     errors += [held] if held else []
     stop.set()
     await relaying
@@ -89,7 +88,7 @@ async def _run(
     except StateUnwritable as error:
         errors.append(error)
     with suppress(StateUnwritable):
-        app.relay.follow_clock(app.trust.jumped_ms())
-        housekeep(app.state, app.settings, app.trust)
+        await app.relay.follow_clock(app.trust.jumped_ms())
+        await housekeep(app.state, app.settings, app.trust)
     told = {str(error): error for error in errors}  # several reads can fail with the same error
     return OnceResult(new, app.relay.delivered, app.relay.waiting, tuple(told.values()))

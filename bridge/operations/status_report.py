@@ -11,12 +11,12 @@ from bridge.delivery.sink_state import RUNNING, Condition
 from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.diff.registry_abilities import Abilities
 from bridge.pipeline.full_scan_interval import Cadence, is_pressing
-from bridge.store.state import State
+from bridge.store.base import StateReader
 from bridge.store.state_folder import binding_of
 from bridge.store.state_metadata import PollRecord, SinkSummary
 
 
-def status_document(settings: Settings, state: State, now_ms: int) -> dict[str, Any]:
+def status_document(settings: Settings, state: StateReader, now_ms: int) -> dict[str, Any]:
     """Return the JSON document of `status`: the registry, the last poll, and the sinks' backlog."""
     head, poll = state.head, state.last_poll
     models, versions = state.count_models()
@@ -38,7 +38,7 @@ def status_document(settings: Settings, state: State, now_ms: int) -> dict[str, 
     }
 
 
-def registry_facts(settings: Settings, state: State) -> dict[str, Any]:
+def registry_facts(settings: Settings, state: StateReader) -> dict[str, Any]:
     """Return the registry's identity and its abilities."""
     head, wanted = state.head, binding_of(settings)
     return {
@@ -57,7 +57,7 @@ def _abilities(abilities: Abilities | None) -> dict[str, Any]:
     return {"server": facts.pop("server") or None, "lacks": abilities.lacks(), "abilities": facts}
 
 
-def full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] | None:
+def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, Any] | None:
     """Return the result of the last full scan, and when the next is due; slow scans are made less often."""
     last, head, poll, found = state.last_reconcile, state.head, state.last_poll, settings.poll
     if last is None or head is None:
@@ -77,7 +77,7 @@ def full_scan(settings: Settings, state: State, now_ms: int) -> dict[str, Any] |
     }
 
 
-def _watched(settings: Settings, state: State) -> dict[str, Any]:
+def _watched(settings: Settings, state: StateReader) -> dict[str, Any]:
     """Return how many models are read by name at every poll, and whether sinks name more than the limit."""
     abilities = state.abilities or Abilities()
     watch = watch_of(routes_of(settings), state.known(), has_names=abilities.has_names)
@@ -89,7 +89,7 @@ def hold(poll: PollRecord | None) -> dict[str, str] | None:
     return {"why": poll.held, "digest": poll.held_digest} if poll and poll.held_digest else None
 
 
-def sink_rows(settings: Settings, state: State, now_ms: int) -> list[dict[str, Any]]:
+def sink_rows(settings: Settings, state: StateReader, now_ms: int) -> list[dict[str, Any]]:
     """Return the state and the backlog of each sink; sinks that are no longer configured come last."""
     summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}
@@ -121,7 +121,7 @@ def _standing(condition: Condition | None) -> dict[str, Any]:
     }
 
 
-def _next_attempt(state: State, summary: SinkSummary, stands: Condition, now_ms: int) -> int | None:
+def _next_attempt(state: StateReader, summary: SinkSummary, stands: Condition, now_ms: int) -> int | None:
     """Return in how many seconds the oldest pending entry can be attempted; None if there is none, or the sink does not run."""
     oldest = state.entry(summary.oldest_pending) if summary.oldest_pending is not None else None
     if oldest is None or not stands.is_running:

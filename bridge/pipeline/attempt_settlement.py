@@ -11,7 +11,7 @@ from bridge.delivery.sink_state import Condition, paced, state_after_attempt
 from bridge.pipeline.clocks import Trust
 from bridge.pipeline.delivery_attempts import Attempted, Endpoint, report, report_condition
 from bridge.pipeline.metrics_observer import Observer
-from bridge.store.state import State
+from bridge.store.base import RelayState
 
 
 class Settlement:
@@ -19,7 +19,7 @@ class Settlement:
 
     def __init__(
         self,
-        state: State,
+        state: RelayState,
         endpoints: Mapping[str, Endpoint],
         limits: SendingRateLimits,
         lanes: Lanes,
@@ -35,30 +35,43 @@ class Settlement:
         self._trust = trust
         self._observer = observer
 
-    def settle(self, attempted: Sequence[Attempted]) -> int:
+    async def settle(self, attempted: Sequence[Attempted]) -> int:
         """Make outcomes durable, then act on them; return how many entries were delivered.
 
         Raises:
             StateUnwritable: nothing was settled.
+            LookupError: an entry that was attempted is not in the state: a fault in the bridge.
         """
         if not attempted:
             return 0
         conditions: dict[str, Condition] = {}
-        decided = [(one, self._decide(one, conditions)) for one in attempted]
+        # as they are now: an operator may have paused a sink meanwhile
+        entries = await self._entries([one.claim.number for one in attempted])
+        decided = [
+            (one, self._decide(one, entry, conditions)) for one, entry in zip(attempted, entries, strict=True)
+        ]
         changed = {
             sink: condition
             for sink, condition in conditions.items()
             if condition != self._limits.condition(sink)
         }
-        self._state.settle([entry for _, entry in decided], changed)
+        await self._state.settle([entry for _, entry in decided], changed)
         for one, entry in decided:
             self._act(one, entry)
         for sink, condition in changed.items():
             self._become(sink, condition)
         return sum(entry.status is Status.DELIVERED for _, entry in decided)
 
-    def _decide(self, one: Attempted, conditions: dict[str, Condition]) -> Entry:
-        """Return an entry as it is after an attempt; store the new state of its sink in ``conditions``."""
+    async def _entries(self, numbers: Sequence[int]) -> list[Entry]:
+        entries = await self._state.load_entries(numbers)
+        missing = set(numbers) - {entry.id for entry in entries}
+        if missing:
+            msg = f"entry {min(missing)} is not in the state"
+            raise LookupError(msg)
+        return entries
+
+    def _decide(self, one: Attempted, entry: Entry, conditions: dict[str, Condition]) -> Entry:
+        """Return ``entry`` as it is after an attempt; store the new state of its sink in ``conditions``."""
         ended_at, took_s = self._trust.now_ms(), self._clock.monotonic() - one.claim.began
         frame = Attempt(
             began_at=ended_at - int(took_s * 1000),  # by the same clock
@@ -66,9 +79,6 @@ class Settlement:
             spread=random.random(),  # noqa: S311 - spreads retries, guards nothing
             may_expire=self._trust.is_given(),
         )
-        entry = present_entry(
-            self._state, one.claim.entry.id
-        )  # an operator may have paused its sink meanwhile
         endpoint = self._endpoints[entry.sink]
         before = conditions.get(entry.sink) or self._limits.condition(entry.sink)
         now = (
@@ -92,16 +102,3 @@ class Settlement:
         report_condition(sink, before, condition)
         if before.is_open and not condition.is_open:
             self._lanes.hurry(sink, self._clock.monotonic())
-
-
-def present_entry(state: State, number: int) -> Entry:
-    """Return the present state of an entry that the lanes hold.
-
-    Raises:
-        LookupError: it is not in the state: a fault in the bridge.
-    """
-    entry = state.entry(number)
-    if entry is None:
-        msg = f"entry {number} is not in the state"
-        raise LookupError(msg)
-    return entry

@@ -7,13 +7,13 @@ from bridge.delivery import sink_state
 from bridge.delivery.outbox_entry import Entry, shifted
 from bridge.delivery.sink_state import Condition
 from bridge.pipeline.clocks import Trust
-from bridge.store.state import State
+from bridge.store.base import RelayState
 
 
-def correct_clock_jump(
-    state: State, sinks: Container[str], trust: Trust, jump_ms: int
-) -> tuple[list[Entry], dict[str, Condition]]:
-    """Return the pending entries of ``sinks`` and the states of all sinks, with corrected times.
+async def correct_clock_jump(
+    state: RelayState, sinks: Container[str], trust: Trust, jump_ms: int
+) -> dict[str, Condition]:
+    """Correct the stored times of the pending entries of ``sinks``, and of all sinks; return the states of those.
 
     The wall clock was set forward by ``jump_ms`` since the times were stored. The corrections and the new
     distance between the clocks are made durable together: otherwise the jump would be corrected again the
@@ -22,19 +22,18 @@ def correct_clock_jump(
     Raises:
         StateUnwritable: the corrections were not made durable.
     """
-    now_ms = trust.clock.now_ms()
-    before = [entry for entry in state.pending() if entry.sink in sinks]
+    now_ms, stored = trust.clock.now_ms(), await state.load_backlog()
+    before = [entry for entry in stored.entries if entry.sink in sinks]
     entries = [without_future(shifted(entry, jump_ms), now_ms) for entry in before]
     changed = [new for old, new in zip(before, entries, strict=True) if new is not old]
-    stood = state.conditions()
     conditions = {
         sink: sink_state.without_future(sink_state.shifted(one, jump_ms), now_ms)
-        for sink, one in stood.items()
+        for sink, one in stored.conditions.items()
     }
-    late = {sink: one for sink, one in conditions.items() if one != stood[sink]}
+    late = {sink: one for sink, one in conditions.items() if one != stored.conditions[sink]}
     if changed or late:
-        state.settle(changed, late, clock=trust.record())
-    return entries, conditions
+        await state.settle(changed, late, clock=trust.record())
+    return conditions
 
 
 def without_future(entry: Entry, now_ms: int) -> Entry:

@@ -35,7 +35,8 @@ class Known:
     """What was known before the poll.
 
     ``counted`` are the numbers of models and versions, ``memory`` holds recently replaced values, ``aside``
-    is as in `Horizon`.
+    is as in `Horizon`, ``since`` is from when on changes are read (ms by the registry's clock), and
+    ``is_first`` says that there is no baseline yet.
     """
 
     models: KnownModels
@@ -44,6 +45,8 @@ class Known:
     counted: tuple[int, int] = (0, 0)
     memory: RecentlyReplacedValues = field(default_factory=RecentlyReplacedValues)
     aside: Mapping[str, int] = field(default_factory=dict)
+    since: int = 0
+    is_first: bool = False
 
     def caution(self, now_ms: int) -> Caution:
         """Return how far values without a timestamp are accepted."""

@@ -1,6 +1,6 @@
 """Makes one delivery attempt, and logs its outcome."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -12,6 +12,7 @@ from bridge.delivery.sending_rate_limit import Terms
 from bridge.delivery.sink_state import Condition, Standing
 from bridge.events.event import Event
 from bridge.sinks.base import Delivery, Sink
+from bridge.store.base import RelayState
 
 log = structlog.get_logger(__name__)
 
@@ -38,12 +39,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An entry that is being attempted, since ``began_at`` (ms since the epoch).
+    """The number of an entry that is being attempted, since ``began_at`` (ms since the epoch).
 
     ``began`` is the same time by the monotonic clock, in seconds: the wall clock can jump meanwhile.
     """
 
-    entry: Entry
+    number: int
     began_at: int
     began: float
 
@@ -61,24 +62,28 @@ class Attempted:
         return self.outcome is CUT_OFF
 
 
-async def attempt(endpoint: Endpoint, claim: Claim, event_of: Callable[[str], Event | None]) -> Attempted:
+async def attempt(state: RelayState, endpoints: Mapping[str, Endpoint], claim: Claim) -> Attempted:
     """Make one attempt; a fault in one sink, or with one event, must not stop the others."""
-    entry = claim.entry
     try:
-        event = event_of(entry.event_id)
+        (entry,) = await state.load_entries([claim.number])
+        event = await state.load_event(entry.event_id)
         if event is None:
-            detail = "its event is missing from the state"
-            return Attempted(claim, rejected(Reason.INTERNAL, detail))
-        told = event if endpoint.enrich is None else await endpoint.enrich(event)
-        if isinstance(told, Outcome):
-            return Attempted(claim, told)
-        if entry.sent_as:
-            told = replace(told, id=entry.sent_as)
-        outcome = await endpoint.sink.deliver(Delivery(told, entry.event_name, claim.began_at))
+            outcome = rejected(Reason.INTERNAL, "its event is missing from the state")
+        else:
+            outcome = await _deliver(endpoints[entry.sink], entry, event, claim.began_at)
     except Exception as error:  # noqa: BLE001 - its text may contain secrets
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
     return Attempted(claim, outcome)
+
+
+async def _deliver(endpoint: Endpoint, entry: Entry, event: Event, began_at: int) -> Outcome:
+    told = event if endpoint.enrich is None else await endpoint.enrich(event)
+    if isinstance(told, Outcome):
+        return told
+    if entry.sent_as:
+        told = replace(told, id=entry.sent_as)
+    return await endpoint.sink.deliver(Delivery(told, entry.event_name, began_at))
 
 
 def report_condition(sink: str, before: Condition, now: Condition) -> None:

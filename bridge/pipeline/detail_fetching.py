@@ -21,7 +21,7 @@ from bridge.events.event_details import Include, Why, assembled, bounded, gone, 
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline, Facts
-from bridge.store.state import State
+from bridge.store.base import RelayState
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class _Found:
 class Enrichment:
     """Adds details to events, a few at a time."""
 
-    def __init__(self, state: State, facts: Facts, clock: Clock) -> None:
+    def __init__(self, state: RelayState, facts: Facts, clock: Clock) -> None:
         """Read from ``facts``, and store the answers in ``state``."""
         self._state = state
         self._facts = facts
@@ -74,12 +74,12 @@ class Enrichment:
         """Return ``event`` with its details, or an outcome if required details are missing."""
         lock = self._under_way.setdefault(event.id, asyncio.Lock())
         async with lock:  # an entry of another sink may be asking for the same details
-            stored = self._state.details(event.id)
+            stored = await self._state.load_details(event.id)
             wanted = [part for part in include.parts if part not in stored]
             found = await self._find(event, wanted) if wanted else _Found()
             if found.kept:
                 try:
-                    stored = self._state.keep_details(event.id, found.kept)
+                    stored = await self._state.keep_details(event.id, found.kept)
                 except StateUnwritable as error:
                     return retryable(Reason.ENRICHMENT, f"what the registry told could not be kept: {error}")
         if found.missing and include.is_required:
@@ -93,9 +93,8 @@ class Enrichment:
         return f"the registry does not tell {parts}: {self._trouble}"
 
     async def _find(self, event: Event, wanted: Sequence[str]) -> _Found:
-        found, name = _Found(), self._name_now(event)
+        found, model = _Found(), await self._state.load_model(event)
         if "model" in wanted:
-            model = None if name is None else self._state.known().get(name)
             found.keep_all(gone("model") if model is None else {"model": model_part(model)})
         asked = [part for part in wanted if part != "model"]
         if not asked:
@@ -103,19 +102,11 @@ class Enrichment:
         if event.model_version is None:
             found.kept |= dict.fromkeys(asked)
             return found
-        if name is None:
+        if model is None:
             for part in asked:
                 found.keep_all(gone(part))
             return found
-        return await self._ask(found, name, event.model_version, asked)
-
-    def _name_now(self, event: Event) -> str | None:
-        """Return the present name of the event's model, or None if the model is deleted."""
-        identities = self._state.identities()
-        known = identities.by_name.get(event.model_name)
-        if known is not None and known.lane == event.lane:
-            return event.model_name
-        return next((name for name, one in identities.by_name.items() if one.lane == event.lane), None)
+        return await self._ask(found, model.name, event.model_version, asked)
 
     async def _ask(self, found: _Found, name: str, version: str, asked: Sequence[str]) -> _Found:
         """Ask the registry, unless it has failed to answer a short while ago."""

@@ -35,9 +35,9 @@ from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.base import Registry
+from bridge.store.base import Basis, PollState
 from bridge.store.poll_commit import PollCommit
-from bridge.store.state import State
-from bridge.store.state_metadata import Binding
+from bridge.store.state_metadata import Binding, PollRecord
 
 if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel
@@ -47,11 +47,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """The result of a poll: new outbox entries, and the hold that stands, if there is one."""
+    """The result of a poll: new outbox entries, the hold that stands, if there is one, and how much was read.
+
+    ``rows`` is the number of known models and versions.
+    """
 
     entries: Sequence[Entry]
     held: PollHeld | None = None
     read: Read = Read.FULL
+    rows: int = 0
 
 
 class Poll:
@@ -60,7 +64,7 @@ class Poll:
     def __init__(
         self,
         registry: Registry,
-        state: State,
+        state: PollState,
         routes: Sequence[Route],
         settings: PollSettings,
         binding: Binding,
@@ -68,7 +72,7 @@ class Poll:
         observer: Observer,
     ) -> None:
         """Compose a poll; ``binding`` names the configured registry (without its fingerprint)."""
-        self._reader = RegistryReader(registry, state, routes, settings, binding, clock)
+        self._reader = RegistryReader(registry, routes, settings, binding, clock)
         self._telling = frozenset(way.sink for way in routes if "model" in way.include)
         self._state = state
         self._settings = settings
@@ -79,25 +83,23 @@ class Poll:
         self._overlooked: Mapping[str, RegisteredModel] = {}
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
 
-    def due(self) -> list[Read]:
+    async def due(self) -> list[Read]:
         """Return the reads that the next poll has to make, in order; perhaps none.
 
         A registry that cannot list recent changes is read in full, as often as the share allows.
         """
-        if self._state.head is None:
+        basis = await self._state.load_basis()
+        if basis.head is None:
             return [Read.FULL]
-        reads = [Read.FAST] if self._has_order() else []
-        return [*reads, Read.FULL] if self._is_full_due() else reads
+        has_order = basis.abilities is None or basis.abilities.has_order
+        reads = [Read.FAST] if has_order else []
+        return [*reads, Read.FULL] if self._is_full_due(basis) else reads
 
-    def _has_order(self) -> bool:
-        abilities = self._state.abilities
-        return abilities is None or abilities.has_order
-
-    def _is_full_due(self, *, is_wanted: bool = False) -> bool:
-        last, head = self._state.last_reconcile, self._state.head
+    def _is_full_due(self, basis: Basis, *, is_wanted: bool = False) -> bool:
+        last, head = basis.last_reconcile, basis.head
         if last is None or head is None or last.unfinished:
             return True
-        pressing = is_wanted or is_pressing(head, last, self._state.last_poll, self._state.abilities)
+        pressing = is_wanted or is_pressing(head, last, basis.last_poll, basis.abilities)
         spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=pressing)
         return is_due(last, spacing, self._clock.now_ms())
 
@@ -123,13 +125,12 @@ class Poll:
             SecretUnavailable: a credential for the registry is missing.
             StateError: the state belongs to another registry, or cannot be written; nothing changed.
         """
-        self._state.known()  # the first call counts unsettled models: not in a thread that may be abandoned
-        order = Order(read, accepted, may_scan=self._is_full_due(is_wanted=True))
-        kept = None if afresh else self._state.unfinished_scan
-        polled = await self._run(order, within_ms, ScanSlice(stamp_of(self._clock), kept))
-        record = self._state.last_poll
-        if polled.read is Read.FULL and record is not None:
-            release_memory(record.models + record.versions)  # now that nothing refers to what was read
+        basis = await self._state.load_basis()
+        order = Order(read, accepted, may_scan=self._is_full_due(basis, is_wanted=True))
+        kept = None if afresh else basis.unfinished_scan
+        polled = await self._run(basis, order, within_ms, ScanSlice(stamp_of(self._clock), kept))
+        if polled.read is Read.FULL:
+            release_memory(polled.rows)  # now that nothing refers to what was read
         return polled
 
     async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
@@ -140,18 +141,19 @@ class Poll:
         Raises:
             RegistryError, SecretUnavailable, StateError: as in `run`.
         """
-        watch = self._watch()
-        seen = await self._bounded.whole(Order(Read.FULL, holds=False, silently=True), goes_on)
-        self._commit(seen, watch())
+        watch, basis = self._watch(), await self._state.load_basis()
+        seen = await self._bounded.whole(basis, Order(Read.FULL, holds=False, silently=True), goes_on)
+        await self._commit(basis, seen, watch())
         return seen.plan
 
     async def preview(self) -> Observation:
         """Return what the next full poll would commit. Nothing is changed, and nothing is held."""
-        return await self._bounded.whole(Order(Read.FULL, holds=False), lambda: None)
+        basis = await self._state.load_basis()
+        return await self._bounded.whole(basis, Order(Read.FULL, holds=False), lambda: None)
 
-    def standing_hold(self) -> PollHeld | None:
+    async def standing_hold(self) -> PollHeld | None:
         """Return the hold that stands, if one does."""
-        return standing_hold(self._state.last_poll)
+        return standing_hold((await self._state.load_basis()).last_poll)
 
     def _watch(self) -> Callable[[], Span]:
         """Start a time measurement. It is bounded, because wall clocks jump and machines sleep."""
@@ -164,30 +166,33 @@ class Poll:
 
         return stop
 
-    async def _run(self, order: Order, within_ms: int | None, scan: ScanSlice) -> PollResult:
+    async def _run(self, basis: Basis, order: Order, within_ms: int | None, scan: ScanSlice) -> PollResult:
         watch, outcome = self._watch(), "failed"
         try:
-            seen = await self._bounded.read(order, self._overlooked, scan, within_ms)
-            entries = self._commit(seen, watch(), scan)
-            held = self.standing_hold()
+            seen = await self._bounded.read(basis, order, self._overlooked, scan, within_ms)
+            record, entries = await self._commit(basis, seen, watch(), scan)
+            held = standing_hold(record)
             outcome = "held" if held else "ok"
         except StateUnwritable:
             raise  # nothing more can be recorded
         except asyncio.CancelledError:
             with suppress(StateUnwritable):
-                self._keep(scan, watch())
+                await self._keep(scan, watch())
             raise
         except Exception as error:
             outcome = "unfinished" if isinstance(error, ScanUnfinished) else outcome
-            self._note_failure(error, watch(), scan)
+            await self._note_failure(basis, error, watch(), scan)
             raise
         finally:
             self._observer.poll_finished(outcome, watch().duration_ms / 1000)
         self._report(seen, entries)
-        return PollResult(entries, held, seen.read)
+        return PollResult(entries, held, seen.read, record.models + record.versions)
 
-    def _commit(self, seen: Observation, span: Span, scan: ScanSlice | None = None) -> list[Entry]:
-        found, before = seen.plan, self._state.last_poll
+    async def _commit(
+        self, basis: Basis, seen: Observation, span: Span, scan: ScanSlice | None = None
+    ) -> tuple[PollRecord, list[Entry]]:
+        """Commit what was read; return the record of the poll, and its entries."""
+        found, before = seen.plan, basis.last_poll
         record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,
@@ -211,37 +216,37 @@ class Poll:
             superseded=found.superseded,
             forgotten=found.forgotten,
         )
-        entries = self._state.commit_poll(commit)
+        entries = await self._state.commit_poll(commit)
         self._overlooked = seen.overlooked
         if seen.read is Read.FULL:
             with suppress(StateUnwritable):  # the commit is done, and a leftover scan does no harm
-                self._state.keep_scan(scan.leave() if scan else None)
+                await self._state.keep_scan(scan.leave() if scan else None)
         for note in commit.notes:
             report_note(note)
-        return entries
+        return record, entries
 
-    def _note_failure(self, error: Exception, span: Span, scan: ScanSlice) -> None:
+    async def _note_failure(self, basis: Basis, error: Exception, span: Span, scan: ScanSlice) -> None:
         """Record why the poll failed; of a fault in the code, only its type.
 
         Once there is a baseline, an unfinished scan is not recorded as a failure: the polls beside it record
         their results.
         """
         told = str(error) if isinstance(error, BridgeError) else f"a fault: {type(error).__name__}"
-        last, unfinished = self._state.last_poll, isinstance(error, ScanUnfinished)
-        goes_on = unfinished and self._state.head is not None
+        last, unfinished = basis.last_poll, isinstance(error, ScanUnfinished)
+        goes_on = unfinished and basis.head is not None
         record = last if goes_on and last else failed_record(told, last, span.ended_ms)
         spent_ms = scan.spent_ms if unfinished else 0
         scanned = scan_record(
             self._reader.under_way, span, went_well=False, spent_ms=spent_ms, unfinished=unfinished
         )
-        self._state.record_poll(record, scanned)
-        self._keep(scan, span)
+        await self._state.record_poll(record, scanned)
+        await self._keep(scan, span)
 
-    def _keep(self, scan: ScanSlice, span: Span) -> None:
+    async def _keep(self, scan: ScanSlice, span: Span) -> None:
         """Store what an unfinished scan has read."""
         kept = scan.keep(span.duration_ms)
         if kept is not None:
-            self._state.keep_scan(kept)
+            await self._state.keep_scan(kept)
 
     def _report(self, seen: Observation, entries: Sequence[Entry]) -> None:
         models, versions = seen.plan.counted

@@ -11,6 +11,7 @@ from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
+from bridge.store.base import Basis
 
 GRACE_S = 5.0
 """How much longer than the deadline a running request may take before it is cut off."""
@@ -32,6 +33,7 @@ class BoundedReader:
 
     async def read(
         self,
+        basis: Basis,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
         scan: ScanSlice,
@@ -50,7 +52,7 @@ class BoundedReader:
                 "does looking up its name hang, or a file that MLflow's client reads?"
             )
         deadline = Deadline.after(await self._prepare(within_ms))
-        reading = ThreadedCall(lambda: self._reader.read(order, overlooked, deadline, scan))
+        reading = ThreadedCall(lambda: self._reader.read(basis, order, overlooked, deadline, scan))
         try:
             return await reading.within(deadline.remaining() + (GRACE_S if within_ms is None else 0))
         except (TimeoutError, RegistryUnreachable) as error:
@@ -64,7 +66,7 @@ class BoundedReader:
             if reading.is_running():  # it ends at its next step, and its result is discarded
                 self._left.append(reading)
 
-    async def whole(self, order: Order, goes_on: Callable[[], None]) -> Observation:
+    async def whole(self, basis: Basis, order: Order, goes_on: Callable[[], None]) -> Observation:
         """Scan for as many deadlines as it takes, while each one brings progress; call ``goes_on`` after each.
 
         Raises:
@@ -73,7 +75,7 @@ class BoundedReader:
         scan = ScanSlice(stamp_of(self._clock))
         while True:
             try:
-                return await self.read(order, {}, scan)
+                return await self.read(basis, order, {}, scan)
             except ScanUnfinished:
                 goes_on()
                 scan = ScanSlice(stamp_of(self._clock), scan.keep(0))

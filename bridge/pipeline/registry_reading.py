@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from bridge.config import PollSettings
 from bridge.delivery.event_routing import Route
-from bridge.delivery.models_read_every_poll import Watch, watch_of
+from bridge.delivery.models_read_every_poll import watch_of
 from bridge.delivery.storm_guard import hold_older, hold_storm, hold_vanished
 from bridge.diff.absence_verification import Absence, Answer, Listing
 from bridge.diff.known_snapshot import PlainModels
@@ -40,7 +40,7 @@ from bridge.pipeline.skipped_and_held_rows import (
     replacement_hold,
 )
 from bridge.registry.base import Deadline, Registry
-from bridge.store.state import State
+from bridge.store.base import Basis
 from bridge.store.state_metadata import Binding, Head, Stamp
 
 _FEW_REPLACED = 5
@@ -57,7 +57,6 @@ class RegistryReader:
     def __init__(
         self,
         registry: Registry,
-        state: State,
         routes: Sequence[Route],
         settings: PollSettings,
         binding: Binding,
@@ -65,7 +64,6 @@ class RegistryReader:
     ) -> None:
         """Compose a read; ``binding`` names the configured registry (without its fingerprint)."""
         self._registry = registry
-        self._state = state
         self._routes = tuple(routes)
         self._settings = settings
         self._binding = binding
@@ -83,12 +81,13 @@ class RegistryReader:
 
     def read(
         self,
+        basis: Basis,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
         scan: ScanSlice,
     ) -> Observation:
-        """Read once; a full scan continues ``scan``.
+        """Read once, beginning from ``basis``; a full scan continues ``scan``.
 
         Raises:
             RegistryError: the registry gave no usable answer.
@@ -96,26 +95,27 @@ class RegistryReader:
         """
         self.under_way = order.read
         self._registry.odd_rows()  # discard those of an interrupted read: they are found again
-        abilities = self._state.abilities
-        if abilities is not None:
-            self._registry.expect(abilities)
+        if basis.abilities is not None:
+            self._registry.expect(basis.abilities)
         if order.read is Read.FAST:
-            found = self._fast(order, overlooked, deadline)
+            found = self._fast(basis, order, overlooked, deadline)
             if found is not None:
                 return found
         self.under_way = Read.FULL
-        return self._full(replace(order, read=Read.FULL), deadline, scan)
+        return self._full(basis, replace(order, read=Read.FULL), deadline, scan)
 
     def _fast(
         self,
+        basis: Basis,
         order: Order,
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
     ) -> Observation | None:
         """Return the recent changes, or None if there are so many that a full scan is needed."""
-        known, began = self._known(), stamp_of(self._clock)
-        interest = Interest(self._since(), self._watched(known), overlooked)
-        last = self._state.last_poll
+        known, began = self._known(basis), stamp_of(self._clock)
+        watched = watch_of(self._routes, known.models, has_names=(basis.abilities or Abilities()).has_names)
+        interest = Interest(known.since, watched, overlooked)
+        last = basis.last_poll
         has_vanished = last is not None and last.held_vanished
         try:
             if has_vanished and are_back(self._registry, known.models, began.wall_ms, deadline):
@@ -135,18 +135,10 @@ class RegistryReader:
             return None
         return replace(found, overlooked=overlooked)
 
-    def _watched(self, known: Known) -> Watch:
-        abilities = self._state.abilities or Abilities()
-        return watch_of(self._routes, known.models, has_names=abilities.has_names)
-
-    def _since(self) -> int:
-        last = self._state.last_poll
-        return (last.read_from if last else 0) - OVERLAP_MS
-
-    def _full(self, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
-        known = self._checked(self._known(), deadline)
+    def _full(self, basis: Basis, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
+        known = self._checked(self._known(basis), deadline)
         progress = scan.begin(known.head, stamp_of(self._clock))
-        with_facts = self._settings.first_run == "emit" or self._state.head is not None
+        with_facts = self._settings.first_run == "emit" or not known.is_first
         listing = self._registry.scan(known.models, deadline, with_facts=with_facts, progress=progress)
         return self._conclude(known, listing, scan.began, order, deadline)
 
@@ -161,9 +153,7 @@ class RegistryReader:
         ended = stamp_of(self._clock)
         decisions = HoldDecisions(order.accepted | set(known.head.accepted), is_strict=order.holds)
         listing, unasked, hidden = self._hold_vanished(known, listing, decisions)
-        verification = ListingVerification(
-            self._registry, known.models, self._since(), began.wall_ms, deadline
-        )
+        verification = ListingVerification(self._registry, known.models, known.since, began.wall_ms, deadline)
         answers = verification.verify(listing, unasked)
         odd_rows = self._registry.odd_rows()
         answers = {**answers, **possibly_malformed_models(known, answers, odd_rows)}
@@ -177,7 +167,7 @@ class RegistryReader:
             plan=found,
             read=order.read,
             read_from=began.wall_ms + found.head.skew,
-            is_first=self._state.head is None,
+            is_first=known.is_first,
             abilities=listing.abilities,
             held=tuple(decisions.held),
             accepted=tuple(
@@ -228,27 +218,25 @@ class RegistryReader:
         return found, waiting
 
     def _plan(self, known: Known, reading: Reading, order: Order) -> Plan:
-        is_first = self._state.head is None
-        if is_first and (order.silently or self._settings.first_run == "baseline"):
+        if known.is_first and (order.silently or self._settings.first_run == "baseline"):
             return plan_baseline(known, reading)
         if order.silently:
             return plan_silently(known, reading, self._clock.now_ms())
         return plan(known, reading, self._routes, self._clock.now_ms(), order.held)
 
-    def _known(self) -> Known:
-        head, last = self._state.head, self._state.last_poll
+    def _known(self, basis: Basis) -> Known:
+        head, last = basis.head, basis.last_poll
+        since = (last.read_from if last else 0) - OVERLAP_MS
         if head is None:
             bound = self._binding
             fresh = Head(str(uuid4()), self._clock.now_ms(), bound.uri, bound.workspace)
-            return Known(PlainModels(), Identities(), fresh)
+            return Known(PlainModels(), Identities(), fresh, since=since, is_first=True)
         counted = (last.models, last.versions) if last else (0, 0)
         shift = max(head.skew, -CLOCKS_APART_MS) - OVERLAP_MS  # if no rows change, they do not show its clock
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
-        last_scan = self._state.last_reconcile
-        memory = RecentlyReplacedValues(
-            self._state.superseded, head.baseline_at, last_scan.at if last_scan else 0
-        )
-        return Known(self._state.known(), self._state.identities(), head, counted, memory, aside)
+        last_scan = basis.last_reconcile
+        memory = RecentlyReplacedValues(basis.superseded, head.baseline_at, last_scan.at if last_scan else 0)
+        return Known(basis.known, basis.identities, head, counted, memory, aside, since)
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
         """Check which database the registry has; store its fingerprint if none is known.

@@ -11,7 +11,7 @@ from bridge.delivery.outbox_entry import Entry, remaining_ms
 from bridge.delivery.sending_rate_limit import SendingRateLimits
 from bridge.delivery.sink_state import Condition
 from bridge.errors import StateUnwritable
-from bridge.pipeline.attempt_settlement import Settlement, present_entry
+from bridge.pipeline.attempt_settlement import Settlement
 from bridge.pipeline.clock_jump_correction import correct_clock_jump
 from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.delivery_attempts import (
@@ -22,7 +22,7 @@ from bridge.pipeline.delivery_attempts import (
     attempt,
 )
 from bridge.pipeline.metrics_observer import Observer
-from bridge.store.state import State
+from bridge.store.base import News, RelayState
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Relay:
 
     def __init__(
         self,
-        state: State,
+        state: RelayState,
         endpoints: Mapping[str, Endpoint],
         clock: Clock,
         trust: Trust,
@@ -66,8 +66,8 @@ class Relay:
         self.turned_at = clock.monotonic()
         """When `run` last completed a loop, by the monotonic clock; it does so at least every half minute."""
 
-    def load(self) -> None:
-        """Load the pending entries of configured sinks; correct last attempts in the future.
+    async def load(self) -> None:
+        """Take the pending entries of configured sinks, and hear of later changes; correct last attempts in the future.
 
         Raises:
             StateUnwritable: the corrections could not be made durable.
@@ -75,44 +75,40 @@ class Relay:
         jump = self._trust.jumped_ms()
         if jump:
             log.warning("clock.jumped", by_ms=jump)
-        entries, conditions = correct_clock_jump(self._state, self._endpoints, self._trust, jump)
-        for sink, stands in conditions.items():
-            self.note_condition(sink, stands)
-        self.offer(entries)
+        await correct_clock_jump(self._state, self._endpoints, self._trust, jump)
+        backlog = await self._state.take(self._hear)
+        self._put(backlog.conditions)
+        self._add(backlog.entries)
 
-    def follow_clock(self, jump_ms: int) -> None:
+    async def follow_clock(self, jump_ms: int) -> None:
         """Correct stored times and the states of sinks after the wall clock jumped.
 
         Raises:
             StateUnwritable: the corrections were not stored.
         """
-        _, conditions = correct_clock_jump(self._state, self._endpoints, self._trust, jump_ms)
-        for sink, stands in conditions.items():
-            self.note_condition(sink, stands)
-
-    def note_condition(self, sink: str, stands: Condition) -> None:
-        """Record the new state of a sink."""
-        if sink in self._endpoints:
-            self._limits.put(sink, stands, self._clock.monotonic(), self._clock.now_ms())
-            self._wake.set()
-
-    def resume(self, sink: str, stands: Condition) -> None:
-        """Resume a sink; its waiting entries are due at once."""
-        self.note_condition(sink, stands)
-        self._lanes.hurry(sink, self._clock.monotonic())
+        self._put(await correct_clock_jump(self._state, self._endpoints, self._trust, jump_ms))
 
     def droppable(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return those of ``entries`` that are not being attempted."""
-        under_way = {claim.entry.id for claim in self._claims.values()}
+        under_way = {claim.number for claim in self._claims.values()}
         return [entry for entry in entries if entry.id not in under_way]
 
-    def drop(self, entries: Iterable[Entry]) -> None:
-        """Remove entries that are not being attempted."""
-        self._lanes.remove(entries)
+    def _hear(self, news: News) -> None:
+        """Take up what polls and operators changed. The entries of a resumed sink are due at once."""
+        self._put(news.conditions)
+        for sink, condition in news.conditions.items():
+            if condition.is_running:
+                self._lanes.hurry(sink, self._clock.monotonic())
+        self._lanes.remove(news.removed)
+        self._add(news.entries)
+
+    def _put(self, conditions: Mapping[str, Condition]) -> None:
+        for sink, condition in conditions.items():
+            if sink in self._endpoints:
+                self._limits.put(sink, condition, self._clock.monotonic(), self._clock.now_ms())
         self._wake.set()
 
-    def offer(self, entries: Iterable[Entry]) -> None:
-        """Add entries that were just committed."""
+    def _add(self, entries: Iterable[Entry]) -> None:
         self._rests.clear()
         now_ms, mono = self._clock.now_ms(), self._clock.monotonic()
         self._lanes.add(
@@ -160,7 +156,7 @@ class Relay:
                 await self._settle_next(until if opening is None else opening)
             elif opening is None or not await self._reached(opening):
                 break
-        self.delivered += self._settlement.settle(await self._stop_attempts())
+        self.delivered += await self._settlement.settle(await self._stop_attempts())
 
     def _next_opening(self, until: float) -> float | None:
         """Return when the next sink that waits only for its spacing can be attempted, if that is soon."""
@@ -182,7 +178,7 @@ class Relay:
                 pass
         stopped = await self._stop_attempts()
         with suppress(StateUnwritable):
-            self.delivered += self._settlement.settle(stopped)
+            self.delivered += await self._settlement.settle(stopped)
 
     async def _settle_next(self, until: float) -> bool:
         """Wait for an attempt to end, and settle it; return whether there may be more to wait for."""
@@ -191,7 +187,7 @@ class Relay:
             return False
         timeout = None if remaining == float("inf") else remaining
         await asyncio.wait(self._claims, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        self._settle_done()
+        await self._settle_done()
         return True
 
     async def _stop_attempts(self) -> list[Attempted]:
@@ -206,10 +202,8 @@ class Relay:
 
     def _start_due(self) -> None:
         for number in self._lanes.claim(self._clock.monotonic()):
-            entry = present_entry(self._state, number)
-            claim = Claim(entry, self._clock.now_ms(), self._clock.monotonic())
-            endpoint = self._endpoints[entry.sink]
-            task = asyncio.create_task(attempt(endpoint, claim, self._state.event))
+            claim = Claim(number, self._clock.now_ms(), self._clock.monotonic())
+            task = asyncio.create_task(attempt(self._state, self._endpoints, claim))
             self._claims[task] = claim
             task.add_done_callback(self._note_end)
 
@@ -232,7 +226,7 @@ class Relay:
         while not stop.is_set():
             self.turned_at = self._clock.monotonic()
             try:
-                self._settle_done()
+                await self._settle_done()
             except StateUnwritable as error:
                 self.is_stuck = True
                 log.error("state.unwritable", error=str(error), retry_in_s=_UNWRITABLE_PAUSE_S)
@@ -242,9 +236,9 @@ class Relay:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _UNWRITABLE_PAUSE_S)
 
-    def _settle_done(self) -> None:
+    async def _settle_done(self) -> None:
         ended = [task for task in self._ended if task in self._claims]
-        self.delivered += self._settlement.settle([task.result() for task in ended])
-        self._ended.clear()
+        self.delivered += await self._settlement.settle([task.result() for task in ended])
         for task in ended:
             del self._claims[task]
+        self._ended = [task for task in self._ended if task in self._claims]  # some may have ended meanwhile

@@ -7,11 +7,12 @@ loop does not answer within a second, the probe fails.
 import asyncio
 import io
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import isawaitable
 from socket import AF_INET, AF_INET6
 from threading import Thread
 from typing import Any
@@ -39,8 +40,8 @@ Answer = tuple[HTTPStatus, str, bytes]
 Later = Callable[[PageRequest], Answer]
 """Renders an answer in the server's thread, from data that was collected in the event loop."""
 
-Page = Callable[[], Answer | Later]
-"""Called in the event loop; must return quickly."""
+Page = Callable[[], Answer | Later | Awaitable[Answer | Later]]
+"""Called in the event loop; must answer quickly."""
 
 _PATIENCE_S = 1.0
 _LOOK_S = 0.05
@@ -133,7 +134,8 @@ class _Server(ThreadingHTTPServer):
 
 
 async def _in_loop(page: Page) -> Answer | Later:
-    return page()
+    seen = page()
+    return await seen if isawaitable(seen) else seen
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,53 +1,325 @@
-"""The interface of a document store: tables of JSON documents that change together or not at all."""
+"""The interfaces of the state, one for each user: the poll, the relay, and whoever asks."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-Document = Mapping[str, Any]
-"""A JSON object."""
+from bridge.delivery.outbox_entry import Entry
+from bridge.delivery.sink_state import Condition
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.recently_replaced_values import Superseded
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.snapshot import RegisteredModel
+from bridge.events.event import Event
+from bridge.events.event_synthesis import Identities
+from bridge.store.documents import Document
+from bridge.store.poll_commit import PollCommit
+from bridge.store.state_metadata import (
+    AttemptRecord,
+    ClockRecord,
+    Head,
+    Note,
+    PollRecord,
+    ReconcileRecord,
+    SinkSummary,
+)
 
-Writes = Mapping[str, Mapping[str, Document | None]]
-"""For each table, the documents by key; ``None`` removes a document."""
+T = TypeVar("T")
 
 
-class Documents(Protocol):
-    """Tables of documents with string keys.
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a poll begins from; its commit is refused if another poll has committed meanwhile.
 
-    Implementations: `bridge.store.tinydb_store` (TinyDB over a journal) and `bridge.store.memory_store`.
-    Callers must not change a returned document.
+    Attributes:
+        head: the head of the state; None before the baseline.
+        last_poll: the result of the last poll; None before the first.
+        last_reconcile: the last full scan; None before the first.
+        abilities: the detected abilities of the registry; None before the first poll.
+        known: the last committed snapshot.
+        identities: lanes and generations of the known models.
+        superseded: the former states that recent polls replaced, oldest first.
+        unfinished_scan: the stored progress of an unfinished full scan, or None.
     """
 
-    def get(self, table: str, key: str) -> Document | None:
-        """Return one document, or None."""
+    head: Head | None
+    last_poll: PollRecord | None
+    last_reconcile: ReconcileRecord | None
+    abilities: Abilities | None
+    known: KnownModels
+    identities: Identities
+    superseded: tuple[Superseded, ...] = ()
+    unfinished_scan: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What pruning has to know.
+
+    Attributes:
+        waiting: the sinks that have pending entries.
+        orphaned_since: since when each of them has been missing from the configuration, ms since the epoch.
+        pruned_at: when history was last pruned, ms since the epoch; None if it never was.
+    """
+
+    waiting: frozenset[str]
+    orphaned_since: Mapping[str, int]
+    pruned_at: int | None
+
+
+class PollState(Protocol):
+    """What a poll begins from and commits. Every method raises `StateUnwritable` if nothing could be written."""
+
+    async def load_basis(self) -> Basis:
+        """Return what a poll begins from."""
         ...
 
-    def items(self, table: str) -> Iterator[tuple[str, Document]]:
-        """Yield a table's keys and documents, in the order in which the keys were first written."""
-        ...
-
-    def newest(self, table: str, count: int) -> list[Document]:
-        """Return the ``count`` documents whose keys were written last, newest first.
-
-        The cost does not grow with the table.
-        """
-        ...
-
-    def count(self, table: str) -> int:
-        """Return how many documents a table holds."""
-        ...
-
-    def commit(self, writes: Writes) -> None:
-        """Make all of ``writes`` durable, or none of them.
+    async def commit_poll(self, commit: PollCommit) -> list[Entry]:
+        """Commit a poll: snapshot, events and outbox entries, all or nothing; return the entries with their numbers.
 
         Raises:
-            StateUnwritable: none of them took effect; the previous documents are unchanged.
+            StateChanged: the state is no longer the one that the poll began from; nothing took effect.
         """
+        ...
+
+    async def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
+        """Record the result of a poll that changed nothing."""
+        ...
+
+    async def keep_scan(self, scan: Document | None) -> None:
+        """Store the progress of an unfinished full scan; None removes it."""
+        ...
+
+    async def write_head(self, head: Head) -> None:
+        """Replace the head of the state (to bind the state to a registry that moved).
+
+        Raises:
+            StateChanged: ``head`` was made from another head; it is unchanged.
+        """
+        ...
+
+    async def load_upkeep(self) -> Upkeep:
+        """Return what pruning has to know."""
+        ...
+
+    async def note(self, clock: ClockRecord, orphaned_since: Mapping[str, int]) -> None:
+        """Record the clocks and the missing sinks, if they have changed."""
+        ...
+
+    async def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
+        """Prune old history (ms since the epoch); return how many documents were removed.
+
+        Events of pending or dead entries are kept.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The pending entries, in order, and the states of the sinks that have one stored."""
+
+    entries: Sequence[Entry]
+    conditions: Mapping[str, Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What polls and operators changed in the outbox: entries to deliver, removed entries, states of sinks."""
+
+    entries: Sequence[Entry] = ()
+    removed: Sequence[Entry] = ()
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+
+
+Listener = Callable[[News], None]
+
+
+class RelayState(Protocol):
+    """What the relay takes, hears of and settles, and what operators change in the outbox.
+
+    Every method that writes raises `StateUnwritable` if nothing could be written.
+    """
+
+    async def take(self, listener: Listener) -> Backlog:
+        """Return the backlog, and tell ``listener`` of every change after it; an earlier listener hears no more.
+
+        An entry is in the backlog or in later news, never in both. What the relay itself settles is no news.
+        """
+        ...
+
+    async def load_backlog(self) -> Backlog:
+        """Return the pending entries, and the states of the sinks."""
+        ...
+
+    async def load_entries(self, numbers: Sequence[int]) -> list[Entry]:
+        """Return those of the numbered entries that are in the outbox, in the order of ``numbers``."""
+        ...
+
+    async def load_event(self, event_id: str) -> Event | None:
+        """Return a recorded event, or None."""
+        ...
+
+    async def load_model(self, event: Event) -> RegisteredModel | None:
+        """Return the present model of an event, which may have been renamed; None if it is deleted."""
+        ...
+
+    async def load_details(self, event_id: str) -> Document:
+        """Return the stored details of an event, by part."""
+        ...
+
+    async def keep_details(self, event_id: str, details: Document) -> Document:
+        """Add details of an event to those already stored; return all of them.
+
+        If the event has been pruned meanwhile, nothing is stored.
+        """
+        ...
+
+    async def load_clock(self) -> ClockRecord | None:
+        """Return the clocks when they were last recorded, or None."""
+        ...
+
+    async def settle(
+        self,
+        entries: Sequence[Entry],
+        conditions: Mapping[str, Condition] | None = None,
+        clock: ClockRecord | None = None,
+    ) -> None:
+        """Make the results of some attempts durable, and the states of their sinks.
+
+        With ``clock``, all times are by that clock: it is stored in the same commit, otherwise a jump would
+        be corrected twice.
+
+        Raises:
+            StateChanged: an entry has changed since it was attempted; nothing was recorded.
+        """
+        ...
+
+    async def redrive(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
+        """Store dead entries that are to be delivered again."""
+        ...
+
+    async def enqueue(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> list[Entry]:
+        """Add entries that do not come from a poll; return them with their numbers."""
+        ...
+
+    async def drop(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
+        """Remove entries, whatever their status."""
+        ...
+
+    async def set_condition(
+        self, sink: str, condition: Condition, entries: Sequence[Entry], notes: Sequence[Note]
+    ) -> None:
+        """Store the state of a sink that an operator pauses or resumes, and its pending ``entries`` that change."""
+        ...
+
+
+class StateReader(Protocol):
+    """What is asked of the state. Nothing is changed, and nothing waits: see `State.ask`."""
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the state, or None before the baseline."""
+        ...
+
+    @property
+    def last_poll(self) -> PollRecord | None:
+        """The result of the last poll, or None before the first."""
+        ...
+
+    @property
+    def last_reconcile(self) -> ReconcileRecord | None:
+        """The last full scan, or None before the first."""
+        ...
+
+    @property
+    def abilities(self) -> Abilities | None:
+        """The detected abilities of the registry, or None before the first poll."""
+        ...
+
+    @property
+    def kept_since(self) -> int:
+        """The time from which all observations are kept, ms since the epoch; 0: nothing was pruned yet."""
+        ...
+
+    def known(self) -> KnownModels:
+        """Return the last committed snapshot."""
+        ...
+
+    def identities(self) -> Identities:
+        """Return lanes and generations of the known models."""
+        ...
+
+    def count_models(self) -> tuple[int, int]:
+        """Return how many models and how many versions are known."""
+        ...
+
+    def notes(self) -> Iterator[Note]:
+        """Yield the notes of the audit trail, oldest first."""
+        ...
+
+    def event(self, event_id: str) -> Event | None:
+        """Return a recorded event, or None."""
+        ...
+
+    def events(self) -> Iterator[Event]:
+        """Yield every event that is still kept, in the order in which they were observed."""
+        ...
+
+    def newest_events(self, count: int) -> list[Event]:
+        """Return the last ``count`` events, newest first; the cost does not grow with the history."""
+        ...
+
+    def details(self, event_id: str) -> Document:
+        """Return the stored details of an event, by part."""
+        ...
+
+    def entry(self, number: int) -> Entry | None:
+        """Return an outbox entry, or None."""
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every outbox entry that is still kept, in no particular order."""
+        ...
+
+    def pending(self) -> list[Entry]:
+        """Return the entries that are still to be delivered, in order."""
+        ...
+
+    def count_entries(self) -> int:
+        """Return how many entries are still kept."""
+        ...
+
+    def newest_entries(self, count: int) -> Iterable[Entry]:
+        """Return the last ``count`` entries, newest first, as they are now; each is decoded during iteration.
+
+        The cost does not grow with the outbox.
+        """
+        ...
+
+    def newest_dead(self, count: int) -> list[Entry]:
+        """Return the ``count`` dead entries that ended last, newest first, without reading all others."""
+        ...
+
+    def attempts(self, entry: Entry) -> list[AttemptRecord]:
+        """Return the recorded attempts of an entry, oldest first."""
+        ...
+
+    def conditions(self) -> dict[str, Condition]:
+        """Return the states of the sinks that have one stored."""
+        ...
+
+    def summaries(self) -> dict[str, SinkSummary]:
+        """Return a summary for each sink that has entries."""
         ...
 
     def size(self) -> int:
-        """Return the size of the documents, in bytes."""
+        """Return the size of the state, in bytes."""
         ...
 
-    def close(self) -> None:
-        """Close the store. No other call may follow."""
+
+class State(PollState, RelayState, Protocol):
+    """The whole state, as its owner has it."""
+
+    async def ask(self, question: Callable[[StateReader], T]) -> T:
+        """Return the answer to ``question``, which sees the state as it is at one moment."""
         ...

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.events.stages_at_time import Late, Recorded
-from bridge.store.state import State
+from bridge.store.base import StateReader
 from bridge.store.state_metadata import Note
 
 
@@ -28,7 +28,7 @@ class Held:
     until: int | None
 
 
-def reach_of(state: State) -> Reach | None:
+def reach_of(state: StateReader) -> Reach | None:
     """Return how far back the records of ``state`` go, or None before the baseline."""
     head, last = state.head, state.last_poll
     if head is None:
@@ -46,7 +46,7 @@ def reach_of(state: State) -> Reach | None:
     return Reach(since, why, (last.succeeded_at if last else None) or head.baseline_at)
 
 
-def recorded_in(state: State, reach: Reach) -> Recorded:
+def recorded_in(state: StateReader, reach: Reach) -> Recorded:
     """Return the records of ``state`` within its reach."""
     late = [
         Late(note.at, note.model, note.version)

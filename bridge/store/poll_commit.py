@@ -14,14 +14,14 @@ from bridge.diff.snapshot_packing import pack_model
 from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
-from bridge.store.base import Document, Documents, Writes
+from bridge.store.documents import Document, Documents, Writes
 from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 from bridge.store.stored_models import MODELS, UNSETTLED
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
 SUPERSEDED = "superseded"
-HEAD, POLL, RECONCILE, ABILITIES, CLOCK = "head", "poll", "reconcile", "abilities", "clock"
+HEAD, POLL, RECONCILE, ABILITIES, CLOCK, PRUNED = "head", "poll", "reconcile", "abilities", "clock", "pruned"
 
 MOST_ATTEMPTS = 50
 """How many attempts of an entry are kept besides its last; at the longest wait, they cover a night."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bridge.config import Settings, workspace_of
 from bridge.errors import StateForeign, StateUnwritable
+from bridge.store.base import StateReader
+from bridge.store.document_state import DocumentState
 from bridge.store.folder_lock import LOCK, has_owner
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 from bridge.store.tinydb_store import JOURNAL, TinyDocuments
 
@@ -22,7 +23,7 @@ def binding_of(settings: Settings) -> Binding:
 
 
 @contextmanager
-def owned_state(settings: Settings) -> Iterator[State]:
+def owned_state(settings: Settings) -> Iterator[DocumentState]:
     """Own the state folder during the context; refuse the state of another registry.
 
     Raises:
@@ -34,7 +35,7 @@ def owned_state(settings: Settings) -> Iterator[State]:
 
 
 @contextmanager
-def any_owned_state(settings: Settings) -> Iterator[State]:
+def any_owned_state(settings: Settings) -> Iterator[DocumentState]:
     """Own the state folder during the context, whatever registry it belongs to.
 
     Raises:
@@ -43,7 +44,7 @@ def any_owned_state(settings: Settings) -> Iterator[State]:
     documents = TinyDocuments.open(Path(settings.state.folder))
     if documents.torn:
         _warn_of_torn_end(documents.torn)
-    state = State(documents)
+    state = DocumentState(documents)
     try:
         yield state
     finally:
@@ -57,13 +58,13 @@ def _warn_of_torn_end(size: int) -> None:
 
 
 @contextmanager
-def read_state(settings: Settings) -> Iterator[State]:
+def read_state(settings: Settings) -> Iterator[DocumentState]:
     """Read the state as it is now, whoever owns it.
 
     Raises:
         StateError: it cannot be used.
     """
-    state = State(TinyDocuments.read(Path(settings.state.folder)))
+    state = DocumentState(TinyDocuments.read(Path(settings.state.folder)))
     try:
         yield state
     finally:
@@ -102,7 +103,7 @@ def has_readers(settings: Settings) -> bool:
     return False
 
 
-def check_binding(state: State, settings: Settings) -> None:
+def check_binding(state: StateReader, settings: Settings) -> None:
     """Refuse a state that was taken from another registry.
 
     Raises:

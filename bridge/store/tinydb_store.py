@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from bridge.errors import StateUnwritable
-from bridge.store.base import Document, Writes
+from bridge.store.documents import Document, Writes
 from bridge.store.durable_files import keep_folder_private
 from bridge.store.file_errors import mend_of, word_of
 from bridge.store.folder_lock import FolderLock
@@ -18,7 +18,7 @@ JOURNAL = "journal"
 
 
 class TinyDocuments:
-    """`bridge.store.base.Documents` in a folder."""
+    """`bridge.store.documents.Documents` in a folder."""
 
     def __init__(self, database: JournalDB, lock: FolderLock | None) -> None:
         """Wrap an open database; use `open` or `read` to get one."""

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import pytest
 from support.command import Bridge, http_sink, only
+from support.done import done
 from support.patience import patience
 from support.receiver import Answer, Receiver, free_port
 
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -182,8 +183,8 @@ def test_another_registry_cannot_be_bound(tmp_path, server) -> None:
     bridge.run("once")
     journal = tmp_path / "state" / "journal"
     bridge.write(server.url.replace("127.0.0.1", "localhost"))
-    state = State(TinyDocuments.open(journal.parent))
-    state.write_head(replace(state.head, fingerprint="12345"))
+    state = DocumentState(TinyDocuments.open(journal.parent))
+    done(state.write_head(replace(state.head, fingerprint="12345")))
     state.close()
 
     refused = bridge.run("state", "rebind")
@@ -197,8 +198,8 @@ def test_a_registry_with_another_fingerprint_is_bound_by_an_operators_word(
     """As after `mlflow gc` of the Default experiment: everything but the fingerprint is the same."""
     bridge = Bridge(tmp_path, server.url, http_sink(receiver.url, more=only(model)))
     bridge.run("once")
-    state = State(TinyDocuments.open(tmp_path / "state"))
-    state.write_head(replace(state.head, fingerprint="1700000000000"))
+    state = DocumentState(TinyDocuments.open(tmp_path / "state"))
+    done(state.write_head(replace(state.head, fingerprint="1700000000000")))
     state.close()
     client.transition_model_version_stage(model, "1", "Production")
 

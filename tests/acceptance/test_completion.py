@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.command import COMMAND, Bridge, github_sink, http_sink
+from support.done import done
 from support.patience import patience
 from support.terminal import Terminal
 from support.values import commit, model, transition
 
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
 
 BASH = """
@@ -114,8 +115,8 @@ def test_bash_completes_names_of_sinks_from_whatever_configuration_is_named(brid
 
 @needs_bash
 def test_bash_completes_entries_that_wait_or_are_dead(bridge) -> None:
-    state = State(TinyDocuments.open(bridge.folder / "state"))
-    state.commit_poll(commit(transition(1), transition(2), models=[model()]))
+    state = DocumentState(TinyDocuments.open(bridge.folder / "state"))
+    done(state.commit_poll(commit(transition(1), transition(2), models=[model()])))
     state.close()
 
     assert offered(bridge, "mlflow-bridge outbox show ") == [["2", "1"]]

@@ -16,7 +16,7 @@ from support.receiver import free_port
 from support.until import wait_until
 from support.values import commit, transition
 
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
 
 MODELS = 20
@@ -39,7 +39,7 @@ def bridge(tmp_path, receiver):
     bridge.environment["FAULTS"] = json.dumps({"names": [0, 3_600]})
     documents = TinyDocuments.open(tmp_path / "state")
     events = [transition(number, f"m{number}") for number in range(1, MODELS + 1)]
-    State(documents).commit_poll(commit(*events, sinks=("dead", "mount", "well"), uri=registry))
+    DocumentState(documents).commit_poll(commit(*events, sinks=("dead", "mount", "well"), uri=registry))
     documents.close()
     return bridge
 

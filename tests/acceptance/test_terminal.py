@@ -12,13 +12,14 @@ from threading import Event
 
 import pytest
 from support.command import COMMAND, Bridge, http_sink
+from support.done import done
 from support.patience import patience
 from support.receiver import Answer, Got, WebServer
 from support.terminal import Terminal
 from support.values import commit, model, transition
 
 from bridge.cli.terminal_output import columns_of
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -32,10 +33,10 @@ SEQUENCES = re.compile(r"\x1b\[[0-9;]*m")
 def bridge(tmp_path) -> Bridge:
     """A state with one dead and one waiting entry of models with awkward names."""
     found = Bridge(tmp_path, "http://registry", http_sink("http://127.0.0.1:1"))
-    state = State(TinyDocuments.open(tmp_path / "state"))
+    state = DocumentState(TinyDocuments.open(tmp_path / "state"))
     names = (HOSTILE, WIDE)
     events = [transition(number, name) for number, name in enumerate(names, start=1)]
-    state.commit_poll(commit(*events, models=[model(name) for name in names]))
+    done(state.commit_poll(commit(*events, models=[model(name) for name in names])))
     state.close()
     return found
 

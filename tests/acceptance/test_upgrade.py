@@ -21,8 +21,8 @@ from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
+from bridge.store.document_state import DocumentState
 from bridge.store.journal_records import FORMAT, Record, encode
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 from bridge.store.tinydb_store import TinyDocuments
 
@@ -157,7 +157,7 @@ def test_commands_show_all_of_it_and_dead_letters_are_sent_again(era, command) -
 
 async def test_the_next_poll_invents_nothing_and_goes_on_with_new_ids(era) -> None:
     registry = FakeRegistry(dict(era.models), print=era.about["fingerprint"])
-    state = State(TinyDocuments.open(era.folder))
+    state = DocumentState(TinyDocuments.open(era.folder))
     routes = [Route("takes", tuple(kind.value for kind in ChangeKind))]
     binding = Binding(era.about["registry"])
     poll = Poll(registry, state, routes, PollSettings(), binding, HandClock(era.now_ms()), NullObserver())

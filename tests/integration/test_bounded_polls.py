@@ -10,8 +10,8 @@ from bridge.errors import RegistryUnreachable
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -24,7 +24,7 @@ async def test_a_server_that_trickles_is_cut_off_and_asked_again_at_the_next_pol
     trickle = RawReceiver(answer, drip=0.1)
     poll = Poll(
         MlflowRegistry(RegistrySettings(tracking_uri=trickle.url, timeout="5s")),
-        State(MemoryDocuments()),
+        DocumentState(MemoryDocuments()),
         (),
         PollSettings(deadline="1500ms"),
         Binding(trickle.url),

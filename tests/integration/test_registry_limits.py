@@ -25,8 +25,8 @@ from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.retry_after import asked_wait_s
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -132,7 +132,7 @@ async def test_check_of_a_registry_that_hangs_ends_by_the_deadline(monkeypatch) 
 def poll_of(url: str, **settings) -> Poll:
     return Poll(
         MlflowRegistry(RegistrySettings(tracking_uri=url, timeout="5s")),
-        State(MemoryDocuments()),
+        DocumentState(MemoryDocuments()),
         (),
         PollSettings(**settings),
         Binding(url),

@@ -293,10 +293,10 @@ class World:
 
     async def attempt(self, settings: Settings) -> tuple[str, bytes]:
         with owned_state(settings) as state:
-            state.commit_poll(commit(transition()))
+            await state.commit_poll(commit(transition()))
             metrics = Metrics(state.summaries, state.conditions, SystemClock())
             async with wired(settings, state, metrics) as app:
-                app.relay.load()
+                await app.relay.load()
                 await app.relay.drain_due(float("inf"))
             (entry,) = state.entries()
             assert entry.attempts >= 1

@@ -197,7 +197,7 @@ async def test_a_scan_that_goes_on_tells_so_and_is_no_failure_of_the_polls_besid
                 await poll.run(Read.FULL, within_ms=5_000)
             assert state.last_poll == before
             assert state.last_reconcile.unfinished
-            assert poll.due() == [Read.FAST, Read.FULL]
+            assert (await poll.due()) == [Read.FAST, Read.FULL]
             told = full_scan(settings, state, SystemClock().now_ms())
             assert (told["is_over"], told["went_well"], told["next_in_ms"]) == (False, True, 0)
             assert _scan(told).startswith("goes on, took ")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import main
+from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
-from bridge.store.state import State
 from bridge.store.tinydb_store import TinyDocuments
+from support.done import done
 from support.values import onto
 
 
@@ -35,18 +36,18 @@ class CommandLine:
         (self.folder / "config.toml").write_text("\n".join(parts))
 
     def commit(self, *commits: PollCommit) -> list:
-        state = State(TinyDocuments.open(self.folder / "state"))
-        entries = [entry for one in commits for entry in state.commit_poll(onto(state, one))]
+        state = DocumentState(TinyDocuments.open(self.folder / "state"))
+        entries = [entry for one in commits for entry in done(state.commit_poll(onto(state, one)))]
         state.close()
         return entries
 
     def settle(self, entries: Iterable) -> None:
-        state = State(TinyDocuments.open(self.folder / "state"))
-        state.settle(list(entries))
+        state = DocumentState(TinyDocuments.open(self.folder / "state"))
+        done(state.settle(list(entries)))
         state.close()
 
     def entries(self) -> list:
-        state = State(TinyDocuments.read(self.folder / "state"))
+        state = DocumentState(TinyDocuments.read(self.folder / "state"))
         found = list(state.entries())
         state.close()
         return found

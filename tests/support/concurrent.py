@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from threading import Event as Flag
 
 from bridge.config import PollSettings
@@ -15,14 +16,14 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.operations.outbox_execution import Operations
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.patience import patience
 from support.registry import FakeRegistry
-from support.relayed import relay_of
+from support.relayed import loaded_relay
 from support.until import eventually
 from support.values import model
 
@@ -61,11 +62,31 @@ class AnsweredSink:
         waiting.set_result(outcome)
 
 
+class WaitingState(DocumentState):
+    """A state whose calls wait before and after what they do, as those of a database would."""
+
+    def __getattribute__(self, name: str):
+        found = super().__getattribute__(name)
+        return _waiting(found) if iscoroutinefunction(found) else found
+
+
+def _waiting(call):
+    async def waiting(*arguments, **named):
+        await asyncio.sleep(0)
+        result = await call(*arguments, **named)
+        if call.__name__ != "take":  # nothing may come between the backlog and the news after it
+            await asyncio.sleep(0)
+        return result
+
+    return waiting
+
+
 class Interleaved:
     """A bridge of two models and two sinks, of which one can stop a scan, an attempt or a rebind in its midst."""
 
-    def __init__(self) -> None:
-        self.clock, self.registry, self.state = HandClock(), PausedRegistry(), State(MemoryDocuments())
+    def __init__(self, *, waits: bool = False) -> None:
+        self.clock, self.registry = HandClock(), PausedRegistry()
+        self.state = (WaitingState if waits else DocumentState)(MemoryDocuments())
         every = tuple(kind.value for kind in ChangeKind)
         self.poll = Poll(
             self.registry,
@@ -88,7 +109,7 @@ class Interleaved:
     async def _begin(self) -> None:
         self.registry.put(model("a"), model("b"))
         await self.poll.run()
-        self.relay = relay_of(self.state, self.clock, concurrency=8, **self.sinks)
+        self.relay = await loaded_relay(self.state, self.clock, concurrency=8, **self.sinks)
         self.operations = Operations(self.state, self.clock, self.relay)
         self._stop = asyncio.Event()
         self._relaying = asyncio.create_task(self.relay.run(self._stop))
@@ -127,7 +148,6 @@ class Interleaved:
         polled = await self.polling
         self.polling = None
         self._acknowledge([entry.id for entry in polled.entries], polled.entries)
-        self.relay.offer(polled.entries)
         await self._attempts()
 
     def _acknowledge(self, numbers, entries) -> None:
@@ -136,16 +156,16 @@ class Interleaved:
 
     def replay(self, event_id: str, sink: str) -> None:
         resend = Resend(event_id, sink, "MODEL_VERSION_TRANSITIONED_STAGE")
-        numbers = self._operate(lambda: self.operations.replay([resend], new_ids=False))
+        numbers = self._operate(self.operations.replay([resend], new_ids=False))
         self._acknowledge(numbers, [self.state.entry(number) for number in numbers])
         self.notes.append(("replayed", f"1 entry of {sink}"))
 
     def redrive(self, number: int) -> None:
-        if self._operate(lambda: self.operations.redrive([number])):
+        if self._operate(self.operations.redrive([number])):
             self.notes.append(("redriven", f"1 entry of {self.entries[number][1]}"))
 
     def drop(self, number: int) -> None:
-        for gone in self._operate(lambda: self.operations.drop([number])):
+        for gone in self._operate(self.operations.drop([number])):
             _, sink = self.entries.pop(gone)
             self.notes.append(("dropped", f"1 entry of {sink}"))
 
@@ -153,34 +173,37 @@ class Interleaved:
         if sink not in self.paused:
             self.notes.append(("paused", sink))
         self.paused.add(sink)
-        self._operate(lambda: self.operations.pause(sink))
+        self._operate(self.operations.pause(sink))
 
     def resume(self, sink: str) -> None:
         if sink in self.paused:
             self.notes.append(("resumed", sink))
             self.paused.discard(sink)
-            self._operate(lambda: self.operations.resume(sink))
+            self._operate(self.operations.resume(sink))
 
     def answer(self, sink: str, outcome: Outcome) -> None:
-        self._operate(lambda: self.sinks[sink].answer(outcome))
+        self._operate(self._answer(sink, outcome))
+
+    async def _answer(self, sink: str, outcome: Outcome) -> None:
+        self.sinks[sink].answer(outcome)
 
     def tell(self, event_id: str, part: str) -> None:
         """Have a part of an event's details kept, as enrichment does after it has asked the registry."""
-        told = self.state.keep_details(event_id, {part: {"told": True}})
+        told = self._operate(self.state.keep_details(event_id, {part: {"told": True}}))
         self.details.setdefault(event_id, {})[part] = {"told": True}
         assert told == self.state.details(event_id)
 
     def write_head(self, head) -> None:
         """Bind anew, from facts that were read some time ago, as `state rebind` does."""
-        self.state.write_head(replace(head, uri=f"{head.uri}+"))
+        self._operate(self.state.write_head(replace(head, uri=f"{head.uri}+")))
 
     def _operate(self, change):
-        async def done():
-            result = change()
+        async def operated():
+            result = await change
             await self._attempts()
             return result
 
-        return self._runner.run(done())
+        return self._runner.run(operated())
 
     async def _attempts(self) -> None:
         """Let the relay settle what was answered, and begin what it can."""

@@ -8,8 +8,8 @@ from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 
 
@@ -17,7 +17,7 @@ class Observed:
     """Looks when it is told to; the first look is the baseline."""
 
     def __init__(self, url: str) -> None:
-        self.state = State(MemoryDocuments())
+        self.state = DocumentState(MemoryDocuments())
         self.registry = MlflowRegistry(RegistrySettings(tracking_uri=url, timeout="20s"))
         every = Route("all", tuple(kind.value for kind in ChangeKind))
         self.poll = Poll(

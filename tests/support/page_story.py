@@ -12,11 +12,12 @@ from bridge.events.event import Event
 from bridge.server.health_probes import Probes
 from bridge.server.page.view_model import View
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.poll_commit import PollCommit
-from bridge.store.state import State
 from bridge.store.state_metadata import PollRecord, ReconcileRecord
 from support.clock import HandClock
+from support.done import done
 from support.values import head, onto
 
 NOW = 1_795_489_331_000  # 2026-11-24 03:02:11Z
@@ -44,7 +45,7 @@ class Story:
 
     def __init__(self, *, well: bool = False) -> None:
         self.settings = build(SETTINGS_OF_THE_STORY, SETTINGS)
-        self.state = State(MemoryDocuments())
+        self.state = DocumentState(MemoryDocuments())
         self.clock = HandClock(wall_ms=NOW)
         self.probes = Probes(self.clock, 120.0, next_poll_in_s=lambda: 18.0)
         self._number = 0
@@ -72,7 +73,7 @@ class Story:
             reconciled=ReconcileRecord(NOW - 6 * MINUTE, 3_140, went_well=True),
             abilities=Abilities("3.17.2"),
         )
-        return self.state.commit_poll(onto(self.state, commit))
+        return done(self.state.commit_poll(onto(self.state, commit)))
 
     def moved(self, minutes_ago: int, model: str, version: str, before: str, after: str) -> list[Entry]:
         return self.happen(
@@ -88,7 +89,7 @@ class Story:
         for one in entries:
             at = outcome.get("last_attempt_at", one.created_at + 1_200)
             values = {"attempts": one.attempts + 1, "first_attempt_at": at, "last_attempt_at": at, **outcome}
-            self.state.settle([replace(self.state.entry(one.id) or one, **values)])
+            done(self.state.settle([replace(self.state.entry(one.id) or one, **values)]))
 
     def failed(self, entry: Entry, detail: str, minutes_ago: int, **outcome) -> None:
         before = self.state.entry(entry.id) or entry
@@ -135,12 +136,12 @@ class Story:
             failing = replace(
                 RUNNING, failing=lanes, failures=3, rested_at=NOW - 9 * MINUTE, rest_ms=10 * MINUTE
             )
-            self.state.settle([], {"ci": failing})
+            done(self.state.settle([], {"ci": failing}))
         record = self.state.last_poll
-        self.state.record_poll(replace(record, attempted_at=NOW - 12_000, succeeded_at=NOW - 12_000))
+        done(self.state.record_poll(replace(record, attempted_at=NOW - 12_000, succeeded_at=NOW - 12_000)))
 
     def pause(self, sink: str, minutes_ago: int) -> None:
-        self.state.settle([], {sink: paused(RUNNING, NOW - minutes_ago * MINUTE)})
+        done(self.state.settle([], {sink: paused(RUNNING, NOW - minutes_ago * MINUTE)}))
 
 
 def _routed(event: Event, sink: str):

@@ -9,8 +9,8 @@ from bridge.diff.snapshot import ModelVersion
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.registry import FakeRegistry
@@ -25,7 +25,7 @@ class Polled:
     def __init__(self, routes=(), **settings) -> None:
         self.clock = HandClock()
         self.registry = FakeRegistry()
-        self.state = State(MemoryDocuments())
+        self.state = DocumentState(MemoryDocuments())
         every = Route("all", tuple(kind.value for kind in K))
         self.poll = Poll(
             self.registry,

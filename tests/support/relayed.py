@@ -10,7 +10,8 @@ from bridge.pipeline.clocks import SystemClock, Trust
 from bridge.pipeline.delivery_attempts import Endpoint
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.relay import Relay
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
+from support.done import done
 from support.until import eventually
 from support.values import commit, onto, transition
 
@@ -47,21 +48,26 @@ class ScriptedSink:
             self.under_way[lane] -= 1
 
 
-def relay_of(
-    state: State, clock=None, concurrency: int = 4, policy=POLICY, spacing_ms: int = 0, **sinks
+def relay_of(state: DocumentState, *how, **more) -> Relay:
+    """Return a relay that has taken its backlog, over a state that never waits."""
+    return done(loaded_relay(state, *how, **more))
+
+
+async def loaded_relay(
+    state: DocumentState, clock=None, concurrency: int = 4, policy=POLICY, spacing_ms: int = 0, **sinks
 ) -> Relay:
     clock = clock or SystemClock()
     terms = Terms(concurrency, spacing_ms)
     endpoints = {name: Endpoint(sink, policy, terms) for name, sink in sinks.items()}
-    relay = Relay(state, endpoints, clock, Trust.since(clock, state.clock), NullObserver())
-    relay.load()
+    relay = Relay(state, endpoints, clock, Trust.since(clock, await state.load_clock()), NullObserver())
+    await relay.load()
     return relay
 
 
-def fill(state: State, *lanes: str, sinks=("ci",)) -> None:
+def fill(state: DocumentState, *lanes: str, sinks=("ci",)) -> None:
     first = state.head.sequence + 1 if state.head else 1
     events = [transition(number, lane) for number, lane in enumerate(lanes, start=first)]
-    state.commit_poll(onto(state, commit(*events, sinks=sinks)))
+    done(state.commit_poll(onto(state, commit(*events, sinks=sinks))))
 
 
 async def run_until(relay: Relay, holds) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
+from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import EVENTS
-from bridge.store.state import State
 from bridge.store.tinydb_store import TinyDocuments
 from support.command import Bridge, stop
 from support.fidelity import THERE, Delivered, Model, Models, judge_deliveries, replay
@@ -116,7 +116,7 @@ def _keep(folder: Path, deliveries: Sequence[Delivered], effects: Sequence[Effec
 def recorded_events(folder: Path) -> dict[str, Event]:
     """Return the bridge's own record of what it observed, by id: it tells each event's lane."""
     documents = TinyDocuments.read(folder)
-    state = State(documents)
+    state = DocumentState(documents)
     found = {key: state.event(key) for key, _ in documents.items(EVENTS)}
     return {key: event for key, event in found.items() if event is not None}
 

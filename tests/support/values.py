@@ -8,8 +8,8 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
+from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
-from bridge.store.state import State
 from bridge.store.state_metadata import Head, PollRecord
 
 STATE_ID = "00000000-0000-0000-0000-000000000001"
@@ -43,7 +43,7 @@ def head(**fields) -> Head:
     return Head(**{"state_id": STATE_ID, "baseline_at": 1, "uri": "http://registry", **fields})
 
 
-def onto(state: State, made: PollCommit) -> PollCommit:
+def onto(state: DocumentState, made: PollCommit) -> PollCommit:
     """Return ``made`` as a poll would make it that began from what ``state`` is now."""
     revision = state.head.revision if state.head else 0
     return replace(made, head=replace(made.head, revision=revision))

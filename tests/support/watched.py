@@ -18,8 +18,8 @@ from bridge.errors import RegistryUnreachable
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll, PollResult
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 from support.apply import observable
 from support.clock import HandClock
@@ -77,7 +77,7 @@ class WatchedBridge:
         return self._differences
 
     def restart(self) -> None:
-        self.state = State(self.documents)
+        self.state = DocumentState(self.documents)
         registry, binding = reader_of(self.client), Binding("http://registry")
         self.poll = Poll(
             registry, self.state, self.routes, self.settings, binding, self.clock, NullObserver()
@@ -186,6 +186,8 @@ class WatchedBridge:
         self.run(Read.FAST)
         if is_sure and not self.held:
             self._check_stages()
+        if self.state.unfinished_scan:  # it goes on with what it read before the last changes
+            self.run(Read.FULL)
         self.run(Read.FULL)
         for _ in range(20):
             if self.held:
@@ -211,5 +213,7 @@ class WatchedBridge:
         before = deepcopy(self.documents._tables)
         assert self.run(Read.FAST) == []
         self._check_unchanged(before)
-        if len(self.routes) == 2 and len(self.registry.rows) > 1:  # a list with less is doubted, or too short
+        # A list with less is doubted, or too short; a row that came late makes the registry's clock seem late.
+        is_late = self.state.head.skew < min(0, self.ahead_ms)
+        if len(self.routes) == 2 and len(self.registry.rows) > 1 and not is_late:
             assert self.client.requests - requests == 1

@@ -12,8 +12,8 @@ from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
 from bridge.server.health_probes import Probes
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.patience import patience
@@ -44,7 +44,7 @@ class World:
         self.settings = build(
             {"registry": {"tracking_uri": "http://h"}, "poll": {"interval": interval}}, SETTINGS
         )
-        self.state = State(MemoryDocuments())
+        self.state = DocumentState(MemoryDocuments())
         self.trust = Trust.since(self.clock, None)
         self.signals = Signals()
         self.probes = Probes(self.clock, 1.0)

@@ -2,14 +2,14 @@
 
 import pytest
 
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 
 
 @pytest.fixture
-def state() -> State:
+def state() -> DocumentState:
     """A state in memory, empty."""
-    return State(MemoryDocuments())
+    return DocumentState(MemoryDocuments())
 
 
 @pytest.fixture

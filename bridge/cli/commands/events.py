@@ -10,7 +10,7 @@ from bridge.cli.exit_codes import ExitCode
 from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, print_assumed_zone
 from bridge.cli.point_in_time_display import Question, print_models_at
 from bridge.cli.text_tables import print_table
-from bridge.store.state import State
+from bridge.store.base import StateReader
 from bridge.store.state_folder import check_binding, read_state
 
 _FEW = 50
@@ -106,7 +106,7 @@ def list_command(
     return ExitCode.DONE
 
 
-def _list(state: State, wanted: Filter, limit: int | None, *, is_json: bool) -> None:
+def _list(state: StateReader, wanted: Filter, limit: int | None, *, is_json: bool) -> None:
     found, left_out = newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
     if is_json:
         print_json(document(found, left_out))

@@ -22,7 +22,7 @@ from bridge.config import Settings, routes_of
 from bridge.delivery.event_routing import route
 from bridge.delivery.resend import Resend
 from bridge.events.display_text import count
-from bridge.store.state import State
+from bridge.store.base import StateReader
 from bridge.store.state_folder import check_binding, read_state
 
 
@@ -98,7 +98,7 @@ def _result_text(resends: list[Resend], sent: int) -> str:
     return f"replayed: {by_sink(one.sink for one in resends)}"
 
 
-def _resends(settings: Settings, state: State, wanted: Filter, sinks: tuple[str, ...]) -> list[Resend]:
+def _resends(settings: Settings, state: StateReader, wanted: Filter, sinks: tuple[str, ...]) -> list[Resend]:
     """Return what to send, in the order of observation.
 
     Raises:

@@ -18,7 +18,7 @@ from bridge.delivery.attempt_outcome import Verdict
 from bridge.delivery.sink_state import RUNNING
 from bridge.events.event_names import EVENT_NAMES
 from bridge.sinks.sink_type_table import Kinds
-from bridge.store.state import State
+from bridge.store.base import StateReader
 from bridge.store.state_folder import read_state
 from bridge.store.state_metadata import SinkSummary
 
@@ -66,7 +66,7 @@ def list_command(config: str | None, output: str) -> int:
     return ExitCode.DONE
 
 
-def _documents(settings: Settings, state: State) -> Iterator[dict[str, Any]]:
+def _documents(settings: Settings, state: StateReader) -> Iterator[dict[str, Any]]:
     """Yield a document for each configured sink, then for each removed sink that still has entries."""
     summaries, conditions = state.summaries(), state.conditions()
     configured = {sink.name: sink for sink in settings.sinks}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge.errors import StateError
 from bridge.events.event import Event
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
 from support.chaos import judge
 from support.chaos.churn import Churn
@@ -90,7 +90,7 @@ def _evidence(storm: Storm, baseline: Models, final: Models, history: History) -
 
 def _due(folder: Path) -> list[Due]:
     """Return what the state says has to come, or had to."""
-    entries = State(TinyDocuments.read(folder)).entries()
+    entries = DocumentState(TinyDocuments.read(folder)).entries()
     return [Due(entry.sink, entry.event_id, entry.lane, entry.id) for entry in entries]
 
 

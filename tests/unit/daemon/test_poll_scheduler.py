@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from unittest.mock import AsyncMock
 
 import pytest
 from structlog.testing import capture_logs
@@ -178,7 +179,8 @@ async def test_a_scan_that_is_not_over_goes_on_with_polls_of_its_own_behind_othe
         return await run(read, accepted, within_ms, afresh=afresh)
 
     monkeypatch.setattr(poll, "run", part_of_the_way)
-    monkeypatch.setattr("bridge.daemon.poll_scheduler.accepted_hold", lambda _state: frozenset({"digest"}))
+    accepted = AsyncMock(return_value=frozenset({"digest"}))
+    monkeypatch.setattr("bridge.daemon.poll_scheduler.accepted_hold", accepted)
     done = await polling.now(PollOrder(accept_held=True))
     assert [str(error) for error in done.errors] == ["not over"]
     await eventually(lambda: len([one for one in made if one[0] == "full"]) == 3)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import pytest
 from structlog.testing import capture_logs
+from support.done import done
 from support.page_reader import read
 from support.page_story import NOW, Story
 from support.values import transition
@@ -28,9 +29,9 @@ from bridge.errors import ConfigurationError
 from bridge.server.http_server import PageRequest
 from bridge.server.page.page_document import TYPE
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.poll_commit import EVENTS, MODELS, OUTBOX
-from bridge.store.state import State
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def pages(given: Settings, story: Story | None = None):
 
 def test_it_is_shown_unless_it_is_switched_off() -> None:
     (page,) = pages(settings()).values()
-    status, kind, body = page()(PageRequest("localhost:1", "refresh=30"))
+    status, kind, body = done(page())(PageRequest("localhost:1", "refresh=30"))
 
     assert (status, kind) == (HTTPStatus.OK, TYPE)
     assert read(body).all("meta")[-1].attributes == {"http-equiv": "refresh", "content": "30"}
@@ -65,7 +66,7 @@ def test_a_configuration_that_was_refused_shows() -> None:
     ((_, page),) = status_pages(configuration, story.state, story.probes).items()
     assert configuration.reload() is False
 
-    body = page()(PageRequest())[2]
+    body = done(page())(PageRequest())[2]
 
     assert b"The configuration was changed, and refused" in body
     assert b"sinks[0].url: is missing" in body
@@ -77,11 +78,11 @@ def _refuse() -> Settings:
 
 def test_a_name_that_a_stranger_may_own_gets_nothing() -> None:
     (page,) = pages(settings(hosts=["Bridge.example.com"])).values()
-    refused = page()(PageRequest("evil.example:9464"))
+    refused = done(page())(PageRequest("evil.example:9464"))
 
     assert refused[:2] == (HTTPStatus.MISDIRECTED_REQUEST, "text/plain; charset=utf-8")
     assert b"server.hosts" in refused[2]
-    assert page()(PageRequest("bridge.example.com"))[0] is HTTPStatus.OK
+    assert done(page())(PageRequest("bridge.example.com"))[0] is HTTPStatus.OK
 
 
 def test_the_name_that_it_listens_on_is_its_own() -> None:
@@ -90,7 +91,7 @@ def test_the_name_that_it_listens_on_is_its_own() -> None:
     )
     (page,) = pages(given).values()
 
-    assert page()(PageRequest("bridge.internal:1"))[0] is HTTPStatus.OK
+    assert done(page())(PageRequest("bridge.internal:1"))[0] is HTTPStatus.OK
 
 
 @pytest.mark.parametrize("name", ["http://x", "x:80", "", "a b", "-x", "x/"])
@@ -102,15 +103,15 @@ def test_a_host_that_is_no_name_is_refused(name) -> None:
 def test_asked_again_at_once_it_is_the_same_page_and_nobody_looks() -> None:
     story = Story()
     ((_, page),) = pages(settings(), story).items()
-    first = page()(PageRequest())
+    first = done(page())(PageRequest())
     story.clock.sleep(0.9)
 
-    assert page()(PageRequest())[2] is first[2]
+    assert done(page())(PageRequest())[2] is first[2]
     assert (
-        b"refreshing every 30 s" in page()(PageRequest(query="refresh=30"))[2]
+        b"refreshing every 30 s" in done(page())(PageRequest(query="refresh=30"))[2]
     )  # the same view, shown another way
     story.clock.sleep(0.2)
-    later = page()(PageRequest())
+    later = done(page())(PageRequest())
     assert later[2] != first[2]
     assert b"03:02:12Z" in later[2]
 
@@ -151,7 +152,7 @@ def test_it_shows_the_settings_in_force() -> None:
     (page,) = status_pages(configuration, story.state, story.probes).values()
     configuration.settings = replace_server(story.settings).model_copy(update={"sinks": ()})
 
-    rows = read(page()(PageRequest())[2]).within("sinks").all("tr")[1:]
+    rows = read(done(page())(PageRequest())[2]).within("sinks").all("tr")[1:]
     assert len(rows) == 3
     assert all("orphaned" in row.text for row in rows)
 
@@ -195,7 +196,7 @@ def test_what_a_look_costs_grows_with_nothing() -> None:
             OUTBOX: {str(n): replace(dead, id=n, event_id=f"event-{n}").to_document() for n in range(many)},
         }
     )
-    state = State(documents)
+    state = DocumentState(documents)
     state.summaries()
     documents.looked_at = 0
 

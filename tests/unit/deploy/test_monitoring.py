@@ -11,8 +11,8 @@ from support.monitoring import OPERATOR_RULES, RULES, asked, dashboard, operator
 
 from bridge.delivery.attempt_outcome import Reason
 from bridge.server.prometheus_metrics import Metrics
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def table(heading: str) -> dict[str, str]:
 
 
 def test_the_page_tells_of_every_alert_and_every_metric() -> None:
-    state = State(MemoryDocuments())
+    state = DocumentState(MemoryDocuments())
     metrics = Metrics(state.summaries, state.conditions, HandClock())
     names = {
         family.name.removeprefix("mlflow_bridge_") + ("_total" if family.type == "counter" else "")

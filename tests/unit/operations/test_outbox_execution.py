@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from support.clock import HandClock
+from support.done import done
 from support.relayed import FOREVER, ScriptedSink, fill, relay_of
 from support.until import eventually
 
@@ -15,7 +16,7 @@ from bridge.delivery.sink_state import Standing
 from bridge.errors import StateUnwritable
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.pipeline.clocks import SystemClock
-from bridge.store.state import State
+from bridge.store.document_state import DocumentState
 
 NO = rejected(Reason.REFUSED, "HTTP 400", 400)
 DOWN = retryable(Reason.CONNECT, "down")
@@ -23,7 +24,7 @@ DOWN = retryable(Reason.CONNECT, "down")
 pytestmark = pytest.mark.usefixtures("full_jitter_at_its_longest")
 
 
-async def dead(state: State, *lanes: str) -> None:
+async def dead(state: DocumentState, *lanes: str) -> None:
     fill(state, *lanes)
     await relay_of(state, ci=ScriptedSink(NO)).drain_due(FOREVER)
     assert state.pending() == []
@@ -34,7 +35,7 @@ async def test_dead_entries_are_sent_again_in_their_order_with_their_ids(state) 
     sink = ScriptedSink()
     relay = relay_of(state, ci=sink)
 
-    assert Operations(state, SystemClock(), relay).redrive([2, 1, 99]) == [1, 2]
+    assert (await Operations(state, SystemClock(), relay).redrive([2, 1, 99])) == [1, 2]
     await relay.drain_due(FOREVER)
 
     assert sink.seen == ["event-1", "event-2"]
@@ -49,7 +50,7 @@ async def test_dead_entries_are_sent_again_in_their_order_with_their_ids(state) 
 
 async def test_without_a_relay_they_wait_for_the_next_run(state) -> None:
     await dead(state, "a")
-    assert Operations(state, SystemClock()).redrive([1]) == [1]
+    assert (await Operations(state, SystemClock()).redrive([1])) == [1]
     sink = ScriptedSink()
 
     await relay_of(state, ci=sink).drain_due(FOREVER)
@@ -60,7 +61,7 @@ async def test_without_a_relay_they_wait_for_the_next_run(state) -> None:
 async def test_what_is_not_dead_is_not_redriven(state) -> None:
     fill(state, "a")
 
-    assert Operations(state, SystemClock()).redrive([1]) == []
+    assert (await Operations(state, SystemClock()).redrive([1])) == []
     assert list(state.notes()) == []
 
 
@@ -71,7 +72,7 @@ async def test_a_redriven_entry_neither_waits_for_its_lane_nor_holds_it_up(state
     relay = relay_of(state, HandClock(), policy=RetryPolicy(first_ms=10**9, cap_ms=10**9), ci=blocked)
     await relay.drain_due(FOREVER)
 
-    Operations(state, SystemClock(), relay).redrive([1])
+    await Operations(state, SystemClock(), relay).redrive([1])
     await relay.drain_due(FOREVER)
 
     assert blocked.seen == ["event-2", "event-1"]
@@ -83,7 +84,7 @@ async def test_dropped_entries_are_gone_from_state_lanes_and_counts_and_are_note
     assert state.summaries()["ci"].pending == 3
     relay = relay_of(state, ci=ScriptedSink())
 
-    assert Operations(state, SystemClock(), relay).drop([1, 3]) == [1, 3]
+    assert (await Operations(state, SystemClock(), relay).drop([1, 3])) == [1, 3]
     await relay.drain_due(FOREVER)
 
     assert [(one.id, one.status) for one in state.entries()] == [(2, Status.DELIVERED)]
@@ -99,7 +100,7 @@ async def test_what_is_delivered_or_under_way_is_not_dropped(state) -> None:
     running = asyncio.create_task(relay.run(stop))
     await eventually(lambda: len(sink.seen) == 2)
 
-    assert Operations(state, SystemClock(), relay).drop([1, 2]) == []
+    assert (await Operations(state, SystemClock(), relay).drop([1, 2])) == []
     await eventually(lambda: not state.pending())
     stop.set()
     await running
@@ -108,16 +109,16 @@ async def test_what_is_delivered_or_under_way_is_not_dropped(state) -> None:
 async def test_what_stands_otherwise_by_now_is_not_dropped(state) -> None:
     await dead(state, "a")
     operations = Operations(state, SystemClock())
-    operations.redrive([1])
+    await operations.redrive([1])
 
     asked = {"entries": [1], "statuses": ["dead"]}
-    assert OPERATIONS["drop"](operations, asked) == {"entries": []}
+    assert (await OPERATIONS["drop"](operations, asked)) == {"entries": []}
     assert [entry.id for entry in state.pending()] == [1]
 
 
 async def test_a_redriven_entry_shares_no_lane_with_a_model_of_whatever_name(state) -> None:
     await dead(state, "m")
-    Operations(state, SystemClock()).redrive([1])
+    await Operations(state, SystemClock()).redrive([1])
 
     assert not state.entry(1).lane.isprintable()
     assert outside_order("m#again") not in {"m#again", outside_order("m")}
@@ -136,8 +137,8 @@ async def test_recorded_events_are_replayed_with_their_ids_or_with_new_ones(stat
     operations = Operations(state, SystemClock(), relay)
     resend = Resend("event-1", "ci", "MODEL_VERSION_TRANSITIONED_STAGE")
 
-    assert operations.replay([resend, Resend("gone", "ci", "X")], new_ids=False) == [2]
-    assert operations.replay([resend], new_ids=True) == [3]
+    assert (await operations.replay([resend, Resend("gone", "ci", "X")], new_ids=False)) == [2]
+    assert (await operations.replay([resend], new_ids=True)) == [3]
     await relay.drain_due(FOREVER)
 
     assert sink.seen[0] == "event-1"
@@ -149,7 +150,7 @@ async def test_recorded_events_are_replayed_with_their_ids_or_with_new_ones(stat
 async def test_a_new_id_stays_the_same_over_attempts_and_restarts(state) -> None:
     await dead(state, "a")
     sink = ScriptedSink(DOWN, DOWN, delivered(200))
-    Operations(state, SystemClock()).replay([Resend("event-1", "ci", "X")], new_ids=True)
+    await Operations(state, SystemClock()).replay([Resend("event-1", "ci", "X")], new_ids=True)
     while state.pending():
         await relay_of(state, ci=sink).drain_due(FOREVER)
 
@@ -162,7 +163,7 @@ async def test_a_paused_sink_takes_nothing_until_it_is_resumed_and_nothing_grows
     sink = ScriptedSink(DOWN)
     await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
     clock.sleep(1_800)
-    Operations(state, clock).pause("ci")
+    await Operations(state, clock).pause("ci")
     seen = len(sink.seen)
     for _ in range(5):
         clock.sleep(86_400)
@@ -170,7 +171,7 @@ async def test_a_paused_sink_takes_nothing_until_it_is_resumed_and_nothing_grows
     assert len(sink.seen) == seen
 
     relay = relay_of(state, clock, policy=policy, ci=sink)
-    before = Operations(state, clock, relay).resume("ci")
+    before = await Operations(state, clock, relay).resume("ci")
     assert before.standing is Standing.PAUSED
     await relay.drain_due(FOREVER)
     assert (len(sink.seen) > seen, len(state.pending())) == (True, 2)
@@ -184,11 +185,11 @@ async def test_a_paused_sink_takes_nothing_until_it_is_resumed_and_nothing_grows
 async def test_pausing_twice_and_resuming_what_runs_change_nothing(state) -> None:
     fill(state, "a")
     operations = Operations(state, SystemClock())
-    first = operations.pause("ci")
+    first = await operations.pause("ci")
 
-    assert operations.pause("ci") == first
-    operations.resume("ci")
-    assert operations.resume("ci").is_running
+    assert (await operations.pause("ci")) == first
+    await operations.resume("ci")
+    assert (await operations.resume("ci")).is_running
     assert [note.kind for note in state.notes()] == ["paused", "resumed"]
 
 
@@ -201,7 +202,7 @@ async def test_resuming_a_sink_whose_circuit_is_open_tries_all_of_it_at_once(sta
     await relay.drain_due(FOREVER)
     assert len(state.pending()) == 8
 
-    Operations(state, clock, relay).resume("ci")
+    await Operations(state, clock, relay).resume("ci")
     await relay.drain_due(FOREVER)
 
     assert state.pending() == []
@@ -218,10 +219,10 @@ async def test_what_could_not_be_made_durable_has_not_happened(state, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(state._documents, "commit", full)
         for change in (
-            lambda: operations.redrive([1]),
-            lambda: operations.drop([1]),
-            lambda: operations.pause("ci"),
-            lambda: operations.replay([Resend("event-1", "ci", "X")], new_ids=False),
+            lambda: done(operations.redrive([1])),
+            lambda: done(operations.drop([1])),
+            lambda: done(operations.pause("ci")),
+            lambda: done(operations.replay([Resend("event-1", "ci", "X")], new_ids=False)),
         ):
             with pytest.raises(StateUnwritable):
                 change()
@@ -236,8 +237,10 @@ async def test_what_the_daemon_is_asked_for_is_plain_json(state) -> None:
     operations = Operations(state, SystemClock())
     resend = {"event_id": "event-1", "sink": "ci", "event_name": "X"}
 
-    assert OPERATIONS["redrive"](operations, {"entries": [1]}) == {"entries": [1]}
-    assert OPERATIONS["drop"](operations, {"entries": [1]}) == {"entries": [1]}
-    assert OPERATIONS["replay"](operations, {"resends": [resend], "new_ids": True}) == {"entries": [2]}
-    assert OPERATIONS["pause"](operations, {"sink": "ci"})["condition"]["standing"] == "paused"
-    assert OPERATIONS["resume"](operations, {"sink": "ci"})["condition"]["standing"] == "paused"
+    assert (await OPERATIONS["redrive"](operations, {"entries": [1]})) == {"entries": [1]}
+    assert (await OPERATIONS["drop"](operations, {"entries": [1]})) == {"entries": [1]}
+    assert (await OPERATIONS["replay"](operations, {"resends": [resend], "new_ids": True})) == {
+        "entries": [2]
+    }
+    assert (await OPERATIONS["pause"](operations, {"sink": "ci"}))["condition"]["standing"] == "paused"
+    assert (await OPERATIONS["resume"](operations, {"sink": "ci"}))["condition"]["standing"] == "paused"

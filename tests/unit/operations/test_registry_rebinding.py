@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
+from support.done import done
 from support.registry import FakeRegistry
 from support.values import commit, head, model
 
 from bridge.config.file_loading import build
+from bridge.delivery.sink_state import RUNNING
 from bridge.errors import RegistryUnreachable, StateForeign
 from bridge.operations import registry_rebinding as module
 from bridge.operations.registry_rebinding import rebind
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Note
 
 HERE, THERE = "http://registry", "http://there"
@@ -40,12 +42,14 @@ class Moved:
     def __init__(self, monkeypatch, fingerprint: str | None = BORN) -> None:
         names = ("a", "b", "c")
         self.registry = FakeRegistry({name: model(name) for name in names}, print=fingerprint)
-        self.state = State(MemoryDocuments())
-        self.state.commit_poll(
-            commit(
-                models=[model(name) for name in names],
-                uri=HERE,
-                fingerprint=BORN,
+        self.state = DocumentState(MemoryDocuments())
+        done(
+            self.state.commit_poll(
+                commit(
+                    models=[model(name) for name in names],
+                    uri=HERE,
+                    fingerprint=BORN,
+                )
             )
         )
         monkeypatch.setattr(module, "MlflowRegistry", lambda _settings: self.registry)
@@ -150,8 +154,8 @@ async def test_a_fingerprint_that_cannot_be_read_is_kept_where_an_operator_accep
 
 async def test_an_empty_state_has_nothing_that_speaks_against_it(monkeypatch) -> None:
     moved = Moved(monkeypatch, BORN_AGAIN)
-    moved.state = State(MemoryDocuments())
-    moved.state.write_head(head(uri=HERE, fingerprint=BORN))
+    moved.state = DocumentState(MemoryDocuments())
+    await moved.state.write_head(head(uri=HERE, fingerprint=BORN))
 
     with pytest.raises(StateForeign, match="no model is known to compare with"):
         await moved.rebind()
@@ -168,7 +172,7 @@ async def test_what_was_written_meanwhile_stays(monkeypatch) -> None:
     read = moved.registry.fingerprint
 
     def meanwhile(deadline):
-        moved.state.settle([], notes=[Note(1, "paused", detail="ci")])
+        done(moved.state.set_condition("ci", RUNNING, [], [Note(1, "paused", detail="ci")]))
         return read(deadline)
 
     moved.registry.fingerprint = meanwhile

@@ -243,10 +243,10 @@ async def test_a_first_scan_in_pages_is_soon_followed_by_another() -> None:
     world.registry.pages_versions = True
     await world.baseline()
 
-    assert world.poll.due() == [Read.FAST, Read.FULL]
+    assert (await world.poll.due()) == [Read.FAST, Read.FULL]
     await world.poll.run(Read.FULL)
     world.wait(300)
-    assert world.poll.due() == [Read.FAST]
+    assert (await world.poll.due()) == [Read.FAST]
 
 
 async def test_a_machine_that_slept_during_a_scan_has_not_been_scanning() -> None:

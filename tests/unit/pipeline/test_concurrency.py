@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.concurrent import SINKS, Interleaved
+from support.done import done
 from support.values import commit, model, transition
 
 from bridge.delivery.attempt_outcome import Reason, delivered, rejected
@@ -61,69 +62,71 @@ def test_what_is_replayed_while_the_registry_is_asked_about_a_rebind_keeps_its_n
 
 
 def test_a_poll_that_began_from_another_state_commits_nothing(state) -> None:
-    state.commit_poll(commit(models=[model()]))
-    state.commit_poll(commit(transition(1), revision=1))
+    done(state.commit_poll(commit(models=[model()])))
+    done(state.commit_poll(commit(transition(1), revision=1)))
     before = (state.head, dict(state.known()))
 
     with pytest.raises(StateChanged, match="revision 1, now 2"):
-        state.commit_poll(commit(transition(2), removed=["m"], revision=1))
+        done(state.commit_poll(commit(transition(2), removed=["m"], revision=1)))
 
     assert before == (state.head, dict(state.known()))
     assert [one.event_id for one in state.entries()] == ["event-1"]
 
 
 def test_facts_made_from_others_are_not_written(state) -> None:
-    state.commit_poll(commit(models=[model()]))
+    done(state.commit_poll(commit(models=[model()])))
     stale = state.head
-    state.write_head(replace(stale, uri="http://moved"))
+    done(state.write_head(replace(stale, uri="http://moved")))
 
     with pytest.raises(StateChanged):
-        state.write_head(replace(stale, uri="http://elsewhere"))
+        done(state.write_head(replace(stale, uri="http://elsewhere")))
 
     assert state.head.uri == "http://moved"
 
 
 def test_a_poll_that_finds_nothing_leaves_the_revision_as_it_is(state) -> None:
-    state.commit_poll(commit(models=[model()]))
-    state.commit_poll(commit(at=3_000, revision=1))
+    done(state.commit_poll(commit(models=[model()])))
+    done(state.commit_poll(commit(at=3_000, revision=1)))
 
     assert (state.head.revision, state.last_poll.attempted_at) == (1, 3_000)
 
 
 @pytest.mark.parametrize("change", [{"event_id": "another"}, {"sink": "another"}, {"id": 99}])
 def test_what_became_of_an_attempt_is_not_noted_of_another_entry(state, change) -> None:
-    (entry,) = state.commit_poll(commit(transition()))
+    (entry,) = done(state.commit_poll(commit(transition())))
 
     with pytest.raises(StateChanged, match=r"entry \d+ is no longer in the outbox"):
-        state.settle([replace(entry, status=Status.DELIVERED, attempts=1, **change)])
+        done(state.settle([replace(entry, status=Status.DELIVERED, attempts=1, **change)]))
 
     assert state.pending() == [entry]
 
 
 def test_details_found_by_two_that_ask_at_once_are_kept_together(state) -> None:
-    state.commit_poll(commit(transition()))
-    state.keep_details("event-1", {"run": {"id": "r"}})
+    done(state.commit_poll(commit(transition())))
+    done(state.keep_details("event-1", {"run": {"id": "r"}}))
 
-    told = state.keep_details("event-1", {"model": None, "missing": {"model": "gone"}})
+    told = done(state.keep_details("event-1", {"model": None, "missing": {"model": "gone"}}))
 
     assert told == state.details("event-1")
     assert told == {"run": {"id": "r"}, "model": None, "missing": {"model": "gone"}}
 
 
 def test_nothing_is_kept_of_an_event_that_was_pruned_while_the_registry_was_asked(state) -> None:
-    state.commit_poll(commit(transition(), sinks=()))
-    state.prune(9_000, 9_000, 9_000)
+    done(state.commit_poll(commit(transition(), sinks=())))
+    done(state.prune(9_000, 9_000, 9_000))
 
-    assert state.keep_details("event-1", {"run": None}) == {"run": None}
+    assert done(state.keep_details("event-1", {"run": None})) == {"run": None}
     assert state.details("event-1") == {}
 
 
 class Interleaving(RuleBasedStateMachine):
     """Whatever an operator may do, wherever a scan, an attempt or a rebind stands."""
 
+    waits = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.bridge = Interleaved()
+        self.bridge = Interleaved(waits=self.waits)
         self.read = None
 
     def pick(self, number: int) -> int | None:
@@ -202,3 +205,13 @@ Interleaving.TestCase.settings = settings(
     max_examples=settings.default.max_examples // 5, stateful_step_count=30
 )
 TestInterleaving = Interleaving.TestCase
+
+
+class WaitingInterleaving(Interleaving):
+    """The same over a state whose calls wait, so that whatever else is to be done runs between them."""
+
+    waits = True
+
+
+WaitingInterleaving.TestCase.settings = Interleaving.TestCase.settings
+TestWaitingInterleaving = WaitingInterleaving.TestCase

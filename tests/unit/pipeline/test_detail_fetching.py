@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from support.clock import HandClock
+from support.done import done
 from support.patience import patience
 from support.polled import Polled
 from support.relayed import FOREVER, ScriptedSink, relay_of
@@ -23,8 +24,8 @@ from bridge.events.event_synthesis import Identity
 from bridge.pipeline import detail_fetching
 from bridge.pipeline.detail_fetching import Enrichment
 from bridge.pipeline.incremental_read import Read
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 
 RUN, ALL = Include(("run",)), Include(("run", "model", "version"))
 REQUIRED = Include(("run",), is_required=True)
@@ -63,11 +64,11 @@ class Told:
 
 class World:
     def __init__(self, **facts) -> None:
-        self.state = State(MemoryDocuments())
+        self.state = DocumentState(MemoryDocuments())
         self.clock = HandClock()
         self.facts = Told(**facts)
         self.event = transition()
-        self.state.commit_poll(commit(self.event, models=[model()]))
+        done(self.state.commit_poll(commit(self.event, models=[model()])))
         self.enrichment = Enrichment(self.state, self.facts, self.clock)
 
     async def enrich(self, include: Include = RUN, **changed):
@@ -98,7 +99,7 @@ async def test_what_was_told_is_kept_and_not_asked_for_again() -> None:
 
 async def test_what_was_kept_at_the_poll_is_told_not_what_the_model_is_like_now() -> None:
     world = World()
-    world.state.keep_details("event-1", {"model": {"stages": {"Staging": ["1"]}}})
+    await world.state.keep_details("event-1", {"model": {"stages": {"Staging": ["1"]}}})
 
     event = await world.enrich(Include(("model",)))
 
@@ -211,7 +212,7 @@ async def test_an_event_of_a_model_has_no_version_to_tell_of() -> None:
 async def test_a_model_is_followed_through_a_rename() -> None:
     world = World()
     renamed = replace(commit(removed=["m"], revision=1), models={"n": (model("n"), Identity("m", 1))})
-    world.state.commit_poll(renamed)
+    await world.state.commit_poll(renamed)
 
     event = await world.enrich(ALL)
 
@@ -221,7 +222,9 @@ async def test_a_model_is_followed_through_a_rename() -> None:
 
 async def test_another_model_of_the_same_name_is_never_asked() -> None:
     world = World()
-    world.state.commit_poll(replace(commit(revision=1), models={"m": (model(), Identity("another", 1))}))
+    await world.state.commit_poll(
+        replace(commit(revision=1), models={"m": (model(), Identity("another", 1))})
+    )
 
     event = await world.enrich(ALL)
 
@@ -318,7 +321,7 @@ async def test_a_registry_that_fails_is_no_mark_against_the_sink() -> None:
 async def test_an_event_sent_again_under_another_id_has_the_details_of_its_own() -> None:
     world, sink = World(), Remembering()
     again = replace(world.state.entry(1), sent_as="another-id")
-    world.state.settle([again])
+    await world.state.settle([again])
     relay = enriched_relay(world, sink, RUN)
 
     await relay.drain_due(FOREVER)
@@ -329,11 +332,11 @@ async def test_an_event_sent_again_under_another_id_has_the_details_of_its_own()
 
 def test_what_was_kept_with_an_event_goes_with_it() -> None:
     world = World()
-    world.state.keep_details("event-1", {"run": None})
-    world.state.settle([])
-    world.state.drop(list(world.state.entries()))
+    done(world.state.keep_details("event-1", {"run": None}))
+    done(world.state.settle([]))
+    done(world.state.drop(list(world.state.entries())))
 
-    world.state.prune(10_000_000, 10_000_000, 10_000_000)
+    done(world.state.prune(10_000_000, 10_000_000, 10_000_000))
 
     assert (world.state.event("event-1"), world.state.details("event-1")) == (None, {})
 

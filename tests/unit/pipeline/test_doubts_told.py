@@ -43,7 +43,7 @@ async def test_a_fast_read_that_is_old_has_the_full_scan_judge_and_that_is_told(
 async def test_beyond_the_share_of_a_scan_a_fast_read_keeps_what_is_known_and_scans_are_pressing(
     world, monkeypatch
 ) -> None:
-    monkeypatch.setattr(type(world.poll), "_is_full_due", lambda _self, **_: False)
+    monkeypatch.setattr(type(world.poll), "_is_full_due", lambda _self, _basis, **_: False)
     world.registry.put(world.old)
     world.move("m4", "Staging")
 

@@ -271,11 +271,11 @@ async def test_where_most_models_vanished_new_ones_wait_and_known_ones_go_on() -
 
 async def test_a_full_scan_comes_when_it_is_due_and_at_the_first_poll() -> None:
     world = World()
-    assert world.poll.due() == [Read.FULL]
+    assert (await world.poll.due()) == [Read.FULL]
     await world.poll.run(Read.FULL)
-    assert world.poll.due() == [Read.FAST]
+    assert (await world.poll.due()) == [Read.FAST]
     world.wait(700)
-    assert world.poll.due() == [Read.FAST, Read.FULL]
+    assert (await world.poll.due()) == [Read.FAST, Read.FULL]
 
 
 async def test_a_registry_without_order_is_scanned_as_often_as_the_share_allows() -> None:
@@ -290,9 +290,9 @@ async def test_a_registry_without_order_is_scanned_as_often_as_the_share_allows(
     world.registry.scan = slow
     await world.poll.run(Read.FULL)
 
-    assert world.poll.due() == []
+    assert (await world.poll.due()) == []
     world.wait(58)
-    assert world.poll.due() == [Read.FULL]
+    assert (await world.poll.due()) == [Read.FULL]
 
 
 async def test_a_server_that_lost_its_order_is_scanned(world) -> None:

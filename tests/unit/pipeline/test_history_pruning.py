@@ -1,6 +1,7 @@
 """Forgetting and burying, and whom to believe about the time."""
 
 from support.clock import HandClock
+from support.done import done
 from support.values import commit, transition
 
 from bridge.config import Settings
@@ -9,8 +10,8 @@ from bridge.delivery.outbox_entry import Status
 from bridge.pipeline.clocks import SystemClock, Trust
 from bridge.pipeline.history_pruning import housekeep
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 
 DAY = 86_400.0
 
@@ -21,33 +22,33 @@ def settings() -> Settings:
 
 def world():
     clock = HandClock()
-    state = State(MemoryDocuments())
-    state.commit_poll(commit(transition(), sinks=("old",), at=clock.now_ms()))
+    state = DocumentState(MemoryDocuments())
+    done(state.commit_poll(commit(transition(), sinks=("old",), at=clock.now_ms())))
     return clock, state, Trust.since(clock, None)
 
 
-def run_from_cron(state: State, trust: Trust) -> None:
+def run_from_cron(state: DocumentState, trust: Trust) -> None:
     trust.jumped_ms()
-    housekeep(state, settings(), trust)
+    done(housekeep(state, settings(), trust))
 
 
 def test_housekeeping_leaves_a_jump_to_be_noticed_and_forgets_nothing_before_it_is() -> None:
     clock, state, trust = world()
     clock.jump(365 * DAY)
-    housekeep(state, settings(), trust)
+    done(housekeep(state, settings(), trust))
 
-    assert (state.pruned_at, trust.jumped_ms()) == (None, 365 * DAY * 1000)
+    assert (done(state.load_upkeep()).pruned_at, trust.jumped_ms()) == (None, 365 * DAY * 1000)
 
 
 def test_an_orphan_is_dead_once_its_sink_has_been_missing_for_max_age() -> None:
     clock, state, trust = world()
     clock.sleep(10 * DAY)
-    housekeep(state, settings(), trust)
+    done(housekeep(state, settings(), trust))
     clock.sleep(DAY - 1)
-    housekeep(state, settings(), trust)
+    done(housekeep(state, settings(), trust))
     assert len(state.pending()) == 1
     clock.sleep(2)
-    housekeep(state, settings(), trust)
+    done(housekeep(state, settings(), trust))
 
     (buried,) = state.entries()
     assert (buried.status, state.attempts(buried)) == (Status.DEAD, [])
@@ -55,30 +56,30 @@ def test_an_orphan_is_dead_once_its_sink_has_been_missing_for_max_age() -> None:
 
 def test_history_is_pruned_once_an_hour() -> None:
     clock, state, trust = world()
-    housekeep(state, settings(), trust)
-    first = state.pruned_at
+    done(housekeep(state, settings(), trust))
+    first = done(state.load_upkeep()).pruned_at
     clock.sleep(60)
-    housekeep(state, settings(), trust)
-    assert state.pruned_at == first
+    done(housekeep(state, settings(), trust))
+    assert done(state.load_upkeep()).pruned_at == first
     clock.sleep(3_600)
-    housekeep(state, settings(), trust)
-    assert state.pruned_at == clock.now_ms()
+    done(housekeep(state, settings(), trust))
+    assert done(state.load_upkeep()).pruned_at == clock.now_ms()
 
 
 def test_nothing_is_buried_or_pruned_for_a_day_after_a_clock_jump_also_by_later_runs() -> None:
     clock, state, trust = world()
-    housekeep(state, settings(), trust)
+    done(housekeep(state, settings(), trust))
     clock.jump(365 * DAY)
-    pruned = state.pruned_at
+    pruned = done(state.load_upkeep()).pruned_at
     run_from_cron(state, trust)
     for _ in range(3):
         clock.sleep(3_600)
-        run_from_cron(state, Trust.since(clock, state.clock))
-    assert (len(state.pending()), state.pruned_at) == (1, pruned)
+        run_from_cron(state, Trust.since(clock, done(state.load_clock())))
+    assert (len(state.pending()), done(state.load_upkeep()).pruned_at) == (1, pruned)
     clock.sleep(DAY)
-    housekeep(state, settings(), Trust.since(clock, state.clock))
+    done(housekeep(state, settings(), Trust.since(clock, done(state.load_clock()))))
 
-    assert state.pruned_at == clock.now_ms()
+    assert done(state.load_upkeep()).pruned_at == clock.now_ms()
 
 
 def test_a_jump_before_a_restart_is_noticed_within_the_same_start_of_the_machine() -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support.done import done
 from support.paging_mutations import KINDS, NAMES, Mutation
 from support.watched import WATCH, WatchedBridge
 
@@ -86,7 +87,7 @@ class Polling(RuleBasedStateMachine):
 
     @rule()
     def poll_what_is_due(self) -> None:
-        for read in self.bridge.poll.due():
+        for read in done(self.bridge.poll.due()):
             self.bridge.run(read)
 
     @rule()

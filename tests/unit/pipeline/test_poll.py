@@ -18,8 +18,8 @@ from bridge.events.jmespath_expressions import compile_expression
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.worker_threads import ThreadedCall
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import Binding
 
 
@@ -29,7 +29,7 @@ class World:
     def __init__(self, **settings) -> None:
         self.registry = FakeRegistry()
         self.documents = MemoryDocuments()
-        self.state = State(self.documents)
+        self.state = DocumentState(self.documents)
         self.settings = PollSettings(**settings)
         self.clock = HandClock()
         self.poll = self.make_poll()

@@ -65,7 +65,6 @@ async def test_new_entries_are_taken_up_while_it_runs(state) -> None:
     await asyncio.sleep(0.02)
 
     fill(state, "a")
-    relay.offer(state.pending())
     await eventually(lambda: not state.pending())
     stop.set()
     await running
@@ -114,7 +113,7 @@ async def test_a_clock_that_is_wrong_between_runs_neither_stalls_nor_expires(sta
     clock = HandClock()
     failing = ScriptedSink(retryable(Reason.CONNECT, "down", retry_after_ms=1_000))
     await relay_of(state, clock, ci=failing).drain_due(FOREVER)
-    state.note(Trust.since(clock, None).record(), {})
+    await state.note(Trust.since(clock, None).record(), {})
     clock.jump(years * 365 * 86_400)
 
     for _ in range(4):
@@ -166,10 +165,10 @@ async def test_while_the_state_is_full_nothing_more_is_sent_and_nothing_is_forgo
     monkeypatch.setattr("bridge.pipeline.relay._UNWRITABLE_PAUSE_S", 0.05)
     sink, settle, full = ScriptedSink(), state.settle, [True]
 
-    def maybe(entries, conditions=None, notes=()) -> None:
+    async def maybe(entries, conditions=None) -> None:
         if full[0]:
             raise StateUnwritable("full")
-        settle(entries, conditions)
+        await settle(entries, conditions)
 
     monkeypatch.setattr(state, "settle", maybe)
     relay = relay_of(state, ci=sink)

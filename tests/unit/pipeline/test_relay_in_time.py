@@ -49,7 +49,7 @@ async def test_a_clock_set_back_leaves_an_open_circuit_its_rests(state) -> None:
     relay = relay_of(state, clock, policy=SLOW, concurrency=OPENS_AT, ci=sink)
     await relay.drain_due(FOREVER)
     clock.jump(-10 * 3_600)
-    relay.follow_clock(relay._trust.jumped_ms())
+    await relay.follow_clock(relay._trust.jumped_ms())
     clock.sleep(3_600)
 
     await relay.drain_due(FOREVER)
@@ -86,7 +86,7 @@ async def test_a_clock_that_jumps_during_an_attempt_makes_it_no_longer_and_no_ol
 
     relay = relay_of(state, clock, ci=Slow())
     await relay.drain_due(FOREVER)
-    relay.follow_clock(relay._trust.jumped_ms())
+    await relay.follow_clock(relay._trust.jumped_ms())
 
     (entry,) = state.pending()
     assert (entry.duration_ms, clock.now_ms() - entry.first_attempt_at) == (3_000, 3_000)
@@ -100,11 +100,11 @@ async def test_what_is_settled_between_a_jump_and_the_look_at_it_is_not_due_earl
     fill(state, "a")
     clock, sink = HandClock(), ScriptedSink(DOWN)
     relay = relay_of(state, clock, policy=SLOW, ci=sink)
-    state.note(relay._trust.record(), {})
+    await state.note(relay._trust.record(), {})
     clock.jump(hours * 3_600)
     await relay.drain_due(FOREVER)
     if not is_killed:
-        relay.follow_clock(relay._trust.jumped_ms())
+        await relay.follow_clock(relay._trust.jumped_ms())
 
     for seconds, attempts in ((3_500, 1), (100, 2)):
         clock.sleep(seconds)

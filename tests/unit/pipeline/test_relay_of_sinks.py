@@ -146,13 +146,13 @@ async def test_410_stops_a_sink_durably_and_no_other(state) -> None:
 async def test_a_paused_sink_gets_nothing_and_counts_as_waiting_for_nobody(state) -> None:
     fill(state, *"ab")
     sink = ScriptedSink()
-    state.settle([], {"ci": paused(state.conditions().get("ci") or RUNNING, 1)})
+    await state.settle([], {"ci": paused(state.conditions().get("ci") or RUNNING, 1)})
 
     relay = relay_of(state, ci=sink)
     await relay.drain_due(FOREVER)
 
     assert (sink.seen, relay.waiting) == ([], 0)
-    relay.resume("ci", RUNNING)
+    await state.set_condition("ci", RUNNING, [], [])
     await relay.drain_due(FOREVER)
     assert len(sink.seen) == 2
 
@@ -224,7 +224,7 @@ async def test_what_is_kept_of_attempts_is_bounded_and_goes_with_its_entry(state
     assert entry.attempts == MOST_ATTEMPTS + 21
     assert len(state.attempts(entry)) == MOST_ATTEMPTS + 1
     assert state._documents.count("attempts") == MOST_ATTEMPTS
-    state.prune(clock.now_ms() + 1, clock.now_ms() + 1, clock.now_ms())
+    await state.prune(clock.now_ms() + 1, clock.now_ms() + 1, clock.now_ms())
     assert state._documents.count("attempts") == 0
 
 
@@ -236,8 +236,7 @@ async def test_what_stops_while_it_is_under_way_is_settled_all_the_same(state) -
     running = asyncio.create_task(relay.run(stop))
     await eventually(lambda: sink.seen)
     condition = paused(RUNNING, 1)
-    state.settle([], {"ci": condition})
-    relay.note_condition("ci", condition)
+    await state.set_condition("ci", condition, [], [])
 
     await eventually(lambda: not state.pending())
     stop.set()
@@ -252,7 +251,7 @@ async def test_a_clock_that_jumps_between_runs_delivers_nothing_early_and_nothin
     clock, sink = HandClock(), ScriptedSink(DOWN)
     policy = RetryPolicy(first_ms=600_000, cap_ms=600_000, max_age_ms=3_600_000)
     await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
-    state.note(Trust.since(clock, None).record(), {})
+    await state.note(Trust.since(clock, None).record(), {})
     clock.jump(hours * 3_600)
 
     for seconds, attempts in ((300, 1), (290, 1), (15, 2), (590, 2), (15, 3)):
@@ -268,7 +267,7 @@ async def test_a_clock_that_jumps_while_it_runs_is_followed_by_what_is_stored(st
     relay = relay_of(state, clock, policy=policy, ci=sink)
     await relay.drain_due(FOREVER)
     clock.jump(7_200)
-    relay.follow_clock(relay._trust.jumped_ms())
+    await relay.follow_clock(relay._trust.jumped_ms())
 
     await relay_of(state, clock, policy=policy, ci=sink).drain_due(FOREVER)
     assert len(sink.seen) == 1

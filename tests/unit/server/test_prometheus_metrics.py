@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 from support.clock import HandClock
+from support.done import done
 from support.tls import Authority
 from support.values import commit, transition
 
@@ -13,16 +14,16 @@ from bridge.delivery.attempt_outcome import Reason, delivered, retryable
 from bridge.delivery.outbox_entry import Status
 from bridge.delivery.sink_state import OPENS_AT, RUNNING, paused
 from bridge.server.prometheus_metrics import Metrics
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.store.state_metadata import PollRecord, ReconcileRecord
 
 
-def scraped(state: State, clock: HandClock) -> dict[tuple, float]:
+def scraped(state: DocumentState, clock: HandClock) -> dict[tuple, float]:
     return samples(Metrics(state.summaries, state.conditions, clock, polls=lambda: polls_of(state)))
 
 
-def polls_of(state: State) -> tuple:
+def polls_of(state: DocumentState) -> tuple:
     return state.last_poll, state.last_reconcile
 
 
@@ -36,14 +37,16 @@ def samples(metrics: Metrics) -> dict[tuple, float]:
 
 
 def test_the_outbox_and_how_sinks_stand_are_read_from_the_state() -> None:
-    state, clock = State(MemoryDocuments()), HandClock()
-    entries = state.commit_poll(commit(transition(1), transition(2), sinks=("ci", "deploy")))
-    state.settle(
-        [replace(entries[0], status=Status.DEAD)],
-        {
-            "ci": paused(RUNNING, 1),
-            "deploy": replace(RUNNING, failing=tuple(map(str, range(OPENS_AT)))),
-        },
+    state, clock = DocumentState(MemoryDocuments()), HandClock()
+    entries = done(state.commit_poll(commit(transition(1), transition(2), sinks=("ci", "deploy"))))
+    done(
+        state.settle(
+            [replace(entries[0], status=Status.DEAD)],
+            {
+                "ci": paused(RUNNING, 1),
+                "deploy": replace(RUNNING, failing=tuple(map(str, range(OPENS_AT)))),
+            },
+        )
     )
 
     found = scraped(state, clock)
@@ -56,18 +59,20 @@ def test_the_outbox_and_how_sinks_stand_are_read_from_the_state() -> None:
 
 
 def test_how_the_last_poll_went_is_read_from_the_state_also_after_a_restart() -> None:
-    state, clock = State(MemoryDocuments()), HandClock()
+    state, clock = DocumentState(MemoryDocuments()), HandClock()
     unknown = scraped(state, clock)
-    state.record_poll(PollRecord(5_000, "ok", 5_000), ReconcileRecord(4_000, 10, went_well=True))
+    done(state.record_poll(PollRecord(5_000, "ok", 5_000), ReconcileRecord(4_000, 10, went_well=True)))
     good = scraped(state, clock)
-    state.record_poll(
-        PollRecord(9_000, "failed", 5_000, error="refused"), ReconcileRecord(8_000, 10, went_well=False)
+    done(
+        state.record_poll(
+            PollRecord(9_000, "failed", 5_000, error="refused"), ReconcileRecord(8_000, 10, went_well=False)
+        )
     )
     bad = scraped(state, clock)
-    state.record_poll(PollRecord(12_000, "held", 12_000, held="too much", held_digest="d"))
+    done(state.record_poll(PollRecord(12_000, "held", 12_000, held="too much", held_digest="d")))
     held = scraped(state, clock)
     going_on = ReconcileRecord(12_000, 10, went_well=False, unfinished=True)
-    state.record_poll(PollRecord(13_000, "ok", 13_000), going_on)
+    done(state.record_poll(PollRecord(13_000, "ok", 13_000), going_on))
     unfinished = scraped(state, clock)
 
     def told(found: dict) -> tuple:
@@ -82,8 +87,8 @@ def test_how_the_last_poll_went_is_read_from_the_state_also_after_a_restart() ->
 
 
 def test_failures_are_counted_by_reason_and_those_with_an_alert_from_zero() -> None:
-    state, clock = State(MemoryDocuments()), HandClock()
-    state.commit_poll(commit(transition(1), sinks=("ci",)))
+    state, clock = DocumentState(MemoryDocuments()), HandClock()
+    done(state.commit_poll(commit(transition(1), sinks=("ci",))))
     metrics = Metrics(state.summaries, state.conditions, clock)
     failures = ("delivery_failures_total", "ci")
 
@@ -106,7 +111,7 @@ def test_the_expiry_of_certificates_follows_their_files(tmp_path) -> None:
     authority, now = Authority(tmp_path), datetime.now(UTC).replace(microsecond=0)
     cert, key = authority.issue("client", "localhost", until=now + timedelta(hours=1))
     tls = TlsSettings(ca_file=str(authority.ca_file), client_cert=str(cert), client_key=str(key))
-    state = State(MemoryDocuments())
+    state = DocumentState(MemoryDocuments())
     metrics = Metrics(state.summaries, state.conditions, HandClock(), tls=lambda: {"ci": tls})
     name = "tls_certificate_expiry_timestamp_seconds", "ci"  # values of labels are sorted
 
@@ -124,7 +129,7 @@ def test_the_expiry_of_certificates_follows_their_files(tmp_path) -> None:
 
 
 def test_the_process_tells_of_its_memory_and_files() -> None:
-    found = scraped(State(MemoryDocuments()), HandClock())
+    found = scraped(DocumentState(MemoryDocuments()), HandClock())
 
     assert found["process_resident_memory_bytes",] > 0
     assert found["process_open_fds",] > 0

@@ -16,8 +16,8 @@ from bridge.errors import ConfigurationError
 from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 
 HTTPS = "https://ci.example.com"
 
@@ -44,7 +44,7 @@ def check(path, capsys) -> tuple[int, list[str]]:
 
 async def warnings_at_start(path) -> list[dict]:
     with structlog.testing.capture_logs() as logs:
-        async with wired(load_settings(path), State(MemoryDocuments()), NullObserver()):
+        async with wired(load_settings(path), DocumentState(MemoryDocuments()), NullObserver()):
             pass
     return [{k: v for k, v in log.items() if k != "log_level"} for log in logs]
 
@@ -153,11 +153,11 @@ async def test_deliveries_go_out_as_the_configuration_says(configured, tmp_path)
     path = configured(
         (receiver.url, ""), (receiver.url, "tls = {}"), (receiver.url, elsewhere), delivery=mutual
     )
-    state = State(MemoryDocuments())
-    state.commit_poll(commit(transition(), sinks=("s0", "s1", "s2")))
+    state = DocumentState(MemoryDocuments())
+    await state.commit_poll(commit(transition(), sinks=("s0", "s1", "s2")))
 
     async with wired(load_settings(path), state, NullObserver()) as app:
-        app.relay.load()
+        await app.relay.load()
         await app.relay.drain_due(float("inf"))
 
     receiver.stop()

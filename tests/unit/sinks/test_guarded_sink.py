@@ -17,8 +17,8 @@ from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.sinks.plugins import guarded_sink
 from bridge.sinks.plugins.guarded_sink import GuardedSink
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 from bridge.testing import sample
 
 SECRET = "hunter2-hunter2"
@@ -269,12 +269,12 @@ async def test_a_faulty_sink_ends_no_relay_and_holds_up_no_other(fault, tmp_path
           {{ name = "ci", type = "http", url = "{receiver.url}/hook" }},
         ]
     """)
-    state = State(MemoryDocuments())
+    state = DocumentState(MemoryDocuments())
     events = [transition(number, f"m{number}") for number in (1, 2)]
-    state.commit_poll(commit(*events, sinks=("odd", "ci")))
+    await state.commit_poll(commit(*events, sinks=("odd", "ci")))
 
     async with wired(load_settings(path), state, NullObserver()) as app:
-        app.relay.load()
+        await app.relay.load()
         stop = asyncio.Event()
         running = asyncio.create_task(app.relay.run(stop))
         await eventually(lambda: len(receiver.got) == 2)

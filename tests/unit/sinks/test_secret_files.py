@@ -29,8 +29,8 @@ from bridge.server.certificate_expiry import Certificates
 from bridge.sinks.base import Request, Response
 from bridge.sinks.sink_type_table import sink_of
 from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state import State
 
 
 @pytest.fixture
@@ -194,12 +194,12 @@ async def test_they_keep_nothing_from_starting_and_no_other_sink_from_delivering
     monkeypatch.setattr(app_module, "_FILES_S", 0.2)
     path = tmp_path / "config.toml"
     path.write_text(CONFIGURATION.format(url=receiver.url, pipe=pipe))
-    state = State(MemoryDocuments())
-    state.commit_poll(commit(transition(), sinks=("odd", "odder", "ci")))
+    state = DocumentState(MemoryDocuments())
+    await state.commit_poll(commit(transition(), sinks=("odd", "odder", "ci")))
 
     with structlog.testing.capture_logs() as logs:
         async with wired(load_settings(path), state, NullObserver()) as app:
-            app.relay.load()
+            await app.relay.load()
             await app.relay.drain_due(app.clock.monotonic() + 10)
 
     told = [(log["sink"], log["error"]) for log in logs if log["event"] == "sink.unreachable"]

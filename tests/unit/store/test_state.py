@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.done import done
 from support.strategies import snapshots
 from support.values import commit, entry, head, model, onto, transition
 
 from bridge.delivery.outbox_entry import Status
 from bridge.diff.snapshot_packing import count_versions, pack_model, unpack_model
 from bridge.events.event_synthesis import Identity
+from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
-from bridge.store.state import State
 from bridge.store.state_metadata import PollRecord
 from bridge.store.tinydb_store import TinyDocuments
 
@@ -23,14 +24,14 @@ class Kept:
 
     def __init__(self, kind: str, folder) -> None:
         self.kind, self.folder, self.memory = kind, folder, MemoryDocuments()
-        self.state = State(self._documents())
+        self.state = DocumentState(self._documents())
 
     def _documents(self):
         return self.memory if self.kind == "memory" else TinyDocuments.open(self.folder)
 
-    def reopen(self) -> State:
+    def reopen(self) -> DocumentState:
         self.state.close()
-        self.state = State(self._documents())
+        self.state = DocumentState(self._documents())
         return self.state
 
 
@@ -49,7 +50,7 @@ def test_a_new_state_knows_nothing(kept) -> None:
 
 def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
     event = transition()
-    (made,) = kept.state.commit_poll(commit(event, models=[model()]))
+    (made,) = done(kept.state.commit_poll(commit(event, models=[model()])))
 
     state = kept.reopen()
 
@@ -61,25 +62,27 @@ def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
 
 
 def test_entry_ids_rise_over_polls_and_restarts(kept) -> None:
-    kept.state.commit_poll(commit(transition(1), sinks=("a", "b")))
+    done(kept.state.commit_poll(commit(transition(1), sinks=("a", "b"))))
     state = kept.reopen()
-    state.commit_poll(commit(transition(2), revision=1))
+    done(state.commit_poll(commit(transition(2), revision=1)))
 
     assert [(one.id, one.sink) for one in state.pending()] == [(1, "a"), (2, "b"), (3, "ci")]
 
 
 def test_a_rename_replaces_a_model_and_a_swap_keeps_both(kept) -> None:
-    kept.state.commit_poll(commit(models=[model("a"), model("b", versions=2)]))
-    kept.state.commit_poll(
-        commit(models=[model("b"), model("a", versions=2)], removed=["a", "b"], revision=1)
+    done(kept.state.commit_poll(commit(models=[model("a"), model("b", versions=2)])))
+    done(
+        kept.state.commit_poll(
+            commit(models=[model("b"), model("a", versions=2)], removed=["a", "b"], revision=1)
+        )
     )
 
     assert {"a": model("a", versions=2), "b": model("b")} == dict(kept.state.known())
 
 
 def test_a_removed_model_is_not_known_any_more(kept) -> None:
-    kept.state.commit_poll(commit(models=[model("a"), model("b")]))
-    kept.state.commit_poll(commit(removed=["a"], revision=1))
+    done(kept.state.commit_poll(commit(models=[model("a"), model("b")])))
+    done(kept.state.commit_poll(commit(removed=["a"], revision=1)))
 
     known = kept.reopen().known()
 
@@ -87,15 +90,15 @@ def test_a_removed_model_is_not_known_any_more(kept) -> None:
 
 
 def test_settled_entries_are_no_longer_pending(kept) -> None:
-    entries = kept.state.commit_poll(commit(transition(1), transition(2)))
-    kept.state.settle([replace(entries[0], status=Status.DELIVERED, last_attempt_at=5)])
+    entries = done(kept.state.commit_poll(commit(transition(1), transition(2))))
+    done(kept.state.settle([replace(entries[0], status=Status.DELIVERED, last_attempt_at=5)]))
 
     assert [entries[1]] == kept.reopen().pending()
 
 
 def test_a_failed_poll_is_recorded_without_touching_anything_else(kept) -> None:
-    kept.state.commit_poll(commit(models=[model()]))
-    kept.state.record_poll(PollRecord(9, "failed", error="gone"))
+    done(kept.state.commit_poll(commit(models=[model()])))
+    done(kept.state.record_poll(PollRecord(9, "failed", error="gone")))
 
     state = kept.reopen()
 
@@ -103,32 +106,32 @@ def test_a_failed_poll_is_recorded_without_touching_anything_else(kept) -> None:
 
 
 def test_history_is_pruned_but_never_what_waits_or_died_lately(kept) -> None:
-    entries = kept.state.commit_poll(commit(*(transition(n) for n in range(1, 5))))
+    entries = done(kept.state.commit_poll(commit(*(transition(n) for n in range(1, 5)))))
     fates = [
         replace(entries[0], status=Status.DELIVERED, last_attempt_at=10),
         replace(entries[1], status=Status.DEAD, last_attempt_at=10),
         replace(entries[2], status=Status.DELIVERED, last_attempt_at=9_000),
     ]
-    kept.state.settle(fates)
+    done(kept.state.settle(fates))
 
-    kept.state.prune(delivered_before=5_000, dead_before=5, now_ms=9_999)
+    done(kept.state.prune(delivered_before=5_000, dead_before=5, now_ms=9_999))
 
     state = kept.reopen()
     assert sorted(one.id for one in state.entries()) == [2, 3, 4]
     assert [state.event(f"event-{n}") and True for n in range(1, 5)] == [None, True, True, True]
-    assert state.pruned_at == 9_999
+    assert done(state.load_upkeep()).pruned_at == 9_999
 
 
 def test_pruning_forgets_dead_letters_when_their_time_has_come(kept) -> None:
-    (made,) = kept.state.commit_poll(commit(transition()))
-    kept.state.settle([replace(made, status=Status.DEAD, last_attempt_at=10)])
+    (made,) = done(kept.state.commit_poll(commit(transition())))
+    done(kept.state.settle([replace(made, status=Status.DEAD, last_attempt_at=10)]))
 
-    assert kept.state.prune(5_000, 5_000, 9_999) == 2
+    assert done(kept.state.prune(5_000, 5_000, 9_999)) == 2
     assert list(kept.state.entries()) == []
 
 
 def test_counting_needs_no_unpacking_of_other_members(kept) -> None:
-    kept.state.commit_poll(commit(models=[model("a", versions=3), model("b", versions=0)]))
+    done(kept.state.commit_poll(commit(models=[model("a", versions=3), model("b", versions=0)])))
 
     assert kept.state.count_models() == (2, 3)
 
@@ -148,7 +151,7 @@ def test_whatever_is_committed_is_known_afterwards(tmp_path_factory, history, re
     before = {}
     for after in history:
         made = commit(removed=list(before), models=list(after.values()))
-        kept.state.commit_poll(onto(kept.state, made))
+        done(kept.state.commit_poll(onto(kept.state, made)))
         before = after
         if reopen:
             kept.reopen()
@@ -180,7 +183,7 @@ def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
 
 def test_the_newest_are_found_without_the_others(kept) -> None:
     for number in range(1, 6):
-        kept.state.commit_poll(onto(kept.state, commit(transition(number), sinks=("ci", "deploy"))))
+        done(kept.state.commit_poll(onto(kept.state, commit(transition(number), sinks=("ci", "deploy")))))
     state = kept.reopen()
 
     assert [event.id for event in state.newest_events(2)] == ["event-5", "event-4"]
@@ -189,15 +192,15 @@ def test_the_newest_are_found_without_the_others(kept) -> None:
 
 
 def test_what_died_last_is_found_without_the_others(kept) -> None:
-    entries = kept.state.commit_poll(commit(*map(transition, range(1, 6)), sinks=("ci", "deploy")))
+    entries = done(kept.state.commit_poll(commit(*map(transition, range(1, 6)), sinks=("ci", "deploy"))))
     assert kept.state.newest_dead(3) == []
     for at, number in enumerate((9, 2, 5, 4)):
         died = replace(entries[number], status=Status.DEAD, last_attempt_at=5_000 + at)
-        kept.state.settle([died])
+        done(kept.state.settle([died]))
 
     assert [entry.id for entry in kept.state.newest_dead(3)] == [5, 6, 3]
-    kept.state.settle([replace(entries[5], status=Status.PENDING)])  # redriven
-    kept.state.drop([kept.state.entry(5)])
+    done(kept.state.settle([replace(entries[5], status=Status.PENDING)]))  # redriven
+    done(kept.state.drop([kept.state.entry(5)]))
     assert [entry.id for entry in kept.state.newest_dead(3)] == [3, 10]
     assert [entry.id for entry in kept.reopen().newest_dead(3)] == [3, 10]
 

@@ -3,14 +3,15 @@
 import os
 
 import pytest
+from support.done import done
 from support.values import commit
 
 from bridge.config.file_loading import build
 from bridge.errors import StateUnwritable
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store import state_folder
+from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import HEAD, META
-from bridge.store.state import State
 from bridge.store.state_folder import binding_of, check_writable, has_readers, owned_state
 from bridge.store.tinydb_store import TinyDocuments
 
@@ -95,13 +96,13 @@ def of_database(folder, password: str):
 def test_a_state_of_before_is_taken_and_its_password_is_stored_no_more(folder) -> None:
     """Earlier versions stored the URI as it was configured."""
     documents = TinyDocuments.open(folder)
-    State(documents).commit_poll(commit(uri="postgresql://ann:of-before@127.0.0.1:1/mlflow"))
+    done(DocumentState(documents).commit_poll(commit(uri="postgresql://ann:of-before@127.0.0.1:1/mlflow")))
     document = documents.get(META, HEAD)
     documents.commit({META: {HEAD: {**document, "uri": "postgresql://ann:of-before@127.0.0.1:1/mlflow"}}})
     documents.close()
 
     with owned_state(of_database(folder, "changed/since")) as state:
-        state.write_head(state.head)
+        done(state.write_head(state.head))
 
     documents = TinyDocuments.read(folder)
     assert documents.get(META, HEAD)["uri"] == "postgresql://***@127.0.0.1:1/mlflow"

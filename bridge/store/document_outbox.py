@@ -1,0 +1,147 @@
+"""The outbox in documents: entries, their attempts, and the states of their sinks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bridge.delivery.outbox_entry import Entry
+from bridge.delivery.sink_state import Condition
+from bridge.diff.snapshot import RegisteredModel
+from bridge.events.event import Event
+from bridge.events.event_details import merged
+from bridge.store.base import Backlog, Listener, News
+from bridge.store.document_reader import DocumentReader
+from bridge.store.documents import Document, Documents, Writes
+from bridge.store.poll_commit import (
+    AUDIT,
+    CLOCK,
+    DETAILS,
+    EVENTS,
+    HEAD,
+    META,
+    numbered_head,
+    outbox_writes,
+    removal,
+    settle_writes,
+    trail_writes,
+)
+from bridge.store.state_metadata import ClockRecord, Note
+
+
+class DocumentOutbox(DocumentReader):
+    """`bridge.store.base.RelayState` over documents, in the process that owns them; nothing waits."""
+
+    def __init__(self, documents: Documents) -> None:
+        """Store the outbox in ``documents``."""
+        super().__init__(documents)
+        self._listener: Listener | None = None
+
+    async def take(self, listener: Listener) -> Backlog:
+        """Return the backlog, and tell ``listener`` of every change after it."""
+        self._listener = listener
+        return await self.load_backlog()
+
+    async def load_backlog(self) -> Backlog:
+        """Return the pending entries, and the states of the sinks."""
+        return Backlog(self.pending(), self.conditions())
+
+    async def load_entries(self, numbers: Sequence[int]) -> list[Entry]:
+        """Return those of the numbered entries that are in the outbox."""
+        return [entry for number in numbers if (entry := self.entry(number)) is not None]
+
+    async def load_event(self, event_id: str) -> Event | None:
+        """Return a recorded event."""
+        return self.event(event_id)
+
+    async def load_model(self, event: Event) -> RegisteredModel | None:
+        """Return the present model of an event, which may have been renamed; None if it is deleted."""
+        identities = self.identities().by_name
+        known = identities.get(event.model_name)
+        if known is not None and known.lane == event.lane:
+            return self.known()[event.model_name]
+        name = next((name for name, one in identities.items() if one.lane == event.lane), None)
+        return None if name is None else self.known()[name]
+
+    async def load_details(self, event_id: str) -> Document:
+        """Return the stored details of an event, by part."""
+        return self.details(event_id)
+
+    async def keep_details(self, event_id: str, details: Document) -> Document:
+        """Add details of an event to those already stored; return all of them."""
+        kept = merged(self.details(event_id), details)
+        if self._documents.get(EVENTS, event_id) is not None:
+            self._documents.commit({DETAILS: {event_id: kept}})
+        return kept
+
+    async def load_clock(self) -> ClockRecord | None:
+        """Return the clocks when they were last recorded."""
+        document = self._documents.get(META, CLOCK)
+        return ClockRecord.from_document(document) if document else None
+
+    async def settle(
+        self,
+        entries: Sequence[Entry],
+        conditions: Mapping[str, Condition] | None = None,
+        clock: ClockRecord | None = None,
+    ) -> None:
+        """Make the results of some attempts durable, and the states of their sinks."""
+        more: Writes = {} if clock is None else {META: {CLOCK: clock.to_document()}}
+        self._change(entries, conditions or {}, more)
+
+    async def redrive(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
+        """Store dead entries that are to be delivered again."""
+        self._change(entries, {}, self._numbered((), notes))
+        self._tell(News(entries))
+
+    async def set_condition(
+        self, sink: str, condition: Condition, entries: Sequence[Entry], notes: Sequence[Note]
+    ) -> None:
+        """Store the state of a sink that an operator pauses or resumes, and its pending ``entries`` that change."""
+        self._change(entries, {sink: condition}, self._numbered((), notes))
+        self._tell(News(conditions={sink: condition}))
+
+    async def enqueue(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> list[Entry]:
+        """Add entries that do not come from a poll; return them with their numbers."""
+        head = self.head
+        if head is None:
+            return []
+        numbered = [replace(entry, id=head.sequence + n) for n, entry in enumerate(entries, start=1)]
+        self._documents.commit(self._numbered(numbered, notes))
+        self._add(numbered)
+        return numbered
+
+    async def drop(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
+        """Remove entries, whatever their status."""
+        self._documents.commit({**removal(entries), **self._numbered((), notes)})
+        self._discount(entries)
+        self._tell(News(removed=entries))
+
+    def _change(self, entries: Sequence[Entry], conditions: Mapping[str, Condition], more: Writes) -> None:
+        self._documents.commit({**settle_writes(entries, conditions, self._documents), **more})
+        self._count(entries)
+
+    def _numbered(self, entries: Sequence[Entry], notes: Sequence[Note]) -> Writes:
+        """Return the writes that add numbered entries and notes; before the baseline, there are none."""
+        head = self.head
+        if head is None or not (entries or notes):
+            return {}
+        after = numbered_head(head, head, len(entries), len(notes))
+        trail = {AUDIT: trail_writes(notes, head)} if notes else {}
+        return {META: {HEAD: after.to_document()}, **trail, **(outbox_writes(entries) if entries else {})}
+
+    def _add(self, entries: Sequence[Entry]) -> None:
+        """Count new entries, and tell the relay."""
+        self._count(entries)
+        if entries:
+            self._tell(News(entries))
+
+    def _tell(self, news: News) -> None:
+        if self._listener is not None:
+            self._listener(news)
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        if self._summaries is not None:
+            self._summaries.update(entries)
+
+    def _discount(self, entries: Iterable[Entry]) -> None:
+        if self._summaries is not None:
+            self._summaries.remove(entries)

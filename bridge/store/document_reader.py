@@ -1,0 +1,182 @@
+"""Reads the state from its documents."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.delivery.sink_state import Condition
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.snapshot_packing import count_versions
+from bridge.events.event import Event
+from bridge.events.event_synthesis import Identities
+from bridge.store.documents import Document, Documents
+from bridge.store.poll_commit import (
+    ABILITIES,
+    ATTEMPTS,
+    AUDIT,
+    DETAILS,
+    EVENTS,
+    META,
+    OUTBOX,
+    POLL,
+    PRUNED,
+    RECONCILE,
+    SINKS,
+    attempt_key,
+    attempt_of,
+    attempts_kept,
+    head_in,
+)
+from bridge.store.sink_summaries import SinkSummaries
+from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.stored_models import MODELS, UNSETTLED, StoredIdentities, StoredModels
+
+
+class DocumentReader:
+    """`bridge.store.base.StateReader` over documents."""
+
+    def __init__(self, documents: Documents) -> None:
+        """Read from ``documents``."""
+        self._documents = documents
+        self._summaries: SinkSummaries | None = None
+        self._unsettled: dict[str, int] | None = None
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the state, or None before the baseline."""
+        return head_in(self._documents)
+
+    @property
+    def last_poll(self) -> PollRecord | None:
+        """The result of the last poll, or None before the first."""
+        document = self._documents.get(META, POLL)
+        return PollRecord.from_document(document) if document else None
+
+    @property
+    def last_reconcile(self) -> ReconcileRecord | None:
+        """The last full scan, or None before the first."""
+        document = self._documents.get(META, RECONCILE)
+        return ReconcileRecord.from_document(document) if document else None
+
+    @property
+    def abilities(self) -> Abilities | None:
+        """The detected abilities of the registry, or None before the first poll."""
+        document = self._documents.get(META, ABILITIES)
+        return Abilities.from_document(document) if document else None
+
+    @property
+    def kept_since(self) -> int:
+        """The time from which all observations are kept, ms since the epoch; 0: nothing was pruned yet."""
+        document = self._documents.get(META, PRUNED) or {}
+        before: int = document.get("before", document.get("at", 0))
+        return before
+
+    def known(self) -> KnownModels:
+        """Return the last committed snapshot."""
+        if self._unsettled is None:
+            self._unsettled = {
+                name: int(doc[UNSETTLED]) for name, doc in self._documents.items(MODELS) if UNSETTLED in doc
+            }
+        return StoredModels(self._documents, self._unsettled)
+
+    def identities(self) -> Identities:
+        """Return lanes and generations of the known models."""
+        head = self.head
+        return Identities(
+            StoredIdentities(self._documents), head.floor if head else 0, head.past_lanes if head else {}
+        )
+
+    def count_models(self) -> tuple[int, int]:
+        """Return how many models and how many versions are known."""
+        models = [count_versions(document) for _, document in self._documents.items(MODELS)]
+        return len(models), sum(models)
+
+    def notes(self) -> Iterator[Note]:
+        """Yield the notes of the audit trail, oldest first."""
+        return (Note.from_document(document) for _, document in self._documents.items(AUDIT))
+
+    def event(self, event_id: str) -> Event | None:
+        """Return a recorded event."""
+        document = self._documents.get(EVENTS, event_id)
+        return Event.from_document(document) if document else None
+
+    def events(self) -> Iterator[Event]:
+        """Yield every event that is still kept, in the order in which they were observed."""
+        return (Event.from_document(document) for _, document in self._documents.items(EVENTS))
+
+    def newest_events(self, count: int) -> list[Event]:
+        """Return the last ``count`` events, newest first; the cost does not grow with the history."""
+        return [Event.from_document(document) for document in self._documents.newest(EVENTS, count)]
+
+    def details(self, event_id: str) -> Document:
+        """Return the stored details of an event, by part."""
+        return self._documents.get(DETAILS, event_id) or {}
+
+    def entry(self, number: int) -> Entry | None:
+        """Return an outbox entry."""
+        document = self._documents.get(OUTBOX, str(number))
+        return Entry.from_document(document) if document else None
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every outbox entry that is still kept, in no particular order."""
+        return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
+
+    def pending(self) -> list[Entry]:
+        """Return the entries that are still to be delivered, in order."""
+        pending = (entry for entry in self.entries() if entry.status is Status.PENDING)
+        return sorted(pending, key=lambda entry: entry.id)
+
+    def count_entries(self) -> int:
+        """Return how many entries are still kept."""
+        return self._documents.count(OUTBOX)
+
+    def newest_entries(self, count: int) -> Iterable[Entry]:
+        """Return the last ``count`` entries, newest first, as they are now; each is decoded during iteration.
+
+        The cost does not grow with the outbox.
+        """
+        return _Unread(self._documents.newest(OUTBOX, count))
+
+    def newest_dead(self, count: int) -> list[Entry]:
+        """Return the ``count`` dead entries that ended last, newest first, without reading all others."""
+        found = (self.entry(number) for number in self._counted().newest_dead(count))
+        dead = [entry for entry in found if entry is not None]
+        return sorted(dead, key=lambda one: one.last_attempt_at or one.created_at, reverse=True)[:count]
+
+    def attempts(self, entry: Entry) -> list[AttemptRecord]:
+        """Return the recorded attempts of an entry, oldest first."""
+        keys = (attempt_key(entry.id, number) for number in attempts_kept(entry))
+        found = (self._documents.get(ATTEMPTS, key) for key in keys)
+        earlier = [AttemptRecord.from_document(document) for document in found if document]
+        return [*earlier, attempt_of(entry)] if entry.attempts else earlier
+
+    def conditions(self) -> dict[str, Condition]:
+        """Return the states of the sinks that have one stored."""
+        return {sink: Condition.from_document(document) for sink, document in self._documents.items(SINKS)}
+
+    def summaries(self) -> dict[str, SinkSummary]:
+        """Return a summary for each sink that has entries."""
+        return self._counted().summaries()
+
+    def _counted(self) -> SinkSummaries:
+        if self._summaries is None:
+            self._summaries = SinkSummaries(self.entries())
+        return self._summaries
+
+    def size(self) -> int:
+        """Return the size of the state, in bytes."""
+        return self._documents.size()
+
+    def close(self) -> None:
+        """Close the state."""
+        self._documents.close()
+
+
+class _Unread:
+    """Entries as documents, which never change, so they can be decoded later, in another thread."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = documents
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(Entry.from_document, self._documents)

@@ -1,0 +1,145 @@
+"""The state in documents: known models, events and outbox, in any `Documents`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.diff.recently_replaced_values import Superseded
+from bridge.store.base import Basis, StateReader, Upkeep
+from bridge.store.document_outbox import DocumentOutbox
+from bridge.store.documents import Document
+from bridge.store.poll_commit import (
+    AUDIT,
+    CLOCK,
+    DETAILS,
+    EVENTS,
+    HEAD,
+    META,
+    POLL,
+    PRUNED,
+    RECONCILE,
+    SUPERSEDED,
+    PollCommit,
+    check_basis,
+    new_entries,
+    numbered_head,
+    removal,
+    writes_of,
+)
+from bridge.store.state_metadata import ClockRecord, Head, PollRecord, ReconcileRecord
+
+T = TypeVar("T")
+
+_ORPHANS = "orphans"
+_SCAN = "scan"
+
+
+class DocumentState(DocumentOutbox):
+    """`bridge.store.base.State` over documents. One commit is durable in full or not at all; nothing waits."""
+
+    async def ask(self, question: Callable[[StateReader], T]) -> T:
+        """Return the answer to ``question``; it is asked at once, so nothing changes meanwhile."""
+        return question(self)
+
+    async def load_basis(self) -> Basis:
+        """Return what a poll begins from."""
+        return Basis(
+            head=self.head,
+            last_poll=self.last_poll,
+            last_reconcile=self.last_reconcile,
+            abilities=self.abilities,
+            known=self.known(),
+            identities=self.identities(),
+            superseded=self._superseded(),
+            unfinished_scan=self.unfinished_scan,
+        )
+
+    def _superseded(self) -> tuple[Superseded, ...]:
+        documents = sorted(self._documents.items(SUPERSEDED), key=lambda item: int(item[0]))
+        return tuple(Superseded.from_document(document) for _, document in documents)
+
+    @property
+    def unfinished_scan(self) -> Document | None:
+        """The stored progress of an unfinished full scan, or None."""
+        return self._documents.get(_SCAN, _SCAN)
+
+    async def commit_poll(self, commit: PollCommit) -> list[Entry]:
+        """Commit a poll: snapshot, events and outbox entries; return the entries with their numbers."""
+        present = self.head
+        check_basis(commit.head, present)
+        entries = new_entries(commit, present)
+        self._documents.commit(writes_of(commit, entries, present, self._documents))
+        self._note_settled(commit)
+        self._add(entries)
+        return entries
+
+    def _note_settled(self, commit: PollCommit) -> None:
+        if self._unsettled is not None:
+            gone = {*commit.removed, *commit.models, *commit.settled}
+            kept = {name: at for name, at in self._unsettled.items() if name not in gone}
+            self._unsettled = {**kept, **dict.fromkeys(commit.unsettled, commit.at)}
+
+    async def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
+        """Record the result of a poll that changed nothing."""
+        scanned = {RECONCILE: reconciled.to_document()} if reconciled else {}
+        self._documents.commit({META: {POLL: record.to_document(), **scanned}})
+
+    async def keep_scan(self, scan: Document | None) -> None:
+        """Store the progress of an unfinished full scan; None removes it."""
+        if scan != self.unfinished_scan:
+            self._documents.commit({_SCAN: {_SCAN: scan}})
+
+    async def write_head(self, head: Head) -> None:
+        """Replace the head of the state (to bind the state to a registry that moved)."""
+        present = self.head
+        check_basis(head, present)
+        after = replace(numbered_head(head, present), revision=head.revision + 1)
+        self._documents.commit({META: {HEAD: after.to_document()}})
+
+    async def load_upkeep(self) -> Upkeep:
+        """Return what pruning has to know."""
+        waiting = frozenset(name for name, summary in self.summaries().items() if summary.pending)
+        pruned = self._documents.get(META, PRUNED)
+        orphaned = self._documents.get(META, _ORPHANS) or {}
+        return Upkeep(waiting, orphaned, pruned["at"] if pruned else None)
+
+    async def note(self, clock: ClockRecord, orphaned_since: Mapping[str, int]) -> None:
+        """Record the clocks and the missing sinks, if they have changed."""
+        news = {CLOCK: clock.to_document(), _ORPHANS: dict(orphaned_since)}
+        if any((self._documents.get(META, key) or {}) != value for key, value in news.items()):
+            self._documents.commit({META: news})
+
+    async def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
+        """Prune old history (ms since the epoch); return how many documents were removed."""
+        limits = {Status.DELIVERED: delivered_before, Status.DEAD: dead_before}
+        kept, old = _split(self.entries(), limits)
+        needed = {entry.event_id for entry in kept}
+        events = [
+            key
+            for key, document in self._documents.items(EVENTS)
+            if key not in needed and document["observed_at"] < delivered_before
+        ]
+        notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
+        self._documents.commit(
+            {
+                META: {PRUNED: {"at": now_ms, "before": max(self.kept_since, delivered_before)}},
+                **removal(old),
+                EVENTS: dict.fromkeys(events),
+                DETAILS: dict.fromkeys(key for key in events if self.details(key)),
+                AUDIT: dict.fromkeys(notes),
+            }
+        )
+        self._discount(old)
+        return len(old) + len(events) + len(notes)
+
+
+def _split(entries: Iterator[Entry], limits: Mapping[Status, int]) -> tuple[list[Entry], list[Entry]]:
+    """Split entries into those to keep and those that ended before the limit for their status."""
+    kept: list[Entry] = []
+    old: list[Entry] = []
+    for entry in entries:
+        limit = limits.get(entry.status)
+        ended = entry.created_at if entry.last_attempt_at is None else entry.last_attempt_at
+        (old if limit is not None and ended < limit else kept).append(entry)
+    return kept, old

@@ -1,0 +1,53 @@
+"""The interface of a document store: tables of JSON documents that change together or not at all."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+Document = Mapping[str, Any]
+"""A JSON object."""
+
+Writes = Mapping[str, Mapping[str, Document | None]]
+"""For each table, the documents by key; ``None`` removes a document."""
+
+
+class Documents(Protocol):
+    """Tables of documents with string keys.
+
+    Implementations: `bridge.store.tinydb_store` (TinyDB over a journal) and `bridge.store.memory_store`.
+    Callers must not change a returned document.
+    """
+
+    def get(self, table: str, key: str) -> Document | None:
+        """Return one document, or None."""
+        ...
+
+    def items(self, table: str) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents, in the order in which the keys were first written."""
+        ...
+
+    def newest(self, table: str, count: int) -> list[Document]:
+        """Return the ``count`` documents whose keys were written last, newest first.
+
+        The cost does not grow with the table.
+        """
+        ...
+
+    def count(self, table: str) -> int:
+        """Return how many documents a table holds."""
+        ...
+
+    def commit(self, writes: Writes) -> None:
+        """Make all of ``writes`` durable, or none of them.
+
+        Raises:
+            StateUnwritable: none of them took effect; the previous documents are unchanged.
+        """
+        ...
+
+    def size(self) -> int:
+        """Return the size of the documents, in bytes."""
+        ...
+
+    def close(self) -> None:
+        """Close the store. No other call may follow."""
+        ...
