@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.chaos import launcher
 from support.command import Bridge, http_sink
+from support.done import done
 from support.patience import patience
 from support.receiver import free_port
 from support.until import wait_until
@@ -39,7 +40,7 @@ def bridge(tmp_path, receiver):
     bridge.environment["FAULTS"] = json.dumps({"names": [0, 3_600]})
     documents = TinyDocuments.open(tmp_path / "state")
     events = [transition(number, f"m{number}") for number in range(1, MODELS + 1)]
-    DocumentState(documents).commit_poll(commit(*events, sinks=("dead", "mount", "well"), uri=registry))
+    done(DocumentState(documents).commit_poll(commit(*events, sinks=("dead", "mount", "well"), uri=registry)))
     documents.close()
     return bridge
 
