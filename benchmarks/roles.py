@@ -108,7 +108,7 @@ def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
     from bridge.app import wire_poll  # noqa: PLC0415
     from bridge.pipeline.clocks import SystemClock  # noqa: PLC0415
     from bridge.pipeline.incremental_read import Read  # noqa: PLC0415
-    from bridge.store.state_folder import owned_state  # noqa: PLC0415
+    from bridge.store.state_opening import owned_state  # noqa: PLC0415
 
     with owned_state(settings) as state, asyncio.Runner() as runner:
         poll = wire_poll(settings, state, SystemClock())

@@ -23,10 +23,10 @@ from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.version_details import MlflowFacts
 from bridge.sinks.plugins.guarded_sink import GuardedSink
 from bridge.sinks.sink_type_table import sink_of
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.preflight_check import access_faults
 from bridge.store.base import PollState, State
-from bridge.store.state_folder import binding_of, owned_state
+from bridge.store.state_opening import binding_of, owned_state
 
 log = structlog.get_logger(__name__)
 

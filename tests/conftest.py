@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from support.mlflow_server import MlflowServer
 from support.receiver import Receiver
 
-from bridge.config import mlflow_environment
+from bridge.config import mlflow_process_environment as mlflow_environment
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge.errors import BridgeError
 from bridge.store.durable_files import flush
-from bridge.store.file_errors import UNSUPPORTED, mend_of, word_of
+from bridge.store.file_error_advice import UNSUPPORTED, mend_of, word_of
 
 
 def refuse_existing(path: Path, hint: str) -> None:

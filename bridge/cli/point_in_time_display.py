@@ -13,7 +13,7 @@ from bridge.errors import NotFound
 from bridge.events.display_text import instant
 from bridge.events.stages_at_time import ModelAtTime, VersionAtTime, models_at
 from bridge.store.base import StateReader
-from bridge.store.historical_state import Reach, holds_in, reach_of, recorded_in
+from bridge.store.recorded_history import Reach, holds_in, reach_of, recorded_in
 
 
 @dataclass(frozen=True, slots=True)

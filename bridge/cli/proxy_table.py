@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from bridge.cli.text_tables import print_table
 from bridge.config import Settings, web_address
-from bridge.config.mlflow_environment import operators_environment
+from bridge.config.mlflow_process_environment import operators_environment
 from bridge.delivery.no_proxy import unread_entries
 from bridge.delivery.proxy_routes import (
     Direct,

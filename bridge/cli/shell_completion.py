@@ -58,7 +58,7 @@ def _path(ctx: click.Context) -> Path:
 def _entries(ctx: click.Context) -> Iterator[CompletionItem]:
     from bridge.delivery.outbox_entry import Status  # noqa: PLC0415 - as above
     from bridge.operations.verified_configuration import load_settings  # noqa: PLC0415
-    from bridge.store.state_folder import read_state  # noqa: PLC0415
+    from bridge.store.state_opening import read_state  # noqa: PLC0415
 
     settings = load_settings(_path(ctx))
     if (Path(settings.state.folder) / "journal").stat().st_size > _LARGEST_JOURNAL:

@@ -1,7 +1,7 @@
 """The configuration: settings read from TOML, and references to secrets."""
 
 from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load
-from bridge.config.mlflow_environment import workspace_of
+from bridge.config.mlflow_process_environment import workspace_of
 from bridge.config.registry_kinds import (
     folder_of,
     is_databricks,

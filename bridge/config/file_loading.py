@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from bridge.config.mlflow_environment import given
+from bridge.config.mlflow_process_environment import given
 from bridge.config.settings import Settings, StateSettings
 from bridge.config.sink_settings import SinkSettings
 from bridge.config.validation_messages import describe, did_you_mean

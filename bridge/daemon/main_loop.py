@@ -21,8 +21,8 @@ from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.health_probes import Probes
 from bridge.server.http_server import METRICS_TYPE, Answer, Page, probe_answer, serving
 from bridge.store.base import State, StateReader
-from bridge.store.state_folder import has_readers, owned_state
 from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.state_opening import has_readers, owned_state
 
 log = structlog.get_logger(__name__)
 

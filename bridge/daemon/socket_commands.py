@@ -15,8 +15,8 @@ from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import PollOrder
 from bridge.operations.registry_rebinding import rebind
 from bridge.store.base import PollState
-from bridge.store.state_folder import binding_of, place_of
 from bridge.store.state_metadata import Binding
+from bridge.store.state_opening import binding_of, place_of
 
 _NEXT_RUN_S = 25.0
 """How long a command waits for a reload to end: the drain takes at most 20 s, and clients give up after 30 s."""

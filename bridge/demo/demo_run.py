@@ -17,7 +17,7 @@ from bridge.errors import BridgeError
 from bridge.events.display_text import count
 from bridge.operations.single_run import run_once
 from bridge.operations.verified_configuration import load_settings
-from bridge.store.state_folder import read_state
+from bridge.store.state_opening import read_state
 
 Say = Callable[[str], None]
 

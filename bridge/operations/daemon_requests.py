@@ -9,7 +9,7 @@ from bridge.control import ask
 from bridge.control.socket_messages import Document, Request
 from bridge.errors import BridgeError, OwnerUnavailable
 from bridge.operations.poll_requests import OnceResult, PollOrder
-from bridge.store.state_folder import binding_of, is_owned
+from bridge.store.state_opening import binding_of, is_owned
 
 _GRACE_S = 2.0
 """How many seconds longer than the deadline to wait for the answer, which says why the deadline passed."""

@@ -13,7 +13,7 @@ from bridge.operations.daemon_requests import ask_to_operate
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.pipeline.clocks import SystemClock
 from bridge.store.base import RelayState
-from bridge.store.state_folder import owned_state
+from bridge.store.state_opening import owned_state
 
 _AT_ONCE = 5_000
 """The number of entries that fit into one request over the control socket."""

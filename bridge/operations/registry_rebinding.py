@@ -15,8 +15,8 @@ from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.store.base import Basis, PollState
-from bridge.store.state_folder import binding_of
 from bridge.store.state_metadata import Head
+from bridge.store.state_opening import binding_of
 
 log = structlog.get_logger(__name__)
 

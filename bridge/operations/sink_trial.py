@@ -12,7 +12,7 @@ from bridge.pipeline.clocks import SystemClock
 from bridge.sinks.base import Delivery, Transport
 from bridge.sinks.plugins.guarded_sink import GuardedSink
 from bridge.sinks.sink_type_table import is_http, sink_of
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.exchange_recorder import Exchange, NoTransport, RecordingTransport
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from bridge.config import Settings, routes_of
 from bridge.delivery.attempt_outcome import Reason
-from bridge.delivery.models_read_every_poll import watch_of
 from bridge.delivery.outbox_entry import remaining_ms
 from bridge.delivery.sink_state import RUNNING, Condition
 from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.diff.registry_abilities import Abilities
 from bridge.pipeline.full_scan_interval import Cadence, is_pressing
+from bridge.pipeline.watched_models import watch_of
 from bridge.store.base import StateReader
-from bridge.store.state_folder import binding_of
 from bridge.store.state_metadata import PollRecord, SinkSummary
+from bridge.store.state_opening import binding_of
 
 
 def status_document(settings: Settings, state: StateReader, now_ms: int) -> dict[str, Any]:

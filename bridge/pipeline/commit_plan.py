@@ -7,6 +7,7 @@ from uuid import UUID
 from bridge.delivery.event_routing import Route, Routed, route
 from bridge.diff.absence_verification import Absence, resolve
 from bridge.diff.full_scan_comparison import PackedModels
+from bridge.diff.held_changes import withhold_changes
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.recently_replaced_values import RecentlyReplacedValues, Superseded, superseded_by
 from bridge.diff.registry_changes import ChangeKind
@@ -14,7 +15,6 @@ from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.diff.snapshot_comparison import ModelDifference, compare
 from bridge.diff.stale_read_filtering import FilteredRead, filter_stale_reads
 from bridge.diff.timestamp_regressions import Caution, TimestampRegression
-from bridge.diff.withheld_change_kinds import withhold_changes
 from bridge.events.display_text import instant
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize

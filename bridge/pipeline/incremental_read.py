@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 
-from bridge.delivery.models_read_every_poll import Watch
 from bridge.diff.absence_verification import Listing
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.snapshot import RegisteredModel
+from bridge.pipeline.watched_models import Watch
 from bridge.registry.base import Deadline, Registry
 
 MOST_DIFFERING = 200

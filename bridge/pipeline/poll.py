@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.config import PollSettings
+from bridge.delivery.event_model_details import models_told
 from bridge.delivery.event_routing import Route
 from bridge.delivery.outbox_entry import Entry
-from bridge.delivery.requested_model_details import models_told
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Plan

@@ -6,19 +6,18 @@ from uuid import uuid4
 
 from bridge.config import PollSettings
 from bridge.delivery.event_routing import Route
-from bridge.delivery.models_read_every_poll import watch_of
 from bridge.delivery.storm_guard import hold_older, hold_storm, hold_vanished
 from bridge.diff.absence_verification import Absence, Answer, Listing
 from bridge.diff.known_snapshot import PlainModels
 from bridge.diff.malformed_rows import aside_since
-from bridge.diff.recently_replaced_values import OVERLAP_MS, RecentlyReplacedValues
-from bridge.diff.registry_abilities import Abilities
-from bridge.diff.registry_changes import ChangeKind
-from bridge.diff.replaced_models import (
+from bridge.diff.model_identity_comparison import (
     find_replaced_models,
     missing_or_replaced_models,
     without_unknown_models,
 )
+from bridge.diff.recently_replaced_values import OVERLAP_MS, RecentlyReplacedValues
+from bridge.diff.registry_abilities import Abilities
+from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks, StateForeign
 from bridge.events.event_synthesis import Identities
@@ -39,6 +38,7 @@ from bridge.pipeline.skipped_and_held_rows import (
     possibly_malformed_models,
     replacement_hold,
 )
+from bridge.pipeline.watched_models import watch_of
 from bridge.registry.base import Deadline, Registry
 from bridge.store.base import Basis
 from bridge.store.state_metadata import Binding, Head, Stamp

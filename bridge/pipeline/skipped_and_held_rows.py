@@ -6,8 +6,8 @@ from dataclasses import replace
 from bridge.delivery.storm_guard import Hold, hold_replacement
 from bridge.diff.absence_verification import Absence, Answer, Answers, Listing
 from bridge.diff.malformed_rows import OddRow
+from bridge.diff.model_identity_comparison import find_replaced_models
 from bridge.diff.recently_replaced_values import OVERLAP_MS
-from bridge.diff.replaced_models import find_replaced_models
 from bridge.diff.snapshot import RegisteredModel
 from bridge.pipeline.commit_plan import Known, Plan
 from bridge.pipeline.hold_decisions import HoldDecisions

@@ -9,7 +9,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
 from bridge.registry.entity_conversion import ANY_NAME, PROMPTS
-from bridge.registry.error_messages import is_answer, is_refusal
+from bridge.registry.error_translation import is_answer, is_refusal
 from bridge.registry.failing_row_isolation import fails_on_a_row
 from bridge.registry.mlflow_client import Connection
 from bridge.registry.mlflow_searches import BY_TIME

@@ -19,7 +19,7 @@ from bridge.config import (
     without_login,
     workspace_of,
 )
-from bridge.config.mlflow_environment import given
+from bridge.config.mlflow_process_environment import given
 from bridge.registry.mlflow_client_variables import signing_plugin, signs_for_aws
 
 _CREDENTIALS = "~/.mlflow/credentials"

@@ -17,7 +17,7 @@ from typing import Any
 
 from bridge.errors import RegistryError, RegistryLacks, RegistryUnreachable
 from bridge.registry.base import Deadline
-from bridge.registry.error_messages import is_server_fault
+from bridge.registry.error_translation import is_server_fault
 from bridge.registry.mlflow_client import Connection, Cursor
 from bridge.registry.page_sizes import PageSize
 

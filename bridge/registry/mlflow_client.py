@@ -13,7 +13,7 @@ from bridge.config import RegistrySettings
 from bridge.diff.absence_verification import Absence
 from bridge.errors import BridgeError, RegistryError, RegistryRefused
 from bridge.registry.base import Deadline
-from bridge.registry.error_messages import is_absence, is_refusal, is_too_much, no_mlflow, translate
+from bridge.registry.error_translation import is_absence, is_refusal, is_too_much, no_mlflow, translate
 from bridge.registry.last_http_exchange import forget_exchange
 from bridge.registry.mlflow_client_variables import set_environment
 from bridge.registry.page_sizes import PageSize

@@ -16,8 +16,8 @@ from bridge.config import (
     is_unity_catalog,
     reveal,
 )
-from bridge.config.missing_tls_files import warn_of_unusable_key_log
-from bridge.config.mlflow_environment import given, impose, operators_environment
+from bridge.config.mlflow_process_environment import given, impose, operators_environment
+from bridge.config.tls_environment_variables import warn_of_unusable_key_log
 from bridge.errors import ConfigurationError, RegistryUnreachable
 from bridge.registry.proxy_environment import proxy_variables
 from bridge.registry.request_auth import TOKEN, UNCONFIGURED, USER

@@ -6,11 +6,11 @@ The texts of the errors of requests and urllib3 show what a proxy answered.
 import re
 
 from bridge.config import web_address
-from bridge.config.mlflow_environment import operators_environment
+from bridge.config.mlflow_process_environment import operators_environment
 from bridge.delivery.proxy_refusals import WANTS_LOGIN, login_refused, mend, tunnel_refused
 from bridge.delivery.proxy_routes import Proxy, proxy_route
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable
-from bridge.registry.error_messages import foreign_status
+from bridge.registry.error_translation import foreign_status
 
 _UNAUTHORIZED = 401
 """The status with which servers ask for credentials; a proxy uses 407."""

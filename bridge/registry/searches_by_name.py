@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from bridge.errors import RegistryRefused
 from bridge.registry.entity_conversion import is_plain, name_filter, names_filter
-from bridge.registry.error_messages import is_too_long
+from bridge.registry.error_translation import is_too_long
 
 T = TypeVar("T")
 

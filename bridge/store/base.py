@@ -12,7 +12,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
-from bridge.store.documents import Document
+from bridge.store.document_store import Document
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state_metadata import (
     AttemptRecord,

@@ -9,7 +9,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot_packing import count_versions
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
-from bridge.store.documents import Document, Documents
+from bridge.store.document_store import Document, Documents
 from bridge.store.poll_commit import (
     ABILITIES,
     ATTEMPTS,

@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from bridge.store.file_errors import UNSUPPORTED
+from bridge.store.file_error_advice import UNSUPPORTED
 
 _PRIVATE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 from bridge.errors import StateOwned, StateUnwritable
 from bridge.store.durable_files import give_to_owner, keep_private
-from bridge.store.file_errors import UNSUPPORTED, mend_of, word_of
+from bridge.store.file_error_advice import UNSUPPORTED, mend_of, word_of
 
 LOCK = "lock"
 

@@ -26,7 +26,7 @@ from bridge.store.durable_files import (
     remove,
     write_all,
 )
-from bridge.store.file_errors import mend_of, word_of
+from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.journal_records import FORMAT, RECORD_START, Record, decode, encode
 
 _UNCHANGED = "nothing was changed"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
-from bridge.store.documents import Document, Writes
+from bridge.store.document_store import Document, Writes
 
 
 class MemoryDocuments:

@@ -14,7 +14,7 @@ from bridge.diff.snapshot_packing import pack_model
 from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
-from bridge.store.documents import Document, Documents, Writes
+from bridge.store.document_store import Document, Documents, Writes
 from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 from bridge.store.stored_models import MODELS, UNSETTLED
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from bridge.errors import StateUnwritable
-from bridge.store.documents import Document, Writes
+from bridge.store.document_store import Document, Writes
 from bridge.store.durable_files import keep_folder_private
-from bridge.store.file_errors import mend_of, word_of
+from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.folder_lock import FolderLock
 from bridge.store.journal import Journal
 from bridge.store.tinydb_journal_storage import JournalDB, JournalStorage
@@ -18,7 +18,7 @@ JOURNAL = "journal"
 
 
 class TinyDocuments:
-    """`bridge.store.documents.Documents` in a folder."""
+    """`bridge.store.document_store.Documents` in a folder."""
 
     def __init__(self, database: JournalDB, lock: FolderLock | None) -> None:
         """Wrap an open database; use `open` or `read` to get one."""

@@ -12,7 +12,7 @@ from bridge.delivery.attempt_outcome import Outcome
 from bridge.events.event_names import EVENT_NAMES
 from bridge.sinks.base import Delivery, Sink, Transport
 from bridge.sinks.sink_type_table import Kinds
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.exchange_recorder import RecordingTransport
 from bridge.testing.resource_leak_checks import PROMPTLY_S, assert_quiet, quiet
 from bridge.testing.sample_deliveries import SECRET_VARIABLE, sample

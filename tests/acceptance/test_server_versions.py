@@ -9,7 +9,7 @@ from support.mlflow_server import MlflowServer
 from support.old_servers import VERSIONS, old_server
 
 from bridge.operations.verified_configuration import load_settings
-from bridge.store.state_folder import read_state
+from bridge.store.state_opening import read_state
 
 pytestmark = [pytest.mark.extra, pytest.mark.filterwarnings("ignore")]
 

@@ -20,7 +20,7 @@ from bridge.registry.entity_conversion import (
     names_filter,
     version_of,
 )
-from bridge.registry.error_messages import is_absence
+from bridge.registry.error_translation import is_absence
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

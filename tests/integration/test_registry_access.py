@@ -27,7 +27,7 @@ from bridge.errors import (
     SecretUnavailable,
 )
 from bridge.registry.base import Deadline
-from bridge.registry.error_messages import translate
+from bridge.registry.error_translation import translate
 from bridge.registry.mlflow_client_variables import environment
 from bridge.registry.mlflow_reader import MlflowRegistry
 

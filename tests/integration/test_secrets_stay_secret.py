@@ -40,7 +40,7 @@ from bridge.server.page.page_document import render
 from bridge.server.prometheus_metrics import Metrics
 from bridge.sinks.plugins import entry_points
 from bridge.sinks.sink_type_table import KINDS
-from bridge.store.state_folder import owned_state
+from bridge.store.state_opening import owned_state
 
 SECRETS = {
     "usual": "ghp_0aB/c+D=e",

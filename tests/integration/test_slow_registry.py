@@ -26,7 +26,7 @@ from bridge.pipeline.incremental_read import Read
 from bridge.registry.base import Deadline
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.sinks.sink_type_table import SETTINGS
-from bridge.store.state_folder import owned_state, read_state
+from bridge.store.state_opening import owned_state, read_state
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -59,7 +59,7 @@ class WatchedBridge:
         self._stack.enter_context(greeted_by(self.client))
         self._stack.enter_context(patch("bridge.pipeline.commit_plan.compare", self._compare))
         if not routes:  # else so few models would all be watched, for whoever asks for everything
-            self._stack.enter_context(patch("bridge.delivery.models_read_every_poll.MOST_UNNAMED", 0))
+            self._stack.enter_context(patch("bridge.pipeline.watched_models.MOST_UNNAMED", 0))
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.restart()
 

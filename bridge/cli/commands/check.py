@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from bridge.cli.check_findings import CheckResult, check_connections, check_settings
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import complain, config_option, output_option, print_json, settings_path
+from bridge.cli.configuration_checks import CheckResult, check_connections, check_settings
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.progress_line import scan_progress
 from bridge.cli.proxy_table import print_ways

@@ -24,7 +24,7 @@ from bridge.events.event import Event
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.reading_result import Observation
-from bridge.store.state_folder import check_binding, read_state
+from bridge.store.state_opening import check_binding, read_state
 
 
 @new_command("diff")

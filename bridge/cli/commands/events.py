@@ -11,7 +11,7 @@ from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, Instant
 from bridge.cli.point_in_time_display import Question, print_models_at
 from bridge.cli.text_tables import print_table
 from bridge.store.base import StateReader
-from bridge.store.state_folder import check_binding, read_state
+from bridge.store.state_opening import check_binding, read_state
 
 _FEW = 50
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from bridge.cli.check_findings import check_connections
 from bridge.cli.command_help import new_command
 from bridge.cli.common_options import complain, log_options
+from bridge.cli.configuration_checks import check_connections
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.output_files import absolute, refuse_existing, write_new
 from bridge.cli.progress_line import scan_progress

@@ -34,7 +34,7 @@ from bridge.delivery.attempt_outcome import Reason
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend
 from bridge.errors import NotFound
-from bridge.store.state_folder import check_binding, read_state
+from bridge.store.state_opening import check_binding, read_state
 
 _FEW = 50
 _WAITING = (Status.PENDING, Status.DEAD)

@@ -23,7 +23,7 @@ from bridge.delivery.event_routing import route
 from bridge.delivery.resend import Resend
 from bridge.events.display_text import count
 from bridge.store.base import StateReader
-from bridge.store.state_folder import check_binding, read_state
+from bridge.store.state_opening import check_binding, read_state
 
 
 @new_command("replay")

@@ -19,8 +19,8 @@ from bridge.delivery.sink_state import RUNNING
 from bridge.events.event_names import EVENT_NAMES
 from bridge.sinks.sink_type_table import Kinds
 from bridge.store.base import StateReader
-from bridge.store.state_folder import read_state
 from bridge.store.state_metadata import SinkSummary
+from bridge.store.state_opening import read_state
 
 if TYPE_CHECKING:
     from bridge.operations.sink_trial import Trial

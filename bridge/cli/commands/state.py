@@ -15,7 +15,7 @@ from bridge.events.display_text import count
 from bridge.operations.daemon_requests import ask_to_rebaseline, ask_to_rebind
 from bridge.operations.registry_rebinding import rebind as rebind_state
 from bridge.pipeline.clocks import SystemClock
-from bridge.store.state_folder import any_owned_state, owned_state
+from bridge.store.state_opening import any_owned_state, owned_state
 
 
 @new_group("state")

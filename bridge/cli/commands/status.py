@@ -12,7 +12,7 @@ from bridge.cli.terminal_output import show, status
 from bridge.cli.text_tables import print_table
 from bridge.events.display_text import count, instant, printable, span
 from bridge.operations.status_report import status_document
-from bridge.store.state_folder import read_state
+from bridge.store.state_opening import read_state
 
 _IN_DOUBT = "read as older than known, so what was read waits for another look (events list tells more)"
 

@@ -17,7 +17,7 @@ from bridge.delivery.allowed_destinations import Targets
 from bridge.events.display_text import count
 from bridge.sinks.transport.name_resolution import NameResolution
 from bridge.sinks.transport.open_file_limit import MEND, is_exhausted
-from bridge.sinks.transport.response_rewriting import ResponseReader, ResponseStream
+from bridge.sinks.transport.response_normalization import ResponseReader, ResponseStream
 
 _HEAD_START_S = 0.25
 """How long to wait for one address before the next is tried as well (RFC 8305, 5)."""

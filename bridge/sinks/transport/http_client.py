@@ -29,7 +29,7 @@ from bridge.sinks.transport.preflight_check import route_of
 from bridge.sinks.transport.proxy_response_outcomes import TunnelRefused, sent_by
 from bridge.sinks.transport.response_bodies import as_text, decoded
 from bridge.sinks.transport.response_heads import Field, plain_headers
-from bridge.sinks.transport.response_rewriting import ResponseReader
+from bridge.sinks.transport.response_normalization import ResponseReader
 from bridge.sinks.transport.tls_context import context_of, proxy_context_of
 from bridge.sinks.transport.wire_requests import authority_of, connection_key, wire_request
 

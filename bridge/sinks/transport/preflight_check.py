@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bridge.config import Access, DeliverySettings, SinkSettings, access_of
-from bridge.config.mlflow_environment import operators_environment
+from bridge.config.mlflow_process_environment import operators_environment
 from bridge.delivery.allowed_destinations import host_of
 from bridge.delivery.proxy_routes import Direct, ProxyFault, ProxyRoute, proxy_route
 from bridge.errors import AuthorityUnavailable, SecretUnavailable

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from bridge.config import TlsSettings
-from bridge.config.missing_tls_files import warn_of_unusable_key_log
+from bridge.config.tls_environment_variables import warn_of_unusable_key_log
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
 
 Stamp = tuple[object, ...]

@@ -170,7 +170,7 @@ def test_a_variable_in_quotes_is_named(bridge, monkeypatch) -> None:
 
 def test_with_connect_filters_that_match_no_model_are_warned_of(bridge, monkeypatch) -> None:
     answer = RegistryAnswer("answers", frozenset({"[PROD] churn", "fraud-eu"}))
-    monkeypatch.setattr("bridge.cli.check_findings._ask", lambda _settings, _scanned: answer)
+    monkeypatch.setattr("bridge.cli.configuration_checks._ask", lambda _settings, _scanned: answer)
     globs = ["[PROD] churn", "[PROD] *", "fraud-*", "nobody"]
     bridge.configure(http_sink("https://h", more=f"models = {json.dumps(globs)}\n"))
 
@@ -184,7 +184,7 @@ def test_with_connect_filters_that_match_no_model_are_warned_of(bridge, monkeypa
 
 def test_an_empty_registry_says_nothing_of_filters(bridge, monkeypatch) -> None:
     monkeypatch.setattr(
-        "bridge.cli.check_findings._ask",
+        "bridge.cli.configuration_checks._ask",
         lambda _settings, _scanned: RegistryAnswer("answers", frozenset()),
     )
     bridge.configure(http_sink("https://h", more='models = ["fraud-*"]\n'))

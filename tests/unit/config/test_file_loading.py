@@ -7,7 +7,7 @@ import pytest
 
 from bridge.config import Secret, find, parse_duration, reveal
 from bridge.config.file_loading import build, resolve_paths
-from bridge.config.mlflow_environment import impose
+from bridge.config.mlflow_process_environment import impose
 from bridge.errors import ConfigurationError, SecretUnavailable
 from bridge.operations.verified_configuration import load_settings
 from bridge.sinks.sink_type_table import SETTINGS

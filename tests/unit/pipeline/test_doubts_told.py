@@ -11,7 +11,7 @@ from bridge.pipeline.incremental_read import Read
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.delivery.models_read_every_poll.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.pipeline.watched_models.MOST_UNNAMED", 0)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bridge.pipeline.incremental_read import MOST_DIFFERING, Read
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
     """Without this, the few models here would all be watched for the sink that names none."""
-    monkeypatch.setattr("bridge.delivery.models_read_every_poll.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.pipeline.watched_models.MOST_UNNAMED", 0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ HOUR = 60 * MINUTE
 
 @pytest.fixture(autouse=True)
 def as_in_a_large_registry(monkeypatch) -> None:
-    monkeypatch.setattr("bridge.delivery.models_read_every_poll.MOST_UNNAMED", 0)
+    monkeypatch.setattr("bridge.pipeline.watched_models.MOST_UNNAMED", 0)
 
 
 class Registry(Polled):

@@ -8,7 +8,7 @@ from support.watched import WatchedBridge
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.stages_at_time import models_at
 from bridge.pipeline.incremental_read import Read
-from bridge.store.historical_state import reach_of, recorded_in
+from bridge.store.recorded_history import reach_of, recorded_in
 
 MUTATIONS = st.builds(
     Mutation, st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2), st.integers(0, 7)

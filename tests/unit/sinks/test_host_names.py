@@ -8,7 +8,7 @@ from bridge.config import Access, TlsSettings
 from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.attempt_outcome import Outcome, Verdict
 from bridge.sinks.base import Request
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.wire_requests import wire_request
 
 CALLED = {

@@ -10,7 +10,7 @@ from support.tls import Authority, TlsReceiver
 from bridge.config import Access, TlsSettings
 from bridge.delivery.attempt_outcome import Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 
 COOKIE = {"Set-Cookie": "sessionid=of-somebody; Path=/; Max-Age=999"}
 STATES: dict[str, dict[str, str]] = {

@@ -18,12 +18,13 @@ from bridge.config import Access
 from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.transport import blocking_calls, clients_by_access, host_connection, tls_context
+from bridge.sinks.transport import blocking_calls, host_connection, tls_context
+from bridge.sinks.transport import client_cache as clients_by_access
 from bridge.sinks.transport.blocking_calls import SharedCalls
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.http_client import Client
 from bridge.sinks.transport.name_resolution import NameResolution
-from bridge.sinks.transport.response_rewriting import ResponseReader
+from bridge.sinks.transport.response_normalization import ResponseReader
 
 DEAD = "hooks.dead.test"
 
@@ -118,7 +119,7 @@ EXIT = """
 import asyncio, socket, time
 socket.getaddrinfo = lambda *_, **__: time.sleep(600)
 from bridge.sinks.base import Request
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 
 async def main():
     async with LazyTransport() as way:

@@ -16,7 +16,7 @@ from bridge.delivery.attempt_outcome import Outcome, Reason
 from bridge.sinks.base import Request, Response
 from bridge.sinks.transport.http_client import Client
 from bridge.sinks.transport.response_heads import read_head, status_in
-from bridge.sinks.transport.response_rewriting import ResponseReader
+from bridge.sinks.transport.response_normalization import ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: 2\r\n"

@@ -24,7 +24,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from bridge.config import ServerSettings
 from bridge.server.http_server import probe_answer, serving
 from bridge.sinks.base import Request
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.testing.receiver import free_port
 
 port, places = int(sys.argv[1]), int(sys.argv[2])

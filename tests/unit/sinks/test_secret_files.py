@@ -20,7 +20,7 @@ from support.values import commit, transition
 from bridge import app as app_module
 from bridge.app import wired
 from bridge.config import Access, Secret, TlsSettings
-from bridge.config.secret_cache import readings_known
+from bridge.config.secret_prefetch import readings_known
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import SecretUnavailable
 from bridge.operations.verified_configuration import load_settings
@@ -28,7 +28,7 @@ from bridge.pipeline.metrics_observer import NullObserver
 from bridge.server.certificate_expiry import Certificates
 from bridge.sinks.base import Request, Response
 from bridge.sinks.sink_type_table import sink_of
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 
@@ -215,7 +215,7 @@ EXIT = """
 import asyncio, sys
 from bridge.config import SinkSettings
 from bridge.sinks.sink_type_table import SETTINGS, sink_of
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 sys.path.insert(0, "tests")
 from support.sinks import DELIVERY
 

@@ -12,7 +12,7 @@ from bridge.config import Access, TlsSettings
 from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.name_resolution import _numeric
 
 

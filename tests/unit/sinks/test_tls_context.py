@@ -15,7 +15,7 @@ from bridge.config import Access, TlsSettings
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import AuthorityUnavailable, SecretUnavailable
 from bridge.sinks.base import Request, Response
-from bridge.sinks.transport.clients_by_access import LazyTransport
+from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.sinks.transport.tls_context import context_of
 
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import StateOwned, StateUnwritable
 from bridge.store import durable_files
 from bridge.store.durable_files import flush_folder, give_to_owner, write_all
-from bridge.store.file_errors import mend_of, word_of
+from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.folder_lock import FolderLock, has_owner
 from bridge.store.tinydb_store import TinyDocuments
 

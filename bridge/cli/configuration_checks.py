@@ -10,8 +10,8 @@ from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress_line import Scanned
 from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
 from bridge.config import Settings
-from bridge.config.missing_tls_files import authority_warnings, drop_unusable_key_log
 from bridge.config.secret_trimming import is_quoted
+from bridge.config.tls_environment_variables import authority_warnings, drop_unusable_key_log
 from bridge.delivery.allowed_destinations import is_plain
 from bridge.delivery.proxy_routes import ProxyFault
 from bridge.delivery.unmatched_globs import unmatched
@@ -165,7 +165,7 @@ def _proxies(settings: Settings) -> Iterator[ConfigurationError]:
 
 
 def _state(settings: Settings) -> Iterator[BridgeError]:
-    from bridge.store.state_folder import check_binding, check_writable, read_state  # noqa: PLC0415
+    from bridge.store.state_opening import check_binding, check_writable, read_state  # noqa: PLC0415
 
     try:
         check_writable(settings)
@@ -176,7 +176,7 @@ def _state(settings: Settings) -> Iterator[BridgeError]:
 
 
 def _readers(settings: Settings) -> Iterator[str]:
-    from bridge.store.state_folder import has_readers  # noqa: PLC0415
+    from bridge.store.state_opening import has_readers  # noqa: PLC0415
 
     if has_readers(settings):
         folder = settings.state.folder

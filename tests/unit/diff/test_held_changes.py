@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import snapshots
 
+from bridge.diff.held_changes import withhold_changes
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot_comparison import compare
-from bridge.diff.withheld_change_kinds import withhold_changes
 
 
 def kinds_of(before, after) -> set[K]:

@@ -7,8 +7,8 @@ from support.done import done
 from support.values import commit, model, transition
 
 from bridge.store.document_state import DocumentState
-from bridge.store.historical_state import Held, holds_in, reach_of, recorded_in
 from bridge.store.memory_store import MemoryDocuments
+from bridge.store.recorded_history import Held, holds_in, reach_of, recorded_in
 from bridge.store.state_metadata import Note
 
 

@@ -1,7 +1,7 @@
 """Which models are looked at by name."""
 
 from bridge.delivery.event_routing import Route
-from bridge.delivery.models_read_every_poll import MOST_ROWS, MOST_UNNAMED, MOST_VERSIONS, Watch, watch_of
+from bridge.pipeline.watched_models import MOST_ROWS, MOST_UNNAMED, MOST_VERSIONS, Watch, watch_of
 
 ALIASES, TAGS = ("MODEL_VERSION_ALIAS_SET",), ("MODEL_VERSION_TAG_SET",)
 

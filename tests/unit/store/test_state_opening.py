@@ -9,10 +9,10 @@ from support.values import commit
 from bridge.config.file_loading import build
 from bridge.errors import StateUnwritable
 from bridge.sinks.sink_type_table import SETTINGS
-from bridge.store import state_folder
+from bridge.store import state_opening as state_folder
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import HEAD, META
-from bridge.store.state_folder import binding_of, check_writable, has_readers, owned_state
+from bridge.store.state_opening import binding_of, check_writable, has_readers, owned_state
 from bridge.store.tinydb_store import TinyDocuments
 
 

@@ -4,7 +4,7 @@ import re
 
 from bridge.errors import RegistryBusy, RegistryError, RegistryLacks, RegistryRefused, RegistryUnreachable
 from bridge.registry.last_http_exchange import last_exchange
-from bridge.registry.mlflow_client_errors import client_fault
+from bridge.registry.mlflow_client_misconfiguration import client_fault
 from bridge.registry.retry_after import asked_wait_s
 from bridge.registry.transport_errors import transport_fault
 
