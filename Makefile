@@ -69,11 +69,11 @@ soak: $(VENV)/.test ## The daemon for half an hour under a steady workload: do m
 	$(BIN)/python benchmarks/soak.py
 
 golden: $(VENV)/.test ## Write tests/golden and docs/events.md anew, after a change of a format that is meant
-	PYTHONPATH=. $(BIN)/python tests/support/golden.py
-	PYTHONPATH=.:tests $(BIN)/python tests/support/monitoring.py
+	PYTHONPATH=.:tests $(BIN)/python -m support.golden
+	PYTHONPATH=.:tests $(BIN)/python -m support.monitoring
 
 screenshot: $(VENV)/.test chromium ## Write docs/images anew, with a headless browser
-	PYTHONPATH=.:tests $(BIN)/python tests/support/screenshot.py
+	PYTHONPATH=.:tests $(BIN)/python -m support.screenshot
 
 reference: $(VENV)/.test ## Write docs/configuration.md and docs/cli.md anew, after a change of settings or commands
 	PYTHONPATH=.:tests $(BIN)/python -m support.reference

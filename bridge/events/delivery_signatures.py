@@ -67,6 +67,14 @@ def _databricks(secrets: Sequence[str], _event_id: str, _timestamp: int, body: b
     return {"X-Databricks-Signature": _hex(secrets[0], body)}
 
 
+def _registry(secrets: Sequence[str], event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Both signatures, for receivers that were written for one of them."""
+    return {
+        **_databricks(secrets, event_id, timestamp, body),
+        **_mlflow(secrets, event_id, timestamp, body),
+    }
+
+
 def _github(secrets: Sequence[str], _event_id: str, _timestamp: int, body: bytes) -> dict[str, str]:
     """GitHub, *Validating webhook deliveries*."""
     return {"X-Hub-Signature-256": f"sha256={_hex(secrets[0], body)}"}
@@ -109,12 +117,13 @@ def _none(_secrets: Sequence[str], _event_id: str, _timestamp: int, _body: bytes
 SIGNATURES: Mapping[str, Scheme] = {
     "mlflow": Scheme(_mlflow),
     "databricks": Scheme(_databricks),
+    "registry": Scheme(_registry),
     "github": Scheme(_github),
     "standard": Scheme(_standard, takes_several=True, fault=_standard_fault),
     "none": Scheme(_none),
 }
 
-USUAL: Mapping[str, str] = {"databricks": "databricks", "standard": "standard"}
+USUAL: Mapping[str, str] = {"databricks": "databricks", "registry": "registry", "standard": "standard"}
 """The default scheme for a format, where a secret is set and no scheme is named; other formats use MLflow's."""
 
 

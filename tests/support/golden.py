@@ -1,4 +1,4 @@
-"""What is sent of every event in every format, as files: `python tests/support/golden.py` writes them anew.
+"""What is sent of every event in every format, as files: `make golden` writes them anew.
 
 `tests/golden` holds the requests as they go out, unsigned; `docs/events.md` shows them to people.
 """

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
-from bridge.events.formats import cloudevents, databricks, mlflow3, standard_webhooks
+from bridge.events.formats import cloudevents, databricks, mlflow3, registry_webhooks, standard_webhooks
 from bridge.events.formats.shared_body_values import Body, Format, default_payload, encode, webhook_id
 
 __all__ = [
@@ -38,6 +38,7 @@ def _mlflow(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
 FORMATS: Mapping[str, Format] = {
     "mlflow": Format(_mlflow),
     "databricks": Format(databricks.render, databricks.KINDS, takes_details=False),
+    "registry": Format(registry_webhooks.render),
     "mlflow3": Format(mlflow3.render, mlflow3.KINDS, takes_details=False),
     "standard": Format(standard_webhooks.render),
     "cloudevents": Format(cloudevents.structured),

@@ -24,10 +24,11 @@ def render(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
     }
     if event.model_version is not None:
         body["version"] = event.model_version
-    return Body(encode({**body, **_changed(event), "text": _text(event)}))
+    return Body(encode({**body, **changed_members(event), "text": sentence(event)}))
 
 
-def _changed(event: Event) -> dict[str, Any]:
+def changed_members(event: Event) -> dict[str, Any]:
+    """Return the members that say what changed; empty for creations."""
     changed = event.changed
     if event.type is K.TRANSITIONED:
         return {"to_stage": changed["to_stage"], "from_stage": changed["from_stage"]}
@@ -36,8 +37,8 @@ def _changed(event: Event) -> dict[str, Any]:
     return {}
 
 
-def _text(event: Event) -> str:
-    """Return the sentence for people, worded as Databricks words it."""
+def sentence(event: Event) -> str:
+    """Return the sentence for people, worded as Databricks words it; ``event`` is one of `KINDS`."""
     changed, name = event.changed, f"registered model '{event.model_name}'"
     version, who = event.model_version, event.user_id or "A user"
     if event.type is K.TRANSITIONED:

@@ -43,14 +43,21 @@ class HttpSettings(AddressedSettings):
     type: Literal["http"]
     """`http`: a signed request to any URL."""
     format: Literal[
-        "mlflow", "databricks", "mlflow3", "standard", "cloudevents", "cloudevents-binary", "template"
+        "mlflow",
+        "databricks",
+        "registry",
+        "mlflow3",
+        "standard",
+        "cloudevents",
+        "cloudevents-binary",
+        "template",
     ] = "mlflow"
     """The shape of the body."""
     body: Any = Field(default=None, validate_default=True)
     """The body, of any shape, with `${…}` in its texts; goes with `format = "template"`, and only with it."""
     content_type: Annotated[str, AfterValidator(_media_type)] | None = None
     """The media type of that body; `application/json` where it is left out."""
-    signature: Literal["mlflow", "databricks", "github", "standard", "none"] | None = None
+    signature: Literal["mlflow", "databricks", "registry", "github", "standard", "none"] | None = None
     """How requests are signed. Left out: the format's own way, else `mlflow`, where there is a `secret`; `none` where there is not."""
     secret: OneOrMoreSecrets | None = Field(default=None, validate_default=True)
     """What requests are signed with; several while one is replaced by another."""

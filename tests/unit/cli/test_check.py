@@ -23,7 +23,7 @@ def test_a_format_that_cannot_tell_of_an_event_fails_with_one_error(bridge) -> N
     assert (
         done.err.count("cannot tell of MODEL_VERSION_TRANSITIONED_STAGE, which the sink 'ci' asks for") == 1
     )
-    assert "mlflow, databricks, standard, cloudevents, cloudevents-binary can" in done.err
+    assert "mlflow, databricks, registry, standard, cloudevents, cloudevents-binary can" in done.err
 
 
 def test_with_connect_a_malformed_secret_is_one_clear_error(bridge) -> None:

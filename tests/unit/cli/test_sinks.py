@@ -221,7 +221,7 @@ def test_a_trial_of_an_event_that_the_format_cannot_tell_of_says_which_formats_c
 
     assert (done.code, receiver.got) == (1, [])
     assert "no request could be made: misconfigured: the format 'databricks' cannot tell of" in done.out
-    assert "mlflow, standard, cloudevents, cloudevents-binary can" in done.out
+    assert "mlflow, registry, standard, cloudevents, cloudevents-binary can" in done.out
 
 
 @pytest.mark.parametrize(("form", "kind"), [("cloudevents", "cloudevents+json"), ("databricks", "json")])

@@ -43,7 +43,7 @@ def test_what_is_included_goes_into_the_route_and_what_is_wanted() -> None:
         ({**HTTP, "include_policy": "always"}, "include_policy: should be 'best_effort' or 'required'"),
         (
             {**HTTP, "include": ["run"], "format": "databricks", "signature": "none"},
-            "format: 'databricks' has no place for what include asks for: mlflow, standard, cloudevents,",
+            "format: 'databricks' has no place for what include asks for: mlflow, registry, standard, cloudevents,",
         ),
         (
             {**HTTP, "when": "model_name == 'm' && details.run.metrics.auc > `0.9`"},

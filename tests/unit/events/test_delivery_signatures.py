@@ -76,6 +76,15 @@ def test_databricks_and_github_sign_the_body_alone_with_the_first_secret() -> No
     }
 
 
+def test_registry_signs_as_databricks_and_as_mlflow() -> None:
+    secrets, moment = ["new", "old"], 1_700_000_000
+
+    assert SIGNATURES["registry"].sign(secrets, "x", moment, BODY) == {
+        **SIGNATURES["databricks"].sign(secrets, "x", moment, BODY),
+        **SIGNATURES["mlflow"].sign(secrets, "x", moment, BODY),
+    }
+
+
 def test_the_documented_example_of_github_holds() -> None:
     """GitHub, *Validating webhook deliveries*, "Testing the webhook payload validation"."""
     secret, body = "It's a Secret to Everybody", b"Hello, World!"
@@ -85,7 +94,7 @@ def test_the_documented_example_of_github_holds() -> None:
     }
 
 
-@pytest.mark.parametrize("scheme", ["mlflow", "databricks", "github"])
+@pytest.mark.parametrize("scheme", ["mlflow", "databricks", "registry", "github"])
 def test_a_secret_that_is_no_text_signs_with_its_bytes(scheme) -> None:
     assert SIGNATURES[scheme].sign([b"\xff\xfe".decode(errors="surrogateescape")], "x", 1, BODY)
 

@@ -1,6 +1,7 @@
 """Formats, judged by those who read them: MLflow's own code, and the official SDKs."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -94,6 +95,35 @@ def test_databricks_text_names_whom_the_registry_records() -> None:
     assert json.loads(rendered.content)["text"].startswith("ann set version tag(s) 'validated' => 'true'")
 
 
+@pytest.mark.parametrize("name", told("registry"))
+def test_registry_has_the_members_of_the_default_body_and_those_of_databricks(name) -> None:
+    ours, default = body("registry", name), body("mlflow", name)
+
+    assert default.items() <= ours.items()
+    assert (ours["event_timestamp"], ours.get("version")) == (ours["timestamp"], ours.get("model_version"))
+    assert re.fullmatch(r"[A-Z][^{}]*\.", ours["text"])
+    if name in told("databricks"):
+        assert body("databricks", name).items() <= ours.items()
+
+
+def test_registry_tells_a_transition_that_happened_by_its_type_and_nothing_else_has_one() -> None:
+    typed = {name: body("registry", name).get("webhook_type") for name in told("registry")}
+
+    assert {name for name, kind in typed.items() if kind == "TRANSITION_COMPLETED"} == {
+        name for name in typed if "TRANSITIONED" in name
+    }
+    assert set(typed.values()) == {None, "TRANSITION_COMPLETED"}
+
+
+@given(st.text(), st.text())
+def test_registry_puts_names_into_its_sentence_as_they_are(name, key) -> None:
+    event = replace(sample("MODEL_VERSION_ALIAS_SET"), model_name=name, changed={"alias": key})
+
+    text = json.loads(FORMATS["registry"].render(event, "MODEL_VERSION_ALIAS_SET", "ci", 1).content)["text"]
+
+    assert text == f"A user set alias '{key}' to registered model '{name}' version 7."
+
+
 @pytest.mark.parametrize("name", told("standard"))
 def test_standard_is_type_timestamp_and_data_and_says_in_headers_which_message_it_is(name) -> None:
     sent = request("standard", name)
@@ -154,7 +184,7 @@ def test_nothing_in_a_registry_keeps_a_format_from_making_a_request(form, name, 
 def test_which_formats_can_tell_of_what_is_known() -> None:
     kinds = [EVENT_NAMES["REGISTERED_MODEL_RENAMED"].kind]
 
-    assert formats_for(kinds) == ["mlflow", "standard", "cloudevents", "cloudevents-binary"]
+    assert formats_for(kinds) == ["mlflow", "registry", "standard", "cloudevents", "cloudevents-binary"]
     assert unsupported_events("mlflow3", [TRANSITION, "model_version.created"]) == [TRANSITION]
 
 

@@ -132,7 +132,7 @@ async def test_mlflow_own_verification_takes_the_native_format(receiver) -> None
     )
 
 
-@pytest.mark.parametrize("signature", ["mlflow", "databricks", "github"])
+@pytest.mark.parametrize("signature", ["mlflow", "databricks", "registry", "github"])
 async def test_where_one_signature_is_sent_only_the_first_secret_is_needed(
     signature, receiver, monkeypatch
 ) -> None:
@@ -187,7 +187,7 @@ async def test_an_event_routed_before_the_format_changed_waits_for_a_format_that
     )
 
     assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.RETRYABLE, Reason.MISCONFIGURED, [])
-    assert "'databricks' cannot tell of REGISTERED_MODEL_RENAMED: mlflow, standard, " in outcome.detail
+    assert "'databricks' cannot tell of REGISTERED_MODEL_RENAMED: mlflow, registry, standard, " in outcome.detail
 
 
 @pytest.mark.parametrize(

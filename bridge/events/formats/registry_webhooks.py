@@ -1,0 +1,52 @@
+"""The format ``registry``: the default body, with the members that receivers of registry webhooks read besides.
+
+Receivers written for Databricks' *Workspace Model Registry webhooks* find ``version``, ``event_timestamp``, ``text``
+and, for a tag of a version, ``tags``. ``webhook_type`` tells a transition that happened from one that is only
+requested. Databricks has no event for renames, deletions, aliases and tags of models: their sentences are ours.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.diff.registry_changes import ChangeKind as K
+from bridge.events.event import Event
+from bridge.events.formats import databricks
+from bridge.events.formats.shared_body_values import Body, default_payload, encode, webhook_id
+
+COMPLETED = "TRANSITION_COMPLETED"
+"""The ``webhook_type`` of a transition that happened."""
+
+_MODEL, _VERSION = "registered model '{model}'", "registered model '{model}' version {version}"
+
+_SENTENCES: Mapping[K, str] = {
+    K.MODEL_DELETED: "{who} deleted " + _MODEL,
+    K.MODEL_RENAMED: "{who} renamed registered model '{previous_name}' to '{model}'",
+    K.MODEL_UPDATED: "{who} changed the description of " + _MODEL,
+    K.MODEL_TAG_SET: "{who} set tag '{key}' => '{value}' for " + _MODEL,
+    K.MODEL_TAG_DELETED: "{who} deleted tag '{key}' of " + _MODEL,
+    K.VERSION_DELETED: "{who} deleted " + _VERSION,
+    K.VERSION_UPDATED: "{who} changed the description of " + _VERSION,
+    K.STATUS_CHANGED: "Registered model '{model}' version {version} has status {status} now",
+    K.VERSION_TAG_DELETED: "{who} deleted version tag '{key}' of " + _VERSION,
+    K.ALIAS_SET: "{who} set alias '{alias}' to " + _VERSION,
+    K.ALIAS_DELETED: "{who} deleted alias '{alias}' of " + _VERSION,
+}
+
+
+def render(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
+    """Render ``event``; all times are in ms since the epoch."""
+    body: dict[str, Any] = default_payload(event, event_name, ("webhook_id", webhook_id(sink)))
+    if event.model_version is not None:
+        body["version"] = event.model_version
+    body |= {"event_timestamp": event.timestamp, **databricks.changed_members(event), "text": _text(event)}
+    if event.type is K.TRANSITIONED:
+        body["webhook_type"] = COMPLETED
+    return Body(encode(body))
+
+
+def _text(event: Event) -> str:
+    """Return a sentence for people, such as chat receivers show."""
+    if event.type in databricks.KINDS:
+        return databricks.sentence(event)
+    values = {"model": event.model_name, "version": event.model_version, "who": event.user_id or "A user"}
+    return _SENTENCES[event.type].format(**{**event.changed, **values}) + "."
