@@ -1,4 +1,4 @@
-"""Encode and decode the messages of the control socket: one line of JSON each way. Pure.
+"""Encode and decode the messages of the control socket: JSON, as the body of a POST and of its answer. Pure.
 
 A request is ``{"version", "bridge", "command", "arguments"}``; its answer is ``{"version",
 "bridge"}`` with a ``result``, or with an ``error``, which is raised again with its original class.
@@ -14,11 +14,14 @@ from typing import Any
 from bridge import __version__, errors
 from bridge.errors import BridgeError, ConfigurationError, OwnerUnavailable, PollHeld
 
-VERSION = 1
+PATH = "/commands"
+"""The path at the control socket that takes commands."""
+
+VERSION = 2
 """The version of the protocol; a message of another version is refused, and the error names both versions."""
 
 LIMIT = 1024 * 1024
-"""The longest line in bytes, including its line break."""
+"""The longest message in bytes."""
 
 Document = dict[str, Any]
 
@@ -38,21 +41,21 @@ class Request:
 
 
 def encode_request(request: Request) -> bytes:
-    """Return the line for a request.
+    """Return the message for a request.
 
     Raises:
-        OwnerUnavailable: the line is longer than `LIMIT`.
+        OwnerUnavailable: the message is longer than `LIMIT`.
     """
-    return _line({"command": request.command, "arguments": request.arguments})
+    return _message({"command": request.command, "arguments": request.arguments})
 
 
-def decode_request(line: bytes) -> Request:
-    """Return the request in a line.
+def decode_request(message: bytes) -> Request:
+    """Return the request in a message.
 
     Raises:
-        OwnerUnavailable: the line is not a request, or has another version of the protocol.
+        OwnerUnavailable: the message is not a request, or has another version of the protocol.
     """
-    said = _parse(line, "the command")
+    said = _parse(message, "the command")
     command, arguments = said.get("command"), said.get("arguments")
     if not isinstance(command, str) or not isinstance(arguments, dict):
         raise OwnerUnavailable("the request names no command, or has no arguments")
@@ -60,31 +63,31 @@ def decode_request(line: bytes) -> Request:
 
 
 def encode_result(result: Document) -> bytes:
-    """Return the line for an answer that is a result.
+    """Return the message for an answer that is a result.
 
     Raises:
-        OwnerUnavailable: the line is longer than `LIMIT`.
+        OwnerUnavailable: the message is longer than `LIMIT`.
     """
-    return _line({"result": result})
+    return _message({"result": result})
 
 
 def encode_error(error: BridgeError) -> bytes:
-    """Return the line for an answer that is an error.
+    """Return the message for an answer that is an error.
 
     Raises:
-        OwnerUnavailable: the line is longer than `LIMIT`.
+        OwnerUnavailable: the message is longer than `LIMIT`.
     """
-    return _line({"error": error_to_document(error)})
+    return _message({"error": error_to_document(error)})
 
 
-def decode_answer(line: bytes) -> Document:
-    """Return the result in a line.
+def decode_answer(message: bytes) -> Document:
+    """Return the result in a message.
 
     Raises:
-        OwnerUnavailable: the line is not an answer, or has another version of the protocol.
+        OwnerUnavailable: the message is not an answer, or has another version of the protocol.
         BridgeError: the answer is this error.
     """
-    said = _parse(line, "the running daemon")
+    said = _parse(message, "the running daemon")
     result, error = said.get("result"), said.get("error")
     if isinstance(error, dict):
         raise error_from_document(error)
@@ -117,17 +120,16 @@ def error_from_document(document: Document) -> BridgeError:
     return kind(message)
 
 
-def _line(content: Document) -> bytes:
-    """Return the content as one line; the JSON itself contains no line break."""
-    line = json.dumps({"version": VERSION, "bridge": __version__, **content}).encode() + b"\n"
-    if len(line) > LIMIT:
+def _message(content: Document) -> bytes:
+    message = json.dumps({"version": VERSION, "bridge": __version__, **content}).encode()
+    if len(message) > LIMIT:
         raise OwnerUnavailable(f"more was said over the control socket than fits in {LIMIT} bytes")
-    return line
+    return message
 
 
-def _parse(line: bytes, speaker: str) -> Document:
+def _parse(message: bytes, speaker: str) -> Document:
     try:
-        said = json.loads(line)
+        said = json.loads(message)
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict) or "version" not in said:

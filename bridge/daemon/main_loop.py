@@ -9,7 +9,6 @@ import structlog
 
 from bridge.app import wired
 from bridge.config import Settings, TlsSettings, access_of
-from bridge.control import listening
 from bridge.daemon.configuration_reload import Configuration
 from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
@@ -18,8 +17,9 @@ from bridge.daemon.status_page_snapshot import status_pages
 from bridge.delivery.sink_state import Condition
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import NullObserver, Observer
+from bridge.server.command_socket import listening
 from bridge.server.health_probes import Probes
-from bridge.server.http_server import METRICS_TYPE, Answer, Page, probe_answer, serving
+from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_answer, serving
 from bridge.store.base import State, StateReader
 from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
 from bridge.store.state_opening import has_readers, owned_state
@@ -58,15 +58,12 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         commands = Commands(state, configuration, signals)
         folder = Path(settings.state.folder)
         pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
-        with serving(settings.server, pages):
-            async with listening(folder, commands.by_name()):
-                while not signals.stop.is_set():
-                    async with wired(configuration.settings, state, observer) as app:
-                        run = DaemonRun(
-                            app, signals, probes, configuration.reload, lambda: configuration.refusal
-                        )
-                        await commands.serve_with(run.polling)
-                        await run.run()
+        async with serving(settings.server, pages), listening(folder, commands.by_name()):
+            while not signals.stop.is_set():
+                async with wired(configuration.settings, state, observer) as app:
+                    run = DaemonRun(app, signals, probes, configuration.reload, lambda: configuration.refusal)
+                    await commands.serve_with(run.polling)
+                    await run.run()
     log.info("daemon.stopped")
 
 

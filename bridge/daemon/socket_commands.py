@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from bridge.config import Settings
-from bridge.control import Command
 from bridge.control.socket_messages import Document
 from bridge.daemon.configuration_reload import Configuration
 from bridge.daemon.poll_scheduler import ENDING, Polling
@@ -14,6 +13,7 @@ from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import PollOrder
 from bridge.operations.registry_rebinding import rebind
+from bridge.server.command_socket import Command
 from bridge.store.base import PollState
 from bridge.store.state_metadata import Binding
 from bridge.store.state_opening import binding_of, place_of

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from bridge.config import Settings
-from bridge.control import ask
 from bridge.control.socket_messages import Document, Request
 from bridge.errors import BridgeError, OwnerUnavailable
 from bridge.operations.poll_requests import OnceResult, PollOrder
@@ -85,6 +84,8 @@ def ask_to_operate(settings: Settings, operation: str, arguments: Document) -> D
 
 def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) -> Document:
     """Send a request with the registry of ``settings``: the daemon may have another configuration, and then refuses."""
+    from bridge.control.socket_client import ask  # noqa: PLC0415 - httpx is slow to import
+
     binding = binding_of(settings)
     meant = {"uri": binding.uri, "workspace": binding.workspace}
     request = Request(command, {"registry": meant, **arguments})

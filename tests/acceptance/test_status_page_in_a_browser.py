@@ -11,7 +11,7 @@ from support.receiver import free_port
 
 from bridge.config import ServerSettings
 from bridge.diff.registry_changes import ChangeKind
-from bridge.server.http_server import serving
+from bridge.server.http_application import serving
 from bridge.server.page.page_document import TYPE, render
 
 pytestmark = [pytest.mark.extra, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.control import ask
+from bridge.control.socket_client import ask
 from bridge.control.socket_messages import Request
 from bridge.errors import BridgeError, PollHeld
 from support.patience import patience

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from bridge.config import ServerSettings
-from bridge.server.http_server import serving
+from bridge.server.http_application import serving
 from bridge.server.page.page_document import TYPE, render
 from support.browser import CHROMIUM, MISSING, Browser
 from support.page_story import Story

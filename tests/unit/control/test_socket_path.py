@@ -5,15 +5,18 @@ import os
 import socket
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 from support.control import Works, asked, refused
+from support.patience import patience
 
-from bridge.control import ask, listening, socket_client
+from bridge.control.socket_client import ask
 from bridge.control.socket_messages import Request
 from bridge.errors import OwnerUnavailable
+from bridge.server.command_socket import listening
 
 
 async def test_a_socket_that_a_killed_owner_left_is_replaced(tmp_path) -> None:
@@ -72,12 +75,32 @@ def test_without_a_socket_it_says_that_nobody_listens(tmp_path) -> None:
         ask(tmp_path, Request("echo", {}), 1)
 
 
-def test_an_answer_that_never_ends_is_no_answer(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(socket_client, "LIMIT", 10)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.sendall(b"x" * 100)
-        assert not socket_client._read_line(ours, float("inf")).endswith(b"\n")
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"version": 1, "bridge": "1.0"}\n', "after an upgrade, restart the daemon"),
+        (b"", "ended before it had answered"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "ended before it had answered"),
+    ],
+    ids=["of an earlier version", "nothing", "cut off"],
+)
+def test_what_is_no_answer_is_told(tmp_path, answer, told) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "control"))
+        other.listen()
+        peer = threading.Thread(target=_answer_once, args=(other, answer))
+        peer.start()
+        with pytest.raises(OwnerUnavailable, match=told):
+            ask(tmp_path, Request("echo", {}), patience())
+        peer.join()
+
+
+def _answer_once(listener: socket.socket, answer: bytes) -> None:
+    listener.accept()[0].close()  # looks whether somebody listens
+    channel, _ = listener.accept()
+    with channel:
+        channel.recv(65_536)
+        channel.sendall(answer)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")

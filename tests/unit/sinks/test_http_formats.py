@@ -187,7 +187,9 @@ async def test_an_event_routed_before_the_format_changed_waits_for_a_format_that
     )
 
     assert (outcome.verdict, outcome.reason, receiver.got) == (Verdict.RETRYABLE, Reason.MISCONFIGURED, [])
-    assert "'databricks' cannot tell of REGISTERED_MODEL_RENAMED: mlflow, registry, standard, " in outcome.detail
+    assert (
+        "'databricks' cannot tell of REGISTERED_MODEL_RENAMED: mlflow, registry, standard, " in outcome.detail
+    )
 
 
 @pytest.mark.parametrize(

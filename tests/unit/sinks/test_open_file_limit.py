@@ -22,7 +22,7 @@ SCRIPT = """
 import asyncio, json, os, resource, sys, urllib.request
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from bridge.config import ServerSettings
-from bridge.server.http_server import probe_answer, serving
+from bridge.server.http_application import probe_answer, serving
 from bridge.sinks.base import Request
 from bridge.sinks.transport.client_cache import LazyTransport
 from bridge.testing.receiver import free_port
@@ -45,7 +45,7 @@ async def probing(server, until):
 
 async def main():
     server, over = free_port(), asyncio.Event()
-    with serving(ServerSettings(listen=f"127.0.0.1:{server}"), {"/livez": lambda: probe_answer(True, "alive")}):
+    async with serving(ServerSettings(listen=f"127.0.0.1:{server}"), {"/livez": lambda: probe_answer(True, "alive")}):
         probes = asyncio.create_task(probing(server, over))
         async with LazyTransport() as way:
             for _ in range(2):

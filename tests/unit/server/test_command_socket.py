@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import stat
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 from support.control import Works, asked, refused
@@ -13,9 +14,10 @@ from support.patience import patience
 from support.until import eventually
 
 from bridge import __version__
-from bridge.control import listening, socket_server
-from bridge.control.socket_messages import LIMIT, Request, decode_answer, encode_request
+from bridge.control.socket_messages import LIMIT, PATH, VERSION, Request, decode_answer, encode_request
 from bridge.errors import BridgeError, OwnerUnavailable, PollHeld
+from bridge.server import asgi_server, command_socket
+from bridge.server.command_socket import listening
 
 
 @pytest.fixture
@@ -32,6 +34,11 @@ async def peer(folder: Path):
         yield reader, writer
     finally:
         writer.close()
+
+
+def posted(message: bytes) -> bytes:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: bridge\r\nContent-Length: {len(message)}\r\n\r\n"
+    return head.encode() + message
 
 
 async def test_a_command_is_carried_out_and_answered(tmp_path, works) -> None:
@@ -52,7 +59,7 @@ async def test_nobody_can_connect_before_the_socket_is_private(tmp_path, monkeyp
             early.connect(path)
         tried.append(path)
 
-    monkeypatch.setattr(socket_server, "_keep_private", kept)
+    monkeypatch.setattr(command_socket, "_keep_private", kept)
     async with listening(tmp_path, {}):
         pass
 
@@ -79,7 +86,7 @@ async def test_a_command_that_is_not_known_is_told_those_that_are(tmp_path, work
 
     assert type(error) is OwnerUnavailable
     assert "knows no command 'fly': it knows bug, echo, held, wait" in str(error)
-    assert f"mlflow-bridge {__version__}, control protocol 1" in str(error)
+    assert f"mlflow-bridge {__version__}, control protocol {VERSION}" in str(error)
 
 
 async def test_two_at_once_do_not_wait_for_one_another(tmp_path, works) -> None:
@@ -93,47 +100,65 @@ async def test_two_at_once_do_not_wait_for_one_another(tmp_path, works) -> None:
 
 
 async def test_a_peer_that_hangs_is_dropped_and_holds_up_nobody(tmp_path, works, monkeypatch) -> None:
-    monkeypatch.setattr(socket_server, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(asgi_server, "REQUEST_S", 0.2)
     async with peer(tmp_path) as (reader, writer):
-        writer.write(b'{"version": 1, ')
+        writer.write(posted(b"{")[:-1])
         assert await asked(tmp_path) == {"heard": {}}
         assert await asyncio.wait_for(reader.read(), patience()) == b""
 
 
 async def test_a_peer_that_does_not_take_its_answer_is_dropped(tmp_path, works, monkeypatch) -> None:
-    monkeypatch.setattr(socket_server, "PATIENCE_S", 0.2)
-    with socket.socket(socket.AF_UNIX) as deaf, capture_logs() as logs:
+    monkeypatch.setattr(asgi_server, "REQUEST_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as deaf:
         deaf.connect(str(tmp_path / "control"))
-        request = encode_request(Request("echo", {"text": "x" * (LIMIT // 2)}))
+        request = posted(encode_request(Request("echo", {"text": "x" * (LIMIT // 2)})))
         await asyncio.to_thread(deaf.sendall, request)
-        await eventually(lambda: [line for line in logs if line["event"] == "control.dropped"])
+        await asyncio.sleep(1.0)
+        assert await asked(tmp_path) == {"heard": {}}
+        deaf.settimeout(patience())
+        assert await asyncio.to_thread(_taken, deaf) < LIMIT // 2
 
-    assert await asked(tmp_path) == {"heard": {}}
+
+def _taken(peer: socket.socket) -> int:
+    """Return how many bytes come until the end."""
+    found = 0
+    with suppress(ConnectionResetError):
+        while more := peer.recv(1 << 16):
+            found += len(more)
+    return found
 
 
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
-        (b"GET / HTTP/1.1\r\n", "does not speak the bridge's control protocol"),
+        (b"GET / HTTP/1.1", "does not speak the bridge's control protocol"),
         (b"\xff\x00\n", "does not speak"),
-        (b'{"version": 2}\n', "version 2"),
-        (b'{"version": 1}\n', "names no command"),
-        (b"x" * LIMIT + b"x\n", f"longer than {LIMIT} bytes"),
+        (b'{"version": 1}', "version 1"),
+        (b'{"version": 2}', "names no command"),
+        (b"x" * LIMIT + b"x", f"longer than {LIMIT} bytes"),
     ],
     ids=["http", "bytes", "version", "no command", "too long"],
 )
 async def test_garbage_gets_a_clear_error(tmp_path, works, sent, told) -> None:
-    async with peer(tmp_path) as (reader, writer):
-        writer.write(sent)
-        answer = await asyncio.wait_for(reader.readline(), patience())
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(tmp_path / "control"))) as client:
+        answer = await asyncio.to_thread(client.post, f"http://bridge{PATH}", content=sent)
 
     with pytest.raises(OwnerUnavailable, match=told):
-        decode_answer(answer)
+        decode_answer(answer.content)
+    assert await asked(tmp_path) == {"heard": {}}
+
+
+@pytest.mark.parametrize("line", [b'{"version": 1, "command": "echo", "arguments": {}}\n', b"\xff\x00\n"])
+async def test_the_line_protocol_of_earlier_versions_gets_an_end(tmp_path, works, line) -> None:
+    async with peer(tmp_path) as (reader, writer):
+        writer.write(line + b"\r\n\r\n")
+        assert b"400" in await asyncio.wait_for(reader.readline(), patience())
+
     assert await asked(tmp_path) == {"heard": {}}
 
 
 async def test_a_peer_that_goes_away_without_a_word_breaks_nothing(tmp_path, works) -> None:
-    for sent in (b"", b'{"vers'):
+    for sent in (b"", b"POST /comm", posted(b"{}")[:-1]):
         async with peer(tmp_path) as (_, writer):
             writer.write(sent)
 
@@ -142,7 +167,7 @@ async def test_a_peer_that_goes_away_without_a_word_breaks_nothing(tmp_path, wor
 
 async def test_a_command_that_was_begun_goes_on_when_the_peer_goes_away(tmp_path, works) -> None:
     async with peer(tmp_path) as (_, writer):
-        writer.write(encode_request(Request("wait", {"name": "gone"})))
+        writer.write(posted(encode_request(Request("wait", {"name": "gone"}))))
         await eventually(lambda: works.begun)
     assert works.ended == []
     works.release.set()

@@ -1,0 +1,168 @@
+"""The HTTP application of the daemon's address: probes, metrics and the status page."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from inspect import isawaitable
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
+
+import structlog
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bridge.config import ServerSettings
+from bridge.errors import ConfigurationError
+from bridge.server import asgi_server
+from bridge.server.daemon_loop_calls import DaemonLoop
+from bridge.server.page.page_document import STYLE_HASH
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The parts of a request beside its path: the ``Host`` header and the query."""
+
+    host: str | None = None
+    query: str = ""
+
+
+Answer = tuple[HTTPStatus, str, bytes]
+Later = Callable[[PageRequest], Answer]
+"""Renders an answer in a thread, from data that was collected in the event loop."""
+
+Page = Callable[[], Answer | Later | Awaitable[Answer | Later]]
+"""Called in the daemon's event loop; must answer quickly."""
+
+_PATIENCE_S = 1.0
+_TEXT = "text/plain; charset=utf-8"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The content type of Prometheus' text format."""
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Connection": "close",
+    "Content-Security-Policy": f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The headers of every answer; each connection serves one request."""
+
+
+def probe_answer(ok: bool, text: str) -> Answer:  # noqa: FBT001 - a predicate and its name
+    """Return a probe's answer."""
+    return text_answer(HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE, text)
+
+
+def text_answer(status: HTTPStatus, text: str) -> Answer:
+    """Return a text as an answer."""
+    return status, _TEXT, f"{text}\n".encode()
+
+
+@asynccontextmanager
+async def serving(settings: ServerSettings | None, pages: Mapping[str, Page]) -> AsyncIterator[None]:
+    """Serve ``pages`` while the context lasts; do nothing if ``settings`` is None.
+
+    Raises:
+        ConfigurationError: the server cannot listen on its address.
+    """
+    if settings is None:
+        yield
+        return
+    try:
+        channel = _bound(settings.address)
+    except OSError as error:
+        problem = f"server.listen: {settings.listen} cannot be listened on: {error.strerror}"
+        raise ConfigurationError([problem]) from None
+    async with asgi_server.serving(application(pages, DaemonLoop()), channel):
+        log.info("server.listening", address=settings.listen)
+        yield
+
+
+def _bound(address: tuple[str, int]) -> socket:
+    channel = socket(AF_INET6 if ":" in address[0] else AF_INET)
+    try:
+        channel.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        channel.bind(address)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def application(pages: Mapping[str, Page], daemon_loop: DaemonLoop) -> ASGIApp:
+    """Return the application that serves ``pages`` by their paths."""
+    app = Starlette(
+        routes=[Route(path, _endpoint(page, daemon_loop)) for path, page in pages.items()],
+        middleware=[Middleware(_CommonHeaders)],
+        exception_handlers={HTTPException: _refusal, Exception: _fault},
+    )
+    app.router.redirect_slashes = False  # it would redirect to whatever host the client names
+    return app
+
+
+def _endpoint(page: Page, daemon_loop: DaemonLoop) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            seen = await daemon_loop.call(lambda: _seen(page), _PATIENCE_S)
+        except TimeoutError:
+            return _response(probe_answer(ok=False, text="the event loop does not answer"))
+        if not callable(seen):
+            return _response(seen)
+        query = request.scope["query_string"].decode("latin-1")
+        asked = PageRequest(request.headers.get("host"), query)
+        return _response(await run_in_threadpool(seen, asked))
+
+    return endpoint
+
+
+async def _seen(page: Page) -> Answer | Later:
+    seen = page()
+    return await seen if isawaitable(seen) else seen
+
+
+def _response(answer: Answer) -> Response:
+    status, kind, body = answer
+    return Response(body, status, media_type=kind)
+
+
+async def _refusal(_request: Request, error: Exception) -> Response:
+    """Refuse a request with a fixed text that contains nothing of the request."""
+    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.BAD_REQUEST
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        response = _response(text_answer(status, "only GET and HEAD: what is here is for looking at"))
+        response.headers["Allow"] = "GET, HEAD"
+        return response
+    return _response(text_answer(status, status.phrase.lower()))
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    kind = type(error).__name__
+    log.error("server.fault", path=request.url.path, kind=kind, exc_info=error)
+    text = f"a fault in the bridge ({kind}); mlflow-bridge status tells the same"
+    return _response(text_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text))
+
+
+class _CommonHeaders:
+    """Adds the headers of every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
