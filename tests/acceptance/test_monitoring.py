@@ -56,7 +56,9 @@ def labels_served(tmp_path, server, client, model) -> dict[str, set[str]]:
     """Return the samples of a real daemon: their labels, by name."""
     found: dict[str, set[str]] = {}
     with observed(tmp_path, server, client, model) as address:
-        text = text_of(f"http://{address}/metrics")
+        url = f"http://{address}/metrics"
+        wait_until(lambda: "tls_certificate_expiry" in text_of(url))  # certificates are read in a thread
+        text = text_of(url)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)

@@ -22,6 +22,7 @@ import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.oauth2 import TokenServer
+from support.patience import slowness
 from support.receiver import Answer, Got, RawReceiver, Receiver, free_port
 from support.tls import Authority, TlsReceiver
 from support.values import commit, transition
@@ -173,8 +174,9 @@ def speaking_no_http(world):
 
 @contextmanager
 def hanging(_world):
-    receiver = RawReceiver(b"", hang=1.0)
-    yield receiver.url.rstrip("/"), {"timeout": "200ms"}
+    slow = slowness()  # a token has to come within the timeout
+    receiver = RawReceiver(b"", hang=slow)
+    yield receiver.url.rstrip("/"), {"timeout": f"{200 * slow:.0f}ms"}
     receiver.stop()
 
 

@@ -9,6 +9,11 @@ _MOST_TIMES = 5.0
 
 
 def patience() -> float:
-    """Return how long to wait, in seconds: so many times the usual as there are programs for each processor."""
+    """Return how long to wait, in seconds."""
+    return _USUAL_S * slowness()
+
+
+def slowness() -> float:
+    """Return how much longer everything takes than on an idle machine: as many times as there are programs for a processor."""
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return _USUAL_S * min(max(1.0, busy), _MOST_TIMES)
+    return min(max(1.0, busy), _MOST_TIMES)

@@ -134,8 +134,13 @@ def test_a_daemon_that_is_stopped_and_continued_goes_on(folder) -> None:
 
 
 def test_a_command_that_is_no_daemon_dies_by_signals_as_any_program_does(folder) -> None:
+    def heard() -> None:  # also where the tests themselves run under nohup, which has it ignored
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     command = [sys.executable, "-c", FIRST_INSTANT, "SIGHUP", "check"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=patience())
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, check=False, timeout=patience(), preexec_fn=heard
+    )
 
     assert done.returncode == -signal.SIGHUP
 

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+import select
 import socket
 import ssl
 
 import pytest
 from support.receiver import Answer
 from support.sinks import NOW, attempt
+from support.until import eventually
 
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.sinks.base import Request, Response
@@ -107,6 +109,7 @@ async def test_a_connection_that_is_not_made_in_time_is_told_from_an_answer_that
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
+        await eventually(lambda: select.select([], waiting, [], 0)[1])  # one is through: the queue is full
         async with Client() as client:
             outcome = await client.post(Request(f"http://127.0.0.1:{port}/", {}, b"{}", 1_000))
         for one in waiting:
