@@ -6,8 +6,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.concurrent import SINKS, Interleaved
 from support.done import done
+from support.interleaved_bridge import SINKS, Interleaved
 from support.values import commit, model, transition
 
 from bridge.delivery.attempt_outcome import Reason, delivered, rejected
