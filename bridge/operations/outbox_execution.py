@@ -70,8 +70,8 @@ class Operations:
 
     async def pause(self, sink: str) -> Condition:
         """Pause deliveries to a sink; return its new state. Attempts under way are finished."""
-        backlog, now_ms = await self._state.load_backlog(), self._clock.now_ms()
-        before = backlog.conditions.get(sink, RUNNING)
+        now_ms, conditions = self._clock.now_ms(), await self._state.load_conditions()
+        before = conditions.get(sink, RUNNING)
         after = paused(before, now_ms)
         if after != before:
             await self._set(sink, after, [], Note(now_ms, "paused", detail=sink))
@@ -82,12 +82,11 @@ class Operations:
         backlog, now_ms = await self._state.load_backlog(), self._clock.now_ms()
         before = backlog.conditions.get(sink, RUNNING)
         after = resumed(before)
-        rested = [
-            _rested(entry, before, now_ms)
-            for entry in backlog.entries
-            if entry.sink == sink and entry.last_attempt_at is not None
+        waiting = [
+            entry for entry in backlog.entries if entry.sink == sink and entry.last_attempt_at is not None
         ]
-        if after != before or any(entry.wait_ms for entry in rested):
+        if after != before or any(entry.wait_ms for entry in waiting):
+            rested = [_rested(entry, before, now_ms) for entry in waiting]
             await self._set(sink, after, rested, Note(now_ms, "resumed", detail=sink))
         return before
 

@@ -106,8 +106,9 @@ async def rebind(state: PollState, settings: Settings, *, accept: bool = False) 
     with _environment_restored_unless_bound():
         found = await _comparison(basis, head, settings)
         _judge(found, accept=accept)
-        now = (await state.load_basis()).head or head  # keeps what the relay has written in the meantime
-        await state.write_head(replace(now, uri=wanted.uri, fingerprint=found.fingerprint or now.fingerprint))
+        await state.write_head(
+            replace(head, uri=wanted.uri, fingerprint=found.fingerprint or head.fingerprint)
+        )
     log.info("state.rebound", registry=wanted.uri, accepted=accept and not found.is_proven)
     return "\n".join([*(found.lines() if accept else ()), f"the state is bound to {wanted.uri}"])
 

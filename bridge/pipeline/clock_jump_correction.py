@@ -1,39 +1,50 @@
 """Corrects the stored times of attempts and sinks after the wall clock jumped."""
 
-from collections.abc import Container
-from dataclasses import replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bridge.delivery import sink_state
 from bridge.delivery.outbox_entry import Entry, shifted
 from bridge.delivery.sink_state import Condition
 from bridge.pipeline.clocks import Trust
-from bridge.store.base import RelayState
+from bridge.store.base import Backlog, RelayState
 
 
-async def correct_clock_jump(
-    state: RelayState, sinks: Container[str], trust: Trust, jump_ms: int
-) -> dict[str, Condition]:
-    """Correct the stored times of the pending entries of ``sinks``, and of all sinks; return the states of those.
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The pending entries of some sinks and the states of all sinks, with corrected times; and which of them changed."""
 
-    The wall clock was set forward by ``jump_ms`` since the times were stored. The corrections and the new
-    distance between the clocks are made durable together: otherwise the jump would be corrected again the
-    next time.
+    entries: Sequence[Entry]
+    conditions: Mapping[str, Condition]
+    changed_entries: Sequence[Entry]
+    changed_conditions: Mapping[str, Condition]
 
-    Raises:
-        StateUnwritable: the corrections were not made durable.
-    """
-    now_ms, stored = trust.clock.now_ms(), await state.load_backlog()
-    before = [entry for entry in stored.entries if entry.sink in sinks]
+    async def store(self, state: RelayState, trust: Trust) -> None:
+        """Make the changes durable, together with the new distance between the clocks.
+
+        Otherwise the jump would be corrected again the next time.
+
+        Raises:
+            StateUnwritable: nothing was made durable.
+        """
+        if self.changed_entries or self.changed_conditions:
+            await state.settle(self.changed_entries, self.changed_conditions, clock=trust.record())
+
+
+def corrected(backlog: Backlog, sinks: Container[str], now_ms: int, jump_ms: int) -> Correction:
+    """Return what of ``backlog`` belongs to ``sinks``, after the wall clock was set forward by ``jump_ms``."""
+    before = [entry for entry in backlog.entries if entry.sink in sinks]
     entries = [without_future(shifted(entry, jump_ms), now_ms) for entry in before]
-    changed = [new for old, new in zip(before, entries, strict=True) if new is not old]
     conditions = {
         sink: sink_state.without_future(sink_state.shifted(one, jump_ms), now_ms)
-        for sink, one in stored.conditions.items()
+        for sink, one in backlog.conditions.items()
     }
-    late = {sink: one for sink, one in conditions.items() if one != stored.conditions[sink]}
-    if changed or late:
-        await state.settle(changed, late, clock=trust.record())
-    return conditions
+    return Correction(
+        entries,
+        conditions,
+        [new for old, new in zip(before, entries, strict=True) if new is not old],
+        {sink: one for sink, one in conditions.items() if one != backlog.conditions[sink]},
+    )
 
 
 def without_future(entry: Entry, now_ms: int) -> Entry:

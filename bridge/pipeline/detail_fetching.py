@@ -93,8 +93,9 @@ class Enrichment:
         return f"the registry does not tell {parts}: {self._trouble}"
 
     async def _find(self, event: Event, wanted: Sequence[str]) -> _Found:
-        found, model = _Found(), await self._state.load_model(event)
+        found, name = _Found(), await self._state.load_model_name(event)
         if "model" in wanted:
+            model = None if name is None else await self._state.load_model(name)
             found.keep_all(gone("model") if model is None else {"model": model_part(model)})
         asked = [part for part in wanted if part != "model"]
         if not asked:
@@ -102,11 +103,11 @@ class Enrichment:
         if event.model_version is None:
             found.kept |= dict.fromkeys(asked)
             return found
-        if model is None:
+        if name is None:
             for part in asked:
                 found.keep_all(gone(part))
             return found
-        return await self._ask(found, model.name, event.model_version, asked)
+        return await self._ask(found, name, event.model_version, asked)
 
     async def _ask(self, found: _Found, name: str, version: str, asked: Sequence[str]) -> _Found:
         """Ask the registry, unless it has failed to answer a short while ago."""

@@ -42,6 +42,8 @@ async def _bury(state: State, long_gone: set[str]) -> None:
         return
     backlog = await state.load_backlog()
     dead = [bury_orphan(entry) for entry in backlog.entries if entry.sink in long_gone]
+    if not dead:
+        return
     await state.settle(dead)
     log.error("orphans.dead", entries=len(dead), sinks=sorted(long_gone))
 

@@ -12,7 +12,7 @@ from bridge.delivery.sending_rate_limit import SendingRateLimits
 from bridge.delivery.sink_state import Condition
 from bridge.errors import StateUnwritable
 from bridge.pipeline.attempt_settlement import Settlement
-from bridge.pipeline.clock_jump_correction import correct_clock_jump
+from bridge.pipeline.clock_jump_correction import corrected
 from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.delivery_attempts import (
     CUT_OFF,
@@ -75,10 +75,11 @@ class Relay:
         jump = self._trust.jumped_ms()
         if jump:
             log.warning("clock.jumped", by_ms=jump)
-        await correct_clock_jump(self._state, self._endpoints, self._trust, jump)
         backlog = await self._state.take(self._hear)
-        self._put(backlog.conditions)
-        self._add(backlog.entries)
+        found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump)
+        self._put(found.conditions)
+        self._add(found.entries)
+        await found.store(self._state, self._trust)
 
     async def follow_clock(self, jump_ms: int) -> None:
         """Correct stored times and the states of sinks after the wall clock jumped.
@@ -86,7 +87,10 @@ class Relay:
         Raises:
             StateUnwritable: the corrections were not stored.
         """
-        self._put(await correct_clock_jump(self._state, self._endpoints, self._trust, jump_ms))
+        backlog = await self._state.load_backlog()
+        found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump_ms)
+        await found.store(self._state, self._trust)
+        self._put(found.conditions)
 
     def droppable(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return those of ``entries`` that are not being attempted."""
@@ -100,7 +104,8 @@ class Relay:
             if condition.is_running:
                 self._lanes.hurry(sink, self._clock.monotonic())
         self._lanes.remove(news.removed)
-        self._add(news.entries)
+        if news.entries:
+            self._add(news.entries)
 
     def _put(self, conditions: Mapping[str, Condition]) -> None:
         for sink, condition in conditions.items():

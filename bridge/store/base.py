@@ -29,7 +29,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a poll begins from; its commit is refused if another poll has committed meanwhile.
+    """What a poll begins from; its commit is refused if another poll has changed the snapshot or the head meanwhile.
+
+    A worker thread reads it while the relay settles, and perhaps still when the poll was given up.
 
     Attributes:
         head: the head of the state; None before the baseline.
@@ -68,7 +70,7 @@ class Upkeep:
 
 
 class PollState(Protocol):
-    """What a poll begins from and commits. Every method raises `StateUnwritable` if nothing could be written."""
+    """What a poll begins from and commits. Every method that writes raises `StateUnwritable` if nothing was written."""
 
     async def load_basis(self) -> Basis:
         """Return what a poll begins from."""
@@ -77,13 +79,15 @@ class PollState(Protocol):
     async def commit_poll(self, commit: PollCommit) -> list[Entry]:
         """Commit a poll: snapshot, events and outbox entries, all or nothing; return the entries with their numbers.
 
+        Numbers rise in the order of commits, also across `RelayState.enqueue`.
+
         Raises:
             StateChanged: the state is no longer the one that the poll began from; nothing took effect.
         """
         ...
 
     async def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
-        """Record the result of a poll that changed nothing."""
+        """Record the result of a poll that failed, or that changed nothing."""
         ...
 
     async def keep_scan(self, scan: Document | None) -> None:
@@ -132,23 +136,30 @@ class News:
 
 
 Listener = Callable[[News], None]
+"""Is called in the event loop, in the order of commits, before the method that commits returns. It must not raise."""
 
 
 class RelayState(Protocol):
     """What the relay takes, hears of and settles, and what operators change in the outbox.
 
-    Every method that writes raises `StateUnwritable` if nothing could be written.
+    Every method that writes raises `StateUnwritable` if nothing was written. What is written was read before: a store
+    whose calls wait has to keep others from changing it in between.
     """
 
     async def take(self, listener: Listener) -> Backlog:
         """Return the backlog, and tell ``listener`` of every change after it; an earlier listener hears no more.
 
-        An entry is in the backlog or in later news, never in both. What the relay itself settles is no news.
+        An entry is in the backlog or in later news, never in both, and there is no news before the caller waits again.
+        What the relay itself settles is no news.
         """
         ...
 
     async def load_backlog(self) -> Backlog:
         """Return the pending entries, and the states of the sinks."""
+        ...
+
+    async def load_conditions(self) -> Mapping[str, Condition]:
+        """Return the states of the sinks that have one stored."""
         ...
 
     async def load_entries(self, numbers: Sequence[int]) -> list[Entry]:
@@ -159,8 +170,12 @@ class RelayState(Protocol):
         """Return a recorded event, or None."""
         ...
 
-    async def load_model(self, event: Event) -> RegisteredModel | None:
-        """Return the present model of an event, which may have been renamed; None if it is deleted."""
+    async def load_model_name(self, event: Event) -> str | None:
+        """Return the present name of an event's model, which may have been renamed; None if it is deleted."""
+        ...
+
+    async def load_model(self, name: str) -> RegisteredModel | None:
+        """Return a known model, or None."""
         ...
 
     async def load_details(self, event_id: str) -> Document:
@@ -190,7 +205,7 @@ class RelayState(Protocol):
         be corrected twice.
 
         Raises:
-            StateChanged: an entry has changed since it was attempted; nothing was recorded.
+            StateChanged: an entry is no longer in the outbox, or its number belongs to another; nothing was recorded.
         """
         ...
 

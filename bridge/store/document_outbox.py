@@ -44,6 +44,10 @@ class DocumentOutbox(DocumentReader):
         """Return the pending entries, and the states of the sinks."""
         return Backlog(self.pending(), self.conditions())
 
+    async def load_conditions(self) -> Mapping[str, Condition]:
+        """Return the states of the sinks."""
+        return self.conditions()
+
     async def load_entries(self, numbers: Sequence[int]) -> list[Entry]:
         """Return those of the numbered entries that are in the outbox."""
         return [entry for number in numbers if (entry := self.entry(number)) is not None]
@@ -52,14 +56,17 @@ class DocumentOutbox(DocumentReader):
         """Return a recorded event."""
         return self.event(event_id)
 
-    async def load_model(self, event: Event) -> RegisteredModel | None:
-        """Return the present model of an event, which may have been renamed; None if it is deleted."""
+    async def load_model_name(self, event: Event) -> str | None:
+        """Return the present name of an event's model, which may have been renamed; None if it is deleted."""
         identities = self.identities().by_name
         known = identities.get(event.model_name)
         if known is not None and known.lane == event.lane:
-            return self.known()[event.model_name]
-        name = next((name for name, one in identities.items() if one.lane == event.lane), None)
-        return None if name is None else self.known()[name]
+            return event.model_name
+        return next((name for name, one in identities.items() if one.lane == event.lane), None)
+
+    async def load_model(self, name: str) -> RegisteredModel | None:
+        """Return a known model."""
+        return self.known().get(name)
 
     async def load_details(self, event_id: str) -> Document:
         """Return the stored details of an event, by part."""

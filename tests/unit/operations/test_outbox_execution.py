@@ -12,7 +12,7 @@ from bridge.delivery.attempt_outcome import Reason, delivered, rejected, retryab
 from bridge.delivery.outbox_entry import Status
 from bridge.delivery.resend import Resend
 from bridge.delivery.retry_policy import RetryPolicy, outside_order
-from bridge.delivery.sink_state import Standing
+from bridge.delivery.sink_state import RUNNING, Standing
 from bridge.errors import StateUnwritable
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.pipeline.clocks import SystemClock
@@ -244,3 +244,19 @@ async def test_what_the_daemon_is_asked_for_is_plain_json(state) -> None:
     }
     assert (await OPERATIONS["pause"](operations, {"sink": "ci"}))["condition"]["standing"] == "paused"
     assert (await OPERATIONS["resume"](operations, {"sink": "ci"}))["condition"]["standing"] == "paused"
+
+
+async def test_resuming_a_sink_that_runs_has_its_waiting_entries_sent_at_once(state) -> None:
+    """One model's delivery failed, another's succeeded: the sink runs, and yet an entry waits."""
+    fill(state, "a", "b")
+    clock = HandClock()
+    sink = ScriptedSink(DOWN, delivered(200))
+    relay = relay_of(state, clock, 1, RetryPolicy(first_ms=3_600_000, cap_ms=3_600_000), ci=sink)
+    await relay.drain_due(FOREVER)
+    assert (len(state.pending()), state.conditions().get("ci", RUNNING).is_running) == (1, True)
+
+    await Operations(state, clock, relay).resume("ci")
+    await relay.drain_due(FOREVER)
+
+    assert state.pending() == []
+    assert [note.kind for note in state.notes()] == ["resumed"]
