@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 Command = Callable[[Document], Awaitable[Document]]
 """A function that carries out a command: it takes arguments and returns a result, both plain JSON values."""
 
+_HEADERS = {"Cache-Control": "no-store", "Connection": "close"}
+_EARLIER = "the command is of an earlier version than the running daemon: after an upgrade, start it anew"
 _PRIVATE = 0o600
 _MEND = (
     "all else runs; commands that change something need the bridge stopped, and a reload needs SIGHUP, until state.url "
@@ -59,11 +61,24 @@ async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncItera
             yield
             return
         daemon_loop = DaemonLoop()
-        async with asgi_server.serving(_application(commands, daemon_loop), channel):
+        application = _application(commands, daemon_loop)
+        async with asgi_server.serving(application, channel, _HEADERS, _CommandProtocol):
             try:
                 yield
             finally:
-                daemon_loop.cancel()
+                await daemon_loop.end()
+
+
+class _CommandProtocol(asgi_server.BoundedProtocol):
+    """HTTP; a command of an earlier version, which sends a line of JSON, is told that it is one."""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a line of JSON with a line of JSON."""
+        if self.is_reading_head and data[:1] == b"{" and not self.conn.trailing_data[0]:
+            self.transport.write(encode_error(OwnerUnavailable(_EARLIER)) + b"\n")
+            self.transport.close()
+            return
+        super().data_received(data)
 
 
 def _application(commands: Mapping[str, Command], daemon_loop: DaemonLoop) -> ASGIApp:
@@ -73,11 +88,24 @@ def _application(commands: Mapping[str, Command], daemon_loop: DaemonLoop) -> AS
             result = await daemon_loop.call(lambda: _carried_out(commands, body))
             return Response(encode_result(result), media_type="application/json")
         except BridgeError as error:
-            return Response(encode_error(error), HTTPStatus.BAD_REQUEST, media_type="application/json")
+            return _refusal(error)
         except (asyncio.CancelledError, ClientDisconnect):  # the daemon ends, or the client is gone
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+        except Exception as error:
+            log.error("control.failed", error=type(error).__name__, exc_info=error)
+            return _refusal(BridgeError(f"a fault in the running daemon: {type(error).__name__}"))
 
-    return Starlette(routes=[Route(PATH, endpoint, methods=["POST"])])
+    app = Starlette(routes=[Route(PATH, endpoint, methods=["POST"])])
+    app.router.redirect_slashes = False
+    return app
+
+
+def _refusal(error: BridgeError) -> Response:
+    try:
+        body = encode_error(error)
+    except OwnerUnavailable as too_long:
+        body = encode_error(too_long)
+    return Response(body, HTTPStatus.BAD_REQUEST, media_type="application/json")
 
 
 async def _body(request: Request) -> bytes:
@@ -142,6 +170,7 @@ def _bound(path: str, folder: Path) -> socket.socket:
         raise
     try:
         _keep_private(path, folder)
+        channel.listen()
     except OSError:
         channel.close()
         _remove(path)

@@ -10,13 +10,11 @@ from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 import structlog
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
@@ -80,20 +78,25 @@ async def serving(settings: ServerSettings | None, pages: Mapping[str, Page]) ->
         yield
         return
     try:
-        channel = _bound(settings.address)
+        channel = _listening(settings.address)
     except OSError as error:
         problem = f"server.listen: {settings.listen} cannot be listened on: {error.strerror}"
         raise ConfigurationError([problem]) from None
-    async with asgi_server.serving(application(pages, DaemonLoop()), channel):
+    daemon_loop = DaemonLoop()
+    async with asgi_server.serving(application(pages, daemon_loop), channel, _HEADERS):
         log.info("server.listening", address=settings.listen)
-        yield
+        try:
+            yield
+        finally:
+            await daemon_loop.end()
 
 
-def _bound(address: tuple[str, int]) -> socket:
+def _listening(address: tuple[str, int]) -> socket:
     channel = socket(AF_INET6 if ":" in address[0] else AF_INET)
     try:
         channel.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         channel.bind(address)
+        channel.listen()
     except BaseException:
         channel.close()
         raise
@@ -104,7 +107,6 @@ def application(pages: Mapping[str, Page], daemon_loop: DaemonLoop) -> ASGIApp:
     """Return the application that serves ``pages`` by their paths."""
     app = Starlette(
         routes=[Route(path, _endpoint(page, daemon_loop)) for path, page in pages.items()],
-        middleware=[Middleware(_CommonHeaders)],
         exception_handlers={HTTPException: _refusal, Exception: _fault},
     )
     app.router.redirect_slashes = False  # it would redirect to whatever host the client names
@@ -148,21 +150,6 @@ async def _refusal(_request: Request, error: Exception) -> Response:
 
 async def _fault(request: Request, error: Exception) -> Response:
     kind = type(error).__name__
-    log.error("server.fault", path=request.url.path, kind=kind, exc_info=error)
+    log.error("server.fault", path=request.scope["path"], kind=kind, exc_info=error)
     text = f"a fault in the bridge ({kind}); mlflow-bridge status tells the same"
     return _response(text_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text))
-
-
-class _CommonHeaders:
-    """Adds the headers of every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

@@ -54,7 +54,7 @@ async def shown(browser: Browser, story: Story, look, **screen):
         browser.show(f"http://127.0.0.1:{port}/", **screen)
         return look(browser)
 
-    with serving(ServerSettings(listen=f"127.0.0.1:{port}"), {"/": lambda: page}):
+    async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), {"/": lambda: page}):
         return await asyncio.to_thread(there)
 
 

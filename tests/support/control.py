@@ -19,6 +19,7 @@ class Works:
         self.ended: list[str] = []
         self.release = asyncio.Event()
         self.commands = {"echo": self.echo, "wait": self.wait, "held": self.held, "bug": self.bug}
+        self.commands |= {"odd": self.odd, "long": self.long, "cleans": self.cleans}
 
     async def echo(self, arguments):
         return {"heard": arguments}
@@ -30,6 +31,20 @@ class Works:
         finally:
             self.ended.append(arguments["name"])
         return {}
+
+    async def cleans(self, arguments):
+        self.begun.append(arguments["name"])
+        try:
+            await asyncio.sleep(patience())
+        finally:
+            await asyncio.sleep(0.3)
+            self.ended.append(arguments["name"])
+
+    async def odd(self, arguments):
+        return {"set": {1}}
+
+    async def long(self, arguments):
+        raise BridgeError("x" * 2_000_000)
 
     async def held(self, arguments):
         raise PollHeld("too much", "abc")

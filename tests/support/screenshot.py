@@ -32,8 +32,9 @@ def pages() -> dict:
 async def main(folder: Path) -> None:
     os.environ["GITHUB_TOKEN"] = "x"
     port = free_port()
-    with serving(ServerSettings(listen=f"127.0.0.1:{port}"), pages()), tempfile.TemporaryDirectory() as home:
-        await asyncio.to_thread(shoot, port, folder, Path(home))
+    async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), pages()):
+        with tempfile.TemporaryDirectory() as home:
+            await asyncio.to_thread(shoot, port, folder, Path(home))
 
 
 def shoot(port: int, folder: Path, home: Path) -> None:

@@ -1,9 +1,10 @@
 """The control socket, with real sockets, and peers that behave badly."""
 
 import asyncio
+import json
 import socket
 import stat
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -85,7 +86,7 @@ async def test_a_command_that_is_not_known_is_told_those_that_are(tmp_path, work
     error = await refused(tmp_path, "fly")
 
     assert type(error) is OwnerUnavailable
-    assert "knows no command 'fly': it knows bug, echo, held, wait" in str(error)
+    assert "knows no command 'fly': it knows bug, cleans, echo, held, long, odd, wait" in str(error)
     assert f"mlflow-bridge {__version__}, control protocol {VERSION}" in str(error)
 
 
@@ -148,13 +149,50 @@ async def test_garbage_gets_a_clear_error(tmp_path, works, sent, told) -> None:
     assert await asked(tmp_path) == {"heard": {}}
 
 
-@pytest.mark.parametrize("line", [b'{"version": 1, "command": "echo", "arguments": {}}\n', b"\xff\x00\n"])
-async def test_the_line_protocol_of_earlier_versions_gets_an_end(tmp_path, works, line) -> None:
+async def test_a_command_of_an_earlier_version_is_told_that_the_daemon_is_of_another(tmp_path, works) -> None:
     async with peer(tmp_path) as (reader, writer):
-        writer.write(line + b"\r\n\r\n")
-        assert b"400" in await asyncio.wait_for(reader.readline(), patience())
+        writer.write(b'{"version": 1, "bridge": "0.1", "command": "echo", "arguments": {}}\n')
+        answer = json.loads(await asyncio.wait_for(reader.readline(), patience()))
+
+    assert answer["version"] == VERSION
+    assert "of an earlier version" in answer["error"]["message"]
+    assert await asked(tmp_path) == {"heard": {}}
+
+
+@pytest.mark.parametrize(("command", "told"), [("odd", "TypeError"), ("long", "than fits")])
+async def test_an_answer_that_cannot_be_given_is_told(tmp_path, works, command, told) -> None:
+    assert told in str(await refused(tmp_path, command))
+    assert await asked(tmp_path) == {"heard": {}}
+
+
+async def test_peers_that_say_nothing_do_not_end_a_command(tmp_path, works, monkeypatch) -> None:
+    monkeypatch.setattr(asgi_server, "MOST_CONNECTIONS", 8)
+    slow = asyncio.create_task(asked(tmp_path, "wait", name="slow"))
+    await eventually(lambda: works.begun)
+    async with AsyncExitStack() as held:
+        for _ in range(40):
+            await held.enter_async_context(peer(tmp_path))
+        assert await asked(tmp_path) == {"heard": {}}
+        works.release.set()
+        assert await slow == {}
+
+
+async def test_a_file_of_certificates_that_is_not_there_is_nothing_to_commands(
+    tmp_path, works, monkeypatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
 
     assert await asked(tmp_path) == {"heard": {}}
+
+
+async def test_what_comes_at_the_end_is_not_begun_and_what_was_begun_has_ended(tmp_path) -> None:
+    works = Works()
+    async with listening(tmp_path, works.commands):
+        waiting = asyncio.create_task(refused(tmp_path, "cleans", name="late"))
+        await eventually(lambda: works.begun)
+
+    assert works.ended == ["late"]
+    await waiting
 
 
 async def test_a_peer_that_goes_away_without_a_word_breaks_nothing(tmp_path, works) -> None:

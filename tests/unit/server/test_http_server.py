@@ -1,6 +1,7 @@
 """The small server."""
 
 import asyncio
+import errno
 import http.client
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from support.patience import patience
 from support.receiver import free_port
+from support.until import eventually
 
 from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
@@ -154,13 +156,15 @@ async def test_what_is_no_request_is_refused_without_giving_it_back(line) -> Non
     assert b"Traceback" not in answer
 
 
-def _spoken(port: int, said_: bytes) -> bytes:
+def _spoken(port: int, said_: bytes, *, ends: bool = False) -> bytes:
     found = b""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=patience()) as peer,
         suppress(ConnectionResetError),
     ):
         peer.sendall(said_)
+        if ends:
+            peer.shutdown(socket.SHUT_WR)
         while more := peer.recv(65_536):
             found += more
     return found
@@ -178,6 +182,24 @@ async def test_what_takes_long_to_make_is_made_while_the_loop_goes_on() -> None:
         await asyncio.sleep(0.05)
         loop_ran.set()
         assert await slow == (200, b"127.0.0.1 a=b\n")
+
+
+async def test_a_fault_and_what_is_no_request_have_the_headers_of_every_answer() -> None:
+    port = free_port()
+    async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), {"/": lambda: 1 / 0}):
+        with capture_logs():
+            fault = await asyncio.to_thread(_spoken, port, b"GET / HTTP/1.1\r\nHost: [\r\n\r\n")
+        odd = await asyncio.to_thread(_spoken, port, b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+
+    for answer, status in ((fault, b" 500 "), (odd, b" 400 ")):
+        head = answer.partition(b"\r\n\r\n")[0].lower()
+        assert status in head
+        for name in (
+            b"content-security-policy: default-src 'none'",
+            b"cache-control: no-store",
+            b"connection: close",
+        ):
+            assert name in head
 
 
 async def test_a_fault_in_a_page_is_told_and_logged() -> None:
@@ -261,6 +283,55 @@ def _all_of(peer: socket.socket) -> int:
         while more := peer.recv(1 << 20):
             found += len(more)
     return found
+
+
+async def test_a_client_that_says_no_more_after_its_request_gets_its_answer() -> None:
+    port = free_port()
+    async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES):
+        answer = await asyncio.to_thread(_spoken, port, b"GET /livez HTTP/1.0\r\n\r\n", ends=True)
+
+    assert answer.endswith(b"alive\n")
+
+
+@pytest.mark.parametrize(
+    "header", [b"a: " + b"b" * 20_000 + b"\r\n", b"a:\r\n" * 10_000], ids=["long", "many"]
+)
+async def test_a_head_that_is_too_long_is_refused(header) -> None:
+    port = free_port()
+    async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES):
+        said = b"GET /livez HTTP/1.1\r\nHost: h\r\n" + header + b"\r\n"
+        answer = await asyncio.to_thread(_spoken, port, said)
+        assert (await get(port, "/livez"))[0] == 200
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+
+
+async def test_where_no_more_files_may_be_opened_few_lines_are_logged(caplog, monkeypatch) -> None:
+    """No real way to run out of files would leave the test any."""
+    accept, exhausted = socket.socket.accept, [True]
+
+    def accepting(listener):
+        if exhausted[0]:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(listener)
+
+    port = free_port()
+    async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), PAGES):
+        with monkeypatch.context() as patched:
+            patched.setattr(socket.socket, "accept", accepting)
+            waiting = asyncio.create_task(get(port, "/livez"))
+            await eventually(lambda: caplog.records)
+            await asyncio.sleep(1.0)
+            assert len(caplog.records) < 20
+            exhausted[0] = False
+            assert await waiting == (200, b"alive\n")
+
+
+async def test_a_server_that_cannot_start_is_an_error(monkeypatch) -> None:
+    monkeypatch.setattr(asgi_server.Server, "run", lambda _server, sockets=None: None)
+    with pytest.raises(OSError, match="ended while it started"):
+        async with serving(ServerSettings(listen=f"127.0.0.1:{free_port()}"), PAGES):
+            pass
 
 
 async def test_a_connection_brings_one_answer() -> None:
