@@ -85,15 +85,12 @@ def _application(commands: Mapping[str, Command], daemon_loop: DaemonLoop) -> AS
     async def endpoint(request: Request) -> Response:
         try:
             body = await _body(request)
-            result = await daemon_loop.call(lambda: _carried_out(commands, body))
-            return Response(encode_result(result), media_type="application/json")
+            answer = await daemon_loop.call(lambda: _answer(commands, body))
+            return Response(answer, media_type="application/json")
         except BridgeError as error:
             return _refusal(error)
         except (asyncio.CancelledError, ClientDisconnect):  # the daemon ends, or the client is gone
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-        except Exception as error:
-            log.error("control.failed", error=type(error).__name__, exc_info=error)
-            return _refusal(BridgeError(f"a fault in the running daemon: {type(error).__name__}"))
 
     app = Starlette(routes=[Route(PATH, endpoint, methods=["POST"])])
     app.router.redirect_slashes = False
@@ -118,7 +115,8 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-async def _carried_out(commands: Mapping[str, Command], body: bytes) -> Document:
+async def _answer(commands: Mapping[str, Command], body: bytes) -> bytes:
+    """Carry out the command in ``body``; return the answer's body."""
     request = decode_request(body)
     command = commands.get(request.command)
     if command is None:
@@ -129,10 +127,10 @@ async def _carried_out(commands: Mapping[str, Command], body: bytes) -> Document
         )
     log.info("control.asked", command=request.command)
     try:
-        return await command(request.arguments)
+        return encode_result(await command(request.arguments))
     except BridgeError:
         raise
-    except Exception as error:  # a fault in one command must not end the daemon
+    except Exception as error:  # a fault in one command must not end the daemon; its text may contain secrets
         kind = type(error).__name__
         log.error("control.failed", command=request.command, error=kind)
         raise BridgeError(f"a fault in the running daemon: {kind}") from error

@@ -185,7 +185,7 @@ async def test_a_file_of_certificates_that_is_not_there_is_nothing_to_commands(
     assert await asked(tmp_path) == {"heard": {}}
 
 
-async def test_what_comes_at_the_end_is_not_begun_and_what_was_begun_has_ended(tmp_path) -> None:
+async def test_the_end_waits_until_a_command_that_it_cancels_has_ended(tmp_path) -> None:
     works = Works()
     async with listening(tmp_path, works.commands):
         waiting = asyncio.create_task(refused(tmp_path, "cleans", name="late"))
