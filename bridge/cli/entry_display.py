@@ -12,8 +12,8 @@ from bridge.delivery.sink_state import RUNNING
 from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.events.display_text import changed, instant, printable, span
 from bridge.events.event import Event
-from bridge.store.base import StateReader
 from bridge.store.state_metadata import AttemptRecord
+from bridge.store.state_reader import StateReader
 
 
 def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:

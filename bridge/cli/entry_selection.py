@@ -17,7 +17,7 @@ from bridge.delivery.resend import Resend, find_overtaken
 from bridge.errors import NotFound
 from bridge.events.display_text import changed, count, instant, printable
 from bridge.events.event import Event
-from bridge.store.base import StateReader
+from bridge.store.state_reader import StateReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bridge.errors import NotFound
 from bridge.events.display_text import count, instant, printable
 from bridge.events.event import Event
 from bridge.events.event_details import PARTS
-from bridge.store.base import StateReader
+from bridge.store.state_reader import StateReader
 
 _MOST_CANDIDATES = 10
 _LONGEST_PART = 200

@@ -12,8 +12,8 @@ from bridge.delivery.event_routing import matches
 from bridge.errors import NotFound
 from bridge.events.display_text import instant
 from bridge.events.stages_at_time import ModelAtTime, VersionAtTime, models_at
-from bridge.store.base import StateReader
 from bridge.store.recorded_history import Reach, holds_in, reach_of, recorded_in
+from bridge.store.state_reader import StateReader
 
 
 @dataclass(frozen=True, slots=True)

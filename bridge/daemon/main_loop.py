@@ -20,9 +20,10 @@ from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.command_socket import listening
 from bridge.server.health_probes import Probes
 from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_answer, serving
-from bridge.store.base import State, StateReader
+from bridge.store.base import State
 from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
 from bridge.store.state_opening import has_readers, owned_state
+from bridge.store.state_reader import StateReader
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,8 @@ from bridge.server.host_header_check import is_welcome
 from bridge.server.http_application import Answer, Later, Page, PageRequest, text_answer
 from bridge.server.page.page_document import TYPE, refresh_of, render
 from bridge.server.page.view_model import DeadLetter, Pulse, View
-from bridge.store.base import State, StateReader
+from bridge.store.base import State
+from bridge.store.state_reader import StateReader
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.diff.registry_abilities import Abilities
 from bridge.pipeline.full_scan_interval import Cadence, is_pressing
 from bridge.pipeline.watched_models import watch_of
-from bridge.store.base import StateReader
 from bridge.store.state_metadata import PollRecord, SinkSummary
 from bridge.store.state_opening import binding_of
+from bridge.store.state_reader import StateReader
 
 
 def status_document(settings: Settings, state: StateReader, now_ms: int) -> dict[str, Any]:

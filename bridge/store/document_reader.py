@@ -33,7 +33,7 @@ from bridge.store.stored_models import MODELS, UNSETTLED, StoredIdentities, Stor
 
 
 class DocumentReader:
-    """`bridge.store.base.StateReader` over documents."""
+    """`bridge.store.state_reader.StateReader` over documents."""
 
     def __init__(self, documents: Documents) -> None:
         """Read from ``documents``."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.recently_replaced_values import Superseded
-from bridge.store.base import Basis, StateReader, Upkeep
+from bridge.store.base import Basis, Upkeep
 from bridge.store.document_outbox import DocumentOutbox
 from bridge.store.document_store import Document
 from bridge.store.poll_commit import (
@@ -28,6 +28,7 @@ from bridge.store.poll_commit import (
     writes_of,
 )
 from bridge.store.state_metadata import ClockRecord, Head, PollRecord, ReconcileRecord
+from bridge.store.state_reader import StateReader
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.events.stages_at_time import Late, Recorded
-from bridge.store.base import StateReader
 from bridge.store.state_metadata import Note
+from bridge.store.state_reader import StateReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from bridge.config import Settings, workspace_of
 from bridge.errors import StateForeign, StateUnwritable
-from bridge.store.base import StateReader
 from bridge.store.document_state import DocumentState
 from bridge.store.folder_lock import LOCK, has_owner
 from bridge.store.state_metadata import Binding
+from bridge.store.state_reader import StateReader
 from bridge.store.tinydb_store import JOURNAL, TinyDocuments
 
 _OTHERS = stat.S_IRGRP | stat.S_IROTH

@@ -22,8 +22,8 @@ from bridge.config import Settings, routes_of
 from bridge.delivery.event_routing import route
 from bridge.delivery.resend import Resend
 from bridge.events.display_text import count
-from bridge.store.base import StateReader
 from bridge.store.state_opening import check_binding, read_state
+from bridge.store.state_reader import StateReader
 
 
 @new_command("replay")

@@ -18,9 +18,9 @@ from bridge.delivery.attempt_outcome import Verdict
 from bridge.delivery.sink_state import RUNNING
 from bridge.events.event_names import EVENT_NAMES
 from bridge.sinks.sink_type_table import Kinds
-from bridge.store.base import StateReader
 from bridge.store.state_metadata import SinkSummary
 from bridge.store.state_opening import read_state
+from bridge.store.state_reader import StateReader
 
 if TYPE_CHECKING:
     from bridge.operations.sink_trial import Trial

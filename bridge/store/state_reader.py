@@ -1,0 +1,117 @@
+"""The interface of the state for whoever asks: the commands, the status page, the metrics."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from bridge.delivery.outbox_entry import Entry
+from bridge.delivery.sink_state import Condition
+from bridge.diff.known_snapshot import KnownModels
+from bridge.diff.registry_abilities import Abilities
+from bridge.events.event import Event
+from bridge.events.event_synthesis import Identities
+from bridge.store.document_store import Document
+from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
+
+
+class StateReader(Protocol):
+    """What is asked of the state. Nothing is changed, and nothing waits: see `bridge.store.base.State.ask`."""
+
+    @property
+    def head(self) -> Head | None:
+        """The head of the state, or None before the baseline."""
+        ...
+
+    @property
+    def last_poll(self) -> PollRecord | None:
+        """The result of the last poll, or None before the first."""
+        ...
+
+    @property
+    def last_reconcile(self) -> ReconcileRecord | None:
+        """The last full scan, or None before the first."""
+        ...
+
+    @property
+    def abilities(self) -> Abilities | None:
+        """The detected abilities of the registry, or None before the first poll."""
+        ...
+
+    @property
+    def kept_since(self) -> int:
+        """The time from which all observations are kept, ms since the epoch; 0: nothing was pruned yet."""
+        ...
+
+    def known(self) -> KnownModels:
+        """Return the last committed snapshot."""
+        ...
+
+    def identities(self) -> Identities:
+        """Return lanes and generations of the known models."""
+        ...
+
+    def count_models(self) -> tuple[int, int]:
+        """Return how many models and how many versions are known."""
+        ...
+
+    def notes(self) -> Iterator[Note]:
+        """Yield the notes of the audit trail, oldest first."""
+        ...
+
+    def event(self, event_id: str) -> Event | None:
+        """Return a recorded event, or None."""
+        ...
+
+    def events(self) -> Iterator[Event]:
+        """Yield every event that is still kept, in the order in which they were observed."""
+        ...
+
+    def newest_events(self, count: int) -> list[Event]:
+        """Return the last ``count`` events, newest first; the cost does not grow with the history."""
+        ...
+
+    def details(self, event_id: str) -> Document:
+        """Return the stored details of an event, by part."""
+        ...
+
+    def entry(self, number: int) -> Entry | None:
+        """Return an outbox entry, or None."""
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every outbox entry that is still kept, in no particular order."""
+        ...
+
+    def pending(self) -> list[Entry]:
+        """Return the entries that are still to be delivered, in order."""
+        ...
+
+    def count_entries(self) -> int:
+        """Return how many entries are still kept."""
+        ...
+
+    def newest_entries(self, count: int) -> Iterable[Entry]:
+        """Return the last ``count`` entries, newest first, as they are now; each is decoded during iteration.
+
+        The cost does not grow with the outbox.
+        """
+        ...
+
+    def newest_dead(self, count: int) -> list[Entry]:
+        """Return the ``count`` dead entries that ended last, newest first, without reading all others."""
+        ...
+
+    def attempts(self, entry: Entry) -> list[AttemptRecord]:
+        """Return the recorded attempts of an entry, oldest first."""
+        ...
+
+    def conditions(self) -> dict[str, Condition]:
+        """Return the states of the sinks that have one stored."""
+        ...
+
+    def summaries(self) -> dict[str, SinkSummary]:
+        """Return a summary for each sink that has entries."""
+        ...
+
+    def size(self) -> int:
+        """Return the size of the state, in bytes."""
+        ...
