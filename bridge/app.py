@@ -8,10 +8,11 @@ from functools import partial
 
 import structlog
 
-from bridge.config import DeliverySettings, Settings, SinkSettings, access_of, routes_of
+from bridge.config import DeliverySettings, Settings, SinkSettings, access_of, own_secret_faults, routes_of
 from bridge.delivery.allowed_destinations import is_plain
 from bridge.delivery.retry_policy import RetryPolicy
 from bridge.delivery.sending_rate_limit import Terms
+from bridge.delivery.webhook import Webhook
 from bridge.pipeline.clocks import Clock, SystemClock, Trust
 from bridge.pipeline.delivery_attempts import Endpoint, Enrich
 from bridge.pipeline.detail_fetching import Enrichment
@@ -21,6 +22,7 @@ from bridge.pipeline.relay import Relay
 from bridge.pipeline.worker_threads import in_thread
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.version_details import MlflowFacts
+from bridge.sinks.http.webhook_sink import sink_of_webhook, with_webhooks
 from bridge.sinks.plugins.guarded_sink import GuardedSink
 from bridge.sinks.sink_type_table import sink_of
 from bridge.sinks.transport.client_cache import LazyTransport
@@ -31,19 +33,27 @@ from bridge.store.state_opening import binding_of, owned_state
 log = structlog.get_logger(__name__)
 
 _FILES_S = 5.0
+_SWITCH_ON = "what waits for them is dead after delivery.max_age; a [webhooks] section switches them on"
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The poll, the relay, and the state and clocks that both use."""
+    """The poll, the relay, their sinks, and the state and clocks that both use."""
 
-    settings: Settings
+    sinks: "RunningSinks"
     state: State
     poll: Poll
     relay: Relay
     clock: Clock
     trust: Trust
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of the file, with the present sinks of webhooks."""
+        return self.sinks.settings
+
+
+EndpointOf = Callable[[SinkSettings], Endpoint]
 
 Scanned = Callable[[int, int], None]
 """A callback of a scan: it gets the numbers of models and versions that have been read so far."""
@@ -73,6 +83,8 @@ async def _warn_about_sinks(settings: Settings) -> None:
 
     None of these is an error: a file, for example, may be mounted later.
     """
+    for key, own_fault in await _own_faults(settings):
+        log.warning("secret.unavailable", key=key, error=own_fault)
     for sink, (secrets, access) in zip(settings.sinks, await _sink_faults(settings), strict=True):
         for key, fault in secrets.items():
             log.warning("sink.secret_unavailable", sink=sink.name, key=key, error=fault)
@@ -80,6 +92,14 @@ async def _warn_about_sinks(settings: Settings) -> None:
             log.warning("sink.unreachable", sink=sink.name, error=fault)
         for origin in filter(is_plain, sink.origins()):
             log.warning("sink.plain_http", sink=sink.name, to=origin)
+
+
+async def _own_faults(settings: Settings) -> list[tuple[str, str]]:
+    try:
+        async with asyncio.timeout(_FILES_S):
+            return await in_thread(lambda: list(own_secret_faults(settings)))
+    except TimeoutError:
+        return [("server.tokens, webhooks.encryption_key", f"cannot be read within {_FILES_S:g} s")]
 
 
 Faults = tuple[dict[str, str], list[str]]
@@ -138,7 +158,55 @@ def _terms(sink: SinkSettings, defaults: DeliverySettings) -> Terms:
     The sink's own settings come first, then the defaults of its type, then those of all sinks.
     """
     concurrency = sink.concurrency or sink.default_concurrency() or defaults.concurrency
-    return Terms(concurrency, sink.rate or sink.default_rate_ms() or defaults.rate or 0)
+    return Terms(
+        concurrency if sink.gets_events else 0, sink.rate or sink.default_rate_ms() or defaults.rate or 0
+    )
+
+
+class RunningSinks:
+    """The sinks of an application; those of webhooks come, change and go while it runs."""
+
+    def __init__(self, settings: Settings, webhooks: Iterable[Webhook], endpoint_of: EndpointOf) -> None:
+        """Begin with the sinks of the file and of ``webhooks``."""
+        self._file = settings
+        self._webhooks = {one.id: one for one in webhooks}
+        self.settings = with_webhooks(settings, self._webhooks.values())
+        self._endpoint_of = endpoint_of
+        self.endpoints = {sink.name: endpoint_of(sink) for sink in self.settings.sinks}
+        self._loops: tuple[Poll, Relay] | None = None
+
+    def run_with(self, poll: Poll, relay: Relay) -> None:
+        """Tell these loops of changes."""
+        self._loops = poll, relay
+
+    def put(self, webhook: Webhook) -> None:
+        """Put a webhook that was created or changed into force."""
+        self._webhooks[webhook.id] = webhook
+        if self._loops and self._file.webhooks:
+            sink = sink_of_webhook(webhook, self._file.webhooks)
+            self._loops[1].put_sink(webhook.id, self._endpoint_of(sink))
+            self._reroute()
+
+    async def stop(self, webhook: str) -> None:
+        """Send nothing more to a webhook; what is under way is cut off. `put` starts it again.
+
+        Raises:
+            StateUnwritable: it could not be recorded; the webhook goes on.
+        """
+        if self._loops:
+            await self._loops[1].stop_sink(webhook)
+
+    def remove(self, webhook: str) -> None:
+        """Remove a stopped webhook that is deleted."""
+        self._webhooks.pop(webhook, None)
+        if self._loops:
+            self._loops[1].remove_sink(webhook)
+            self._reroute()
+
+    def _reroute(self) -> None:
+        self.settings = with_webhooks(self._file, self._webhooks.values())
+        if self._loops:
+            self._loops[0].put_routes(routes_of(self.settings))
 
 
 async def _close(endpoints: Iterable[Endpoint]) -> None:
@@ -152,18 +220,24 @@ async def wired(
     settings: Settings, state: State, observer: Observer, scanned: Scanned | None = None
 ) -> AsyncIterator[App]:
     """Yield the poll and the relay over a state that this process owns; close the sinks at the end."""
-    await _warn_about_sinks(settings)
+    webhooks = await state.load_webhooks()
+    await _warn_about_sinks(with_webhooks(settings, webhooks))
     clock = SystemClock()
     trust = Trust.since(clock, await state.load_clock())
+    if webhooks and settings.webhooks is None:
+        log.warning("webhooks.switched_off", webhooks=len(webhooks), mend=_SWITCH_ON)
     async with LazyTransport() as transport:
         enrichment = Enrichment(state, MlflowFacts(settings.registry), clock)
-        endpoints = {sink.name: _endpoint(sink, settings, transport, enrichment) for sink in settings.sinks}
-        relay = Relay(state, endpoints, clock, trust, observer)
-        poll = wire_poll(settings, state, clock, observer, scanned)
+        sinks = RunningSinks(
+            settings, webhooks, lambda sink: _endpoint(sink, settings, transport, enrichment)
+        )
+        relay = Relay(state, sinks.endpoints, clock, trust, observer)
+        poll = wire_poll(sinks.settings, state, clock, observer, scanned)
+        sinks.run_with(poll, relay)
         try:
-            yield App(settings, state, poll, relay, clock, trust)
+            yield App(sinks, state, poll, relay, clock, trust)
         finally:
-            await _close(endpoints.values())
+            await _close(sinks.endpoints.values())
 
 
 @asynccontextmanager

@@ -20,6 +20,9 @@
     │       └── RegistryLacks   it does not support a request, such as a filter or an order
     ├── PollHeld                the poll found a difference that an operator has to accept first
     ├── NotFound                what a command asks for does not exist
+    ├── InvalidArgument         what was asked for cannot be done with these arguments
+    ├── InvalidState            it cannot be done as things are
+    ├── LimitExceeded           there would be more of something than the configuration allows
     ├── SecretUnavailable       a secret cannot be read from its configured place
     └── AuthorityUnavailable    the CA certificates cannot be read from their configured place
 
@@ -119,6 +122,18 @@ class PollHeld(BridgeError):
 
 class NotFound(BridgeError):
     """What a command asks for does not exist, or is not known."""
+
+
+class InvalidArgument(BridgeError):
+    """A request has an argument that is missing or cannot be used; the message names it."""
+
+
+class InvalidState(BridgeError):
+    """A request cannot be carried out in the present state of what it is about."""
+
+
+class LimitExceeded(BridgeError):
+    """A request would make more of something than the configuration allows."""
 
 
 class SecretUnavailable(BridgeError):

@@ -80,7 +80,8 @@ def document(found: Sequence[Observed], left_out: int) -> dict[str, Any]:
 def row(one: Observed) -> dict[str, Any]:
     """Return the table row of an event or a note."""
     if isinstance(one, Note):
-        told = {"EVENT": one.kind, "MODEL": one.model, "VERSION": one.version, "CHANGE": one.detail}
+        change = f"{one.detail} (by {one.by})" if one.by else one.detail
+        told = {"EVENT": one.kind, "MODEL": one.model, "VERSION": one.version, "CHANGE": change}
         return {"OBSERVED": instant(one.at), **told, "ID": None}
     return {
         "OBSERVED": instant(one.observed_at),

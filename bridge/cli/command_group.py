@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Act": {
         "sinks": "Show the sinks, test one, pause and resume them.",
+        "webhooks": "Create, change, test and delete webhooks.",
         "outbox": "Show pending and dead entries; send them again, or drop them.",
         "replay": "Send recorded events again, to the sinks that ask for them now.",
         "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",

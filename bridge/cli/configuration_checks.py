@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.exit_codes import ExitCode, code_of, first_of
 from bridge.cli.progress_line import Scanned
 from bridge.cli.proxy_table import Way, exemption_warnings, way_document, ways_of
-from bridge.config import Settings
+from bridge.config import Settings, own_secret_faults
 from bridge.config.secret_trimming import is_quoted
 from bridge.config.tls_environment_variables import authority_warnings, drop_unusable_key_log
 from bridge.delivery.allowed_destinations import is_plain
@@ -137,7 +137,9 @@ def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer"
 
 
 def _secrets(settings: Settings) -> Iterator[ConfigurationError]:
-    """Yield a fault for each secret of a sink that cannot be used now."""
+    """Yield a fault for each secret that cannot be used now."""
+    for key, fault in own_secret_faults(settings):
+        yield ConfigurationError([f"{key}: {fault}"])
     for index, sink in enumerate(settings.sinks):
         for key, secret in sink.secrets().items():
             fault = sink.secret_fault(key, secret)

@@ -17,6 +17,7 @@ from bridge.delivery.resend import Resend, find_overtaken
 from bridge.errors import NotFound
 from bridge.events.display_text import changed, count, instant, printable
 from bridge.events.event import Event
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_reader import StateReader
 
 
@@ -62,7 +63,8 @@ def check_sinks(names: Iterable[str], settings: Settings, state: StateReader) ->
     Raises:
         NotFound: one is neither.
     """
-    known = dict.fromkeys([*(sink.name for sink in settings.sinks), *state.summaries()])
+    configured = with_webhooks(settings, state.webhooks()).sinks
+    known = dict.fromkeys([*(sink.name for sink in configured), *state.summaries()])
     for name in names:
         if name not in known:
             raise no_such_sink(name, known)

@@ -28,6 +28,7 @@ NOTE_KINDS = (
         "rebaselined",
     ),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
+    *("webhook_created", "webhook_updated", "webhook_deleted", "webhooks_rekeyed"),
 )
 """The kinds of notes in the audit trail (see `bridge.store.state_metadata.Note`)."""
 

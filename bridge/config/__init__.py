@@ -2,6 +2,7 @@
 
 from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load
 from bridge.config.mlflow_process_environment import workspace_of
+from bridge.config.own_secrets import own_secret_faults
 from bridge.config.registry_kinds import (
     folder_of,
     is_databricks,
@@ -9,6 +10,7 @@ from bridge.config.registry_kinds import (
     web_address,
     without_login,
 )
+from bridge.config.server_tokens import PERMISSIONS, Permission, TokenSettings
 from bridge.config.setting_types import (
     BaseUrl,
     Duration,
@@ -34,8 +36,10 @@ from bridge.config.sink_access import Access, access_of
 from bridge.config.sink_routes import routes_of
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
 from bridge.config.tls_settings import TlsSettings
+from bridge.config.webhook_settings import WebhookSettings
 
 __all__ = [
+    "PERMISSIONS",
     "SEARCHED",
     "Access",
     "BaseUrl",
@@ -44,6 +48,7 @@ __all__ = [
     "HttpUrl",
     "Model",
     "OneOrMoreSecrets",
+    "Permission",
     "PollSettings",
     "RegistrySettings",
     "Secret",
@@ -55,6 +60,8 @@ __all__ = [
     "TextOrNumber",
     "TextOrSecret",
     "TlsSettings",
+    "TokenSettings",
+    "WebhookSettings",
     "access_of",
     "build",
     "by_key",
@@ -64,6 +71,7 @@ __all__ = [
     "is_databricks",
     "is_unity_catalog",
     "load",
+    "own_secret_faults",
     "parse_duration",
     "reveal",
     "routes_of",

@@ -185,7 +185,7 @@ _SEVERAL = TypeAdapter(Annotated[tuple[Secret, ...], Field(min_length=1)])
 def _one_or_several(value: object) -> Secret | tuple[Secret, ...]:
     if isinstance(value, list | tuple):
         return _SEVERAL.validate_python(value)
-    return Secret.model_validate(value)
+    return value if isinstance(value, Secret) else Secret.model_validate(value)
 
 
 OneOrMoreSecrets = Annotated[Secret | tuple[Secret, ...], PlainValidator(_one_or_several)]
@@ -200,7 +200,7 @@ def by_key(key: str, value: Secret | tuple[Secret, ...] | None) -> dict[str, Sec
 
 
 def _text_or_secret(value: object) -> str | Secret:
-    if isinstance(value, str) and value:
+    if isinstance(value, Secret) or (isinstance(value, str) and value):
         return value
     if not isinstance(value, dict):
         msg = 'must be a text, or say where it is: { env = "NAME" }'

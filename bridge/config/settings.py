@@ -15,8 +15,10 @@ from pydantic import (
 )
 
 from bridge.config.registry_kinds import bare_uri, folder_of, is_databricks, is_unity_catalog, without_login
+from bridge.config.server_tokens import TokenSettings
 from bridge.config.setting_types import Duration, Model, Secret, TextOrSecret, http_url
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
+from bridge.config.webhook_settings import WebhookSettings
 
 _PORTS = 65_536
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql", "oracle")
@@ -198,14 +200,16 @@ def _host_name(value: str) -> str:
 
 
 class ServerSettings(Model):
-    """The HTTP server with health probes, metrics and the status page."""
+    """The HTTP server with health probes, metrics, the status page and the API."""
 
     listen: str
-    """The address and port of `/livez`, `/readyz`, `/metrics` and the status page. There is no authentication: use a loopback address, or one that only the cluster can reach."""
+    """The address and port of `/livez`, `/readyz`, `/metrics`, the status page and the API. Only the API asks for a token: use a loopback address, or one that only the cluster can reach."""
     page: StrictBool = True
     """Whether there is a status page at `/`. It has no authentication."""
     hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
     """Host names for which the page answers, such as that of a proxy before it. IP addresses and names without a dot are always accepted."""
+    tokens: tuple[TokenSettings, ...] = ()
+    """The tokens of the API. Without one, this address is for looking only."""
 
     @field_validator("listen")
     @classmethod
@@ -228,6 +232,20 @@ class ServerSettings(Model):
         host, _ = self.address
         return host in {"localhost", "::1"} or host.startswith("127.")
 
+    @field_validator("tokens")
+    @classmethod
+    def _names_differ(cls, tokens: tuple[TokenSettings, ...]) -> tuple[TokenSettings, ...]:
+        names = [token.name for token in tokens]
+        for name in names:
+            if names.count(name) > 1:
+                msg = f"the name {name!r} is given twice: the audit trail tells by it who did what"
+                raise ValueError(msg)
+        return tokens
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return the tokens by their keys in the section."""
+        return {f"tokens[{index}].token": one.token for index, one in enumerate(self.tokens)}
+
 
 class Settings(Model):
     """The whole configuration."""
@@ -243,7 +261,9 @@ class Settings(Model):
     delivery: DeliverySettings = DeliverySettings()
     """How deliveries are made. A sink can override each key."""
     server: ServerSettings | None = None
-    """The HTTP server with health probes, metrics and the status page. Without this section, there is none."""
+    """The HTTP server with health probes, metrics, the status page and the API. Without this section, there is none."""
+    webhooks: WebhookSettings | None = None
+    """Webhooks that are created at run time. Without this section, they are switched off."""
     sinks: tuple[SinkSettings, ...] = ()
     """The receivers, and which events each of them gets."""
 

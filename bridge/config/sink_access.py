@@ -25,11 +25,10 @@ class Access:
 
 def access_of(sink: SinkSettings, delivery: DeliverySettings) -> Access:
     """Return how ``sink`` connects: its own ``tls`` table and ``allowed_hosts`` list, each as a whole, or the defaults."""
-    hosts = sink.allowed_hosts or delivery.allowed_hosts
-    own = f"sinks.{sink.name}"
+    targets, hosts_key = sink.targets(delivery)
     return Access(
         tls=delivery.tls if sink.tls is None else sink.tls,
-        targets=Targets.of(hosts) if hosts else None,
-        tls_key=f"{'delivery' if sink.tls is None else own}.tls",
-        hosts_key=f"{own if sink.allowed_hosts else 'delivery'}.allowed_hosts",
+        targets=targets,
+        tls_key="delivery.tls" if sink.tls is None else f"sinks.{sink.name}.tls",
+        hosts_key=hosts_key,
     )

@@ -5,7 +5,7 @@ from bridge.delivery.event_routing import Route
 
 
 def routes_of(settings: Settings) -> list[Route]:
-    """Return a route with the filters of each sink."""
+    """Return a route with the filters of each sink that gets events."""
     return [
         Route(
             sink.name,
@@ -19,4 +19,5 @@ def routes_of(settings: Settings) -> list[Route]:
             sink.include,
         )
         for sink in settings.sinks
+        if sink.gets_events
     ]

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StrictInt, model_val
 from bridge.config.setting_types import Duration, Model, Rate, Secret, by_key
 from bridge.config.template_validation import Samples, faults, gaps, samples_of
 from bridge.config.tls_settings import AllowedHosts, TlsSettings
+from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.event_routing import EXCLUDES
 from bridge.errors import SecretUnavailable
 from bridge.events.event_details import Include
@@ -168,6 +169,11 @@ class SinkSettings(Model):
     allowed_hosts: AllowedHosts | None = None
     """Replaces the whole list in `[delivery]`, for this sink."""
 
+    @property
+    def gets_events(self) -> bool:
+        """Whether the sink gets events; a webhook may be switched off."""
+        return True
+
     def secrets(self) -> dict[str, Secret]:
         """Return the sink's secrets by key, including those in its tables (``app.private_key``)."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
@@ -217,6 +223,12 @@ class SinkSettings(Model):
     def wanted(self) -> Include:
         """The details that the sink asks for, and whether it requires them."""
         return Include(self.include, self.include_policy == "required")
+
+    def targets(self, delivery: DeliverySettings) -> tuple[Targets | None, str]:
+        """Return the hosts that the sink may connect to (None: all), and the key of the list that says so."""
+        hosts = self.allowed_hosts or delivery.allowed_hosts
+        key = f"sinks.{self.name}" if self.allowed_hosts else "delivery"
+        return Targets.of(hosts) if hosts else None, f"{key}.allowed_hosts"
 
     def samples(self) -> Samples:
         """Return a sample of every event that the sink asks for."""

@@ -1,11 +1,12 @@
 """Run the daemon: set up what outlasts reloads, and run one `DaemonRun` after another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
 import structlog
+from starlette.routing import Route
 
 from bridge.app import wired
 from bridge.config import Settings, TlsSettings, access_of
@@ -15,11 +16,15 @@ from bridge.daemon.signal_handling import Signals
 from bridge.daemon.socket_commands import Commands
 from bridge.daemon.status_page_snapshot import status_pages
 from bridge.delivery.sink_state import Condition
+from bridge.delivery.webhook import Webhook
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import NullObserver, Observer
+from bridge.server.api_endpoints import ApiDoor
 from bridge.server.command_socket import listening
 from bridge.server.health_probes import Probes
 from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_answer, serving
+from bridge.server.registry_webhooks_api import registry_webhooks_routes
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.base import State
 from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
 from bridge.store.state_opening import has_readers, owned_state
@@ -38,6 +43,7 @@ class StateFigures:
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     last_poll: PollRecord | None = None
     last_reconcile: ReconcileRecord | None = None
+    webhooks: Sequence[Webhook] = ()
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -59,7 +65,11 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         commands = Commands(state, configuration, signals)
         folder = Path(settings.state.folder)
         pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
-        async with serving(settings.server, pages), listening(folder, commands.by_name()):
+
+        def api(door: ApiDoor) -> Iterable[Route]:
+            return registry_webhooks_routes(door, commands.webhooks)
+
+        async with serving(settings.server, pages, api), listening(folder, commands.by_name(), api):
             while not signals.stop.is_set():
                 async with wired(configuration.settings, state, observer) as app:
                     run = DaemonRun(app, signals, probes, configuration.reload, lambda: configuration.refusal)
@@ -83,13 +93,16 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
 
     figures = StateFigures()
 
+    def settings() -> Settings:
+        return with_webhooks(configuration.settings, figures.webhooks)
+
     def summaries() -> dict[str, SinkSummary]:
-        named = {sink.name: SinkSummary(sink.name) for sink in configuration.settings.sinks}
+        named = {sink.name: SinkSummary(sink.name) for sink in settings().sinks}
         return {**named, **figures.summaries}
 
     def tls() -> dict[str, TlsSettings]:
-        settings = configuration.settings
-        return {sink.name: access_of(sink, settings.delivery).tls for sink in settings.sinks}
+        present = settings()
+        return {sink.name: access_of(sink, present.delivery).tls for sink in present.sinks}
 
     metrics = Metrics(
         summaries,
@@ -108,4 +121,6 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
 
 
 def _figures_of(state: StateReader) -> StateFigures:
-    return StateFigures(state.summaries(), state.conditions(), state.last_poll, state.last_reconcile)
+    return StateFigures(
+        state.summaries(), state.conditions(), state.last_poll, state.last_reconcile, state.webhooks()
+    )

@@ -13,6 +13,8 @@ from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import PollOrder
 from bridge.operations.registry_rebinding import rebind
+from bridge.operations.webhook_execution import Webhooks
+from bridge.operations.webhooks import carry_out
 from bridge.server.command_socket import Command
 from bridge.store.base import PollState
 from bridge.store.state_metadata import Binding
@@ -41,6 +43,7 @@ class Commands:
             "rebaseline": self.rebaseline,
             "rebind": self.rebind,
             "reload": self.reload,
+            "webhooks": self.change_webhooks,
             **operations,
         }
 
@@ -59,6 +62,19 @@ class Commands:
         async with self._changed:
             self._polling = polling
             self._changed.notify_all()
+
+    async def webhooks(self) -> Webhooks:
+        """Return the webhooks of the present `DaemonRun`, or of the next one during a reload.
+
+        Raises:
+            OwnerUnavailable: there is none.
+        """
+        return (await self._present_polling()).webhooks
+
+    async def change_webhooks(self, arguments: Document) -> Document:
+        """Carry out what ``verb`` says (see `bridge.operations.webhooks.carry_out`), for ``who``."""
+        _check(arguments, self._configuration.settings)
+        return await carry_out(await self.webhooks(), arguments["verb"], arguments["given"], arguments["who"])
 
     async def poll(self, arguments: Document) -> Document:
         """Poll now, as the argument ``order`` (a `PollOrder`) says; return an `OnceResult`."""

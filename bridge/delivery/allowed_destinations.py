@@ -5,12 +5,14 @@ listed name allows any address that the name resolves to, with one exception: ad
 the local link, and of multicast groups (which includes the clouds' metadata service at 169.254.169.254).
 Otherwise whoever controls the name's DNS record could direct requests there. Such an address must be in a
 listed network. Only the name `localhost` allows loopback addresses (RFC 6761, 6.3).
+
+For webhooks, the word `public` in the list allows every public address, under any name.
 """
 
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from ipaddress import (
     IPv4Address,
@@ -22,6 +24,11 @@ from ipaddress import (
 )
 from urllib.parse import urlsplit
 
+from bridge.delivery.public_addresses import is_public
+
+PUBLIC = "public"
+"""The word for all public addresses, in the list of webhooks."""
+
 _NAME = re.compile(r"[a-z0-9_*?-]+(\.[a-z0-9_*?-]+)*")
 _NO_NAME = re.compile(r"(?=.*\d)[\d.*?]+")
 """Digits and dots with a glob: looks like an address, and is never a host name."""
@@ -31,10 +38,11 @@ _MAPPED_BITS = 96
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The entries of a list of allowed hosts: host names (globs, lower case), and networks."""
+    """The entries of a list of allowed hosts: host names (globs, lower case), networks, perhaps all public addresses."""
 
     names: tuple[str, ...]
     networks: tuple[IPv4Network | IPv6Network, ...]
+    has_public: bool = False
 
     @classmethod
     def of(cls, entries: Sequence[str]) -> "Targets":
@@ -47,10 +55,20 @@ class Targets:
         names = tuple(one for one in read if isinstance(one, str))
         return cls(names, tuple(one for one in read if not isinstance(one, str)))
 
+    @classmethod
+    def of_webhooks(cls, entries: Sequence[str]) -> "Targets":
+        """Return the parsed ``entries`` of a list in which `PUBLIC` means every public address.
+
+        Raises:
+            ValueError: as in `of`.
+        """
+        found = cls.of([entry for entry in entries if entry != PUBLIC])
+        return replace(found, has_public=PUBLIC in entries)
+
     def take(self, host: str, address: str) -> bool:
         """Whether a connection to ``host`` at its ``address`` is allowed."""
         plain = plain_address(address)
-        if any(plain in network for network in self.networks):
+        if any(plain in network for network in self.networks) or (self.has_public and is_public(plain)):
             return True
         if not self._name(host):
             return False
@@ -60,7 +78,9 @@ class Targets:
         """Whether ``host`` could be allowed at any address, judged by its name alone."""
         if _literal(host) is not None:
             return self.take(host, _bare(host))
-        return bool(self.networks) or self._name(host)
+        if self.has_public and _is_localhost(host):
+            return self.take(host, "127.0.0.1") or self.take(host, "::1")
+        return bool(self.networks) or self.has_public or self._name(host)
 
     def _name(self, host: str) -> bool:
         bare = _bare(host)

@@ -43,7 +43,7 @@ class Reason(StrEnum):
     """The body breaks a documented limit of the receiver, so it was not sent."""
     EXPIRED = "expired"
     ORPHANED = "orphaned"
-    """The entry's sink is no longer in the configuration, and `max_age` has passed."""
+    """The entry's sink is no longer in the configuration, and `max_age` has passed; or its webhook was deleted."""
     INTERNAL = "internal"
     """A fault in the bridge itself."""
 

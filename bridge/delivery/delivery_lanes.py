@@ -164,6 +164,11 @@ class Lanes:
         if not lane.entries or lane.entries[0] != head:
             self._go_on(key, lane)
 
+    def forget(self, sink: str) -> None:
+        """Remove a sink whose entries have all been removed."""
+        self._ready.pop(sink, None)
+        del self._busy[sink]
+
     def next_due(self) -> float | None:
         """Return when the next entry can be claimed if nothing else happens; None for never."""
         times = [self._due[0][0]] if self._due else []

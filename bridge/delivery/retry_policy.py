@@ -108,6 +108,15 @@ def outside_order(lane: str) -> str:
 
 def bury_orphan(entry: Entry) -> Entry:
     """Return an entry as dead because its sink is no longer configured."""
+    return _orphaned(entry, f"the sink {entry.sink!r} is no longer configured")
+
+
+def bury_of_webhook(entry: Entry) -> Entry:
+    """Return an entry as dead because its webhook is deleted."""
+    return _orphaned(entry, "its webhook was deleted")
+
+
+def _orphaned(entry: Entry, why: str) -> Entry:
     last = f"; the last attempt: {entry.detail or entry.reason}" if entry.attempts else ""
-    detail = f"the sink {entry.sink!r} is no longer configured{last}"
+    detail = f"{why}{last}"
     return replace(entry, status=Status.DEAD, reason=Reason.ORPHANED.value, detail=detail[:_DETAIL_LIMIT])

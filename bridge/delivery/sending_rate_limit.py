@@ -11,7 +11,10 @@ from bridge.delivery.sink_state import RUNNING, Condition, Standing, remaining_m
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The limits of a sink: at most this many lanes at once, attempts at least this many ms apart."""
+    """The limits of a sink: at most this many lanes at once, attempts at least this many ms apart.
+
+    No lane at once means that the sink is switched off.
+    """
 
     concurrency: int = 16
     spacing_ms: int = 0
@@ -32,12 +35,23 @@ class SendingRateLimits:
         """Start with a running sink for each of the ``terms``."""
         self._limits = {sink: _SinkLimit(one) for sink, one in terms.items()}
 
+    def put_terms(self, sink: str, terms: Terms) -> None:
+        """Add a running sink, or change the terms of one."""
+        if sink in self._limits:
+            self._limits[sink].terms = terms
+        else:
+            self._limits[sink] = _SinkLimit(terms)
+
+    def remove(self, sink: str) -> None:
+        """Remove a sink."""
+        self._limits.pop(sink, None)
+
     def limit_of(self, sink: str) -> int:
         """Return how many lanes of a sink may be busy: one if its circuit is open, none if it takes no entries."""
-        limit = self._limits[sink]
-        if not limit.condition.is_running:
+        limit = self._limits.get(sink)
+        if limit is None or not limit.condition.is_running:
             return 0
-        return 1 if limit.condition.is_open else limit.terms.concurrency
+        return min(1, limit.terms.concurrency) if limit.condition.is_open else limit.terms.concurrency
 
     def opens_at(self, sink: str) -> float:
         """Return from when a sink may be attempted."""
@@ -68,7 +82,9 @@ class SendingRateLimits:
             limit.paced_until = max(limit.paced_until, now + pace / 1000)
 
     def taking(self) -> set[str]:
-        """Return the sinks that are not paused by an operator."""
+        """Return the sinks that are neither paused by an operator nor switched off."""
         return {
-            sink for sink, limit in self._limits.items() if limit.condition.standing is not Standing.PAUSED
+            sink
+            for sink, limit in self._limits.items()
+            if limit.terms.concurrency and limit.condition.standing is not Standing.PAUSED
         }

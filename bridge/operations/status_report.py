@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from bridge.config import Settings, routes_of
+from bridge.config import Settings, SinkSettings, routes_of
 from bridge.delivery.attempt_outcome import Reason
 from bridge.delivery.outbox_entry import remaining_ms
 from bridge.delivery.sink_state import RUNNING, Condition
@@ -11,6 +11,7 @@ from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.diff.registry_abilities import Abilities
 from bridge.pipeline.full_scan_interval import Cadence, is_pressing
 from bridge.pipeline.watched_models import watch_of
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_metadata import PollRecord, SinkSummary
 from bridge.store.state_opening import binding_of
 from bridge.store.state_reader import StateReader
@@ -80,7 +81,8 @@ def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, 
 def _watched(settings: Settings, state: StateReader) -> dict[str, Any]:
     """Return how many models are read by name at every poll, and whether sinks name more than the limit."""
     abilities = state.abilities or Abilities()
-    watch = watch_of(routes_of(settings), state.known(), has_names=abilities.has_names)
+    routes = routes_of(with_webhooks(settings, state.webhooks()))
+    watch = watch_of(routes, state.known(), has_names=abilities.has_names)
     return {"models": len(watch.rows), "versions_of": len(watch.versions), "is_cut": watch.is_cut}
 
 
@@ -92,7 +94,7 @@ def hold(poll: PollRecord | None) -> dict[str, str] | None:
 def sink_rows(settings: Settings, state: StateReader, now_ms: int) -> list[dict[str, Any]]:
     """Return the state and the backlog of each sink; sinks that are no longer configured come last."""
     summaries, conditions = state.summaries(), state.conditions()
-    configured = {sink.name: sink for sink in settings.sinks}
+    configured = {sink.name: sink for sink in with_webhooks(settings, state.webhooks()).sinks}
     rows: list[dict[str, Any]] = []
     for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
         sink = configured.get(name)
@@ -102,16 +104,23 @@ def sink_rows(settings: Settings, state: StateReader, now_ms: int) -> list[dict[
                 "name": name,
                 "type": sink.type if sink else None,
                 "to": sink.origin() if sink else None,
-                "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
+                "condition": condition_word(sink, conditions.get(name, RUNNING)),
                 **_standing(conditions.get(name)),
                 **_backlog(summary, now_ms),
                 "oldest_entry": summary.oldest_pending,
                 "next_attempt_seconds": _next_attempt(state, summary, conditions.get(name, RUNNING), now_ms)
-                if sink
+                if sink and sink.gets_events
                 else None,
             }
         )
     return rows
+
+
+def condition_word(sink: SinkSettings | None, condition: Condition) -> str:
+    """Return the state of a sink in one word; ``sink`` is None if it is not configured any more."""
+    if sink is None:
+        return "orphaned"
+    return condition.word if sink.gets_events else "disabled"
 
 
 def _standing(condition: Condition | None) -> dict[str, Any]:

@@ -32,6 +32,10 @@ _NOTES = {
     "paused": (logging.WARNING, "sink.paused"),
     "resumed": (logging.WARNING, "sink.resumed"),
     "rebaselined": (logging.INFO, "state.rebaselined"),
+    "webhook_created": (logging.WARNING, "webhook.created"),
+    "webhook_updated": (logging.WARNING, "webhook.updated"),
+    "webhook_deleted": (logging.WARNING, "webhook.deleted"),
+    "webhooks_rekeyed": (logging.WARNING, "webhooks.rekeyed"),
 }
 
 
@@ -73,7 +77,7 @@ def report_event(event: Event) -> None:
 
 def report_note(note: Note) -> None:
     """Log a note of the audit trail."""
-    known = {"model": note.model, "version": note.version, "detail": note.detail}
+    known = {"model": note.model, "version": note.version, "detail": note.detail, "by": note.by}
     level, name = _NOTES[note.kind]
     log.log(level, name, **{key: value for key, value in known.items() if value})
 

@@ -73,7 +73,7 @@ class Poll:
     ) -> None:
         """Compose a poll; ``binding`` names the configured registry (without its fingerprint)."""
         self._reader = RegistryReader(registry, routes, settings, binding, clock)
-        self._telling = frozenset(way.sink for way in routes if "model" in way.include)
+        self.put_routes(routes)
         self._state = state
         self._settings = settings
         self._cadence = Cadence(settings.reconcile_interval, settings.reconcile_share)
@@ -82,6 +82,12 @@ class Poll:
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
+
+    def put_routes(self, routes: Sequence[Route]) -> None:
+        """Route the events of the next commit by these routes: webhooks come and go at run time."""
+        self._reader.routes = tuple(routes)
+        self._sinks = frozenset(way.sink for way in routes)
+        self._telling = frozenset(way.sink for way in routes if "model" in way.include)
 
     async def due(self) -> list[Read]:
         """Return the reads that the next poll has to make, in order; perhaps none.
@@ -193,6 +199,9 @@ class Poll:
     ) -> tuple[PollRecord, list[Entry]]:
         """Commit what was read; return the record of the poll, and its entries."""
         found, before = seen.plan, basis.last_poll
+        routed = [
+            one for one in found.routed if one.sink in self._sinks
+        ]  # a webhook may be gone since the plan
         record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,
@@ -200,7 +209,7 @@ class Poll:
             removed=found.removed,
             models=found.models,
             events=found.events,
-            routed=found.routed,
+            routed=routed,
             at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
@@ -212,7 +221,7 @@ class Poll:
             ),
             reconciled=scan_record(seen.read, span, went_well=True, spent_ms=scan.spent_ms if scan else 0),
             abilities=seen.abilities,
-            details=models_told(found.routed, self._telling, found.models),
+            details=models_told(routed, self._telling, found.models),
             superseded=found.superseded,
             forgotten=found.forgotten,
         )

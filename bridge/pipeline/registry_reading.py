@@ -64,7 +64,8 @@ class RegistryReader:
     ) -> None:
         """Compose a read; ``binding`` names the configured registry (without its fingerprint)."""
         self._registry = registry
-        self._routes = tuple(routes)
+        self.routes = tuple(routes)
+        """The routes of the next poll."""
         self._settings = settings
         self._binding = binding
         self._clock = clock
@@ -113,7 +114,7 @@ class RegistryReader:
     ) -> Observation | None:
         """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(basis), stamp_of(self._clock)
-        watched = watch_of(self._routes, known.models, has_names=(basis.abilities or Abilities()).has_names)
+        watched = watch_of(self.routes, known.models, has_names=(basis.abilities or Abilities()).has_names)
         interest = Interest(known.since, watched, overlooked)
         last = basis.last_poll
         has_vanished = last is not None and last.held_vanished
@@ -213,7 +214,7 @@ class RegistryReader:
             waiting.update(differing_rows(reading, found))
         storm = hold_storm(found.routed, self._settings.max_events)
         if storm is not None and decisions.is_held(storm):
-            found = plan(known, reading, self._routes, self._clock.now_ms(), order.held | storm.kinds)
+            found = plan(known, reading, self.routes, self._clock.now_ms(), order.held | storm.kinds)
             waiting.update(differing_rows(reading, found))
         return found, waiting
 
@@ -222,7 +223,7 @@ class RegistryReader:
             return plan_baseline(known, reading)
         if order.silently:
             return plan_silently(known, reading, self._clock.now_ms())
-        return plan(known, reading, self._routes, self._clock.now_ms(), order.held)
+        return plan(known, reading, self.routes, self._clock.now_ms(), order.held)
 
     def _known(self, basis: Basis) -> Known:
         head, last = basis.head, basis.last_poll

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -42,7 +43,7 @@ class Relay:
     def __init__(
         self,
         state: RelayState,
-        endpoints: Mapping[str, Endpoint],
+        endpoints: dict[str, Endpoint],
         clock: Clock,
         trust: Trust,
         observer: Observer,
@@ -58,6 +59,7 @@ class Relay:
         self._settlement = Settlement(state, endpoints, self._limits, self._lanes, trust, observer)
         self._claims: dict[asyncio.Task[Attempted], Claim] = {}
         self._ended: list[asyncio.Task[Attempted]] = []
+        self._settling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._rests = asyncio.Event()
         self.delivered = 0
@@ -91,6 +93,40 @@ class Relay:
         found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump_ms)
         await found.store(self._state, self._trust)
         self._put(found.conditions)
+
+    def put_sink(self, name: str, endpoint: Endpoint) -> None:
+        """Add a sink, or replace its endpoint: the next attempt uses it."""
+        self._endpoints[name] = endpoint
+        self._limits.put_terms(name, endpoint.terms)
+        self._wake.set()
+
+    async def stop_sink(self, name: str) -> None:
+        """Begin no more attempts of a sink, stop those under way, and settle them; `put_sink` starts it again.
+
+        Raises:
+            StateUnwritable: the outcomes could not be recorded; the sink goes on.
+        """
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            return
+        self._limits.put_terms(name, replace(endpoint.terms, concurrency=0))
+        async with self._settling:
+            numbers = [claim.number for claim in self._claims.values()]
+            of_sink = {one.id for one in await self._state.load_entries(numbers) if one.sink == name}
+            ours = {task: claim for task, claim in self._claims.items() if claim.number in of_sink}
+            try:
+                self.delivered += await self._settlement.settle(await _stopped(ours))
+            except StateUnwritable:
+                self.put_sink(name, endpoint)
+                raise
+            for task in ours:
+                del self._claims[task]
+
+    def remove_sink(self, name: str) -> None:
+        """Remove a stopped sink that has no pending entries any more."""
+        self._endpoints.pop(name, None)
+        self._limits.remove(name)
+        self._lanes.forget(name)
 
     def droppable(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return those of ``entries`` that are not being attempted."""
@@ -198,12 +234,7 @@ class Relay:
     async def _stop_attempts(self) -> list[Attempted]:
         """Cancel the attempts that are still running; they are settled like any other failed attempt."""
         claims, self._claims = self._claims, {}
-        for task in claims:
-            task.cancel()
-        await asyncio.gather(*claims, return_exceptions=True)
-        return [
-            Attempted(claim, CUT_OFF) if task.cancelled() else task.result() for task, claim in claims.items()
-        ]
+        return await _stopped(claims)
 
     def _start_due(self) -> None:
         for number in self._lanes.claim(self._clock.monotonic()):
@@ -242,8 +273,24 @@ class Relay:
                 await asyncio.wait_for(stop.wait(), _UNWRITABLE_PAUSE_S)
 
     async def _settle_done(self) -> None:
-        ended = [task for task in self._ended if task in self._claims]
-        self.delivered += await self._settlement.settle([task.result() for task in ended])
-        for task in ended:
-            del self._claims[task]
-        self._ended = [task for task in self._ended if task in self._claims]  # some may have ended meanwhile
+        async with self._settling:
+            ended = [task for task in self._ended if task in self._claims]
+            self.delivered += await self._settlement.settle(
+                [_attempted(task, self._claims[task]) for task in ended]
+            )
+            for task in ended:
+                del self._claims[task]
+            # some may have ended meanwhile
+            self._ended = [task for task in self._ended if task in self._claims]
+
+
+async def _stopped(claims: Mapping[asyncio.Task[Attempted], Claim]) -> list[Attempted]:
+    """Cancel attempts, wait until they have ended, and return their outcomes."""
+    for task in claims:
+        task.cancel()
+    await asyncio.gather(*claims, return_exceptions=True)
+    return [_attempted(task, claim) for task, claim in claims.items()]
+
+
+def _attempted(task: asyncio.Task[Attempted], claim: Claim) -> Attempted:
+    return Attempted(claim, CUT_OFF) if task.cancelled() else task.result()

@@ -8,13 +8,12 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
 import structlog
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -33,7 +32,10 @@ from bridge.control.socket_messages import (
 from bridge.control.socket_path import address
 from bridge.errors import BridgeError, OwnerUnavailable
 from bridge.server import asgi_server
+from bridge.server.api_endpoints import ApiDoor
 from bridge.server.daemon_loop_calls import DaemonLoop
+from bridge.server.http_application import Api, application, no_api
+from bridge.server.token_authority import Everybody
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +52,8 @@ _MEND = (
 
 
 @asynccontextmanager
-async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
-    """Listen at the socket in ``folder`` and carry out commands while the context lasts.
+async def listening(folder: Path, commands: Mapping[str, Command], api: Api = no_api) -> AsyncIterator[None]:
+    """Listen at the socket in ``folder``, carry out commands and serve ``api`` while the context lasts.
 
     Only the owner of the folder may call it: an existing socket, left by a killed owner, is replaced.
     If the socket cannot be created, a warning is logged, and no commands are served.
@@ -61,8 +63,8 @@ async def listening(folder: Path, commands: Mapping[str, Command]) -> AsyncItera
             yield
             return
         daemon_loop = DaemonLoop()
-        application = _application(commands, daemon_loop)
-        async with asgi_server.serving(application, channel, _HEADERS, _CommandProtocol):
+        served = _application(commands, daemon_loop, api(ApiDoor(Everybody(), daemon_loop)))
+        async with asgi_server.serving(served, channel, _HEADERS, _CommandProtocol):
             try:
                 yield
             finally:
@@ -81,7 +83,9 @@ class _CommandProtocol(asgi_server.BoundedProtocol):
         super().data_received(data)
 
 
-def _application(commands: Mapping[str, Command], daemon_loop: DaemonLoop) -> ASGIApp:
+def _application(
+    commands: Mapping[str, Command], daemon_loop: DaemonLoop, routes: Iterable[Route]
+) -> ASGIApp:
     async def endpoint(request: Request) -> Response:
         try:
             body = await _body(request)
@@ -92,9 +96,7 @@ def _application(commands: Mapping[str, Command], daemon_loop: DaemonLoop) -> AS
         except (asyncio.CancelledError, ClientDisconnect):  # the daemon ends, or the client is gone
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
 
-    app = Starlette(routes=[Route(PATH, endpoint, methods=["POST"])])
-    app.router.redirect_slashes = False
-    return app
+    return application({}, daemon_loop, [Route(PATH, endpoint, methods=["POST"]), *routes])
 
 
 def _refusal(error: BridgeError) -> Response:

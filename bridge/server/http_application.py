@@ -1,6 +1,6 @@
-"""The HTTP application of the daemon's address: probes, metrics and the status page."""
+"""The HTTP application of the daemon's address: probes, metrics, the status page and the API."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,9 +18,11 @@ from starlette.types import ASGIApp
 
 from bridge.config import ServerSettings
 from bridge.errors import ConfigurationError
-from bridge.server import asgi_server
+from bridge.server import api_endpoints, asgi_server
+from bridge.server.api_endpoints import ApiDoor
 from bridge.server.daemon_loop_calls import DaemonLoop
 from bridge.server.page.page_document import STYLE_HASH
+from bridge.server.token_authority import Tokens
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,9 @@ Later = Callable[[PageRequest], Answer]
 Page = Callable[[], Answer | Later | Awaitable[Answer | Later]]
 """Called in the daemon's event loop; must answer quickly."""
 
+Api = Callable[[ApiDoor], Iterable[Route]]
+"""Returns the routes of the API at an address."""
+
 _PATIENCE_S = 1.0
 _TEXT = "text/plain; charset=utf-8"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -57,6 +62,11 @@ _HEADERS = {
 """The headers of every answer; each connection serves one request."""
 
 
+def no_api(_door: ApiDoor) -> Iterable[Route]:
+    """Return no routes."""
+    return ()
+
+
 def probe_answer(ok: bool, text: str) -> Answer:  # noqa: FBT001 - a predicate and its name
     """Return a probe's answer."""
     return text_answer(HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE, text)
@@ -68,8 +78,10 @@ def text_answer(status: HTTPStatus, text: str) -> Answer:
 
 
 @asynccontextmanager
-async def serving(settings: ServerSettings | None, pages: Mapping[str, Page]) -> AsyncIterator[None]:
-    """Serve ``pages`` while the context lasts; do nothing if ``settings`` is None.
+async def serving(
+    settings: ServerSettings | None, pages: Mapping[str, Page], api: Api = no_api
+) -> AsyncIterator[None]:
+    """Serve ``pages`` and ``api`` while the context lasts; do nothing if ``settings`` is None.
 
     Raises:
         ConfigurationError: the server cannot listen on its address.
@@ -83,7 +95,9 @@ async def serving(settings: ServerSettings | None, pages: Mapping[str, Page]) ->
         problem = f"server.listen: {settings.listen} cannot be listened on: {error.strerror}"
         raise ConfigurationError([problem]) from None
     daemon_loop = DaemonLoop()
-    async with asgi_server.serving(application(pages, daemon_loop), channel, _HEADERS):
+    door = ApiDoor(Tokens(settings.tokens), daemon_loop)
+    app = application(pages, daemon_loop, api(door))
+    async with asgi_server.serving(app, channel, _HEADERS):
         log.info("server.listening", address=settings.listen)
         try:
             yield
@@ -103,10 +117,10 @@ def _listening(address: tuple[str, int]) -> socket:
     return channel
 
 
-def application(pages: Mapping[str, Page], daemon_loop: DaemonLoop) -> ASGIApp:
-    """Return the application that serves ``pages`` by their paths."""
+def application(pages: Mapping[str, Page], daemon_loop: DaemonLoop, routes: Iterable[Route] = ()) -> ASGIApp:
+    """Return the application that serves ``pages`` by their paths, and ``routes``."""
     app = Starlette(
-        routes=[Route(path, _endpoint(page, daemon_loop)) for path, page in pages.items()],
+        routes=[*(Route(path, _endpoint(page, daemon_loop)) for path, page in pages.items()), *routes],
         exception_handlers={HTTPException: _refusal, Exception: _fault},
     )
     app.router.redirect_slashes = False  # it would redirect to whatever host the client names
@@ -138,9 +152,11 @@ def _response(answer: Answer) -> Response:
     return Response(body, status, media_type=kind)
 
 
-async def _refusal(_request: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Exception) -> Response:
     """Refuse a request with a fixed text that contains nothing of the request."""
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.BAD_REQUEST
+    if _is_of_api(request):
+        return api_endpoints.refusal(status)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         response = _response(text_answer(status, "only GET and HEAD: what is here is for looking at"))
         response.headers["Allow"] = "GET, HEAD"
@@ -148,8 +164,15 @@ async def _refusal(_request: Request, error: Exception) -> Response:
     return _response(text_answer(status, status.phrase.lower()))
 
 
+def _is_of_api(request: Request) -> bool:
+    path: str = request.scope["path"]
+    return path.startswith(api_endpoints.PREFIXES)
+
+
 async def _fault(request: Request, error: Exception) -> Response:
     kind = type(error).__name__
     log.error("server.fault", path=request.scope["path"], kind=kind, exc_info=error)
+    if _is_of_api(request):
+        return api_endpoints.fault(kind)
     text = f"a fault in the bridge ({kind}); mlflow-bridge status tells the same"
     return _response(text_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text))

@@ -9,6 +9,7 @@ from bridge.sinks.github.dispatch_sink import GithubDispatchSettings, GithubDisp
 from bridge.sinks.github.workflow_sink import GithubWorkflowSettings, GithubWorkflowSink
 from bridge.sinks.gitlab.pipeline_sink import GitlabPipelineSettings, GitlabPipelineSink
 from bridge.sinks.http.http_sink import HttpSettings, HttpSink
+from bridge.sinks.http.webhook_sink import WebhookSink, WebhookSinkSettings
 from bridge.sinks.jenkins.job_sink import JenkinsJobSettings, JenkinsJobSink
 from bridge.sinks.plugins import entry_points
 from bridge.sinks.secret_files import FileSecretsSink, SecretFiles
@@ -22,6 +23,9 @@ KINDS: Mapping[str, Kind] = {
     "jenkins_job": Kind(JenkinsJobSettings, JenkinsJobSink, is_http=True),
 }
 """The bridge's own kinds; packages add more (`bridge.sinks.plugins.entry_points`)."""
+
+_BUILT_IN: Mapping[str, Kind] = {**KINDS, "webhook": Kind(WebhookSinkSettings, WebhookSink, is_http=True)}
+"""Also the kind that no configuration file can have."""
 
 
 class Kinds(Mapping[str, type[SinkSettings]]):
@@ -80,13 +84,13 @@ SETTINGS = Kinds()
 
 def is_http(name: str) -> bool:
     """Whether the kind called ``name`` sends everything through the transport, so that a dry run can hold it back."""
-    return KINDS[name].is_http if name in KINDS else Kinds().kind(name).is_http
+    return _BUILT_IN[name].is_http if name in _BUILT_IN else Kinds().kind(name).is_http
 
 
 def sink_of(settings: SinkSettings, transport: Transport, timeout_ms: int) -> Sink:
     """Return the sink for ``settings``; a package's sink is guarded (`bridge.sinks.plugins.guarded_sink`)."""
-    if settings.type in KINDS:
-        built: Sink = KINDS[settings.type].build(settings, transport, timeout_ms)
+    if settings.type in _BUILT_IN:
+        built: Sink = _BUILT_IN[settings.type].build(settings, transport, timeout_ms)
         files = SecretFiles(settings, timeout_ms)
         return FileSecretsSink(built, files) if files else built
     from bridge.sinks.plugins.guarded_sink import GuardedSink  # noqa: PLC0415 - imports logging, which few commands need

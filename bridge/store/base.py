@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from bridge.delivery.outbox_entry import Entry
 from bridge.delivery.sink_state import Condition
+from bridge.delivery.webhook import Webhook
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.recently_replaced_values import Superseded
 from bridge.diff.registry_abilities import Abilities
@@ -227,7 +228,23 @@ class RelayState(Protocol):
         ...
 
 
-class State(PollState, RelayState, Protocol):
+class WebhookState(Protocol):
+    """The webhooks. Every method that writes raises `StateUnwritable` if nothing was written."""
+
+    async def load_webhooks(self) -> list[Webhook]:
+        """Return the webhooks in the order of their creation."""
+        ...
+
+    async def keep_webhooks(self, webhooks: Sequence[Webhook], notes: Sequence[Note]) -> None:
+        """Create webhooks, or replace those with the same ids, in one commit."""
+        ...
+
+    async def delete_webhook(self, webhook: str, notes: Sequence[Note]) -> list[Entry]:
+        """Delete the webhook with this id, and give up its pending entries, in one commit; return these entries."""
+        ...
+
+
+class State(PollState, RelayState, WebhookState, Protocol):
     """The whole state, as its owner has it."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:

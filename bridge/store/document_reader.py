@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.sink_state import Condition
+from bridge.delivery.webhook import Webhook
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot_packing import count_versions
@@ -22,6 +23,7 @@ from bridge.store.poll_commit import (
     PRUNED,
     RECONCILE,
     SINKS,
+    WEBHOOKS,
     attempt_key,
     attempt_of,
     attempts_kept,
@@ -149,6 +151,11 @@ class DocumentReader:
         found = (self._documents.get(ATTEMPTS, key) for key in keys)
         earlier = [AttemptRecord.from_document(document) for document in found if document]
         return [*earlier, attempt_of(entry)] if entry.attempts else earlier
+
+    def webhooks(self) -> list[Webhook]:
+        """Return the webhooks in the order of their creation."""
+        found = (Webhook.from_document(document) for _, document in self._documents.items(WEBHOOKS))
+        return sorted(found, key=lambda one: (one.created_at, one.id))
 
     def conditions(self) -> dict[str, Condition]:
         """Return the states of the sinks that have one stored."""

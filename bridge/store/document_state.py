@@ -7,8 +7,8 @@ from typing import TypeVar
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.recently_replaced_values import Superseded
 from bridge.store.base import Basis, Upkeep
-from bridge.store.document_outbox import DocumentOutbox
 from bridge.store.document_store import Document
+from bridge.store.document_webhooks import DocumentWebhooks
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,
@@ -36,7 +36,7 @@ _ORPHANS = "orphans"
 _SCAN = "scan"
 
 
-class DocumentState(DocumentOutbox):
+class DocumentState(DocumentWebhooks):
     """`bridge.store.base.State` over documents. One commit is durable in full or not at all; nothing waits."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:

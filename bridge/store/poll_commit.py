@@ -20,7 +20,7 @@ from bridge.store.stored_models import MODELS, UNSETTLED
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
-SUPERSEDED = "superseded"
+SUPERSEDED, WEBHOOKS = "superseded", "webhooks"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK, PRUNED = "head", "poll", "reconcile", "abilities", "clock", "pruned"
 
 MOST_ATTEMPTS = 50

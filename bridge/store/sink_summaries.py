@@ -49,6 +49,10 @@ class SinkSummaries:
             sink.dead.pop(entry.id, None)
             del self._statuses[entry.id]
 
+    def pending_of(self, sink: str) -> list[int]:
+        """Return the ids of a sink's pending entries, in order."""
+        return sorted(self._sinks[sink].pending) if sink in self._sinks else []
+
     def newest_dead(self, count: int) -> Iterator[int]:
         """Yield the ids of the last ``count`` dead entries of each sink."""
         for sink in self._sinks.values():

@@ -196,7 +196,9 @@ class Note(_Documented):
     ``undecided`` (a sink's ``when`` could not be evaluated, so it got the event),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (a hold has ended),
     ``rebaselined`` (the registry was recorded as it is, without announcing changes);
-    or an operator's command on the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``.
+    or an operator's command on the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``,
+    or on the webhooks: ``webhook_created``, ``webhook_updated``, ``webhook_deleted``, ``webhooks_rekeyed``.
+    ``by`` is who gave it: the name of a token, or ``command``; empty for what no request caused.
     """
 
     at: int
@@ -204,6 +206,7 @@ class Note(_Documented):
     model: str = ""
     version: str = ""
     detail: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from bridge.delivery.outbox_entry import Entry
 from bridge.delivery.sink_state import Condition
+from bridge.delivery.webhook import Webhook
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.registry_abilities import Abilities
 from bridge.events.event import Event
@@ -102,6 +103,10 @@ class StateReader(Protocol):
 
     def attempts(self, entry: Entry) -> list[AttemptRecord]:
         """Return the recorded attempts of an entry, oldest first."""
+        ...
+
+    def webhooks(self) -> list[Webhook]:
+        """Return the webhooks in the order of their creation."""
         ...
 
     def conditions(self) -> dict[str, Condition]:

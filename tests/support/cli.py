@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli import main
+from bridge.delivery.webhook import Webhook
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
 from bridge.store.tinydb_store import TinyDocuments
@@ -40,6 +41,11 @@ class CommandLine:
         entries = [entry for one in commits for entry in done(state.commit_poll(onto(state, one)))]
         state.close()
         return entries
+
+    def keep(self, *webhooks: Webhook) -> None:
+        state = DocumentState(TinyDocuments.open(self.folder / "state"))
+        done(state.keep_webhooks(webhooks, []))
+        state.close()
 
     def settle(self, entries: Iterable) -> None:
         state = DocumentState(TinyDocuments.open(self.folder / "state"))

@@ -6,16 +6,21 @@ from dataclasses import replace
 from inspect import iscoroutinefunction
 from threading import Event as Flag
 
-from bridge.config import PollSettings
+from bridge.app import RunningSinks
+from bridge.config import PollSettings, routes_of
+from bridge.config.file_loading import build
 from bridge.delivery.attempt_outcome import Outcome, Verdict
-from bridge.delivery.event_routing import Route
 from bridge.delivery.outbox_entry import Status
 from bridge.delivery.resend import Resend
+from bridge.delivery.sending_rate_limit import Terms
 from bridge.delivery.sink_state import Standing
 from bridge.diff.registry_changes import ChangeKind
 from bridge.operations.outbox_execution import Operations
+from bridge.operations.webhook_execution import Webhooks
+from bridge.pipeline.delivery_attempts import Endpoint
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
+from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
@@ -23,7 +28,7 @@ from bridge.store.state_metadata import Binding
 from support.clock import HandClock
 from support.patience import patience
 from support.registry import FakeRegistry
-from support.relayed import loaded_relay
+from support.relayed import POLICY, loaded_relay
 from support.until import eventually
 from support.values import model
 
@@ -50,11 +55,18 @@ class AnsweredSink:
     def __init__(self) -> None:
         self.waiting: list[tuple[str, asyncio.Future[Outcome]]] = []
         self.delivered: Counter[str] = Counter()
+        self.is_deleted = False
 
     async def deliver(self, delivery) -> Outcome:
+        assert not self.is_deleted, "an event for a webhook that was acknowledged as deleted"
         answer = asyncio.get_running_loop().create_future()
-        self.waiting.append((delivery.event.id, answer))
-        return await answer
+        attempt = (delivery.event.id, answer)
+        self.waiting.append(attempt)
+        try:
+            return await answer
+        finally:
+            if attempt in self.waiting:  # cut off
+                self.waiting.remove(attempt)
 
     def answer(self, outcome: Outcome) -> None:
         event, waiting = self.waiting.pop(0)
@@ -87,11 +99,18 @@ class Interleaved:
     def __init__(self, *, waits: bool = False) -> None:
         self.clock, self.registry = HandClock(), PausedRegistry()
         self.state = (WaitingState if waits else DocumentState)(MemoryDocuments())
-        every = tuple(kind.value for kind in ChangeKind)
+        self.settings = build(
+            {
+                "registry": {"tracking_uri": "http://registry"},
+                "webhooks": {},
+                "sinks": list(map(_sink, SINKS)),
+            },
+            SETTINGS,
+        )
         self.poll = Poll(
             self.registry,
             self.state,
-            [Route(sink, every) for sink in SINKS],
+            routes_of(self.settings),
             PollSettings(),
             Binding("http://registry"),
             self.clock,
@@ -101,6 +120,7 @@ class Interleaved:
         self.entries: dict[int, tuple[str, str]] = {}
         self.notes: list[tuple[str, str]] = []
         self.paused: set[str] = set()
+        self.webhooks: dict[str, AnsweredSink] = {}
         self.details: dict[str, dict] = {}
         self.polling: asyncio.Task | None = None
         self._runner = asyncio.Runner()
@@ -111,6 +131,9 @@ class Interleaved:
         await self.poll.run()
         self.relay = await loaded_relay(self.state, self.clock, concurrency=8, **self.sinks)
         self.operations = Operations(self.state, self.clock, self.relay)
+        running = RunningSinks(self.settings, (), self._endpoint_of)
+        running.run_with(self.poll, self.relay)
+        self.hooks = Webhooks(self.state, lambda: running.settings, self.clock, running)
         self._stop = asyncio.Event()
         self._relaying = asyncio.create_task(self.relay.run(self._stop))
 
@@ -181,6 +204,34 @@ class Interleaved:
             self.paused.discard(sink)
             self._operate(self.operations.resume(sink))
 
+    def _endpoint_of(self, sink) -> Endpoint:
+        answered = self.sinks.setdefault(sink.name, AnsweredSink())
+        return Endpoint(answered, POLICY, Terms(8 if sink.gets_events else 0))
+
+    def create_webhook(self, model_name: str | None) -> None:
+        given = {"events": [kind.value for kind in ChangeKind], "http_url_spec": {"url": "http://h.example/"}}
+        self.clock.sleep(61)  # the same request within a minute returns the same webhook
+        made = self._operate(self.hooks.create({**given, "model_name": model_name}, "ann"))["webhook"]["id"]
+        self.notes.append(("webhook_created", made))
+
+    def switch_webhook(self, webhook: str, status: str) -> None:
+        before = next(one.status for one in self.state.webhooks() if one.id == webhook)
+        self._operate(self.hooks.update({"id": webhook, "status": status}, "ann"))
+        if status != before:
+            self.notes.append(("webhook_updated", webhook))
+
+    def delete_webhook(self, webhook: str) -> None:
+        self._operate(self._delete(webhook))
+        self.paused.discard(webhook)
+        self.notes.append(("webhook_deleted", webhook))
+
+    async def _delete(self, webhook: str) -> None:
+        await self.hooks.delete({"id": webhook}, "ann")
+        self.sinks[webhook].is_deleted = True
+
+    def is_deleted(self, sink: str) -> bool:
+        return self.sinks[sink].is_deleted
+
     def answer(self, sink: str, outcome: Outcome) -> None:
         self._operate(self._answer(sink, outcome))
 
@@ -219,7 +270,8 @@ class Interleaved:
         entries = {entry.id: entry for entry in self.state.entries()}
         assert {number: (one.event_id, one.sink) for number, one in entries.items()} == self.entries
         notes = list(self.state.notes())
-        assert [(note.kind, note.detail) for note in notes if note.kind != "missed"] == self.notes
+        told = [(note.kind, note.detail.partition(" to ")[0]) for note in notes if note.kind != "missed"]
+        assert told == self.notes
         assert self.state.head.noted == len(notes)
         conditions = self.state.conditions()
         assert {sink for sink, one in conditions.items() if one.standing is Standing.PAUSED} == self.paused
@@ -233,6 +285,15 @@ class Interleaved:
         for name, sink in self.sinks.items():
             ours = (one for one in entries if one.sink == name and one.status is Status.DELIVERED)
             assert Counter(one.event_id for one in ours) == +sink.delivered
+        assert not any(sink.is_deleted and sink.waiting for sink in self.sinks.values())
+        waiting = {one.sink for one in entries if one.status is Status.PENDING}
+        assert not any(self.is_deleted(sink) for sink in waiting), "something waits for a deleted webhook"
+        assert not any(self.is_deleted(sink) for sink in self.state.conditions())
+
+
+def _sink(name: str) -> dict:
+    every = [kind.value for kind in ChangeKind]
+    return {"name": name, "type": "http", "url": "http://127.0.0.1:9/", "events": every}
 
 
 def _counted(summaries) -> dict[str, tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.app import App
+from bridge.app import App, RunningSinks
 from bridge.config.file_loading import build
 from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
@@ -63,7 +63,11 @@ class World:
             NullObserver(),
         )
         relay = Relay(self.state, {}, self.clock, self.trust, NullObserver())
-        return App(self.settings, self.state, poll, relay, self.clock, self.trust)
+        sinks = RunningSinks(self.settings, (), self.endpoint_of)
+        return App(sinks, self.state, poll, relay, self.clock, self.trust)
+
+    def endpoint_of(self, sink):
+        raise AssertionError(f"this world has no sinks: {sink.name}")
 
     async def polled(self, count: int) -> None:
         async with asyncio.timeout(patience()):

@@ -51,6 +51,7 @@ _GOES_WITH = {
     "password": {"username": "bridge"},
     "page": {"listen": "127.0.0.1:9464"},
     "hosts": {"listen": "127.0.0.1:9464"},
+    "tokens": {"listen": "127.0.0.1:9464"},
     "body": {"format": "template"},
     "content_type": {"format": "template", "body": {}},
     "format": {"body": {}},

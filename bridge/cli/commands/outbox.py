@@ -34,6 +34,7 @@ from bridge.delivery.attempt_outcome import Reason
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend
 from bridge.errors import NotFound
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_opening import check_binding, read_state
 
 _FEW = 50
@@ -186,16 +187,13 @@ def redrive(ctx: click.Context, /, config: str | None, output: str, **given: Any
     with read_state(settings) as state:
         check_binding(state, settings)
         check_sinks(choice.sinks, settings, state)
-        dead = [one for one in choice.of(state) if one.reason != Reason.ORPHANED or _is_known(one, settings)]
+        known = {sink.name for sink in with_webhooks(settings, state.webhooks()).sinks}
+        dead = [one for one in choice.of(state) if one.reason != Reason.ORPHANED or one.sink in known]
         resends = [Resend(one.event_id, one.sink, one.event_name) for one in dead]
         overtaken = warn_of_overtaken(state, resends)
     if dead and overtaken:
         confirm(f"Send {by_sink(one.sink for one in dead)} again?", yes=given["yes"])
     return print_done("redriven", _redrive(settings, dead), output)
-
-
-def _is_known(entry: Entry, settings: Settings) -> bool:
-    return entry.sink in {sink.name for sink in settings.sinks}
 
 
 def _redrive(settings: Settings, entries: list[Entry]) -> list[Entry]:

@@ -22,6 +22,7 @@ from bridge.config import Settings, routes_of
 from bridge.delivery.event_routing import route
 from bridge.delivery.resend import Resend
 from bridge.events.display_text import count
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_opening import check_binding, read_state
 from bridge.store.state_reader import StateReader
 
@@ -104,6 +105,7 @@ def _resends(settings: Settings, state: StateReader, wanted: Filter, sinks: tupl
     Raises:
         NotFound: a sink is not configured.
     """
+    settings = with_webhooks(settings, state.webhooks())
     known = [sink.name for sink in settings.sinks]
     unknown = [name for name in sinks if name not in known]
     if unknown:

@@ -17,6 +17,8 @@ from bridge.config import Settings, SinkSettings
 from bridge.delivery.attempt_outcome import Verdict
 from bridge.delivery.sink_state import RUNNING
 from bridge.events.event_names import EVENT_NAMES
+from bridge.operations.status_report import condition_word
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.sinks.sink_type_table import Kinds
 from bridge.store.state_metadata import SinkSummary
 from bridge.store.state_opening import read_state
@@ -69,7 +71,7 @@ def list_command(config: str | None, output: str) -> int:
 def _documents(settings: Settings, state: StateReader) -> Iterator[dict[str, Any]]:
     """Yield a document for each configured sink, then for each removed sink that still has entries."""
     summaries, conditions = state.summaries(), state.conditions()
-    configured = {sink.name: sink for sink in settings.sinks}
+    configured = {sink.name: sink for sink in with_webhooks(settings, state.webhooks()).sinks}
     kinds = Kinds()
     for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
         sink = configured.get(name)
@@ -78,7 +80,7 @@ def _documents(settings: Settings, state: StateReader) -> Iterator[dict[str, Any
             "type": sink.type if sink else None,
             "package": kinds.package(sink.type) if sink else None,
             "to": sink.origin() if sink else None,
-            "condition": conditions.get(name, RUNNING).word if sink else "orphaned",
+            "condition": condition_word(sink, conditions.get(name, RUNNING)),
             "events": list(sink.events) if sink else [],
             "models": list(sink.models) if sink else [],
             "to_stages": list(sink.to_stages) if sink else [],
@@ -238,6 +240,9 @@ def _sink(settings: Settings, name: str) -> SinkSettings:
         NotFound: there is none.
     """
     sinks = {sink.name: sink for sink in settings.sinks}
+    if name not in sinks:  # the state need not be readable for a sink of the file
+        with read_state(settings) as state:
+            sinks = {sink.name: sink for sink in with_webhooks(settings, state.webhooks()).sinks}
     if name not in sinks:
         raise no_such_sink(name, sinks)
     return sinks[name]

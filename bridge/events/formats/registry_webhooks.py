@@ -35,7 +35,12 @@ _SENTENCES: Mapping[K, str] = {
 
 def render(event: Event, event_name: str, sink: str, _now_ms: int) -> Body:
     """Render ``event``; all times are in ms since the epoch."""
-    body: dict[str, Any] = default_payload(event, event_name, ("webhook_id", webhook_id(sink)))
+    return render_for(event, event_name, webhook_id(sink))
+
+
+def render_for(event: Event, event_name: str, identifier: str) -> Body:
+    """Render ``event`` for the webhook with this id."""
+    body: dict[str, Any] = default_payload(event, event_name, ("webhook_id", identifier))
     if event.model_version is not None:
         body["version"] = event.model_version
     body |= {"event_timestamp": event.timestamp, **databricks.changed_members(event), "text": _text(event)}

@@ -8,13 +8,21 @@ import pytest
 from support.command import http_sink
 from support.values import commit, model, transition
 
+from bridge.delivery.webhook import Webhook
+
 PAGE = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text()
 KEYS = {
     command: re.findall(r"`(\w+)`", keys)
     for command, keys in re.findall(r"^\| `([^`]+)` \| (`.*`) \|$", PAGE, re.MULTILINE)
 }
+WEBHOOK = "0123456789abcdef0123456789abcdef"
 ARGUMENTS = {
     "events list --at": ["events", "list", "--at", "1970-01-01T00:00:02.500Z"],
+    "webhooks show": ["webhooks", "show", WEBHOOK],
+    "webhooks create": ["webhooks", "create", "https://h/x"],
+    "webhooks update": ["webhooks", "update", WEBHOOK, "--status", "DISABLED"],
+    "webhooks delete": ["webhooks", "delete", WEBHOOK, "--yes"],
+    "webhooks test": ["webhooks", "test", WEBHOOK, "--dry-run"],
     "sinks test": ["sinks", "test", "ci", "--dry-run"],
     "outbox redrive": ["outbox", "redrive", "--all"],
     "outbox drop": ["outbox", "drop", "--all", "--yes"],
@@ -26,7 +34,8 @@ ARGUMENTS = {
 def observed(bridge, monkeypatch):
     """A state with an event and its entry."""
     monkeypatch.setenv("CI_SECRET", "s")
-    bridge.configure(http_sink("https://h"))
+    bridge.configure("[webhooks]", http_sink("https://h"))
+    bridge.keep(Webhook(WEBHOOK, ("MODEL_VERSION_CREATED",), "https://h/x"))
     bridge.commit(commit(transition(1), models=[model()]))
     return bridge
 

@@ -133,6 +133,10 @@ class Interleaving(RuleBasedStateMachine):
         known = sorted(self.bridge.entries)
         return known[number % len(known)] if known else None
 
+    def webhook(self, number: int) -> str:
+        known = [one.id for one in self.bridge.state.webhooks()]
+        return known[number % len(known)]
+
     @rule(name=st.sampled_from(["a", "b"]), stage=st.sampled_from(STAGES))
     def promote(self, name, stage) -> None:
         self.bridge.promote(name, stage)
@@ -167,7 +171,28 @@ class Interleaving(RuleBasedStateMachine):
     @precondition(lambda self: self.bridge.entries)
     @rule(number=st.integers(0, 9))
     def redrive(self, number) -> None:
-        self.bridge.redrive(self.pick(number))
+        _, sink = self.bridge.entries[self.pick(number)]
+        if not self.bridge.is_deleted(sink):
+            self.bridge.redrive(self.pick(number))
+
+    @rule(model_name=st.sampled_from([None, "a"]))
+    def create_webhook(self, model_name) -> None:
+        self.bridge.create_webhook(model_name)
+
+    @precondition(lambda self: self.bridge.state.webhooks())
+    @rule(number=st.integers(0, 3), status=st.sampled_from(["ACTIVE", "DISABLED"]))
+    def switch_webhook(self, number, status) -> None:
+        self.bridge.switch_webhook(self.webhook(number), status)
+
+    @precondition(lambda self: self.bridge.state.webhooks())
+    @rule(number=st.integers(0, 3))
+    def pause_webhook(self, number) -> None:
+        self.bridge.pause(self.webhook(number))
+
+    @precondition(lambda self: self.bridge.state.webhooks())
+    @rule(number=st.integers(0, 3))
+    def delete_webhook(self, number) -> None:
+        self.bridge.delete_webhook(self.webhook(number))
 
     @precondition(lambda self: self.bridge.entries)
     @rule(number=st.integers(0, 9))
@@ -185,7 +210,7 @@ class Interleaving(RuleBasedStateMachine):
     @precondition(lambda self: any(sink.waiting for sink in self.bridge.sinks.values()))
     @rule(first=st.booleans(), outcome=st.sampled_from(OUTCOMES))
     def answer(self, first, outcome) -> None:
-        names = SINKS if first else SINKS[::-1]
+        names = list(self.bridge.sinks) if first else list(self.bridge.sinks)[::-1]
         self.bridge.answer(next(name for name in names if self.bridge.sinks[name].waiting), outcome)
 
     @precondition(lambda self: self.bridge.entries)

@@ -1,0 +1,99 @@
+"""Secrets that are kept in the state, encrypted with keys that are not (Fernet: https://github.com/fernet/spec)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from pydantic import model_validator
+
+from bridge.config.setting_types import Secret
+from bridge.errors import SecretUnavailable
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+_NO_KEY = (
+    "is no Fernet key, which is 32 random bytes in URL-safe base64: make one with "
+    "openssl rand -base64 32 | tr '+/' '-_'"
+)
+
+
+class EncryptedSecret(Secret):
+    """A secret that is read by decrypting it with the present keys."""
+
+    owner: str
+    """What the secret belongs to, for messages."""
+    ciphertext: str
+    """The secret, encrypted with one of the keys."""
+    keys: tuple[Secret, ...]
+    """The keys, `webhooks.encryption_key` in the configuration."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        return self
+
+    def read_anew(self) -> str:
+        """Decrypt the secret.
+
+        Raises:
+            SecretUnavailable: a key cannot be read, or none is the one that it was encrypted with.
+        """
+        return decrypted(self.ciphertext, self.keys, str(self))
+
+    def __str__(self) -> str:
+        """Return what the secret belongs to, for messages."""
+        return f"the stored secret of {self.owner}"
+
+
+def encrypted(text: str, keys: Sequence[Secret]) -> str:
+    """Return ``text`` encrypted with the first key.
+
+    Raises:
+        SecretUnavailable: there is no key, or one cannot be used.
+    """
+    return _fernet(keys).encrypt(text.encode()).decode()
+
+
+def decrypted(ciphertext: str, keys: Sequence[Secret], what: str) -> str:
+    """Return the text that was encrypted with one of ``keys``; ``what`` it is, is for messages.
+
+    Raises:
+        SecretUnavailable: a key cannot be used, or none is the right one.
+    """
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - a slow import
+
+    try:
+        return _fernet(keys).decrypt(ciphertext).decode()
+    except InvalidToken:
+        msg = f"{what} was encrypted with another key than webhooks.encryption_key: add that key to the list"
+        raise SecretUnavailable(msg) from None
+
+
+def reencrypted(ciphertext: str, keys: Sequence[Secret], what: str) -> str:
+    """Return ``ciphertext`` encrypted anew with the first key; raises as `decrypted` does."""
+    return encrypted(decrypted(ciphertext, keys, what), keys)
+
+
+def key_fault(value: str) -> str:
+    """Return why ``value`` cannot be an encryption key, without showing it; empty if it can."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - a slow import
+
+    try:
+        Fernet(value)
+    except ValueError:
+        return _NO_KEY
+    return ""
+
+
+def _fernet(keys: Sequence[Secret]) -> "MultiFernet":
+    from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - a slow import
+
+    if not keys:
+        msg = "webhooks.encryption_key is not set, and secrets are only stored encrypted: set it in the configuration"
+        raise SecretUnavailable(msg)
+    values = {key: key.read() for key in keys}
+    for key, value in values.items():
+        fault = key_fault(value)
+        if fault:
+            msg = f"webhooks.encryption_key: {key}: {fault}"
+            raise SecretUnavailable(msg)
+    return MultiFernet([Fernet(value) for value in values.values()])

@@ -1,0 +1,48 @@
+"""The settings of tokens for the HTTP API: ``[[server.tokens]]``."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, PlainValidator
+
+from bridge.config.setting_types import Model, Secret
+from bridge.config.validation_messages import did_you_mean
+
+Permission = Literal["read", "operate", "webhooks", "request", "decide"]
+"""What a token may do: look; change sinks and entries, and poll; manage webhooks; request transitions; decide on them."""
+
+_SHORTEST = 16
+
+PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
+
+
+def _permission(value: object) -> Permission:
+    for known in PERMISSIONS:
+        if value == known:
+            return known
+    msg = f"{value!r} is no permission{did_you_mean(str(value), PERMISSIONS)}"
+    raise ValueError(msg)
+
+
+def _label(name: str) -> str:
+    if not name.isprintable() or name != name.strip():
+        msg = 'must be a name such as "ci", for the audit trail'
+        raise ValueError(msg)
+    return name
+
+
+class TokenSettings(Model):
+    """A token that clients of the API send."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_label)]
+    """The name that the audit trail has for whoever uses the token."""
+    token: Secret
+    """The token itself: at least 16 characters."""
+    may: tuple[Annotated[Permission, PlainValidator(_permission)], ...] = Field(min_length=1)
+    """What it may do: `read`, `operate`, `webhooks`, `request`, `decide`."""
+
+
+def token_fault(value: str) -> str:
+    """Return why ``value`` cannot be a token, without showing it; empty if it can."""
+    if len(value) >= _SHORTEST:
+        return ""
+    return f"is too short: make one of {_SHORTEST} characters or more (openssl rand -hex 32)"

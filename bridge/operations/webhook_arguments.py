@@ -1,0 +1,243 @@
+"""The arguments of requests about webhooks, in the terms of Databricks' API (*Create a webhook* and so on)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bridge.config import HttpUrl
+from bridge.config.validation_messages import did_you_mean
+from bridge.delivery.webhook import WebhookStatus
+from bridge.errors import InvalidArgument
+from bridge.events.event_names import EVENT_NAMES
+
+M = TypeVar("M", bound="Arguments")
+
+MOST_RESULTS = 1_000
+"""How many webhooks a page of the list has at most, and unless it is asked for less."""
+
+_LONGEST_TEXT = 65_535
+_LONGEST_NAME = 256
+_STAGES = ("STAGING", "PRODUCTION", "ARCHIVED")
+
+UNOBSERVED = (
+    "COMMENT_CREATED",
+    "TRANSITION_REQUEST_CREATED",
+    *(f"TRANSITION_REQUEST_TO_{stage}_CREATED" for stage in _STAGES),
+)
+"""Databricks' events that no poll can observe: open-source MLflow has no comments and no requests."""
+
+_KNOWN = (*EVENT_NAMES, *UNOBSERVED)
+
+
+def _event(name: str) -> str:
+    if name not in _KNOWN:
+        msg = f"{name!r:.80} is not the name of an event{did_you_mean(name, _KNOWN)}"
+        raise ValueError(msg)
+    return name
+
+
+def _status(value: object) -> WebhookStatus:
+    for status in WebhookStatus:
+        if value == status.value:
+            return status
+    names = [status.value for status in WebhookStatus]
+    msg = f"{value!r:.80} is no status{did_you_mean(str(value)[:80], names)}"
+    raise ValueError(msg)
+
+
+def _without_repetition(events: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(events))
+
+
+def _header_value(text: str) -> str:
+    if text.strip() != text or not all(" " <= char <= "~" for char in text):
+        msg = "holds a character that no header takes, or begins or ends with a blank"
+        raise ValueError(msg)
+    return text
+
+
+Event = Annotated[str, AfterValidator(_event)]
+Events = Annotated[
+    tuple[Event, ...], Field(min_length=1, max_length=len(_KNOWN)), AfterValidator(_without_repetition)
+]
+Status = Annotated[WebhookStatus, BeforeValidator(_status)]
+Text = Annotated[str, Field(max_length=_LONGEST_TEXT)]
+
+
+class Arguments(BaseModel):
+    """Arguments of a request; members with the value null are as if they were left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class HttpUrlSpec(Arguments):
+    """Where a webhook sends its requests, and how."""
+
+    url: HttpUrl
+    """Where events are sent to; without user name and password."""
+    enable_ssl_verification: bool = True
+    """Whether TLS is verified. It always is; False is accepted for http:// alone, where it means nothing."""
+    secret: Text = ""
+    """What requests are signed with; empty: they are not signed."""
+    authorization: Annotated[Text, AfterValidator(_header_value)] = ""
+    """The value of the `Authorization` header; empty: none is sent."""
+
+
+class CreateArguments(Arguments):
+    """The arguments of *create*."""
+
+    events: Events
+    """The names of the events that the webhook gets."""
+    http_url_spec: HttpUrlSpec
+    """Where the webhook sends its requests."""
+    model_name: Annotated[str, Field(max_length=_LONGEST_NAME)] = ""
+    """The registered model whose events it gets; left out: those of all models."""
+    description: Text = ""
+    """A description, for people."""
+    status: Status = WebhookStatus.ACTIVE
+    """`ACTIVE`, `DISABLED`, or `TEST_MODE`."""
+
+
+class UpdateArguments(Arguments):
+    """The arguments of *update*: each that is given replaces the present value as a whole."""
+
+    id: str
+    """The id of the webhook."""
+    events: Events | None = None
+    """As in *create*."""
+    http_url_spec: HttpUrlSpec | None = None
+    """As in *create*; a secret or an authorization that is left out is removed."""
+    description: Text | None = None
+    """As in *create*."""
+    status: Status | None = None
+    """As in *create*."""
+
+
+class IdArguments(Arguments):
+    """The arguments of *delete*."""
+
+    id: str
+    """The id of the webhook."""
+
+
+class TestArguments(IdArguments):
+    """The arguments of *test*."""
+
+    __test__ = False
+
+    event: Event | None = None
+    """The event to send; left out: the first one of the webhook."""
+
+
+class ListArguments(Arguments):
+    """The arguments of *list*."""
+
+    model_name: str = ""
+    """Only the webhooks of this registered model."""
+    events: tuple[Event, ...] = ()
+    """Only the webhooks that get one of these events."""
+    max_results: Annotated[int, Field(ge=1)] = MOST_RESULTS
+    """How many webhooks are returned at most."""
+    page_token: str = ""
+    """Where to go on: `next_page_token` of the page before."""
+
+
+def parse_arguments(model: type[M], given: Mapping[str, Any]) -> tuple[M, list[str]]:
+    """Return the arguments of a request, and a warning for each member that is not known.
+
+    Raises:
+        InvalidArgument: an argument is missing, or cannot be used; the message names each, and what to give.
+    """
+    present = _without_nulls(given)
+    faults = [*_jobs(present), *_misspelt(model, present, "")]
+    try:
+        found = model.model_validate(present)
+    except ValidationError as error:
+        found_at = error.errors(include_url=False, include_input=False)
+        inner = {fault["loc"][:-1] for fault in found_at}  # a list is empty if its only item is wrong
+        faults += [_line(fault) for fault in found_at if fault["loc"] not in inner]
+    if faults:
+        raise InvalidArgument("; ".join(dict.fromkeys(faults)))
+    faults += _unverified(found)
+    if faults:
+        raise InvalidArgument(faults[0])
+    known = {*model.model_fields, "job_spec"}
+    return found, [
+        f"{name:.80}: is no member of this request, and was ignored" for name in present if name not in known
+    ]
+
+
+def _without_nulls(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(value) if isinstance(value, Mapping) else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _jobs(given: Mapping[str, Any]) -> Iterator[str]:
+    if given.get("job_spec"):
+        yield "job_spec: the bridge starts no jobs of Databricks: give http_url_spec with the URL of a receiver"
+
+
+def _misspelt(model: type[BaseModel], given: Mapping[str, Any], within: str) -> Iterator[str]:
+    """Yield a fault for each member that is probably meant to be another: ignored, it would widen the webhook."""
+    for name, value in given.items():
+        close = [] if name in model.model_fields else get_close_matches(name, model.model_fields, n=1)
+        if close:
+            yield f"{within}{name:.80}: is no member of this request (did you mean {close[0]!r}?)"
+        if name == "http_url_spec" and isinstance(value, Mapping):
+            yield from _misspelt(HttpUrlSpec, value, "http_url_spec.")
+
+
+def _unverified(found: Arguments) -> Iterator[str]:
+    spec = getattr(found, "http_url_spec", None)
+    if isinstance(spec, HttpUrlSpec) and spec.url.startswith("https:") and not spec.enable_ssl_verification:
+        yield (
+            "http_url_spec.enable_ssl_verification: must be true for https: the bridge always verifies certificates; "
+            "a CA of your own goes into delivery.tls.ca_file"
+        )
+
+
+_TYPES: Mapping[str, str] = {
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "tuple_type": "must be a list of texts",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "missing": "is missing",
+}
+"""Messages for pydantic's errors, in the terms of JSON."""
+
+_EXAMPLES: Mapping[str, str] = {
+    "events": ': a list such as ["MODEL_VERSION_TRANSITIONED_STAGE"]',
+    "http_url_spec": ': an object such as {"url": "https://ci.example.com/hooks/mlflow"}',
+    "url": ', as in "https://ci.example.com/hooks/mlflow"',
+    "id": ": create and list tell it",
+}
+
+
+def _line(fault: Any) -> str:
+    path: Sequence[int | str] = fault["loc"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return f"{key}: {_told(fault, str(path[-1]) if path else '')}"
+
+
+def _told(fault: Any, name: str) -> str:
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind in _TYPES:
+        return _TYPES[kind] + _EXAMPLES.get(name, "")
+    if kind == "too_short":
+        return "must not be empty" + _EXAMPLES.get(name, "")
+    if kind in {"string_too_long", "too_long"}:
+        unit = "characters" if kind == "string_too_long" else "items"
+        return f"must have at most {context['max_length']} {unit}"
+    if kind == "greater_than_equal":
+        return f"must be at least {context['ge']}"
+    return str(fault["msg"]).removeprefix("Value error, ")

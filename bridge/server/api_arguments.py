@@ -1,0 +1,78 @@
+"""The arguments of a request to the API: from its query and its body alike."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from bridge.errors import BridgeError
+
+LONGEST_BODY = 1024 * 1024
+"""The longest body in bytes."""
+
+
+class MalformedRequest(BridgeError):
+    """A request's body is not a JSON object."""
+
+
+class BodyTooLong(BridgeError):
+    """A request's body is longer than `LONGEST_BODY`."""
+
+
+async def arguments_of(request: Request, lists: Collection[str] = ()) -> dict[str, Any]:
+    """Return the arguments of ``request``; those in its body count more than those in its query.
+
+    Of an argument in ``lists``, the query may have several; of others, the last one counts.
+
+    Raises:
+        MalformedRequest: the body is not a JSON object, or the query is no text.
+        BodyTooLong: it is too long.
+    """
+    found: dict[str, Any] = {}
+    for name, value in _query(request):
+        found[name] = [*found.get(name, []), value] if name in lists else value
+    return {**found, **parse_body(await _body(request))}
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    query = request.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=1_000)
+    except ValueError:
+        raise MalformedRequest("the query is not UTF-8 text, or has too many members") from None
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise BodyTooLong(f"the body is longer than {LONGEST_BODY} bytes")
+    return body
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in ``body``; an empty body is an empty object.
+
+    Raises:
+        MalformedRequest: it is something else; the message says what.
+    """
+    if not body.strip():
+        return {}
+    try:
+        said = json.loads(body)
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeError:
+        raise MalformedRequest("the body is not UTF-8 text, or holds half of a surrogate pair") from None
+    except RecursionError:
+        raise MalformedRequest("the body is nested too deeply") from None
+    except ValueError as error:
+        where = f" (at character {error.pos + 1})" if isinstance(error, json.JSONDecodeError) else ""
+        raise MalformedRequest(f"the body is not JSON{where}") from None
+    if isinstance(said, str):
+        raise MalformedRequest("the body is one JSON text: encode the object once, not twice")
+    if not isinstance(said, dict):
+        raise MalformedRequest('the body must be a JSON object, such as {"id": "…"}')
+    return said

@@ -1,0 +1,151 @@
+"""The endpoints of the API: authenticate, collect the arguments, have the daemon carry it out, answer in JSON.
+
+Errors have the form of MLflow's and Databricks' APIs: ``{"error_code", "message"}``.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from bridge.config import Permission
+from bridge.errors import (
+    BridgeError,
+    InvalidArgument,
+    InvalidState,
+    LimitExceeded,
+    NotFound,
+    OwnerUnavailable,
+    SecretUnavailable,
+    StateUnwritable,
+)
+from bridge.server.api_arguments import BodyTooLong, MalformedRequest, arguments_of
+from bridge.server.daemon_loop_calls import DaemonLoop
+from bridge.server.token_authority import (
+    Authority,
+    Caller,
+    PermissionDenied,
+    Unauthenticated,
+    check_permission,
+)
+
+log = structlog.get_logger(__name__)
+
+Document = dict[str, Any]
+
+Operation = Callable[[Document, Caller], Awaitable[Document]]
+"""Carries a request out, in the daemon's event loop: its arguments and the caller in, the answer out."""
+
+PREFIXES = ("/api/", "/ajax-api/")
+"""The beginnings of the paths of the API."""
+
+_PATIENCE_S = 60.0
+"""How long an operation may take: a test waits for its receiver, and a reload drains the relay."""
+
+_TOKENS_S = 5.0
+
+_ERRORS: Mapping[type[BridgeError], tuple[HTTPStatus, str]] = {
+    Unauthenticated: (HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED"),
+    PermissionDenied: (HTTPStatus.FORBIDDEN, "PERMISSION_DENIED"),
+    MalformedRequest: (HTTPStatus.BAD_REQUEST, "MALFORMED_REQUEST"),
+    BodyTooLong: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "MALFORMED_REQUEST"),
+    InvalidArgument: (HTTPStatus.BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
+    InvalidState: (HTTPStatus.BAD_REQUEST, "INVALID_STATE"),
+    LimitExceeded: (HTTPStatus.BAD_REQUEST, "RESOURCE_LIMIT_EXCEEDED"),
+    NotFound: (HTTPStatus.NOT_FOUND, "RESOURCE_DOES_NOT_EXIST"),
+    SecretUnavailable: (HTTPStatus.BAD_REQUEST, "INVALID_STATE"),
+    StateUnwritable: (HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
+    OwnerUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE"),
+}
+"""The status and the ``error_code`` (MLflow, ``ErrorCode``) of each error."""
+
+_STUCK = "the event loop of the bridge does not answer: /livez tells the same"
+_ENDING = "the bridge is stopping: try again in a moment"
+_FOREIGN = (
+    "the request comes from a page of another site: the API is for programs, and for the bridge's own pages"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDoor:
+    """What the endpoints at one address share: who may ask, and the daemon's event loop."""
+
+    authority: Authority
+    daemon_loop: DaemonLoop
+
+    def endpoint(
+        self, permission: Permission, operation: Operation, lists: Collection[str] = ()
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint for an operation that needs a permission.
+
+        The query may have several of each argument in ``lists``.
+        """
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                caller = await self._caller(request)
+                check_permission(caller, permission)
+                arguments = await arguments_of(request, lists)
+                return json_answer(
+                    await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
+                )
+            except BridgeError as error:
+                return error_answer(error)
+            except TimeoutError:
+                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _STUCK)
+            except (asyncio.CancelledError, ClientDisconnect):  # the daemon ends, or the client is gone
+                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _ENDING)
+
+        return endpoint
+
+    async def _caller(self, request: Request) -> Caller:
+        """Return who sends ``request``.
+
+        Raises:
+            Unauthenticated: nobody who is known.
+            PermissionDenied: a browser sends it from a page of another site, with credentials that it remembers.
+        """
+        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            raise PermissionDenied(_FOREIGN)
+        authorization = request.headers.get("authorization")
+        async with asyncio.timeout(_TOKENS_S):
+            return await run_in_threadpool(self.authority.caller, authorization)
+
+
+def json_answer(document: Document, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return ``document`` as an answer."""
+    return Response(json.dumps(document).encode(), status, media_type="application/json")
+
+
+def error_answer(error: BridgeError) -> Response:
+    """Return the answer for an error."""
+    kinds = (kind for kind in type(error).__mro__ if kind in _ERRORS)
+    kind = next(kinds, None)
+    if kind is None:
+        return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", str(error))
+    answer = _error(*_ERRORS[kind], str(error))
+    if kind is Unauthenticated:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="mlflow-bridge"'
+    return answer
+
+
+def refusal(status: HTTPStatus) -> Response:
+    """Return the answer for a path or a method that the API does not have."""
+    code = "INTERNAL_ERROR" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "ENDPOINT_NOT_FOUND"
+    return _error(status, code, f"{status.phrase.lower()}: the API has no such endpoint")
+
+
+def fault(kind: str) -> Response:
+    """Return the answer for a fault in the bridge; ``kind`` is the name of its exception."""
+    return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", f"a fault in the bridge: {kind}")
+
+
+def _error(status: HTTPStatus, code: str, message: str) -> Response:
+    return json_answer({"error_code": code, "message": message}, status)

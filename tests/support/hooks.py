@@ -1,0 +1,98 @@
+"""Webhooks over a state in memory, and a daemon's server that offers their API."""
+
+import base64
+import http.client
+import json
+from contextlib import asynccontextmanager
+
+from bridge.config import ServerSettings
+from bridge.config.file_loading import build
+from bridge.operations.webhook_execution import Webhooks
+from bridge.server.http_application import serving
+from bridge.server.registry_webhooks_api import registry_webhooks_routes
+from bridge.sinks.sink_type_table import SETTINGS
+from bridge.store.document_state import DocumentState
+from bridge.store.memory_store import MemoryDocuments
+from support.clock import HandClock
+from support.patience import patience
+from support.receiver import free_port
+
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+OTHER_KEY = base64.urlsafe_b64encode(b"o" * 32).decode()
+TRANSITION = "MODEL_VERSION_TRANSITIONED_STAGE"
+ASKED = {"events": [TRANSITION], "http_url_spec": {"url": "https://ci.example.com/hooks"}}
+"""The least that a webhook is created from."""
+
+
+def settings_of(webhooks=None, **sections):
+    return build(
+        {"registry": {"tracking_uri": "http://registry"}, "webhooks": webhooks or {}, **sections}, SETTINGS
+    )
+
+
+class Sinks:
+    """Notes what is done with the sinks of running loops."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.in_force: dict = {}
+
+    def put(self, webhook) -> None:
+        self.calls.append(("put", webhook.id))
+        self.in_force[webhook.id] = webhook
+
+    async def stop(self, webhook) -> None:
+        self.calls.append(("stop", webhook))
+
+    def remove(self, webhook) -> None:
+        self.calls.append(("remove", webhook))
+        del self.in_force[webhook]
+
+
+class Hooks:
+    """The webhooks of a bridge, with what their settings are now."""
+
+    def __init__(self, state=None, **webhooks) -> None:
+        self.state = state or DocumentState(MemoryDocuments())
+        self.clock = HandClock()
+        self.sinks = Sinks()
+        self.settings = settings_of(webhooks)
+        self.webhooks = Webhooks(self.state, lambda: self.settings, self.clock, self.sinks)
+
+    async def created(self, **more) -> str:
+        answer = await self.webhooks.create({**ASKED, **more}, "ann")
+        return answer["webhook"]["id"]
+
+
+class Api:
+    """A server with the API; ``ask`` is called in a thread."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(self, method: str, path: str, body=None, **headers) -> tuple[int, dict]:
+        status, text, _ = self.raw(method, path, body, **headers)
+        return status, json.loads(text)
+
+    def raw(self, method: str, path: str, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience())
+        sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, sent, named)
+        answer = connection.getresponse()
+        found = answer.status, answer.read(), answer.headers
+        connection.close()
+        return found
+
+
+@asynccontextmanager
+async def api_of(hooks: Hooks, *tokens: dict):
+    """Serve the API of ``hooks``."""
+
+    async def webhooks() -> Webhooks:
+        return hooks.webhooks
+
+    port = free_port()
+    server = ServerSettings.model_validate({"listen": f"127.0.0.1:{port}", "tokens": tokens})
+    async with serving(server, {}, lambda door: registry_webhooks_routes(door, webhooks)):
+        yield Api(port)
