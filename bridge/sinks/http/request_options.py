@@ -1,7 +1,7 @@
 """The request options of an ``http`` sink: method, headers, query and credentials."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -140,7 +140,7 @@ def addressed(settings: AddressedSettings, request: Request) -> Request | Outcom
         secrets=(
             *request.secrets,
             *secrets,
-            *_secret(settings.headers, headers),
+            *_parts_of(_secret(settings.headers, headers)),
             *_secret(settings.query, query),
         ),
     )
@@ -179,6 +179,15 @@ def _credential(settings: AddressedSettings) -> tuple[str, tuple[str, ...]] | Ou
 
 def _secret(configured: Mapping[str, TextOrSecret], values: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(values[name] for name, value in configured.items() if isinstance(value, Secret))
+
+
+def _parts_of(values: Iterable[str]) -> Iterator[str]:
+    """Yield header values, and the credential after a scheme (``Bearer …``): a receiver may show that alone."""
+    for value in values:
+        yield value
+        credential = value.partition(" ")[2].strip()
+        if credential:
+            yield credential
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:

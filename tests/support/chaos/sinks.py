@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from signal import SIGKILL
@@ -76,6 +76,11 @@ SINKS = (
 )
 """The first gets everything, so that what it took can be applied to the baseline. Names are the launcher's to resolve."""
 
+OF_WEBHOOKS = StormSink("hooks", {"ok": 75, "odd": 5, "500": 8, "hang": 2, "late": 4, "torn": 4, "drop": 2})
+"""The receiver of all webhooks, which are no sinks of the file."""
+
+RECEIVERS = (*SINKS, OF_WEBHOOKS)
+
 BY_PROXY = "torn"
 """The sink that is reached by a proxy, which comes and goes."""
 
@@ -85,15 +90,18 @@ class Receivers:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder, self._seed = folder, seed
-        self._ports = {sink.name: lasting_port() for sink in SINKS}
+        self._ports = {sink.name: lasting_port() for sink in RECEIVERS}
         self._processes: dict[str, subprocess.Popen] = {}
         self.starts = 0
         self._is_cured = False
-        for sink in SINKS:
+        for sink in RECEIVERS:
             self.start(sink.name)
 
     def sections(self) -> list[str]:
         return [sink.section(f"http://{sink.host}:{self._ports[sink.name]}") for sink in SINKS]
+
+    def url_of_webhooks(self) -> str:
+        return f"http://127.0.0.1:{self._ports[OF_WEBHOOKS.name]}/hook"
 
     def places(self) -> dict[str, str]:
         """Return host and port of each sink."""
@@ -104,7 +112,7 @@ class Receivers:
         if name in self._processes:
             return
         self.starts += 1
-        [does] = [sink.does for sink in SINKS if sink.name == name]
+        [does] = [sink.does for sink in RECEIVERS if sink.name == name]
         weights = {"ok": 1} if self._is_cured else does
         seed = f"{self._seed} {name} {self.starts}"
         self._processes[name] = subprocess.Popen(
@@ -131,20 +139,24 @@ class Receivers:
     def cure(self) -> None:
         """Have all of them answer well from now on."""
         self._is_cured = True
-        for sink in SINKS:
+        for sink in RECEIVERS:
             self.crash(sink.name)
             self.start(sink.name)
 
     def stop(self) -> None:
-        for sink in SINKS:
+        for sink in RECEIVERS:
             self.crash(sink.name)
 
     def requests(self) -> list[Request]:
         """Return all that came, sink by sink, in the order in which it came there."""
-        return [
+        found = [
             Request.of(sink.name, json.loads(line))
-            for sink in SINKS
+            for sink in RECEIVERS
             for line in self._log(sink.name).read_text().splitlines()
+        ]
+        return [
+            replace(one, sink=one.body["webhook_id"]) if one.sink == OF_WEBHOOKS.name else one
+            for one in found
         ]
 
     def _log(self, name: str) -> Path:

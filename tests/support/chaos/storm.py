@@ -13,8 +13,9 @@ from threading import Thread
 from support.chaos import schedule
 from support.chaos.churn import Churn
 from support.chaos.daemon import Daemon, log_lines
+from support.chaos.hooks import KEY, TOKEN, HookChurn
 from support.chaos.schedule import Life, Outage
-from support.chaos.sinks import BY_PROXY, SECRET, SINKS, Receivers
+from support.chaos.sinks import BY_PROXY, RECEIVERS, SECRET, Receivers
 from support.chaos.wire import Wire
 from support.command import Bridge
 from support.forward_proxy import ForwardProxy, Refusal
@@ -61,19 +62,22 @@ class Storm:
         self._wire = Wire(server.port)
         self.receivers = Receivers(folder, seed)
         self.bridge = Bridge(folder, self._wire.url)
-        self.bridge.write(self._wire.url, *self.receivers.sections(), poll=_POLL, more=_DELIVERY)
-        self.bridge.environment["STORM_SECRET"] = SECRET
+        self.hooks = HookChurn(seed, self.receivers.url_of_webhooks())
+        more = f"{_DELIVERY}{self.hooks.section()}"
+        self.bridge.write(self._wire.url, *self.receivers.sections(), poll=_POLL, more=more)
+        self.bridge.environment |= {"STORM_SECRET": SECRET, "STORM_TOKEN": TOKEN, "STORM_KEY": KEY}
         self.proxy = ForwardProxy(port=lasting_port())
         direct = [place for name, place in self.receivers.places().items() if name != BY_PROXY]
         exempt = ",".join([f"127.0.0.1:{self._wire.port}", *direct])
         self.bridge.environment |= {"http_proxy": self.proxy.url, "no_proxy": exempt}
-        self._lives = schedule.lives(seed, [sink.name for sink in SINKS], restarts=restarts)
+        self._lives = schedule.lives(seed, [sink.name for sink in RECEIVERS], restarts=restarts)
         self._orders = count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._restart: Thread | None = None
         self.ends: Counter[str] = Counter()
         self.points: Counter[tuple[str, str]] = Counter()
         self.polls_killed = 0
+        self.webhooks_killed = 0
         self.faults: list[str] = []
         self.recoveries: list[float] = []
         self.events = 0
@@ -92,11 +96,14 @@ class Storm:
         """Let lives begin and end for as long as ``measure`` says, or until one went wrong."""
         end = time.monotonic() + measure.seconds
         self._churn.start()
+        self.hooks.start()
         while time.monotonic() < end and not self.faults:
             if self.kills >= measure.kills and self.events >= measure.events:
                 break
             self._live(next(self._lives))
         self._churn.stop()
+        self.hooks.stop()
+        self.faults += self.hooks.unexpected
 
     def calm(self, seconds: float = 300) -> float:
         """Cure everything, and let a last life deliver what is left; return how long that took."""
@@ -124,6 +131,7 @@ class Storm:
 
     def stop(self) -> None:
         self._churn.stop()
+        self.hooks.stop()
         if self._restart is not None:
             self._restart.join()
         self.receivers.stop()
@@ -164,7 +172,8 @@ class Storm:
         if last and last[-1]["event"] == "chaos.killed":
             self.ends[schedule.COMMIT] += 1
             self.points[last[-1]["call"], last[-1]["how"]] += 1
-            self.polls_killed += bool(last[-1]["holding"])
+            self.polls_killed += last[-1]["holding"] == schedule.POLL
+            self.webhooks_killed += last[-1]["holding"] == schedule.WEBHOOKS
         elif status == _UNWRITABLE and life.faults.keys() & {"full", "no_space", "flush_fails"}:
             self.ends["gave up on a full disk"] += 1
         else:

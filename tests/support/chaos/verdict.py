@@ -3,16 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.errors import StateError
 from bridge.events.event import Event
 from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
-from support.chaos import judge
+from support.chaos import hooks, judge
 from support.chaos.churn import Churn
 from support.chaos.daemon import instant_of, log_lines
+from support.chaos.hooks import Told
 from support.chaos.judge import Due, Noted, Request
 from support.chaos.sinks import SECRET, SINKS
 from support.chaos.storm import Measure, Storm
@@ -34,6 +35,8 @@ class Evidence:
     final: Models
     history: History
     unreadable: Sequence[str] = ()
+    told: Mapping[str, Told] = field(default_factory=dict)
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,26 @@ def trial(folder: Path, server: MlflowServer, seed: int, churn: Churn, measure: 
 
 def _evidence(storm: Storm, baseline: Models, final: Models, history: History) -> Evidence:
     events: Mapping[str, Event] = {}
-    due, unreadable = [], []
+    due, unreadable, stored = [], [], {}
     try:
         events, due = recorded_events(storm.folder / "state"), _due(storm.folder / "state")
+        webhooks = DocumentState(TinyDocuments.read(storm.folder / "state")).webhooks()
+        stored = {one.id: one.description for one in webhooks}
     except StateError as error:
         unreadable.append(str(error))
     requests = storm.receivers.requests()
-    return Evidence(requests, events, due, _noted(storm.logs), baseline, final, history, unreadable)
+    return Evidence(
+        requests,
+        events,
+        due,
+        _noted(storm.logs),
+        baseline,
+        final,
+        history,
+        unreadable,
+        storm.hooks.told,
+        stored,
+    )
 
 
 def _due(folder: Path) -> list[Due]:
@@ -109,18 +125,22 @@ def faults_of(evidence: Evidence) -> dict[str, Sequence[str]]:
     if evidence.unreadable:
         return {"unreadable state": evidence.unreadable}
     requests, due = evidence.requests, evidence.due
+    told = evidence.told
     wanted = [
-        (sink.name, key) for key, event in evidence.events.items() for sink in SINKS if sink.wants(event)
+        *((sink.name, key) for key, event in evidence.events.items() for sink in SINKS if sink.wants(event)),
+        *hooks.wanted_by(told, evidence.events),
     ]
     return {
         "unreadable state": (),
-        "lost": judge.lost(requests, due, wanted),
+        "lost": judge.lost(requests, hooks.due_of(told, due), wanted),
         "out of order": judge.out_of_order(requests, due),
         "altered": judge.altered(requests, due),
         "forged": judge.forged(requests, SECRET),
         "carried over": judge.carried_over(requests),
         "forgotten": judge.forgotten(requests, evidence.noted),
         "unlike the registry": _replayed(evidence),
+        "after a webhook's deletion": hooks.after_deletion(told, requests),
+        "webhooks unlike what was acknowledged": hooks.unlike_told(told, evidence.stored),
     }
 
 

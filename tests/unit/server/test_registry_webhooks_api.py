@@ -10,7 +10,7 @@ from bridge.errors import OwnerUnavailable, StateUnwritable
 from bridge.server import api_endpoints
 from bridge.server.registry_webhooks_api import PREFIXES
 
-TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105
+TOKEN = "0123456789abcdef0123456789abcdef"
 CI = {"name": "ci", "token": {"env": "CI"}, "may": ["webhooks"]}
 EYE = {"name": "eye", "token": {"env": "EYE"}, "may": ["read"]}
 MAY = {"Authorization": f"Bearer {TOKEN}"}

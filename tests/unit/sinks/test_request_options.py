@@ -158,3 +158,13 @@ def test_what_cannot_work_is_found_when_it_is_configured(own, key) -> None:
         settings_of("http", url="https://h/hook", **own)
 
     assert {fault["loc"][0] for fault in found.value.errors()} == {key}
+
+
+async def test_the_credential_in_a_header_is_masked_without_its_scheme_too(receiver, monkeypatch) -> None:
+    monkeypatch.setenv("SINK_SECRET", "Bearer t0ken-value")
+    receiver.answer = Answer(500, body=b"what is t0ken-value?")
+
+    outcome = await send(receiver, headers={"Authorization": HERE})
+
+    assert receiver.got[0].headers["authorization"] == "Bearer t0ken-value"
+    assert "t0ken-value" not in outcome.detail

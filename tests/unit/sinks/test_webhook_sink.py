@@ -18,7 +18,7 @@ def webhook(**more) -> Webhook:
 
 
 def test_a_webhook_is_stored_and_read_again() -> None:
-    full = webhook(model_name="m", description="d", status=WebhookStatus.TEST_MODE, secret="c", created_at=1)  # noqa: S106
+    full = webhook(model_name="m", description="d", status=WebhookStatus.TEST_MODE, secret="c", created_at=1)
 
     assert Webhook.from_document({**full.to_document(), "later": 1}) == full
 

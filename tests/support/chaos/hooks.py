@@ -1,0 +1,171 @@
+"""Webhooks that come, change and go during a storm, by a client that repeats a request until it is answered."""
+
+import base64
+import http.client
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+from bridge.events.event import Event
+from support.chaos.judge import Due, Request
+from support.chaos.sinks import EVERYTHING, SECRET
+from support.receiver import lasting_port
+
+KEY = base64.urlsafe_b64encode(b"storm" * 6 + b"!!").decode()
+TOKEN = "t0ken-of-the-storm-of-webhooks"
+
+_PATH = "/api/2.0/mlflow/registry-webhooks"
+_MOST = 6
+_PAUSE_S = 0.4
+_READ_LATE_S = 5.0
+"""How much later than it was sent a busy receiver may read a request, at most."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a client knows of a webhook: when it was acknowledged, and when its deletion was asked for and acknowledged."""
+
+    id: str
+    created: float
+    deleting: float | None = None
+    deleted: float | None = None
+    description: str = ""
+
+
+class HookChurn:
+    """Creates, changes and deletes webhooks, one request after the other, until it is stopped."""
+
+    def __init__(self, seed: int, target: str) -> None:
+        self.port = lasting_port()
+        self.told: dict[str, Told] = {}
+        self.unexpected: list[str] = []
+        self.answered = 0
+        self._target = target
+        self._chance = random.Random(seed)  # noqa: S311
+        self._stop = Flag()
+        self._thread = Thread(target=self._work, daemon=True)
+
+    def section(self) -> str:
+        """Return the sections of the configuration that the webhooks need."""
+        return (
+            f'[server]\nlisten = "127.0.0.1:{self.port}"\n'
+            'tokens = [{ name = "storm", token = { env = "STORM_TOKEN" }, may = ["webhooks"] }]\n'
+            '[webhooks]\nencryption_key = { env = "STORM_KEY" }\nallowed_hosts = ["127.0.0.0/8"]\n'
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask for nothing more; what was not answered by then is known to nobody."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        number = 0
+        while not self._stop.wait(_PAUSE_S * self._chance.random()):
+            number += 1
+            alive = [one.id for one in self.told.values() if one.deleting is None]
+            if len(alive) < 2 or (len(alive) < _MOST and self._chance.random() < 0.5):
+                self._create(number)
+            elif self._chance.random() < 0.5:
+                self._update(self._chance.choice(alive), number)
+            else:
+                self._delete(self._chance.choice(alive))
+
+    def _create(self, number: int) -> None:
+        spec = {"url": self._target, "secret": SECRET}
+        answer = self._asked(
+            "POST", "create", {"events": EVERYTHING, "http_url_spec": spec, "description": f"made {number}"}
+        )
+        if answer:
+            made = answer["webhook"]
+            self.told[made["id"]] = Told(made["id"], time.time(), description=made["description"])
+
+    def _update(self, webhook: str, number: int) -> None:
+        description = f"changed {number}"
+        if self._asked("PATCH", "update", {"id": webhook, "description": description}):
+            self.told[webhook] = replace(self.told[webhook], description=description)
+        else:
+            self.told[webhook] = replace(self.told[webhook], description="?")
+
+    def _delete(self, webhook: str) -> None:
+        self.told[webhook] = replace(self.told[webhook], deleting=time.time())
+        if self._asked("DELETE", "delete", {"id": webhook}, may_be_gone=True) is not None:
+            self.told[webhook] = replace(self.told[webhook], deleted=time.time())
+
+    def _asked(
+        self, method: str, verb: str, body: Mapping[str, Any], *, may_be_gone: bool = False
+    ) -> dict[str, Any] | None:
+        """Repeat a request until it is answered, or the storm is over."""
+        tries = 0
+        while not self._stop.is_set():
+            tries += 1
+            try:
+                status, answer = self._ask(method, f"{_PATH}/{verb}", body)
+            except (OSError, http.client.HTTPException, ValueError):
+                status, answer = 0, {}
+            self.answered += status == 200
+            if status == 200 or (
+                status == 404 and may_be_gone and tries > 1
+            ):  # the answer before did not arrive
+                return answer
+            if status not in {0, 503}:
+                self.unexpected.append(f"{verb} was answered with {status}: {answer}")
+                return None
+            self._stop.wait(0.05)
+        return None
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+
+def wanted_by(told: Mapping[str, Told], events: Mapping[str, Event]) -> Iterator[tuple[str, str]]:
+    """Yield webhooks, and the ids of events that were observed after they were acknowledged; none that was to be deleted."""
+    for one in told.values():
+        for key, event in events.items():
+            if one.deleting is None and event.observed_at > one.created * 1000:
+                yield one.id, key
+
+
+def due_of(told: Mapping[str, Told], due: Sequence[Due]) -> list[Due]:
+    """Return what has to come: of webhooks that were to be deleted, nothing has to."""
+    gone = {one.id for one in told.values() if one.deleting is not None}
+    return [one for one in due if one.sink not in gone]
+
+
+def after_deletion(told: Mapping[str, Told], requests: Sequence[Request]) -> list[str]:
+    """Return the requests that a webhook got after its deletion was acknowledged."""
+    ends = {one.id: one.deleted for one in told.values() if one.deleted is not None}
+    return [
+        f"{one.sink}: {one.id} came {one.at - ends[one.sink]:.1f} s after its deletion was acknowledged"
+        for one in requests
+        if one.at > ends.get(one.sink, one.at) + _READ_LATE_S
+    ]
+
+
+def unlike_told(told: Mapping[str, Told], stored: Mapping[str, str]) -> list[str]:
+    """Return how the stored webhooks (their descriptions by id) differ from what clients were told."""
+    alive = {one.id: one for one in told.values() if one.deleting is None}
+    gone = {one.id for one in told.values() if one.deleted is not None}
+    return [
+        *(f"{key} was acknowledged, and is not there" for key in alive if key not in stored),
+        *(f"{key} is there, and was acknowledged as deleted" for key in gone if key in stored),
+        *(
+            f"{key} is {stored[key]!r}, and was acknowledged as {one.description!r}"
+            for key, one in alive.items()
+            if key in stored and one.description not in {"?", stored[key]}
+        ),
+    ]
