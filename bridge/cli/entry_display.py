@@ -16,16 +16,6 @@ from bridge.store.state_metadata import AttemptRecord
 from bridge.store.state_reader import StateReader
 
 
-def entry_document(entry: Entry, event: Event | None) -> dict[str, Any]:
-    """Return an entry and its event as a JSON document."""
-    facts = entry.facts()
-    del facts["lane"]
-    told = event.to_document() if event else None
-    if told:
-        del told["lane"]
-    return {**facts, "event": told}
-
-
 def entry_row(entry: Entry, event: Event | None, waits: "Waits") -> dict[str, Any]:
     """Return the table row of an entry."""
     return {

@@ -50,18 +50,6 @@ def _ambiguous(given: str, fitting: Sequence[Event]) -> str:
     )
 
 
-def event_document(event: Event, entries: Sequence[Entry], details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event, its stored details and its deliveries as a JSON document."""
-    kept = {"details": details} if details else {}
-    return {**event.to_document(), **kept, "deliveries": [_delivery(entry) for entry in entries]}
-
-
-def _delivery(entry: Entry) -> dict[str, Any]:
-    facts = entry.facts()
-    beside = {"id", "event_id", "lane"}
-    return {"entry": entry.id, **{key: value for key, value in facts.items() if key not in beside}}
-
-
 def print_event(event: Event, entries: Sequence[Entry], details: Mapping[str, Any]) -> None:
     """Print an event and its deliveries as text."""
     facts = [

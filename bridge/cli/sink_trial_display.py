@@ -1,50 +1,21 @@
 """Format the result of a sink test: the requests, with secrets masked, and the answers."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.delivery.attempt_outcome import Outcome, Verdict
-from bridge.delivery.secret_masking import mask
+from bridge.delivery.attempt_outcome import Verdict
 from bridge.events.display_text import printable
-from bridge.sinks.base import Request, Response
-from bridge.sinks.request_masking import masked_headers, masked_url
+from bridge.operations.json_documents import answer_document, request_document
 
 if TYPE_CHECKING:
     from bridge.operations.sink_trial import Trial
 
 
-def trial_document(trial: "Trial", *, sends: bool) -> dict[str, Any]:
-    """Return a trial as a JSON document; ``answer`` is None if no answer came."""
-    outcome = trial.outcome
-    return {
-        "sent": sends and (bool(trial.exchanges) or not trial.is_http),
-        "exchanges": [
-            {"request": _request(one.request), "answer": _answer(one.answer)} for one in trial.exchanges
-        ],
-        "outcome": outcome.verdict.value if sends else None,
-        "reason": outcome.reason.value if sends else None,
-        "detail": outcome.detail or None,
-    }
-
-
-def _request(request: Request) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "url": masked_url(request.url, request.secrets),
-        "headers": masked_headers(request.headers, request.secrets),
-        "body": mask(request.body.decode("utf-8", "replace"), request.secrets),
-    }
-
-
-def _answer(answer: Response | Outcome) -> dict[str, Any] | None:
-    return None if isinstance(answer, Outcome) else {"status": answer.status, "excerpt": answer.excerpt}
-
-
 def print_trial(trial: "Trial", *, sends: bool) -> None:
     """Print a trial as text, with the requests in the form of HTTP messages."""
     for one in trial.exchanges:
-        request, answer = _request(one.request), _answer(one.answer)
+        request, answer = request_document(one.request), answer_document(one.answer)
         click.echo(f"{request['method']} {printable(request['url'])}")
         for name, value in request["headers"].items():
             click.echo(f"{printable(name)}: {printable(value)}")

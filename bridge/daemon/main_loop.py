@@ -20,10 +20,10 @@ from bridge.delivery.webhook import Webhook
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.api_endpoints import ApiDoor
+from bridge.server.bridge_api import api_routes
 from bridge.server.command_socket import listening
 from bridge.server.health_probes import Probes
 from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_answer, serving
-from bridge.server.registry_webhooks_api import registry_webhooks_routes
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.base import State
 from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
@@ -67,7 +67,7 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
 
         def api(door: ApiDoor) -> Iterable[Route]:
-            return registry_webhooks_routes(door, commands.webhooks)
+            return api_routes(door, commands)
 
         async with serving(settings.server, pages, api), listening(folder, commands.by_name(), api):
             while not signals.stop.is_set():

@@ -14,6 +14,7 @@ from bridge.daemon.registry_outage_log import PollResult, WatchedPoll
 from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
+from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
 from bridge.pipeline.history_pruning import housekeep
 from bridge.pipeline.incremental_read import Read
@@ -47,6 +48,7 @@ class Polling:
         self._scan_waits = False
         self.is_over = False
         self.operations = Operations(app.state, app.clock, app.relay)
+        self.resources = Resources(app.state, lambda: app.settings, app.clock, self.operations)
         self.webhooks = Webhooks(app.state, lambda: app.settings, app.clock, app.sinks)
 
     @property

@@ -11,8 +11,9 @@ from bridge.daemon.poll_scheduler import ENDING, Polling
 from bridge.daemon.signal_handling import Signals
 from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.operations.outbox_execution import OPERATIONS, Operations
-from bridge.operations.poll_requests import PollOrder
+from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.registry_rebinding import rebind
+from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
 from bridge.operations.webhooks import carry_out
 from bridge.server.command_socket import Command
@@ -70,6 +71,18 @@ class Commands:
             OwnerUnavailable: there is none.
         """
         return (await self._present_polling()).webhooks
+
+    async def resources(self) -> Resources:
+        """Return the resources of the present `DaemonRun`, or of the next one during a reload.
+
+        Raises:
+            OwnerUnavailable: there is none.
+        """
+        return (await self._present_polling()).resources
+
+    async def poll_now(self, order: PollOrder) -> OnceResult:
+        """Poll now, and wait for what is delivered soon; raises `OwnerUnavailable` if that is not possible."""
+        return await (await self._present_polling()).now(order)
 
     async def change_webhooks(self, arguments: Document) -> Document:
         """Carry out what ``verb`` says (see `bridge.operations.webhooks.carry_out`), for ``who``."""

@@ -9,6 +9,7 @@ from bridge.config import Settings
 from bridge.control.socket_messages import Document
 from bridge.delivery.resend import Resend
 from bridge.errors import BridgeError, StateOwned
+from bridge.operations.command_user import command_user
 from bridge.operations.daemon_requests import ask_to_operate
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.pipeline.clocks import SystemClock
@@ -80,11 +81,12 @@ def _in_parts(settings: Settings, name: str, key: str, items: list[Any], **more:
 
 
 def _carry_out(settings: Settings, name: str, arguments: Document) -> Document:
+    given = {**arguments, "by": command_user()}
     try:
         with owned_state(settings) as state:
-            return asyncio.run(_carry_out_here(state, name, arguments))
+            return asyncio.run(_carry_out_here(state, name, given))
     except StateOwned:
-        return ask_to_operate(settings, name, arguments)
+        return ask_to_operate(settings, name, given)
 
 
 async def _carry_out_here(state: RelayState, name: str, arguments: Document) -> Document:

@@ -25,7 +25,7 @@ _WAITING = (Status.DEAD, Status.PENDING)
 class Operations:
     """Changes to the outbox; each is written to the state before it takes effect, with a note in the audit trail.
 
-    Each raises `StateUnwritable` if it cannot be written: then nothing has changed.
+    Each raises `StateUnwritable` if it cannot be written: then nothing has changed. ``by`` is who asks, for the note.
     """
 
     def __init__(self, state: RelayState, clock: Clock, relay: Relay | None = None) -> None:
@@ -34,26 +34,28 @@ class Operations:
         self._clock = clock
         self._relay = relay
 
-    async def redrive(self, numbers: Sequence[int]) -> list[int]:
+    async def redrive(self, numbers: Sequence[int], by: str = "") -> list[int]:
         """Send dead entries again; return the numbers of those that were dead."""
         again = [redriven(entry) for entry in await self._entries(numbers) if entry.status is Status.DEAD]
         if again:
-            notes = _notes("redriven", again, self._clock.now_ms())
+            notes = _notes("redriven", again, self._clock.now_ms(), by)
             await self._state.redrive(again, notes)
             _report(notes)
         return [entry.id for entry in again]
 
-    async def drop(self, numbers: Sequence[int], statuses: Collection[Status] = _WAITING) -> list[int]:
+    async def drop(
+        self, numbers: Sequence[int], statuses: Collection[Status] = _WAITING, by: str = ""
+    ) -> list[int]:
         """Drop entries that still have one of ``statuses`` and are not being sent; return their numbers."""
         unwanted = [entry for entry in await self._entries(numbers) if entry.status in statuses]
         gone = self._relay.droppable(unwanted) if self._relay else unwanted
         if gone:
-            notes = _notes("dropped", gone, self._clock.now_ms())
+            notes = _notes("dropped", gone, self._clock.now_ms(), by)
             await self._state.drop(gone, notes)
             _report(notes)
         return [entry.id for entry in gone]
 
-    async def replay(self, resends: Sequence[Resend], *, new_ids: bool) -> list[int]:
+    async def replay(self, resends: Sequence[Resend], *, new_ids: bool, by: str = "") -> list[int]:
         """Send recorded events again; return the numbers of their new entries."""
         now_ms = self._clock.now_ms()
         entries = [
@@ -63,21 +65,21 @@ class Operations:
         ]
         if not entries:
             return []
-        notes = _notes("replayed", entries, now_ms)
+        notes = _notes("replayed", entries, now_ms, by)
         numbered = await self._state.enqueue(entries, notes)
         _report(notes)
         return [entry.id for entry in numbered]
 
-    async def pause(self, sink: str) -> Condition:
+    async def pause(self, sink: str, by: str = "") -> Condition:
         """Pause deliveries to a sink; return its new state. Attempts under way are finished."""
         now_ms, conditions = self._clock.now_ms(), await self._state.load_conditions()
         before = conditions.get(sink, RUNNING)
         after = paused(before, now_ms)
         if after != before:
-            await self._set(sink, after, [], Note(now_ms, "paused", detail=sink))
+            await self._set(sink, after, [], Note(now_ms, "paused", detail=sink, by=by))
         return after
 
-    async def resume(self, sink: str) -> Condition:
+    async def resume(self, sink: str, by: str = "") -> Condition:
         """Resume deliveries to a sink at once; return its previous state. The pause does not count towards max_age."""
         backlog, now_ms = await self._state.load_backlog(), self._clock.now_ms()
         before = backlog.conditions.get(sink, RUNNING)
@@ -87,7 +89,7 @@ class Operations:
         ]
         if after != before or any(entry.wait_ms for entry in waiting):
             rested = [_rested(entry, before, now_ms) for entry in waiting]
-            await self._set(sink, after, rested, Note(now_ms, "resumed", detail=sink))
+            await self._set(sink, after, rested, Note(now_ms, "resumed", detail=sink, by=by))
         return before
 
     async def _entries(self, numbers: Iterable[int]) -> list[Entry]:
@@ -98,11 +100,12 @@ class Operations:
         _report([note])
 
 
-def _notes(kind: str, entries: Sequence[Entry], now_ms: int) -> list[Note]:
+def _notes(kind: str, entries: Sequence[Entry], now_ms: int, by: str) -> list[Note]:
     """Return one note for each sink, for the audit trail."""
     counts = Counter(entry.sink for entry in entries)
     return [
-        Note(now_ms, kind, detail=f"{count(number, 'entry')} of {sink}") for sink, number in counts.items()
+        Note(now_ms, kind, detail=f"{count(number, 'entry')} of {sink}", by=by)
+        for sink, number in counts.items()
     ]
 
 
@@ -116,26 +119,31 @@ def _rested(entry: Entry, condition: Condition, now_ms: int) -> Entry:
     return replace(entry, wait_ms=0, stood_still_ms=entry.stood_still_ms + still)
 
 
+def _by(arguments: Document) -> str:
+    """Return who asks; commands of earlier versions do not say."""
+    return str(arguments.get("by", ""))
+
+
 async def _redrive(operations: Operations, arguments: Document) -> Document:
-    return {"entries": await operations.redrive(arguments["entries"])}
+    return {"entries": await operations.redrive(arguments["entries"], _by(arguments))}
 
 
 async def _drop(operations: Operations, arguments: Document) -> Document:
     statuses = [Status(one) for one in arguments.get("statuses", _WAITING) if one != Status.DELIVERED]
-    return {"entries": await operations.drop(arguments["entries"], statuses)}
+    return {"entries": await operations.drop(arguments["entries"], statuses, _by(arguments))}
 
 
 async def _replay(operations: Operations, arguments: Document) -> Document:
     resends = [Resend(**one) for one in arguments["resends"]]
-    return {"entries": await operations.replay(resends, new_ids=arguments["new_ids"])}
+    return {"entries": await operations.replay(resends, new_ids=arguments["new_ids"], by=_by(arguments))}
 
 
 async def _pause(operations: Operations, arguments: Document) -> Document:
-    return {"condition": (await operations.pause(arguments["sink"])).to_document()}
+    return {"condition": (await operations.pause(arguments["sink"], _by(arguments))).to_document()}
 
 
 async def _resume(operations: Operations, arguments: Document) -> Document:
-    return {"condition": (await operations.resume(arguments["sink"])).to_document()}
+    return {"condition": (await operations.resume(arguments["sink"], _by(arguments))).to_document()}
 
 
 OPERATIONS: Mapping[str, Callable[[Operations, Document], Awaitable[Document]]] = {

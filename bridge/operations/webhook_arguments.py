@@ -69,7 +69,9 @@ Text = Annotated[str, Field(max_length=_LONGEST_TEXT)]
 class Arguments(BaseModel):
     """Arguments of a request; members with the value null are as if they were left out."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class HttpUrlSpec(Arguments):
@@ -116,7 +118,7 @@ class UpdateArguments(Arguments):
 
 
 class IdArguments(Arguments):
-    """The arguments of *delete*."""
+    """Which webhook."""
 
     id: str
     """The id of the webhook."""
@@ -215,6 +217,13 @@ _TYPES: Mapping[str, str] = {
 }
 """Messages for pydantic's errors, in the terms of JSON."""
 
+_BOUNDS: Mapping[str, tuple[str, str]] = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "literal_error": ("one of", "expected"),
+}
+"""How a limit is told, and where pydantic's errors hold it."""
+
 _EXAMPLES: Mapping[str, str] = {
     "events": ': a list such as ["MODEL_VERSION_TRANSITIONED_STAGE"]',
     "http_url_spec": ': an object such as {"url": "https://ci.example.com/hooks/mlflow"}',
@@ -238,6 +247,7 @@ def _told(fault: Any, name: str) -> str:
     if kind in {"string_too_long", "too_long"}:
         unit = "characters" if kind == "string_too_long" else "items"
         return f"must have at most {context['max_length']} {unit}"
-    if kind == "greater_than_equal":
-        return f"must be at least {context['ge']}"
-    return str(fault["msg"]).removeprefix("Value error, ")
+    if kind in _BOUNDS:
+        word, limit = _BOUNDS[kind]
+        return f"must be {word} {context[limit]}"
+    return str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")

@@ -28,7 +28,9 @@ from bridge.errors import (
 )
 from bridge.server.api_arguments import BodyTooLong, MalformedRequest, arguments_of
 from bridge.server.daemon_loop_calls import DaemonLoop
+from bridge.server.host_header_check import is_welcome
 from bridge.server.token_authority import (
+    NOBODY,
     Authority,
     Caller,
     PermissionDenied,
@@ -73,12 +75,20 @@ _FOREIGN = (
 )
 
 
+_STRANGER = (
+    "without a token, the API answers to addresses, to names without a dot and to those in server.hosts: ask by another "
+    "name, or send a token"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ApiDoor:
     """What the endpoints at one address share: who may ask, and the daemon's event loop."""
 
     authority: Authority
     daemon_loop: DaemonLoop
+    names: Collection[str] = ()
+    """Host names for which it answers without a token (see `bridge.server.host_header_check`)."""
 
     def endpoint(
         self, permission: Permission, operation: Operation, lists: Collection[str] = ()
@@ -92,7 +102,7 @@ class ApiDoor:
             try:
                 caller = await self._caller(request)
                 check_permission(caller, permission)
-                arguments = await arguments_of(request, lists)
+                arguments = {**await arguments_of(request, lists), **request.path_params}
                 return json_answer(
                     await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
                 )
@@ -116,7 +126,10 @@ class ApiDoor:
             raise PermissionDenied(_FOREIGN)
         authorization = request.headers.get("authorization")
         async with asyncio.timeout(_TOKENS_S):
-            return await run_in_threadpool(self.authority.caller, authorization)
+            caller = await run_in_threadpool(self.authority.caller, authorization)
+        if caller is NOBODY and not is_welcome(request.headers.get("host"), self.names):
+            raise PermissionDenied(_STRANGER)
+        return caller
 
 
 def json_answer(document: Document, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -95,7 +95,8 @@ async def serving(
         problem = f"server.listen: {settings.listen} cannot be listened on: {error.strerror}"
         raise ConfigurationError([problem]) from None
     daemon_loop = DaemonLoop()
-    door = ApiDoor(Tokens(settings.tokens), daemon_loop)
+    names = frozenset({settings.address[0].lower(), *settings.hosts})
+    door = ApiDoor(Tokens(settings.tokens, is_open=settings.page), daemon_loop, names)
     app = application(pages, daemon_loop, api(door))
     async with asgi_server.serving(app, channel, _HEADERS):
         log.info("server.listening", address=settings.listen)

@@ -43,12 +43,18 @@ class Authority(Protocol):
 class Tokens:
     """`Authority` of the TCP address: a bearer token, or Basic authentication with the token as the password."""
 
-    def __init__(self, tokens: Sequence[TokenSettings]) -> None:
-        """Accept ``tokens``; they are read at each request, so that one can be replaced without a restart."""
+    def __init__(self, tokens: Sequence[TokenSettings], *, is_open: bool = False) -> None:
+        """Accept ``tokens``; they are read at each request, so that one can be replaced without a restart.
+
+        If there are none, everybody may look, if the address ``is_open`` for that.
+        """
         self._tokens = tokens
+        self._is_open = is_open
 
     def caller(self, authorization: str | None) -> Caller:
         """Return the token's name and permissions."""
+        if not self._tokens and self._is_open:
+            return NOBODY
         if not self._tokens:
             raise Unauthenticated(_NO_TOKENS)
         given = _token_in(authorization)
@@ -72,6 +78,11 @@ class Tokens:
                 yield one, value
 
 
+_LOOKING: tuple[Permission, ...] = ("read",)
+NOBODY = Caller("nobody", _LOOKING)
+"""Whoever asks at an address without tokens, which is for looking only."""
+
+
 class Everybody:
     """`Authority` of the Unix socket: whoever can connect may do everything."""
 
@@ -85,7 +96,10 @@ def check_permission(caller: Caller, permission: Permission) -> None:
 
     Raises:
         PermissionDenied: they may not.
+        Unauthenticated: nobody may, at this address.
     """
+    if caller is NOBODY and permission not in caller.may:
+        raise Unauthenticated(_NO_TOKENS)
     if permission not in caller.may:
         msg = f'{caller.name} may not do this: it needs "{permission}" in its may, in the configuration of the bridge'
         raise PermissionDenied(msg)

@@ -110,6 +110,21 @@ class DocumentReader:
         """Return the last ``count`` events, newest first; the cost does not grow with the history."""
         return [Event.from_document(document) for document in self._documents.newest(EVENTS, count)]
 
+    def events_before(self, event_id: str | None) -> Iterator[Event]:
+        """Yield events, newest first, from the one before this event on (None: the newest)."""
+        return (Event.from_document(document) for _, document in self._documents.backwards(EVENTS, event_id))
+
+    def notes_before(self, number: str | None) -> Iterator[tuple[str, Note]]:
+        """Yield the numbers and notes of the audit trail, newest first, from the one before this number on."""
+        return (
+            (key, Note.from_document(document)) for key, document in self._documents.backwards(AUDIT, number)
+        )
+
+    def entries_before(self, number: int | None) -> Iterator[Entry]:
+        """Yield outbox entries, newest first, from the one before this number on."""
+        key = None if number is None else str(number)
+        return (Entry.from_document(document) for _, document in self._documents.backwards(OUTBOX, key))
+
     def details(self, event_id: str) -> Document:
         """Return the stored details of an event, by part."""
         return self._documents.get(DETAILS, event_id) or {}

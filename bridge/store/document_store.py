@@ -1,6 +1,6 @@
 """The interface of a document store: tables of JSON documents that change together or not at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 Document = Mapping[str, Any]
@@ -32,6 +32,13 @@ class Documents(Protocol):
         """
         ...
 
+    def backwards(self, table: str, before: str | None) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents, newest first, from the one before the key ``before`` on; None: from the end.
+
+        Without such a key, nothing is yielded. Nothing may be committed meanwhile.
+        """
+        ...
+
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""
         ...
@@ -51,3 +58,11 @@ class Documents(Protocol):
     def close(self) -> None:
         """Close the store. No other call may follow."""
         ...
+
+
+def before_key(rows: Iterable[tuple[str, Document]], key: str | None) -> Iterator[tuple[str, Document]]:
+    """Return the ``rows`` after the one with ``key``; all of them if it is None."""
+    rest = iter(rows)
+    if key is not None:
+        next((None for found, _ in rest if found == key), None)
+    return rest

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
-from bridge.store.document_store import Document, Writes
+from bridge.store.document_store import Document, Writes, before_key
 
 
 class MemoryDocuments:
@@ -28,6 +28,11 @@ class MemoryDocuments:
         """Return a table's last documents, newest first."""
         texts = islice(reversed(self._tables.get(table, {}).values()), count)
         return [json.loads(text) for text in texts]
+
+    def backwards(self, table: str, before: str | None) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents, newest first, from the one before the key ``before`` on."""
+        rows = ((key, json.loads(text)) for key, text in reversed(self._tables.get(table, {}).items()))
+        return before_key(rows, before)
 
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""

@@ -70,6 +70,18 @@ class StateReader(Protocol):
         """Return the last ``count`` events, newest first; the cost does not grow with the history."""
         ...
 
+    def events_before(self, event_id: str | None) -> Iterator[Event]:
+        """Yield events, newest first, from the one before this event on (None: the newest); each is decoded in its turn."""
+        ...
+
+    def notes_before(self, number: str | None) -> Iterator[tuple[str, Note]]:
+        """Yield the numbers and notes of the audit trail, newest first, from the one before this number on."""
+        ...
+
+    def entries_before(self, number: int | None) -> Iterator[Entry]:
+        """Yield outbox entries, newest first, from the one before this number on; each is decoded in its turn."""
+        ...
+
     def details(self, event_id: str) -> Document:
         """Return the stored details of an event, by part."""
         ...

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from bridge.errors import StateUnwritable
-from bridge.store.document_store import Document, Writes
+from bridge.store.document_store import Document, Writes, before_key
 from bridge.store.durable_files import keep_folder_private
 from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.folder_lock import FolderLock
@@ -64,6 +64,10 @@ class TinyDocuments:
     def newest(self, table: str, count: int) -> list[Document]:
         """Return a table's last documents, newest first."""
         return list(islice(reversed(self._rows(table).values()), count))
+
+    def backwards(self, table: str, before: str | None) -> Iterator[tuple[str, Document]]:
+        """Yield a table's keys and documents, newest first, from the one before the key ``before`` on."""
+        return before_key(reversed(self._rows(table).items()), before)
 
     def count(self, table: str) -> int:
         """Return how many documents a table holds."""

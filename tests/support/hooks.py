@@ -7,9 +7,14 @@ from contextlib import asynccontextmanager
 
 from bridge.config import ServerSettings
 from bridge.config.file_loading import build
+from bridge.errors import BridgeError
+from bridge.operations.outbox_execution import Operations
+from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
+from bridge.server.bridge_api import api_routes
 from bridge.server.http_application import serving
-from bridge.server.registry_webhooks_api import registry_webhooks_routes
+from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
@@ -49,6 +54,25 @@ class Sinks:
         del self.in_force[webhook]
 
 
+class Present:
+    """What the API asks of the daemon."""
+
+    def __init__(self, hooks: "Hooks") -> None:
+        self._hooks = hooks
+        self.orders: list[PollOrder] = []
+
+    async def webhooks(self) -> Webhooks:
+        return self._hooks.webhooks
+
+    async def resources(self) -> Resources:
+        operations = Operations(self._hooks.state, self._hooks.clock)
+        return Resources(self._hooks.state, self._hooks.present_settings, self._hooks.clock, operations)
+
+    async def poll_now(self, order: PollOrder) -> OnceResult:
+        self.orders.append(order)
+        return OnceResult(1, 2, 3, (BridgeError("the registry is down"),))
+
+
 class Hooks:
     """The webhooks of a bridge, with what their settings are now."""
 
@@ -58,6 +82,10 @@ class Hooks:
         self.sinks = Sinks()
         self.settings = settings_of(webhooks)
         self.webhooks = Webhooks(self.state, lambda: self.settings, self.clock, self.sinks)
+        self.present = Present(self)
+
+    def present_settings(self):
+        return with_webhooks(self.settings, self.state.webhooks())
 
     async def created(self, **more) -> str:
         answer = await self.webhooks.create({**ASKED, **more}, "ann")
@@ -89,10 +117,7 @@ class Api:
 async def api_of(hooks: Hooks, *tokens: dict):
     """Serve the API of ``hooks``."""
 
-    async def webhooks() -> Webhooks:
-        return hooks.webhooks
-
     port = free_port()
     server = ServerSettings.model_validate({"listen": f"127.0.0.1:{port}", "tokens": tokens})
-    async with serving(server, {}, lambda door: registry_webhooks_routes(door, webhooks)):
+    async with serving(server, {}, lambda door: api_routes(door, hooks.present)):
         yield Api(port)

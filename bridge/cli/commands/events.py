@@ -5,11 +5,12 @@ import click
 from bridge.cli.audit_trail_listing import Filter, document, merge_by_time, newest, row
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, output_option, print_json, read_settings
-from bridge.cli.event_display import event_document, find_event, print_event
+from bridge.cli.event_display import find_event, print_event
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, print_assumed_zone
 from bridge.cli.point_in_time_display import Question, print_models_at
 from bridge.cli.text_tables import print_table
+from bridge.operations.json_documents import event_document
 from bridge.store.state_opening import check_binding, read_state
 from bridge.store.state_reader import StateReader
 

@@ -15,7 +15,7 @@ from bridge.cli.common_options import (
     read_settings,
     start_logs,
 )
-from bridge.cli.entry_display import Waits, entry_document, entry_row, print_entry
+from bridge.cli.entry_display import Waits, entry_row, print_entry
 from bridge.cli.entry_selection import (
     Choice,
     by_sink,
@@ -34,6 +34,7 @@ from bridge.delivery.attempt_outcome import Reason
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend
 from bridge.errors import NotFound
+from bridge.operations.json_documents import entry_document
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_opening import check_binding, read_state
 

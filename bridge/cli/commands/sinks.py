@@ -1,6 +1,5 @@
 """The ``sinks`` commands: list the sinks, test, pause and resume them."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,18 +10,15 @@ from bridge.cli.entry_selection import no_such_sink
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.option_types import EventNameParam
 from bridge.cli.shell_completion import sink_names
-from bridge.cli.sink_trial_display import print_trial, trial_document
+from bridge.cli.sink_trial_display import print_trial
 from bridge.cli.text_tables import print_table
 from bridge.config import Settings, SinkSettings
 from bridge.delivery.attempt_outcome import Verdict
-from bridge.delivery.sink_state import RUNNING
 from bridge.events.event_names import EVENT_NAMES
-from bridge.operations.status_report import condition_word
+from bridge.operations.json_documents import trial_document
+from bridge.operations.sink_listing import sink_documents
 from bridge.sinks.http.webhook_sink import with_webhooks
-from bridge.sinks.sink_type_table import Kinds
-from bridge.store.state_metadata import SinkSummary
 from bridge.store.state_opening import read_state
-from bridge.store.state_reader import StateReader
 
 if TYPE_CHECKING:
     from bridge.operations.sink_trial import Trial
@@ -57,7 +53,7 @@ def list_command(config: str | None, output: str) -> int:
     """
     settings = read_settings(config)
     with read_state(settings) as state:
-        documents = list(_documents(settings, state))
+        documents = list(sink_documents(settings, state))
     if output == "json":
         print_json({"sinks": documents})
     elif not documents:
@@ -66,37 +62,6 @@ def list_command(config: str | None, output: str) -> int:
         has_more = any(_further_text(document) for document in documents)
         print_table([_row(document, has_more=has_more) for document in documents])
     return ExitCode.DONE
-
-
-def _documents(settings: Settings, state: StateReader) -> Iterator[dict[str, Any]]:
-    """Yield a document for each configured sink, then for each removed sink that still has entries."""
-    summaries, conditions = state.summaries(), state.conditions()
-    configured = {sink.name: sink for sink in with_webhooks(settings, state.webhooks()).sinks}
-    kinds = Kinds()
-    for name in [*configured, *sorted(summaries.keys() - configured.keys())]:
-        sink = configured.get(name)
-        yield {
-            "name": name,
-            "type": sink.type if sink else None,
-            "package": kinds.package(sink.type) if sink else None,
-            "to": sink.origin() if sink else None,
-            "condition": condition_word(sink, conditions.get(name, RUNNING)),
-            "events": list(sink.events) if sink else [],
-            "models": list(sink.models) if sink else [],
-            "to_stages": list(sink.to_stages) if sink else [],
-            **_further(sink),
-            "backlog": _backlog(summaries.get(name) or SinkSummary(name)),
-        }
-
-
-def _further(sink: SinkSettings | None) -> dict[str, Any]:
-    """Return the filters that few sinks use."""
-    return {
-        "from_stages": list(sink.from_stages) if sink else [],
-        "aliases": [pattern.pattern for pattern in sink.aliases] if sink else [],
-        "tags": dict(sink.tags) if sink else {},
-        "when": sink.when.text if sink and sink.when else None,
-    }
 
 
 def _further_text(document: dict[str, Any]) -> str | None:
@@ -113,10 +78,6 @@ def _further_text(document: dict[str, Any]) -> str | None:
         if values
     ]
     return "; ".join(parts) or None
-
-
-def _backlog(summary: SinkSummary) -> dict[str, int]:
-    return {"pending": summary.pending, "dead": summary.dead}
 
 
 def _row(document: dict[str, Any], *, has_more: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +20,7 @@ from bridge.cli.common_options import (
 )
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.option_types import EventNameParam
-from bridge.cli.sink_trial_display import print_trial, trial_document
+from bridge.cli.sink_trial_display import print_trial
 from bridge.cli.text_tables import print_table
 from bridge.config import Settings
 from bridge.delivery.attempt_outcome import Verdict
@@ -29,6 +28,8 @@ from bridge.delivery.webhook import Webhook, WebhookStatus
 from bridge.errors import BridgeError, InvalidState, NotFound
 from bridge.events.display_text import count, instant, printable
 from bridge.events.event_names import DEFAULT_EVENTS
+from bridge.operations.command_user import command_user
+from bridge.operations.json_documents import trial_document
 from bridge.sinks.http.webhook_sink import routable_events, sink_of_webhook
 from bridge.store.state_opening import read_state
 
@@ -332,14 +333,7 @@ def _change(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> dict
     from bridge.operations.webhooks import change_webhooks  # noqa: PLC0415 - brings in the loops
 
     given = {name: value for name, value in arguments.items() if value is not None}
-    return change_webhooks(settings, verb, given, f"command ({_user()})")
-
-
-def _user() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown user"
+    return change_webhooks(settings, verb, given, command_user())
 
 
 def _print_changed(what: str, answer: Mapping[str, Any], output: str) -> int:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.reference import commands, settings
+from support.reference import api, commands, settings
 
 ROOT = Path(__file__).parents[3]
 COMMAND = "make reference"
@@ -13,4 +13,5 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "configuration.md": settings.page(ROOT, COMMAND),
         ROOT / "docs" / "cli.md": commands.page(COMMAND),
+        ROOT / "docs" / "api.md": api.page(COMMAND),
     }

@@ -14,10 +14,10 @@ from support.receiver import Answer, RawReceiver, Receiver, free_port
 from support.sinks import DELIVERY, NOW, built, settings_of
 from support.tls import Authority, TlsReceiver
 
-from bridge.cli.sink_trial_display import trial_document
 from bridge.config import Access, TlsSettings
 from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.attempt_outcome import Reason, Verdict
+from bridge.operations.json_documents import trial_document
 from bridge.operations.sink_trial import Trial
 from bridge.sinks.base import Delivery
 from bridge.sinks.http.oauth2_tokens import kept_of

@@ -1,0 +1,119 @@
+"""The arguments of the bridge's own API, ``/api/v1/``: one class for each kind of request. Times are ms since the epoch."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from bridge.config.validation_messages import did_you_mean
+from bridge.events.event_names import EVENT_NAMES
+from bridge.operations.webhook_arguments import Arguments
+
+MOST = 500
+"""How many items a page has at most."""
+
+_USUAL = 50
+_MOST_NUMBERS = 5_000
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_NAMES:
+        msg = f"{name!r:.80} is not the name of an event{did_you_mean(name, EVENT_NAMES)}"
+        raise ValueError(msg)
+    return name
+
+
+EventType = Annotated[str, AfterValidator(_event_type)]
+Numbers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=_MOST_NUMBERS)]
+Sinks = Annotated[tuple[str, ...], Field(max_length=MOST)]
+
+
+class NoArguments(Arguments):
+    """No arguments."""
+
+
+class PageArguments(Arguments):
+    """A page of a list, newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=MOST)] = _USUAL
+    """How many items are returned at most."""
+    cursor: str = ""
+    """Where to go on: `next_cursor` of the page before."""
+
+
+class EventsArguments(PageArguments):
+    """Which events to list."""
+
+    model: tuple[str, ...] = ()
+    """Globs of model names; several are alternatives, and `!` before one excludes models."""
+    type: tuple[EventType, ...] = ()
+    """Names of events; several are alternatives."""
+    since: Annotated[int, Field(ge=0)] | None = None
+    """Only those that were observed at this time or later."""
+    until: Annotated[int, Field(ge=0)] | None = None
+    """Only those that were observed at this time or earlier."""
+
+
+class EventArguments(Arguments):
+    """Which event."""
+
+    event_id: str
+    """The id of the event, which receivers get as `X-MLflow-Delivery-Id`."""
+
+
+class ReplayArguments(Arguments):
+    """What to send again."""
+
+    events: Annotated[tuple[str, ...], Field(min_length=1, max_length=_MOST_NUMBERS)]
+    """The ids of events."""
+    sinks: Sinks = ()
+    """To which sinks; left out: to all that ask for the events now."""
+    new_ids: bool = False
+    """Whether receivers get new ids, so that they do not take them for repetitions."""
+
+
+class EntriesArguments(PageArguments):
+    """Which entries of the outbox to list."""
+
+    sink: tuple[str, ...] = ()
+    """Names of sinks; several are alternatives."""
+    status: tuple[Literal["pending", "delivered", "dead"], ...] = ()
+    """States of entries; several are alternatives."""
+
+
+class EntryArguments(Arguments):
+    """Which entry."""
+
+    number: Annotated[int, Field(ge=1)]
+    """The number of the entry."""
+
+
+class NumbersArguments(Arguments):
+    """Which entries."""
+
+    entries: Numbers
+    """The numbers of entries."""
+
+
+class SinkArguments(Arguments):
+    """Which sink."""
+
+    name: str
+    """The name of the sink; that of a webhook is its id."""
+
+
+class SinkTestArguments(SinkArguments):
+    """Which sink to test, and how."""
+
+    event: EventType | None = None
+    """The event to send; left out: the first that the sink asks for."""
+    dry_run: bool = False
+    """Whether the request is only built and shown, not sent."""
+
+
+class PollArguments(Arguments):
+    """How to poll."""
+
+    full: bool = False
+    """Whether the whole registry is scanned."""
+    accept_held: bool = False
+    """Whether the hold that stands is accepted."""

@@ -1,0 +1,220 @@
+"""The bridge's own resources for its API: what is asked, and what is done, beside running loops."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+from bridge.config import Settings, SinkSettings, routes_of
+from bridge.delivery.event_routing import Route, match, route
+from bridge.delivery.outbox_entry import Entry
+from bridge.delivery.resend import Resend
+from bridge.diff.registry_changes import ChangeKind
+from bridge.errors import InvalidArgument, NotFound
+from bridge.events.event import Event
+from bridge.events.event_names import EVENT_NAMES
+from bridge.operations.json_documents import entry_document, event_document, trial_document
+from bridge.operations.outbox_execution import Operations
+from bridge.operations.resource_arguments import (
+    EntriesArguments,
+    EntryArguments,
+    EventArguments,
+    EventsArguments,
+    NumbersArguments,
+    PageArguments,
+    ReplayArguments,
+    SinkArguments,
+    SinkTestArguments,
+)
+from bridge.operations.sink_listing import sink_documents
+from bridge.operations.sink_trial import try_out
+from bridge.operations.status_report import status_document
+from bridge.pipeline.clocks import Clock
+from bridge.store.base import State
+from bridge.store.state_reader import StateReader
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+_MOST_SCANNED = 2_000
+"""How many items are looked at for one page: a filter that selects few must not hold up the loops."""
+
+_EVERY = tuple(kind.value for kind in ChangeKind)
+
+
+class Resources:
+    """Answers and carries out requests. ``who`` asks is noted in the audit trail.
+
+    Each raises `NotFound` if what it is about does not exist, and `StateUnwritable` if a change cannot be written.
+    """
+
+    def __init__(
+        self, state: State, settings: Callable[[], Settings], clock: Clock, operations: Operations
+    ) -> None:
+        """Use ``state``, and change the outbox by ``operations``; ``settings`` returns the present ones."""
+        self._state = state
+        self._settings = settings
+        self._clock = clock
+        self._operations = operations
+
+    async def status(self) -> Document:
+        """Return the same as the command ``status``."""
+        settings, now_ms = self._settings(), self._clock.now_ms()
+        return await self._state.ask(lambda state: status_document(settings, state, now_ms))
+
+    async def events(self, arguments: EventsArguments) -> Document:
+        """Return a page of events, newest first."""
+
+        def page(state: StateReader) -> Document:
+            before = state.events_before(arguments.cursor or None)
+            found, cursor = _page(before, lambda one: _is_asked_for(one, arguments), arguments)
+            return _paged("events", [event.to_document() for event in found], cursor.id if cursor else None)
+
+        return await self._state.ask(page)
+
+    async def event(self, arguments: EventArguments) -> Document:
+        """Return an event with its deliveries."""
+
+        def found(state: StateReader) -> Document:
+            event = state.event(arguments.event_id)
+            if event is None:
+                raise NotFound(f"there is no event {arguments.event_id!r:.80}")
+            entries = [entry for entry in state.entries() if entry.event_id == event.id]
+            return event_document(event, sorted(entries, key=lambda one: one.id), state.details(event.id))
+
+        return await self._state.ask(found)
+
+    async def notes(self, arguments: PageArguments) -> Document:
+        """Return a page of the notes in the audit trail, newest first."""
+
+        def page(state: StateReader) -> Document:
+            numbered = state.notes_before(arguments.cursor or None)
+            found, cursor = _page(numbered, lambda _one: True, arguments)
+            return _paged("notes", [note.to_document() for _, note in found], cursor[0] if cursor else None)
+
+        return await self._state.ask(page)
+
+    async def replay(self, arguments: ReplayArguments, who: str) -> Document:
+        """Send events again, to sinks that ask for them now; return the numbers of their new entries."""
+        settings = self._settings()
+        for name in arguments.sinks:
+            _sink(settings, name)
+        events = [await self._event(event_id) for event_id in dict.fromkeys(arguments.events)]
+        ways = [way for way in routes_of(settings) if not arguments.sinks or way.sink in arguments.sinks]
+        resends = [Resend(one.event.id, one.sink, one.event_name) for one in route(events, ways)]
+        return {"entries": await self._operations.replay(resends, new_ids=arguments.new_ids, by=who)}
+
+    async def entries(self, arguments: EntriesArguments) -> Document:
+        """Return a page of outbox entries, newest first."""
+        before = _number(arguments.cursor)
+
+        def page(state: StateReader) -> Document:
+            found, cursor = _page(
+                state.entries_before(before), lambda one: _is_wanted(one, arguments), arguments
+            )
+            documents = [entry_document(one, state.event(one.event_id)) for one in found]
+            return _paged("entries", documents, str(cursor.id) if cursor else None)
+
+        return await self._state.ask(page)
+
+    async def entry(self, arguments: EntryArguments) -> Document:
+        """Return an entry with its attempts."""
+
+        def found(state: StateReader) -> Document:
+            entry = state.entry(arguments.number)
+            if entry is None:
+                raise NotFound(f"there is no entry {arguments.number}")
+            attempts = [one.to_document() for one in state.attempts(entry)]
+            return {**entry_document(entry, state.event(entry.event_id)), "attempts_on_record": attempts}
+
+        return await self._state.ask(found)
+
+    async def redrive(self, arguments: NumbersArguments, who: str) -> Document:
+        """Send dead entries again; return the numbers of those that were dead, and whose sinks are there."""
+        known = {sink.name for sink in self._settings().sinks}
+        entries = await self._state.load_entries(arguments.entries)
+        numbers = [entry.id for entry in entries if entry.sink in known]
+        return {"entries": await self._operations.redrive(numbers, by=who)}
+
+    async def drop(self, arguments: NumbersArguments, who: str) -> Document:
+        """Drop pending and dead entries that are not being sent; return their numbers."""
+        return {"entries": await self._operations.drop(arguments.entries, by=who)}
+
+    async def sinks(self) -> Document:
+        """Return the sinks, with what they ask for and what waits for them."""
+        settings = self._settings()
+        return {"sinks": await self._state.ask(lambda state: list(sink_documents(settings, state)))}
+
+    async def pause(self, arguments: SinkArguments, who: str) -> Document:
+        """Pause deliveries to a sink; return its state."""
+        _sink(self._settings(), arguments.name)
+        return {"condition": (await self._operations.pause(arguments.name, by=who)).word}
+
+    async def resume(self, arguments: SinkArguments, who: str) -> Document:
+        """Resume deliveries to a sink; return the state that it had."""
+        _sink(self._settings(), arguments.name)
+        return {"was": (await self._operations.resume(arguments.name, by=who)).word}
+
+    async def test(self, arguments: SinkTestArguments) -> Document:
+        """Send a synthetic event to a sink; return the requests, with secrets masked, and the answers."""
+        settings, sends = self._settings(), not arguments.dry_run
+        sink = _sink(settings, arguments.name)
+        name = EVENT_NAMES[arguments.event or sink.events[0]].name
+        return trial_document(await try_out(sink, settings, name, sends=sends), sends=sends)
+
+    async def _event(self, event_id: str) -> Event:
+        event = await self._state.load_event(event_id)
+        if event is None:
+            raise NotFound(f"there is no event {event_id!r:.80}")
+        return event
+
+
+def _sink(settings: Settings, name: str) -> SinkSettings:
+    for sink in settings.sinks:
+        if sink.name == name:
+            return sink
+    raise NotFound(f"no sink is called {name!r:.80}")
+
+
+def _page(
+    items: Iterator[T], is_wanted: Callable[[T], bool], arguments: PageArguments
+) -> tuple[list[T], T | None]:
+    """Return the wanted items of a page, and the last item that was looked at, if there may be more."""
+    found: list[T] = []
+    last: T | None = None
+    for last in islice(items, _MOST_SCANNED):
+        if is_wanted(last):
+            found.append(last)
+        if len(found) == arguments.limit:
+            return found, last
+    return found, None if next(items, None) is None else last
+
+
+def _paged(name: str, documents: list[Document], cursor: str | None) -> Document:
+    return {name: documents, **({"next_cursor": cursor} if cursor else {})}
+
+
+def _is_asked_for(event: Event, arguments: EventsArguments) -> bool:
+    if arguments.since is not None and event.observed_at < arguments.since:
+        return False
+    if arguments.until is not None and event.observed_at > arguments.until:
+        return False
+    return match(event, Route("", arguments.type or _EVERY, arguments.model)) is not None
+
+
+def _is_wanted(entry: Entry, arguments: EntriesArguments) -> bool:
+    is_of_sink = not arguments.sink or entry.sink in arguments.sink
+    return is_of_sink and (not arguments.status or entry.status.value in arguments.status)
+
+
+def _number(cursor: str) -> int | None:
+    """Return the number in a cursor.
+
+    Raises:
+        InvalidArgument: it is no cursor of a list of entries.
+    """
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 20):  # noqa: PLR2004 - digits of 64 bits
+        msg = "cursor: is none: give next_cursor of the page before"
+        raise InvalidArgument(msg)
+    return int(cursor)

@@ -1,0 +1,113 @@
+"""The JSON schemas of the API's answers, for its OpenAPI description. More members may be added to each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer"}
+OBJECT: Schema = {"type": "object"}
+TRUTH: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "integer", "description": "ms since the epoch"}
+
+
+def either(schema: Schema) -> Schema:
+    """Return the schema of a member that may be null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def some(items: Schema) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "items": items}
+
+
+def an_object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """Return the schema of an object with these members, and perhaps others."""
+    members = {**required, **(optional or {})}
+    return {"type": "object", "required": list(required), "properties": members}
+
+
+def named(name: str) -> Schema:
+    """Return a reference to one of `SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_ANYTHING: Schema = {}
+_PAGE: Mapping[str, Schema] = {
+    "next_cursor": {
+        **TEXT,
+        "description": "given as `cursor`, it returns what comes after; absent at the end",
+    }
+}
+_EVENT: Mapping[str, Schema] = {
+    "id": TEXT,
+    "type": TEXT,
+    "model_name": TEXT,
+    "timestamp": TIME,
+    "observed_at": TIME,
+}
+_ENTRY: Mapping[str, Schema] = {
+    "id": NUMBER,
+    "sink": TEXT,
+    "event_id": TEXT,
+    "event_name": TEXT,
+    "status": {"enum": ["pending", "delivered", "dead"]},
+    "attempts": NUMBER,
+    "reason": TEXT,
+    "event": either(named("Event")),
+}
+_WEBHOOK: Mapping[str, Schema] = {
+    "id": TEXT,
+    "events": some(TEXT),
+    "creation_timestamp": TIME,
+    "last_updated_timestamp": TIME,
+    "status": {"enum": ["ACTIVE", "DISABLED", "TEST_MODE"]},
+    "http_url_spec": an_object({"url": TEXT, "enable_ssl_verification": TRUTH}),
+}
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Error": an_object({"error_code": TEXT, "message": TEXT}),
+    "Status": an_object(
+        {
+            **dict.fromkeys(("registry", "state", "watched", "snapshot"), OBJECT),
+            **dict.fromkeys(("last_poll", "full_scan", "held"), either(OBJECT)),
+            "doubted": some(TEXT),
+            "left_aside": some(OBJECT),
+            "sinks": some(OBJECT),
+        }
+    ),
+    "Event": an_object(_EVENT),
+    "EventWithDeliveries": an_object({**_EVENT, "deliveries": some(OBJECT)}),
+    "Events": an_object({"events": some(named("Event"))}, _PAGE),
+    "Note": an_object({"at": TIME, "kind": TEXT, "model": TEXT, "version": TEXT, "detail": TEXT, "by": TEXT}),
+    "Notes": an_object({"notes": some(named("Note"))}, _PAGE),
+    "Entry": an_object(_ENTRY),
+    "EntryWithAttempts": an_object({**_ENTRY, "attempts_on_record": some(named("Attempt"))}),
+    "Entries": an_object({"entries": some(named("Entry"))}, _PAGE),
+    "Attempt": an_object(
+        {"at": TIME, "duration_ms": NUMBER, "reason": TEXT, "status": either(NUMBER), "detail": TEXT}
+    ),
+    "Numbers": an_object({"entries": some(NUMBER)}),
+    "Sink": an_object(
+        {"name": TEXT, "type": either(TEXT), "to": either(TEXT), "condition": TEXT, "events": some(TEXT)}
+    ),
+    "Sinks": an_object({"sinks": some(named("Sink"))}),
+    "Paused": an_object({"condition": TEXT}),
+    "Resumed": an_object({"was": TEXT}),
+    "Trial": an_object(
+        {
+            "sent": TRUTH,
+            "exchanges": some(OBJECT),
+            **dict.fromkeys(("outcome", "reason", "detail"), either(TEXT)),
+        }
+    ),
+    "Poll": an_object({**dict.fromkeys(("new", "delivered", "waiting"), NUMBER), "errors": some(OBJECT)}),
+    "Webhook": an_object(_WEBHOOK, {"description": TEXT, "model_name": TEXT}),
+    "WebhookAnswer": an_object({"webhook": named("Webhook")}, {"warnings": some(TEXT)}),
+    "Webhooks": an_object({"webhooks": some(named("Webhook"))}, {"next_page_token": TEXT}),
+    "WebhookTest": an_object({"body": TEXT}, {"status_code": NUMBER, "status": NUMBER}),
+    "Nothing": an_object({}),
+    "Description": an_object({"openapi": TEXT, "info": _ANYTHING, "paths": _ANYTHING}),
+}
+"""The schemas by their names."""

@@ -1,0 +1,135 @@
+"""The bridge's own API, ``/api/v1/``, with the OpenAPI description of all that the bridge's address takes."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol
+
+from starlette.routing import Route
+
+from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.resource_arguments import (
+    EntriesArguments,
+    EntryArguments,
+    EventArguments,
+    EventsArguments,
+    NoArguments,
+    NumbersArguments,
+    PageArguments,
+    PollArguments,
+    ReplayArguments,
+    SinkArguments,
+    SinkTestArguments,
+)
+from bridge.operations.resources import Resources
+from bridge.operations.webhook_execution import Webhooks
+from bridge.server.api_endpoints import ApiDoor, Document
+from bridge.server.api_resource import Operation, Resource, openapi
+from bridge.server.registry_webhooks_api import registry_webhooks_routes, webhook_resources
+from bridge.server.token_authority import Caller
+
+_V1 = "/api/v1"
+
+
+class Present(Protocol):
+    """The present run of the daemon; during a reload, the next one."""
+
+    async def resources(self) -> Resources:
+        """Return its resources."""
+        ...
+
+    async def webhooks(self) -> Webhooks:
+        """Return its webhooks."""
+        ...
+
+    async def poll_now(self, order: PollOrder) -> OnceResult:
+        """Poll now, and return the result."""
+        ...
+
+
+def api_routes(door: ApiDoor, present: Present) -> Iterator[Route]:
+    """Yield the routes of the whole API."""
+    for resource in bridge_resources(present):
+        yield resource.route(door)
+    yield from registry_webhooks_routes(door, present.webhooks)
+
+
+def bridge_resources(present: Present) -> list[Resource]:
+    """Return what is under ``/api/v1/``."""
+    asks, does = _asking(present), _doing(present)
+
+    async def poll(arguments: PollArguments, _caller: Caller) -> Document:
+        order = PollOrder(accept_held=arguments.accept_held, full=arguments.full)
+        return (await present.poll_now(order)).to_document()
+
+    async def description(_arguments: NoArguments, _caller: Caller) -> Document:
+        return openapi([*bridge_resources(present), *webhook_resources(present.webhooks)])
+
+    return [
+        _get("status", NoArguments, "Status", asks("status")),
+        _get("events", EventsArguments, "Events", asks("events")),
+        _get("events/{event_id}", EventArguments, "EventWithDeliveries", asks("event")),
+        _post("events/replay", ReplayArguments, "Numbers", does("replay")),
+        _get("notes", PageArguments, "Notes", asks("notes")),
+        _get("outbox", EntriesArguments, "Entries", asks("entries")),
+        _get("outbox/{number}", EntryArguments, "EntryWithAttempts", asks("entry")),
+        _post("outbox/redrive", NumbersArguments, "Numbers", does("redrive")),
+        _post("outbox/drop", NumbersArguments, "Numbers", does("drop")),
+        _get("sinks", NoArguments, "Sinks", asks("sinks")),
+        _post("sinks/{name}/pause", SinkArguments, "Paused", does("pause")),
+        _post("sinks/{name}/resume", SinkArguments, "Resumed", does("resume")),
+        _post("sinks/{name}/test", SinkTestArguments, "Trial", asks("test")),
+        _post("polls", PollArguments, "Poll", poll),
+        _get("openapi.json", NoArguments, "Description", description),
+    ]
+
+
+_SUMMARIES = {
+    "status": "Return the registry, the last poll and the sinks' backlog, as the command `status` does",
+    "events": "List observed events, newest first",
+    "events/{event_id}": "Return one event with its deliveries",
+    "events/replay": "Send recorded events again, to sinks that ask for them now",
+    "notes": "List the notes of the audit trail, newest first: who did what, and what was odd",
+    "outbox": "List the entries of the outbox, newest first",
+    "outbox/{number}": "Return one entry with its attempts",
+    "outbox/redrive": "Send dead entries again",
+    "outbox/drop": "Remove pending and dead entries for good",
+    "sinks": "List the sinks, with what they ask for and what waits for them",
+    "sinks/{name}/pause": "Hold back deliveries to a sink",
+    "sinks/{name}/resume": "Let deliveries to a sink go on",
+    "sinks/{name}/test": "Send a synthetic event to a sink, and return the requests and the answers",
+    "polls": "Poll the registry now, and wait for what is delivered soon",
+    "openapi.json": "Return this description",
+}
+
+
+def _get(place: str, arguments: Any, answer: str, operation: Operation) -> Resource:
+    return Resource("GET", f"{_V1}/{place}", "read", _SUMMARIES[place], arguments, answer, operation)
+
+
+def _post(place: str, arguments: Any, answer: str, operation: Operation) -> Resource:
+    return Resource("POST", f"{_V1}/{place}", "operate", _SUMMARIES[place], arguments, answer, operation)
+
+
+def _asking(present: Present) -> Callable[[str], Operation]:
+    """Return what makes an operation of a method of `Resources` that changes nothing."""
+
+    def of(name: str) -> Operation:
+        async def operation(arguments: Any, _caller: Caller) -> Document:
+            method: Callable[..., Awaitable[Document]] = getattr(await present.resources(), name)
+            return await (method() if isinstance(arguments, NoArguments) else method(arguments))
+
+        return operation
+
+    return of
+
+
+def _doing(present: Present) -> Callable[[str], Operation]:
+    """Return what makes an operation of a method of `Resources` that changes something."""
+
+    def of(name: str) -> Operation:
+        async def operation(arguments: Any, caller: Caller) -> Document:
+            method: Callable[..., Awaitable[Document]] = getattr(await present.resources(), name)
+            return await method(arguments, caller.name)
+
+        return operation
+
+    return of
