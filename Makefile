@@ -28,7 +28,7 @@ dev: $(VENV)/.test ## A local MLflow, a receiver that prints what comes, and the
 
 test: check unit bench-short ## Everything that CI runs, but for test-extra
 
-test-extra: docs $(VENV)/.test $(VENV)/.shells $(VENV)/databricks/.done $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool chromium mariadb ## Tests that need more: systemd, PostgreSQL, MariaDB, old MLflow servers, Prometheus, kustomize, a browser
+test-extra: docs $(VENV)/.test $(VENV)/.shells $(VENV)/databricks/.done $(VENV)/schemathesis/.done $(OLD_SERVERS:%=$(VENV)/mlflow-%/.done) promtool chromium mariadb ## Tests that need more: systemd, PostgreSQL, MariaDB, old MLflow servers, Prometheus, kustomize, a browser
 	$(BIN)/python -m pytest -m extra
 
 check: $(VENV)/.test ## Lint, types, import contracts
@@ -183,6 +183,13 @@ $(VENV)/mlflow-%/.done: tests/support/mlflow-%.txt | $(VENV)/bin/python
 		$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $< || exit 1; \
 		touch $@; exit; \
 	done; echo "MLflow $* needs Python 3.11, and there is none: its tests are skipped"
+
+# A judge of the API and its description, for test-extra.
+$(VENV)/schemathesis/.done: tests/support/schemathesis.txt | $(VENV)/bin/python
+	@echo "Installing schemathesis ..."
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	@touch $@
 
 # Clients of Databricks' API that nobody here wrote, for test-extra. The list was made with
 # uv pip compile from databricks-sdk, databricks-registry-webhooks, "protobuf<6" and setuptools.

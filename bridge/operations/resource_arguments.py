@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from bridge.config.validation_messages import did_you_mean
 from bridge.events.event_names import EVENT_NAMES
-from bridge.operations.webhook_arguments import Arguments
+from bridge.operations.webhook_arguments import Arguments, one_of
 
 MOST = 500
 """How many items a page has at most."""
@@ -22,8 +22,16 @@ def _event_type(name: str) -> str:
     return name
 
 
-EventType = Annotated[str, AfterValidator(_event_type)]
-Numbers = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=_MOST_NUMBERS)]
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):
+        msg = "must be a whole number"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError
+    return value
+
+
+EventType = Annotated[str, AfterValidator(_event_type), WithJsonSchema(one_of(EVENT_NAMES))]
+Number = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+Numbers = Annotated[tuple[Number, ...], Field(min_length=1, max_length=_MOST_NUMBERS)]
 Sinks = Annotated[tuple[str, ...], Field(max_length=MOST)]
 
 
@@ -67,7 +75,7 @@ class ReplayArguments(Arguments):
     """The ids of events."""
     sinks: Sinks = ()
     """To which sinks; left out: to all that ask for the events now."""
-    new_ids: bool = False
+    new_ids: StrictBool = False
     """Whether receivers get new ids, so that they do not take them for repetitions."""
 
 
@@ -106,14 +114,14 @@ class SinkTestArguments(SinkArguments):
 
     event: EventType | None = None
     """The event to send; left out: the first that the sink asks for."""
-    dry_run: bool = False
+    dry_run: StrictBool = False
     """Whether the request is only built and shown, not sent."""
 
 
 class PollArguments(Arguments):
     """How to poll."""
 
-    full: bool = False
+    full: StrictBool = False
     """Whether the whole registry is scanned."""
-    accept_held: bool = False
+    accept_held: StrictBool = False
     """Whether the hold that stands is accepted."""

@@ -1,10 +1,18 @@
 """The arguments of requests about webhooks, in the terms of Databricks' API (*Create a webhook* and so on)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from bridge.config import HttpUrl
 from bridge.config.validation_messages import did_you_mean
@@ -58,7 +66,12 @@ def _header_value(text: str) -> str:
     return text
 
 
-Event = Annotated[str, AfterValidator(_event)]
+def one_of(names: Iterable[str]) -> dict[str, Any]:
+    """Return the JSON schema of a text that is one of ``names``."""
+    return {"type": "string", "enum": list(names)}
+
+
+Event = Annotated[str, AfterValidator(_event), WithJsonSchema(one_of(_KNOWN))]
 Events = Annotated[
     tuple[Event, ...], Field(min_length=1, max_length=len(_KNOWN)), AfterValidator(_without_repetition)
 ]
@@ -146,8 +159,37 @@ class ListArguments(Arguments):
     """Where to go on: `next_page_token` of the page before."""
 
 
+def parse_strictly(model: type[M], given: Mapping[str, Any]) -> M:
+    """Return the arguments of a request that may have no member that is not known.
+
+    Raises:
+        InvalidArgument: as in `parse_arguments`, or a member is not known.
+    """
+    nulls = [
+        name for name, value in given.items() if value is None and model.model_fields.get(name) is not None
+    ]
+    faults = [f"{name}: must not be null: leave it out" for name in nulls if not _takes_null(model, name)]
+    if faults:
+        raise InvalidArgument("; ".join(faults))
+    found, _ = parse_arguments(model, given)
+    unknown = [name for name in given if name not in model.model_fields]
+    if unknown:
+        raise InvalidArgument(_unknown(unknown[0]))
+    return found
+
+
+def _unknown(name: str) -> str:
+    return f"{name:.80}: is no member of this request"
+
+
+def _takes_null(model: type[BaseModel], name: str) -> bool:
+    return model.model_fields[name].default is None
+
+
 def parse_arguments(model: type[M], given: Mapping[str, Any]) -> tuple[M, list[str]]:
     """Return the arguments of a request, and a warning for each member that is not known.
+
+    Members with the value null are as if they were left out.
 
     Raises:
         InvalidArgument: an argument is missing, or cannot be used; the message names each, and what to give.
@@ -166,9 +208,7 @@ def parse_arguments(model: type[M], given: Mapping[str, Any]) -> tuple[M, list[s
     if faults:
         raise InvalidArgument(faults[0])
     known = {*model.model_fields, "job_spec"}
-    return found, [
-        f"{name:.80}: is no member of this request, and was ignored" for name in present if name not in known
-    ]
+    return found, [f"{_unknown(name)}, and was ignored" for name in present if name not in known]
 
 
 def _without_nulls(given: Mapping[str, Any]) -> dict[str, Any]:

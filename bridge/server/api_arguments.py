@@ -73,8 +73,6 @@ def parse_body(body: bytes) -> dict[str, Any]:
         raise MalformedRequest(f"the body is not JSON{where}") from None
     if isinstance(said, str):
         raise MalformedRequest("the body is one JSON text: encode the object once, not twice")
-    if said is None:
-        return {}
     if not isinstance(said, dict):
         raise MalformedRequest('the body must be a JSON object, such as {"id": "…"}')
     return said

@@ -149,10 +149,12 @@ def error_answer(error: BridgeError) -> Response:
     return answer
 
 
-def refusal(status: HTTPStatus) -> Response:
-    """Return the answer for a path or a method that the API does not have."""
+def refusal(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer for a path or a method that the API does not have; ``headers`` tell the methods that it has."""
     code = "INTERNAL_ERROR" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "ENDPOINT_NOT_FOUND"
-    return _error(status, code, f"{status.phrase.lower()}: the API has no such endpoint")
+    answer = _error(status, code, f"{status.phrase.lower()}: the API has no such endpoint")
+    answer.headers.update(headers or {})
+    return answer
 
 
 def fault(kind: str) -> Response:

@@ -9,8 +9,7 @@ from starlette.routing import Route
 
 from bridge import __version__
 from bridge.config import Permission
-from bridge.errors import InvalidArgument
-from bridge.operations.webhook_arguments import Arguments, parse_arguments
+from bridge.operations.webhook_arguments import Arguments, parse_strictly
 from bridge.server.api_endpoints import ApiDoor, Document
 from bridge.server.api_schemas import SCHEMAS, Schema, named
 from bridge.server.token_authority import Caller
@@ -58,14 +57,12 @@ class Resource:
         """Return its route."""
 
         async def strictly(given: Document, caller: Caller) -> Document:
-            arguments, unknown = parse_arguments(self.arguments, given)
-            if unknown:
-                raise InvalidArgument(unknown[0].replace(", and was ignored", ""))
-            return await self.operation(arguments, caller)
+            return await self.operation(parse_strictly(self.arguments, given), caller)
 
         operation = strictly if self.is_strict else self.operation
         endpoint = door.endpoint(self.permission, operation, lists_of(self.arguments))
-        return Route(self.path, endpoint, methods=[self.method])
+        path = self.path.replace("{number}", "{number:int}")  # so that no word is taken for one
+        return Route(path, endpoint, methods=[self.method])
 
     def description(self) -> Document:
         """Return its OpenAPI description."""
@@ -80,7 +77,9 @@ class Resource:
             ]
         elif rest:
             needed = sorted(required - in_path)
-            schema = {"type": "object", "properties": rest, "required": needed}
+            schema: Document = {"type": "object", "properties": rest, "required": needed}
+            if self.is_strict:
+                schema["additionalProperties"] = False
             body = {
                 "requestBody": {
                     "content": {"application/json": {"schema": schema}},

@@ -63,16 +63,16 @@ def bridge_resources(present: Present) -> list[Resource]:
     async def description(_arguments: NoArguments, _caller: Caller) -> Document:
         return openapi([*bridge_resources(present), *webhook_resources(present.webhooks)])
 
-    return [
+    return [  # a path comes before one with an argument that would match it
         _get("status", NoArguments, "Status", asks("status")),
         _get("events", EventsArguments, "Events", asks("events")),
+        _post("replays", ReplayArguments, "Numbers", does("replay")),
         _get("events/{event_id}", EventArguments, "EventWithDeliveries", asks("event")),
-        _post("events/replay", ReplayArguments, "Numbers", does("replay")),
         _get("notes", PageArguments, "Notes", asks("notes")),
         _get("outbox", EntriesArguments, "Entries", asks("entries")),
-        _get("outbox/{number}", EntryArguments, "EntryWithAttempts", asks("entry")),
         _post("outbox/redrive", NumbersArguments, "Numbers", does("redrive")),
         _post("outbox/drop", NumbersArguments, "Numbers", does("drop")),
+        _get("outbox/{number}", EntryArguments, "EntryWithAttempts", asks("entry")),
         _get("sinks", NoArguments, "Sinks", asks("sinks")),
         _post("sinks/{name}/pause", SinkArguments, "Paused", does("pause")),
         _post("sinks/{name}/resume", SinkArguments, "Resumed", does("resume")),
@@ -86,7 +86,7 @@ _SUMMARIES = {
     "status": "Return the registry, the last poll and the sinks' backlog, as the command `status` does",
     "events": "List observed events, newest first",
     "events/{event_id}": "Return one event with its deliveries",
-    "events/replay": "Send recorded events again, to sinks that ask for them now",
+    "replays": "Send recorded events again, to sinks that ask for them now",
     "notes": "List the notes of the audit trail, newest first: who did what, and what was odd",
     "outbox": "List the entries of the outbox, newest first",
     "outbox/{number}": "Return one entry with its attempts",

@@ -157,7 +157,8 @@ async def _refusal(request: Request, error: Exception) -> Response:
     """Refuse a request with a fixed text that contains nothing of the request."""
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.BAD_REQUEST
     if _is_of_api(request):
-        return api_endpoints.refusal(status)
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return api_endpoints.refusal(status, headers)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         response = _response(text_answer(status, "only GET and HEAD: what is here is for looking at"))
         response.headers["Allow"] = "GET, HEAD"

@@ -21,6 +21,7 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 TRANSITION = "MODEL_VERSION_TRANSITIONED_STAGE"
 PATH = "/api/2.0/mlflow/registry-webhooks"
 CLIENTS = Path(__file__).parents[2] / ".venv" / "databricks"
+SCHEMATHESIS = Path(__file__).parents[2] / ".venv" / "schemathesis" / "bin" / "schemathesis"
 PROGRAM = Path(__file__).parents[1] / "support" / "databricks_clients.py"
 
 
@@ -32,12 +33,13 @@ class Hooked:
         self.bridge = Bridge(folder, registry)
         self.bridge.environment |= {"BRIDGE_TOKEN": TOKEN, "BRIDGE_KEY": KEY, "OTHER_KEY": OTHER_KEY}
         self.registry, self.sinks = registry, sinks
+        self.may = '["read", "webhooks"]'
         self.configure('encryption_key = { env = "BRIDGE_KEY" }')
 
     def configure(self, webhooks: str) -> None:
         more = (
             f'[server]\nlisten = "127.0.0.1:{self.port}"\n'
-            'tokens = [{ name = "ci", token = { env = "BRIDGE_TOKEN" }, may = ["read", "webhooks"] }]\n'
+            f'tokens = [{{ name = "ci", token = {{ env = "BRIDGE_TOKEN" }}, may = {self.may} }}]\n'
             f'[webhooks]\nallowed_hosts = ["127.0.0.0/8", "public", "your-webhook-service"]\n{webhooks}\n'
         )
         self.bridge.write(self.registry, *self.sinks, more=more)
@@ -45,7 +47,9 @@ class Hooked:
     def ask(self, method: str, verb: str, body=None) -> dict:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience())
         login = b64encode(f"anybody:{TOKEN}".encode()).decode()
-        connection.request(method, f"{PATH}/{verb}", json.dumps(body), {"Authorization": f"Basic {login}"})
+        connection.request(
+            method, f"{PATH}/{verb}", json.dumps(body or {}), {"Authorization": f"Basic {login}"}
+        )
         answer = connection.getresponse()
         found = json.loads(answer.read())
         connection.close()
@@ -251,3 +255,35 @@ def test_databricks_registry_webhooks_manages_webhooks_unchanged(hooked, receive
     assert (int(found["tested"]["status_code"]), found["updated"]) == (204, "changed")
     assert (found["listed"], found["left"]) == (True, [])
     assert "there is no webhook" in found["refused"]
+
+
+@pytest.mark.extra
+def test_schemathesis_finds_no_fault_in_the_api_and_no_answer_outside_of_its_description(
+    hooked, client, model, receiver
+) -> None:
+    """That a request fits the schema and is refused is none: no schema knows what a cursor or a host is."""
+    if not (SCHEMATHESIS.parent.parent / ".done").exists():
+        pytest.fail("schemathesis is not installed: make test-extra does that")
+    hooked.may = '["read", "operate", "webhooks"]'
+    hooked.configure('encryption_key = { env = "BRIDGE_KEY" }')
+    with hooked.bridge.running():
+        hooked.bridge.wait_for_log("baseline.taken")
+        hooked.create(receiver.url, model_name=model)
+        client.transition_model_version_stage(model, "1", "Production")
+        wait_until(lambda: receiver.got)
+        done = subprocess.run(
+            [
+                SCHEMATHESIS, "run", f"http://127.0.0.1:{hooked.port}/api/v1/openapi.json",
+                "-H", f"Authorization: Bearer {TOKEN}", "--max-examples", "30", "--seed", "1",
+                "--exclude-checks", "positive_data_acceptance", "--request-timeout", "60",
+            ],
+            capture_output=True, text=True, timeout=patience(), check=False, cwd=hooked.bridge.folder,
+        )  # fmt: skip
+        log = [
+            line
+            for line in hooked.bridge.log
+            if line["event"] in {"server.fault", "control.failed", "poll.fault"}
+        ]
+
+    assert done.returncode == 0, done.stdout
+    assert log == []

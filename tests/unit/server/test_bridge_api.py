@@ -119,7 +119,7 @@ async def test_entries_are_listed_and_filtered(api) -> None:
 async def test_dead_entries_are_redriven_dropped_and_events_replayed_and_it_is_told_who_did_it(api) -> None:
     _, redriven = await api("POST", "outbox/redrive", {"entries": [1, 2, 99]})
     _, dropped = await api("POST", "outbox/drop", {"entries": [2]})
-    _, replayed = await api("POST", "events/replay", {"events": ["event-3"], "sinks": ["ci"]})
+    _, replayed = await api("POST", "replays", {"events": ["event-3"], "sinks": ["ci"]})
     _, notes = await api("GET", "notes")
 
     assert (redriven, dropped, replayed) == ({"entries": [1]}, {"entries": [2]}, {"entries": [6]})
