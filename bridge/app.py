@@ -1,7 +1,7 @@
 """The composition root: build the poll and the relay from the settings and the state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -178,6 +178,15 @@ class RunningSinks:
     def run_with(self, poll: Poll, relay: Relay) -> None:
         """Tell these loops of changes."""
         self._loops = poll, relay
+
+    def replace(self, webhooks: Sequence[Webhook]) -> None:
+        """Put exactly these webhooks into force, before the loops begin."""
+        present = {one.id: one for one in webhooks}
+        for gone in self._webhooks.keys() - present.keys():
+            self.remove(gone)
+        for one in webhooks:
+            if self._webhooks.get(one.id) != one:
+                self.put(one)
 
     def put(self, webhook: Webhook) -> None:
         """Put a webhook that was created or changed into force."""

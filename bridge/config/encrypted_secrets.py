@@ -1,6 +1,7 @@
 """Secrets that are kept in the state, encrypted with keys that are not (Fernet: https://github.com/fernet/spec)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
@@ -37,40 +38,68 @@ class EncryptedSecret(Secret):
         Raises:
             SecretUnavailable: a key cannot be read, or none is the one that it was encrypted with.
         """
-        return decrypted(self.ciphertext, self.keys, str(self))
+        return Keys.read(self.keys).decrypted(self.ciphertext, str(self))
 
     def __str__(self) -> str:
         """Return what the secret belongs to, for messages."""
         return f"the stored secret of {self.owner}"
 
 
-def encrypted(text: str, keys: Sequence[Secret]) -> str:
-    """Return ``text`` encrypted with the first key.
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The values of the encryption keys: the first one encrypts, and each decrypts."""
 
-    Raises:
-        SecretUnavailable: there is no key, or one cannot be used.
-    """
-    return _fernet(keys).encrypt(text.encode()).decode()
+    values: tuple[str, ...] = field(repr=False)
 
+    @classmethod
+    def read(cls, keys: Sequence[Secret]) -> Self:
+        """Return the present values of ``keys``.
 
-def decrypted(ciphertext: str, keys: Sequence[Secret], what: str) -> str:
-    """Return the text that was encrypted with one of ``keys``; ``what`` it is, is for messages.
+        Raises:
+            SecretUnavailable: there is no key, or one cannot be read or used.
+        """
+        if not keys:
+            msg = "webhooks.encryption_key is not set, and secrets are only stored encrypted: set it in the configuration"
+            raise SecretUnavailable(msg)
+        values = tuple(key.read() for key in keys)
+        for key, value in zip(keys, values, strict=True):
+            fault = key_fault(value)
+            if fault:
+                msg = f"webhooks.encryption_key: {key}: {fault}"
+                raise SecretUnavailable(msg)
+        return cls(values)
 
-    Raises:
-        SecretUnavailable: a key cannot be used, or none is the right one.
-    """
-    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - a slow import
+    @property
+    def first(self) -> bytes:
+        """The key that encrypts."""
+        return self.values[0].encode()
 
-    try:
-        return _fernet(keys).decrypt(ciphertext).decode()
-    except InvalidToken:
-        msg = f"{what} was encrypted with another key than webhooks.encryption_key: add that key to the list"
-        raise SecretUnavailable(msg) from None
+    def encrypted(self, text: str) -> str:
+        """Return ``text`` encrypted."""
+        return self._fernet().encrypt(text.encode()).decode()
 
+    def decrypted(self, ciphertext: str, what: str) -> str:
+        """Return the text that was encrypted with one of the keys; ``what`` it is, is for messages.
 
-def reencrypted(ciphertext: str, keys: Sequence[Secret], what: str) -> str:
-    """Return ``ciphertext`` encrypted anew with the first key; raises as `decrypted` does."""
-    return encrypted(decrypted(ciphertext, keys, what), keys)
+        Raises:
+            SecretUnavailable: none is the right one.
+        """
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - a slow import
+
+        try:
+            return self._fernet().decrypt(ciphertext).decode()
+        except InvalidToken:
+            msg = f"{what} was encrypted with another key than webhooks.encryption_key: add that key to the list"
+            raise SecretUnavailable(msg) from None
+
+    def reencrypted(self, ciphertext: str, what: str) -> str:
+        """Return ``ciphertext`` encrypted anew with the first key; raises as `decrypted` does."""
+        return self.encrypted(self.decrypted(ciphertext, what))
+
+    def _fernet(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - a slow import
+
+        return MultiFernet([Fernet(value) for value in self.values])
 
 
 def key_fault(value: str) -> str:
@@ -82,18 +111,3 @@ def key_fault(value: str) -> str:
     except ValueError:
         return _NO_KEY
     return ""
-
-
-def _fernet(keys: Sequence[Secret]) -> "MultiFernet":
-    from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - a slow import
-
-    if not keys:
-        msg = "webhooks.encryption_key is not set, and secrets are only stored encrypted: set it in the configuration"
-        raise SecretUnavailable(msg)
-    values = {key: key.read() for key in keys}
-    for key, value in values.items():
-        fault = key_fault(value)
-        if fault:
-            msg = f"webhooks.encryption_key: {key}: {fault}"
-            raise SecretUnavailable(msg)
-    return MultiFernet([Fernet(value) for value in values.values()])

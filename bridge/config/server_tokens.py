@@ -43,6 +43,8 @@ class TokenSettings(Model):
 
 def token_fault(value: str) -> str:
     """Return why ``value`` cannot be a token, without showing it; empty if it can."""
+    if not all("!" <= char <= "~" for char in value):
+        return "holds a character that no token has: make one of letters and digits (openssl rand -hex 32)"
     if len(value) >= _SHORTEST:
         return ""
     return f"is too short: make one of {_SHORTEST} characters or more (openssl rand -hex 32)"

@@ -13,7 +13,7 @@ class WebhookSettings(Model):
     """The Fernet key with which the state holds the secrets of webhooks. Of several, the first encrypts, and all decrypt."""
     allowed_hosts: AllowedHosts | None = None
     """Host names (with `*`) and networks that webhooks may point to; `public` means all public addresses. Not set: as in `[delivery]`, or else `["public"]`."""
-    max: StrictInt = Field(default=1000, ge=1, le=100_000)
+    max: StrictInt = Field(default=1000, ge=1, le=10_000)
     """How many webhooks there may be."""
 
     @property

@@ -62,7 +62,7 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         if settings.server is not None:  # count the outbox now, so that no scrape waits for it
             await state.ask(lambda reader: reader.summaries())
         observer, pages = _observation(configuration, state)
-        commands = Commands(state, configuration, signals)
+        commands = Commands(state, configuration, signals, SystemClock())
         folder = Path(settings.state.folder)
         pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
 
@@ -73,7 +73,7 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
             while not signals.stop.is_set():
                 async with wired(configuration.settings, state, observer) as app:
                     run = DaemonRun(app, signals, probes, configuration.reload, lambda: configuration.refusal)
-                    await commands.serve_with(run.polling)
+                    await commands.serve_with(run.polling, app.sinks)
                     await run.run()
     log.info("daemon.stopped")
 

@@ -15,7 +15,6 @@ from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, St
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
 from bridge.operations.resources import Resources
-from bridge.operations.webhook_execution import Webhooks
 from bridge.pipeline.history_pruning import housekeep
 from bridge.pipeline.incremental_read import Read
 from bridge.server.health_probes import Probes
@@ -49,7 +48,6 @@ class Polling:
         self.is_over = False
         self.operations = Operations(app.state, app.clock, app.relay)
         self.resources = Resources(app.state, lambda: app.settings, app.clock, self.operations)
-        self.webhooks = Webhooks(app.state, lambda: app.settings, app.clock, app.sinks)
 
     @property
     def trouble(self) -> str:

@@ -14,10 +14,11 @@ from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.registry_rebinding import rebind
 from bridge.operations.resources import Resources
-from bridge.operations.webhook_execution import Webhooks
+from bridge.operations.webhook_execution import Sinks, Webhooks
 from bridge.operations.webhooks import carry_out
+from bridge.pipeline.clocks import Clock
 from bridge.server.command_socket import Command
-from bridge.store.base import PollState
+from bridge.store.base import State
 from bridge.store.state_metadata import Binding
 from bridge.store.state_opening import binding_of, place_of
 
@@ -28,9 +29,10 @@ _NEXT_RUN_S = 25.0
 class Commands:
     """The commands of the daemon. They outlast reloads: each is carried out with the polls of the present `DaemonRun`."""
 
-    def __init__(self, state: PollState, configuration: Configuration, signals: Signals) -> None:
+    def __init__(self, state: State, configuration: Configuration, signals: Signals, clock: Clock) -> None:
         """Prepare the commands; before `serve_with`, they are refused."""
         self._state = state
+        self._webhooks = Webhooks(state, lambda: configuration.settings, clock)
         self._configuration = configuration
         self._signals = signals
         self._polling: Polling | None = None
@@ -58,19 +60,21 @@ class Commands:
 
         return command
 
-    async def serve_with(self, polling: Polling) -> None:
-        """Carry out commands with the polls of a new `DaemonRun` from now on."""
+    async def serve_with(self, polling: Polling, sinks: Sinks) -> None:
+        """Carry out commands with the polls and the sinks of a new `DaemonRun` from now on."""
+        await self._webhooks.serve_with(sinks)
         async with self._changed:
             self._polling = polling
             self._changed.notify_all()
 
     async def webhooks(self) -> Webhooks:
-        """Return the webhooks of the present `DaemonRun`, or of the next one during a reload.
+        """Return the webhooks, once there is a `DaemonRun`; they outlast reloads.
 
         Raises:
             OwnerUnavailable: there is none.
         """
-        return (await self._present_polling()).webhooks
+        await self._present_polling()
+        return self._webhooks
 
     async def resources(self) -> Resources:
         """Return the resources of the present `DaemonRun`, or of the next one during a reload.

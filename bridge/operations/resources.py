@@ -28,6 +28,7 @@ from bridge.operations.resource_arguments import (
 from bridge.operations.sink_listing import sink_documents
 from bridge.operations.sink_trial import try_out
 from bridge.operations.status_report import status_document
+from bridge.operations.webhook_answers import without_addresses
 from bridge.pipeline.clocks import Clock
 from bridge.store.base import State
 from bridge.store.state_reader import StateReader
@@ -159,7 +160,8 @@ class Resources:
         settings, sends = self._settings(), not arguments.dry_run
         sink = _sink(settings, arguments.name)
         name = EVENT_NAMES[arguments.event or sink.events[0]].name
-        return trial_document(await try_out(sink, settings, name, sends=sends), sends=sends)
+        document = trial_document(await try_out(sink, settings, name, sends=sends), sends=sends)
+        return {**document, "detail": document["detail"] and without_addresses(document["detail"])}
 
     async def _event(self, event_id: str) -> Event:
         event = await self._state.load_event(event_id)

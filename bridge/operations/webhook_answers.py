@@ -1,5 +1,6 @@
 """The answers to requests about webhooks, in the terms of Databricks' API. Pure."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from bridge.errors import InvalidArgument
 from bridge.operations.sink_trial import Trial
 from bridge.operations.webhook_arguments import ListArguments
 
+_REFUSED = re.compile(r"not connected: (\S+) allows no .*")
 Document = dict[str, Any]
 
 
@@ -74,5 +76,10 @@ def test_answer(trial: Trial) -> Document:
     """Return the answer to a test: the receiver's status and the beginning of its body, or why there is none."""
     answer = trial.exchanges[-1].answer if trial.exchanges else trial.outcome
     if isinstance(answer, Outcome):
-        return {"body": answer.detail}
+        return {"body": without_addresses(answer.detail)}
     return {"status_code": answer.status, "status": answer.status, "body": answer.excerpt}
+
+
+def without_addresses(detail: str) -> str:
+    """Return why a host was not connected to, without its addresses: clients may not resolve names by the bridge."""
+    return _REFUSED.sub(r"not connected: \1 does not allow this host", detail)

@@ -25,7 +25,8 @@ M = TypeVar("M", bound="Arguments")
 MOST_RESULTS = 1_000
 """How many webhooks a page of the list has at most, and unless it is asked for less."""
 
-_LONGEST_TEXT = 65_535
+_LONGEST_TEXT = 1_024
+_LONGEST_URL = 2_048
 _LONGEST_NAME = 256
 _STAGES = ("STAGING", "PRODUCTION", "ARCHIVED")
 
@@ -59,6 +60,13 @@ def _without_repetition(events: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events))
 
 
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        msg = "must be one line of printable characters"
+        raise ValueError(msg)
+    return text
+
+
 def _header_value(text: str) -> str:
     if text.strip() != text or not all(" " <= char <= "~" for char in text):
         msg = "holds a character that no header takes, or begins or ends with a blank"
@@ -90,11 +98,11 @@ class Arguments(BaseModel):
 class HttpUrlSpec(Arguments):
     """Where a webhook sends its requests, and how."""
 
-    url: HttpUrl
+    url: Annotated[HttpUrl, Field(max_length=_LONGEST_URL)]
     """Where events are sent to; without user name and password."""
     enable_ssl_verification: bool = True
     """Whether TLS is verified. It always is; False is accepted for http:// alone, where it means nothing."""
-    secret: Text = ""
+    secret: Annotated[Text, AfterValidator(_one_line)] = ""
     """What requests are signed with; empty: they are not signed."""
     authorization: Annotated[Text, AfterValidator(_header_value)] = ""
     """The value of the `Authorization` header; empty: none is sent."""

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-from bridge.config import Secret, Settings, WebhookSettings
-from bridge.config.encrypted_secrets import encrypted, reencrypted
+from bridge.config import Settings, WebhookSettings
+from bridge.config.encrypted_secrets import Keys
 from bridge.delivery.allowed_destinations import host_of
 from bridge.delivery.webhook import Webhook
 from bridge.errors import InvalidArgument, InvalidState, LimitExceeded, NotFound, SecretUnavailable
-from bridge.operations.sink_trial import try_out
+from bridge.operations.sink_trial import Trial, try_out
 from bridge.operations.webhook_answers import (
     answer_of,
     is_asked_for,
@@ -56,6 +56,10 @@ _SWITCHED_OFF = (
 class Sinks(Protocol):
     """The sinks of running loops (`bridge.app.RunningSinks`)."""
 
+    def replace(self, webhooks: Sequence[Webhook]) -> None:
+        """Put exactly these webhooks into force."""
+        ...
+
     def put(self, webhook: Webhook) -> None:
         """Put a webhook that was created or changed into force."""
         ...
@@ -76,15 +80,20 @@ class Webhooks:
     `StateUnwritable` if it cannot be written: then nothing has changed. ``who`` asks is noted in the audit trail.
     """
 
-    def __init__(
-        self, state: State, settings: Callable[[], Settings], clock: Clock, sinks: Sinks | None = None
-    ) -> None:
-        """Change ``state``, which this process owns; ``sinks`` are those of its loops, if they run."""
+    def __init__(self, state: State, settings: Callable[[], Settings], clock: Clock) -> None:
+        """Change ``state``, which this process owns; ``settings`` returns those that are in force."""
         self._state = state
         self._settings = settings
         self._clock = clock
-        self._sinks = sinks
+        self._sinks: Sinks | None = None
         self._turn = asyncio.Lock()
+        self._tests: dict[str, set[asyncio.Task[Trial]]] = {}
+
+    async def serve_with(self, sinks: Sinks) -> None:
+        """Put changes into force in the ``sinks`` of new loops from now on, and what was changed since they were built."""
+        async with self._turn:
+            sinks.replace(await self._state.load_webhooks())
+            self._sinks = sinks
 
     async def page(self, given: Mapping[str, Any]) -> Document:
         """Return webhooks, oldest first.
@@ -114,8 +123,8 @@ class Webhooks:
         settings = self._section()
         arguments, warnings = parse_arguments(CreateArguments, given)
         self._check_target(arguments.http_url_spec)
-        target = await self._stored(arguments.http_url_spec, settings)
-        digest = await self._digest(given, who, arguments.http_url_spec, settings)
+        target, keys = await self._stored(arguments.http_url_spec)
+        digest = _digest(given, who, keys)
         async with self._turn:
             webhooks, now_ms = await self._state.load_webhooks(), self._clock.now_ms()
             webhook = _repeated(webhooks, digest, now_ms)
@@ -142,7 +151,7 @@ class Webhooks:
             InvalidArgument: an argument is missing or cannot be used.
             NotFound: there is no such webhook.
         """
-        settings = self._section()
+        self._section()
         if given.get("model_name") is not None:
             msg = "model_name: cannot be changed: delete the webhook, and create one for the other model"
             raise InvalidArgument(msg)
@@ -151,15 +160,18 @@ class Webhooks:
         target: dict[str, Any] = {}
         if spec is not None:
             self._check_target(spec)
-            target = await self._stored(spec, settings)
+            target, _ = await self._stored(spec)
         plain = {name: getattr(arguments, name) for name in ("events", "description", "status")}
         async with self._turn:
             before = await self._webhook(arguments.id)
             values = {**{name: value for name, value in plain.items() if value is not None}, **target}
             after = replace(before, **values)
             if after != before:
-                after = replace(after, updated_at=self._clock.now_ms())
+                # a repeated request to create it would not get what it asked for
+                after = replace(after, updated_at=self._clock.now_ms(), request="")
                 await self._keep(after, "webhook_updated", who)
+                if spec is not None:
+                    await self._end_tests(after.id)
         return answer_of(after, [*warnings, *lost_secrets(before, after), *await self._remarks(after)])
 
     async def delete(self, given: Mapping[str, Any], who: str) -> Document:
@@ -184,6 +196,7 @@ class Webhooks:
                 raise
             if self._sinks:
                 self._sinks.remove(webhook.id)
+            await self._end_tests(webhook.id)
         report_note(note)
         return {}
 
@@ -205,7 +218,27 @@ class Webhooks:
             msg = f"event: {asked[0]} is not sent for anything that happens in this registry: name another event"
             raise InvalidArgument(msg)
         sink = sink_of_webhook(webhook, section)
-        return test_answer(await try_out(sink, self._settings(), events[0], sends=True))
+        test = asyncio.create_task(try_out(sink, self._settings(), events[0], sends=True))
+        under_way = self._tests.setdefault(webhook.id, set())
+        under_way.add(test)
+        try:
+            await asyncio.wait({test})
+        finally:
+            test.cancel()
+            under_way.discard(test)
+            if not under_way:
+                self._tests.pop(webhook.id, None)
+        if test.cancelled():
+            raise NotFound(f"the webhook {webhook.id} was changed or deleted while it was tested")
+        return test_answer(test.result())
+
+    async def _end_tests(self, webhook: str) -> None:
+        """Send no test any more that was begun before a change."""
+        tests = set(self._tests.get(webhook, ()))
+        for test in tests:
+            test.cancel()
+        if tests:
+            await asyncio.wait(tests)
 
     async def rekey(self, who: str) -> int:
         """Encrypt all stored secrets anew with the first key; return how many webhooks have any.
@@ -213,13 +246,12 @@ class Webhooks:
         Raises:
             SecretUnavailable: a key cannot be read, or one that is still needed is missing; nothing is changed.
         """
-        keys = self._section().keys
-
+        keys = await self._keys()
         async with self._turn:
             before = [one for one in await self._state.load_webhooks() if one.secret or one.authorization]
             if not before:
                 return 0
-            after = await in_thread(lambda: [_reencrypted(one, keys) for one in before])
+            after = [_reencrypted(one, keys) for one in before]
             note = Note(self._clock.now_ms(), "webhooks_rekeyed", detail=str(len(after)), by=who)
             await self._state.keep_webhooks(after, [note])
             for webhook in after if self._sinks else ():
@@ -260,34 +292,33 @@ class Webhooks:
             msg = f"http_url_spec.url: {key} does not allow {host}: add the host, or a network that has its address"
             raise InvalidArgument(msg)
 
-    async def _stored(self, spec: HttpUrlSpec, settings: WebhookSettings) -> dict[str, Any]:
-        """Return the members of a webhook for ``spec``, with its secrets encrypted."""
-        given = {name: getattr(spec, name) for name in _SECRETS}
+    async def _keys(self) -> Keys:
+        """Return the encryption keys as they are now.
 
-        def encrypt() -> dict[str, str]:
-            return {name: value and encrypted(value, settings.keys) for name, value in given.items()}
-
-        plain = {"url": spec.url, "verifies_tls": spec.enable_ssl_verification}
-        if not any(given.values()):
-            return {**plain, **given}
+        Raises:
+            SecretUnavailable: one cannot be read, or used.
+            InvalidState: a file of theirs hangs.
+        """
+        settings = self._section()
         try:
             async with asyncio.timeout(_KEY_FILES_S):
-                return {**plain, **await in_thread(encrypt)}
-        except SecretUnavailable as error:
-            name = next(name for name, value in given.items() if value)
-            raise InvalidArgument(f"http_url_spec.{name}: cannot be stored: {error}") from None
+                return await in_thread(lambda: Keys.read(settings.keys))
         except TimeoutError:
             msg = f"the file of webhooks.encryption_key cannot be read within {_KEY_FILES_S:g} s"
             raise InvalidState(msg) from None
 
-    async def _digest(
-        self, given: Mapping[str, Any], who: str, spec: HttpUrlSpec, settings: WebhookSettings
-    ) -> str:
-        """Return a digest of a request; if it brings a secret, nobody can guess at that without the encryption key."""
-        text = json.dumps([who, given], sort_keys=True).encode()
-        keys = settings.keys if any(getattr(spec, name) for name in _SECRETS) else ()
-        key = (await in_thread(keys[0].read)).encode() if keys else b""
-        return hmac.new(key, text, hashlib.sha256).hexdigest()
+    async def _stored(self, spec: HttpUrlSpec) -> tuple[dict[str, Any], Keys | None]:
+        """Return the members of a webhook for ``spec``, with its secrets encrypted, and the keys if it has any."""
+        given = {name: getattr(spec, name) for name in _SECRETS}
+        plain = {"url": spec.url, "verifies_tls": spec.enable_ssl_verification}
+        if not any(given.values()):
+            return {**plain, **given}, None
+        try:
+            keys = await self._keys()
+        except SecretUnavailable as error:
+            name = next(name for name, value in given.items() if value)
+            raise InvalidArgument(f"http_url_spec.{name}: cannot be stored: {error}") from None
+        return {**plain, **{name: value and keys.encrypted(value) for name, value in given.items()}}, keys
 
     async def _remarks(self, webhook: Webhook) -> list[str]:
         """Return what is valid, but possibly a mistake."""
@@ -303,11 +334,17 @@ class Webhooks:
         return found
 
 
-def _reencrypted(webhook: Webhook, keys: Sequence[Secret]) -> Webhook:
+def _digest(given: Mapping[str, Any], who: str, keys: Keys | None) -> str:
+    """Return a digest of a request; if it brings a secret, nobody can guess at that without the encryption key."""
+    text = json.dumps([who, given], sort_keys=True).encode()
+    return hmac.new(keys.first if keys else b"", text, hashlib.sha256).hexdigest()
+
+
+def _reencrypted(webhook: Webhook, keys: Keys) -> Webhook:
     what = f"a secret of webhook {webhook.id}"
     values = {name: getattr(webhook, name) for name in _SECRETS}
     changed: dict[str, Any] = {
-        name: value and reencrypted(value, keys, what) for name, value in values.items()
+        name: value and keys.reencrypted(value, what) for name, value in values.items()
     }
     return replace(webhook, **changed)
 

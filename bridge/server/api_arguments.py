@@ -1,7 +1,7 @@
 """The arguments of a request to the API: from its query and its body alike."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +11,9 @@ from bridge.errors import BridgeError
 
 LONGEST_BODY = 1024 * 1024
 """The longest body in bytes."""
+
+_DEEPEST = 20
+_TOO_DEEP = "the body is nested too deeply"
 
 
 class MalformedRequest(BridgeError):
@@ -53,6 +56,26 @@ async def _body(request: Request) -> bytes:
     return body
 
 
+def _check_depth(value: Any) -> None:
+    """Refuse what is nested deeper than any request is.
+
+    Raises:
+        RecursionError: it is.
+    """
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def parse_body(body: bytes) -> dict[str, Any]:
     """Return the JSON object in ``body``; an empty body is an empty object.
 
@@ -64,10 +87,11 @@ def parse_body(body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body)
         json.dumps(said, ensure_ascii=False).encode()
+        _check_depth(said)
     except UnicodeError:
         raise MalformedRequest("the body is not UTF-8 text, or holds half of a surrogate pair") from None
     except RecursionError:
-        raise MalformedRequest("the body is nested too deeply") from None
+        raise MalformedRequest(_TOO_DEEP) from None
     except ValueError as error:
         where = f" (at character {error.pos + 1})" if isinstance(error, json.JSONDecodeError) else ""
         raise MalformedRequest(f"the body is not JSON{where}") from None

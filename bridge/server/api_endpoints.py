@@ -6,12 +6,12 @@ Errors have the form of MLflow's and Databricks' APIs: ``{"error_code", "message
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -51,7 +51,10 @@ PREFIXES = ("/api/", "/ajax-api/")
 _PATIENCE_S = 60.0
 """How long an operation may take: a test waits for its receiver, and a reload drains the relay."""
 
-_TOKENS_S = 5.0
+MOST_CALLS = 32
+"""How many calls are answered at once, at each address."""
+
+_BUSY = "too many requests at once: try again in a moment"
 
 _ERRORS: Mapping[type[BridgeError], tuple[HTTPStatus, str]] = {
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED"),
@@ -81,6 +84,23 @@ _STRANGER = (
 )
 
 
+@dataclass(slots=True)
+class _Calls:
+    """How many calls are under way: each holds a connection, and probes need some, too."""
+
+    number: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.number >= MOST_CALLS
+
+    def __enter__(self) -> None:
+        self.number += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.number -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class ApiDoor:
     """What the endpoints at one address share: who may ask, and the daemon's event loop."""
@@ -89,6 +109,7 @@ class ApiDoor:
     daemon_loop: DaemonLoop
     names: Collection[str] = ()
     """Host names for which it answers without a token (see `bridge.server.host_header_check`)."""
+    _calls: _Calls = field(default_factory=_Calls)
 
     def endpoint(
         self, permission: Permission, operation: Operation, lists: Collection[str] = ()
@@ -99,6 +120,12 @@ class ApiDoor:
         """
 
         async def endpoint(request: Request) -> Response:
+            if self._calls.is_full:
+                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _BUSY)
+            with self._calls:
+                return await answer(request)
+
+        async def answer(request: Request) -> Response:
             try:
                 caller = await self._caller(request)
                 check_permission(caller, permission)
@@ -122,14 +149,19 @@ class ApiDoor:
             Unauthenticated: nobody who is known.
             PermissionDenied: a browser sends it from a page of another site, with credentials that it remembers.
         """
-        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        if is_from_another_site(request):
             raise PermissionDenied(_FOREIGN)
-        authorization = request.headers.get("authorization")
-        async with asyncio.timeout(_TOKENS_S):
-            caller = await run_in_threadpool(self.authority.caller, authorization)
+        caller = await self.authority.caller(request.headers.get("authorization"))
         if caller is NOBODY and not is_welcome(request.headers.get("host"), self.names):
             raise PermissionDenied(_STRANGER)
         return caller
+
+
+def is_from_another_site(request: Request) -> bool:
+    """Whether a browser sends ``request`` from a page of another site (Fetch Metadata; RFC 6454)."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    is_other = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    return is_other or site not in {None, "none", "same-origin"}
 
 
 def json_answer(document: Document, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -47,8 +47,9 @@ class BoundedProtocol(H11Protocol):
         self._timer = self.loop.call_later(REQUEST_S, self._look)
         connections: set[Any] = self.connections
         if len(connections) > most_connections():
-            idle = [one for one in connections if one.is_receiving]
-            oldest = min(idle or connections, key=lambda one: one.opened)
+            others = [one for one in connections if one is not self]  # the newcomer may be a probe
+            idle = [one for one in others if one.is_receiving]
+            oldest = min(idle or others, key=lambda one: one.opened)
             connections.discard(oldest)  # it takes a turn of the loop until it is lost
             oldest.transport.abort()
 

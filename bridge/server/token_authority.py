@@ -1,15 +1,17 @@
 """Who asks the API, and what they may do: by the tokens of the configuration, or by the mode of the Unix socket."""
 
+import asyncio
 import hmac
 from base64 import b64decode
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
-from bridge.config import PERMISSIONS, Permission, TokenSettings
+from bridge.config import PERMISSIONS, Permission, Secret, TokenSettings
 from bridge.config.server_tokens import token_fault
 from bridge.errors import BridgeError, SecretUnavailable
+from bridge.sinks.transport.blocking_calls import SharedCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class PermissionDenied(BridgeError):
 class Authority(Protocol):
     """Tells who asks."""
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Return who sends a request with this ``Authorization`` header; may read files.
+    async def caller(self, authorization: str | None) -> Caller:
+        """Return who sends a request with this ``Authorization`` header.
 
         Raises:
             Unauthenticated: nobody who is known.
@@ -50,8 +52,9 @@ class Tokens:
         """
         self._tokens = tokens
         self._is_open = is_open
+        self._files: SharedCalls[Secret, str] = SharedCalls("token file")
 
-    def caller(self, authorization: str | None) -> Caller:
+    async def caller(self, authorization: str | None) -> Caller:
         """Return the token's name and permissions."""
         if not self._tokens and self._is_open:
             return NOBODY
@@ -60,23 +63,26 @@ class Tokens:
         given = _token_in(authorization)
         if given is None:
             raise Unauthenticated(_NO_TOKEN)
-        found = [
-            one for one, value in self._present() if _is_equal(given, value)
-        ]  # all are compared: no early end
+        present = await asyncio.gather(*map(self._value_of, self._tokens))
+        pairs = zip(self._tokens, present, strict=True)  # all are compared: no early end
+        found = [one for one, value in pairs if value is not None and _is_equal(given, value)]
         if not found:
             raise Unauthenticated(_UNKNOWN_TOKEN)
         return Caller(f"token {found[0].name}", found[0].may)
 
-    def _present(self) -> Iterator[tuple[TokenSettings, str]]:
-        """Yield the tokens that can be read now, and are long enough."""
-        for one in self._tokens:
-            try:
-                value = one.token.read()
-            except SecretUnavailable:
-                continue  # reported at start and by check; the other tokens work
-            if not token_fault(value):
-                yield one, value
+    async def _value_of(self, one: TokenSettings) -> str | None:
+        """Return a token's value; None if it cannot be read now, or used: `check` tells why, and the others work."""
+        read = one.token.read
+        try:
+            async with asyncio.timeout(_FILE_S):
+                value = read() if one.token.env else await self._files.result(one.token, read)
+        except (SecretUnavailable, TimeoutError):
+            return None
+        return None if token_fault(value) else value
 
+
+_FILE_S = 2.0
+"""How long a token's file may take to be read."""
 
 _LOOKING: tuple[Permission, ...] = ("read",)
 NOBODY = Caller("nobody", _LOOKING)
@@ -86,7 +92,7 @@ NOBODY = Caller("nobody", _LOOKING)
 class Everybody:
     """`Authority` of the Unix socket: whoever can connect may do everything."""
 
-    def caller(self, authorization: str | None) -> Caller:  # noqa: ARG002 - the file's mode is the authentication
+    async def caller(self, authorization: str | None) -> Caller:  # noqa: ARG002 - the file's mode is the authentication
         """Return somebody who may do everything."""
         return Caller("control socket", PERMISSIONS)
 

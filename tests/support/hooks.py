@@ -19,6 +19,7 @@ from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from support.clock import HandClock
+from support.done import done
 from support.patience import patience
 from support.receiver import free_port
 
@@ -41,6 +42,9 @@ class Sinks:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.in_force: dict = {}
+
+    def replace(self, webhooks) -> None:
+        self.in_force = {one.id: one for one in webhooks}
 
     def put(self, webhook) -> None:
         self.calls.append(("put", webhook.id))
@@ -81,7 +85,8 @@ class Hooks:
         self.clock = HandClock()
         self.sinks = Sinks()
         self.settings = settings_of(webhooks)
-        self.webhooks = Webhooks(self.state, lambda: self.settings, self.clock, self.sinks)
+        self.webhooks = Webhooks(self.state, lambda: self.settings, self.clock)
+        done(self.webhooks.serve_with(self.sinks))
         self.present = Present(self)
 
     def present_settings(self):

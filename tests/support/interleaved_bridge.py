@@ -133,7 +133,8 @@ class Interleaved:
         self.operations = Operations(self.state, self.clock, self.relay)
         running = RunningSinks(self.settings, (), self._endpoint_of)
         running.run_with(self.poll, self.relay)
-        self.hooks = Webhooks(self.state, lambda: running.settings, self.clock, running)
+        self.hooks = Webhooks(self.state, lambda: running.settings, self.clock)
+        await self.hooks.serve_with(running)
         self._stop = asyncio.Event()
         self._relaying = asyncio.create_task(self.relay.run(self._stop))
 

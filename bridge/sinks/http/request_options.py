@@ -1,7 +1,9 @@
 """The request options of an ``http`` sink: method, headers, query and credentials."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -17,6 +19,9 @@ from bridge.sinks.token_cache import Tokens
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The form of a header's name (RFC 9110, 5.6.2)."""
+
+_VALUE = re.compile(r"""[=:]\s*["']?([^"',;\s]+)""")
+"""The value of a parameter, or what follows a colon, in a credential."""
 
 _RESERVED = re.compile(
     r"host|connection|content-(type|length|encoding)|transfer-encoding|te|trailer|upgrade|expect|accept-encoding"
@@ -185,9 +190,20 @@ def _parts_of(values: Iterable[str]) -> Iterator[str]:
     """Yield header values, and the credential after a scheme (``Bearer …``): a receiver may show that alone."""
     for value in values:
         yield value
-        credential = value.partition(" ")[2].strip()
-        if credential:
-            yield credential
+        scheme, _, credential = value.partition(" ")
+        if credential.strip():
+            yield credential.strip()
+            yield from _inside(scheme, credential.strip())
+
+
+def _inside(scheme: str, credential: str) -> Iterator[str]:
+    """Yield the password of Basic authentication (RFC 7617), and the values of parameters (RFC 9110, 11.4)."""
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            login = b64decode(credential, validate=True).decode()
+            yield login
+            yield login.partition(":")[2]
+    yield from _VALUE.findall(credential)
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from bridge.events.formats.registry_webhooks import render_for
 from bridge.sinks.base import Delivery
 from bridge.sinks.http.http_sink import HttpSettings, HttpSink
 
-_MOST_KEPT = 10_000
+_MOST_KEPT = 20_000
 
 
 class WebhookSinkSettings(HttpSettings):

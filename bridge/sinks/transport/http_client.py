@@ -8,7 +8,7 @@ exchange, even if the answer comes slowly, and only the beginning of an answer i
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -163,6 +163,32 @@ class Client:
         return _answer(answer.status, fields, body, request, is_cut=is_cut)
 
 
+class MaskedHeaders(Mapping[str, str]):
+    """The headers of an answer, each masked when it is used: a receiver decides how many there are."""
+
+    def __init__(self, headers: Mapping[str, str], secrets: tuple[str, ...]) -> None:
+        """Mask ``secrets`` in ``headers``."""
+        self._headers = headers
+        self._secrets = secrets
+        self._masked: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        """Return the beginning of a header, masked."""
+        if name not in self._masked:
+            value = self._headers[name]
+            is_cut = len(value) > EXCERPT_BYTES
+            self._masked[name] = mask(value[:EXCERPT_BYTES], self._secrets, is_cut=is_cut)
+        return self._masked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        """Return how many headers there are."""
+        return len(self._headers)
+
+
 _FAILURES = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -211,10 +237,7 @@ def _answer(
     """Return the answer for the sink: decompressed, and with all secrets masked in the shown parts."""
     plain = plain_headers(fields)
     body, unknown = decoded(raw, plain, request.reads)
-    headers = {
-        name: mask(value[:EXCERPT_BYTES], request.secrets, is_cut=len(value) > EXCERPT_BYTES)
-        for name, value in plain.items()
-    }
+    headers = MaskedHeaders(plain, request.secrets)
     is_hidden = request.is_confidential and 200 <= status < 300  # noqa: PLR2004 - statuses are numbers
     first, is_cut = body[:EXCERPT_BYTES], is_cut or len(body) > EXCERPT_BYTES
     text = f"(its body is compressed: {unknown})" if unknown else as_text(first, plain)

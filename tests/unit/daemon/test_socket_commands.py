@@ -43,12 +43,13 @@ class Desk:
         self.world = World()
         self.fresh = self.before = before or self.world.settings
         self.configuration = Configuration(self.before, lambda: self.fresh)
-        self.commands = Commands(self.world.state, self.configuration, self.world.signals)
+        self.commands = Commands(self.world.state, self.configuration, self.world.signals, self.world.clock)
         self.polling: Polling | None = None
 
     async def live(self) -> None:
-        self.polling = Polling(self.world.app(), self.world.probes)
-        await self.commands.serve_with(self.polling)
+        app = self.world.app()
+        self.polling = Polling(app, self.world.probes)
+        await self.commands.serve_with(self.polling, app.sinks)
 
 
 @pytest.fixture

@@ -38,12 +38,15 @@ SPEC = ASKED["http_url_spec"]
         ({"http_url_spec": {**SPEC, "enable_ssl_verification": False}}, "must be true for https"),
         ({"http_url_spec": {**SPEC, "enable_ssl_verification": "perhaps"}}, "must be true or false"),
         ({"http_url_spec": {**SPEC, "secrets": "x"}}, "http_url_spec.secrets: is no member of this request (did you mean 'secret'?)"),
+        ({"http_url_spec": {**SPEC, "secret": "two\nlines"}}, "http_url_spec.secret: must be one line"),
+        ({"http_url_spec": {**SPEC, "secret": "x" * 1_025}}, "http_url_spec.secret: must have at most 1024 characters"),
+        ({"http_url_spec": {"url": f"https://h.example/{'x' * 2_048}"}}, "http_url_spec.url: must have at most 2048"),
         ({"job_spec": {"job_id": "1"}}, "job_spec: the bridge starts no jobs"),
         ({"status": "active"}, "status: 'active' is no status (did you mean 'ACTIVE'?)"),
         ({"status": 1}, "status: 1 is no status"),
         ({"model": "fraud"}, "model: is no member of this request (did you mean 'model_name'?)"),
         ({"model_name": 7}, "model_name: must be a text"),
-        ({"description": "x" * 70_000}, "description: must have at most 65535 characters"),
+        ({"description": "x" * 70_000}, "description: must have at most 1024 characters"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_named_with_its_mend(change, told) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 
 import pytest
 from support.done import done
-from support.hooks import ASKED, KEY, OTHER_KEY, TRANSITION, Hooks, settings_of
+from support.hooks import ASKED, KEY, OTHER_KEY, TRANSITION, Hooks, Sinks, settings_of
 from support.values import commit, model, transition
 
 from bridge.delivery.outbox_entry import Status
@@ -17,6 +18,7 @@ from bridge.errors import (
     SecretUnavailable,
     StateUnwritable,
 )
+from bridge.operations import webhook_execution
 from bridge.sinks.http.webhook_sink import sink_of_webhook
 
 WITH_SECRET = {**ASKED["http_url_spec"], "secret": "s3cret", "authorization": "Bearer t0ken"}
@@ -359,3 +361,101 @@ async def test_a_test_of_what_is_never_observed_is_refused(hooks) -> None:
 
     with pytest.raises(InvalidArgument, match="event: COMMENT_CREATED is not sent"):
         await hooks.webhooks.test({"id": made})
+
+
+async def test_what_is_asked_over_a_reload_is_in_force_after_it(hooks, monkeypatch) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+    keys_of = hooks.webhooks._keys
+
+    async def slow_keys():
+        begun.set()
+        await go.wait()
+        return await keys_of()
+
+    monkeypatch.setattr(hooks.webhooks, "_keys", slow_keys)
+    creating = asyncio.create_task(hooks.webhooks.create({**ASKED, "http_url_spec": WITH_SECRET}, "ann"))
+    await begun.wait()
+    after = Sinks()
+    await hooks.webhooks.serve_with(after)
+    go.set()
+    made = (await creating)["webhook"]["id"]
+
+    assert list(after.in_force) == [made]
+    assert hooks.sinks.in_force == {}
+
+
+async def test_new_loops_get_what_was_changed_while_they_were_built(hooks) -> None:
+    made = await hooks.created()
+    after = Sinks()
+
+    await hooks.webhooks.serve_with(after)
+
+    assert list(after.in_force) == [made]
+
+
+async def test_a_rekey_whose_key_hangs_holds_up_nobody_and_brings_nothing_back(
+    hooks, monkeypatch, tmp_path
+) -> None:
+    gone = await hooks.created(http_url_spec=WITH_SECRET)
+    os.mkfifo(tmp_path / "key")
+    hooks.settings = settings_of({"encryption_key": {"file": str(tmp_path / "key")}})
+    rekeying = asyncio.create_task(hooks.webhooks.rekey("ann"))
+    await asyncio.sleep(0.05)
+
+    made = await hooks.created(description="without a secret")
+    await hooks.webhooks.delete({"id": gone}, "ann")
+    (tmp_path / "key").write_text(KEY)
+
+    assert await rekeying == 0
+    assert [one.id for one in hooks.state.webhooks()] == [made]
+
+
+async def test_a_key_that_hangs_is_given_up(hooks, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(webhook_execution, "_KEY_FILES_S", 0.1)
+    os.mkfifo(tmp_path / "key")
+    hooks.settings = settings_of({"encryption_key": {"file": str(tmp_path / "key")}})
+
+    for asked in (
+        hooks.webhooks.rekey("ann"),
+        hooks.webhooks.create({**ASKED, "http_url_spec": WITH_SECRET}, "ann"),
+    ):
+        with pytest.raises(InvalidState, match="cannot be read within"):
+            await asked
+    (tmp_path / "key").write_text(KEY)
+
+
+@pytest.mark.parametrize("verb", ["delete", "update"])
+async def test_a_test_under_way_ends_with_its_webhook_or_its_target(hooks, monkeypatch, verb) -> None:
+    begun, sent = asyncio.Event(), []
+
+    async def slow(*_arguments, **_named):
+        begun.set()
+        await asyncio.sleep(60)
+        sent.append(1)
+
+    monkeypatch.setattr(webhook_execution, "try_out", slow)
+    made = await hooks.created()
+    testing = asyncio.create_task(hooks.webhooks.test({"id": made}))
+    await begun.wait()
+    change = {"delete": {}, "update": {"http_url_spec": {"url": "https://other.example/"}}}[verb]
+    await getattr(hooks.webhooks, verb)({"id": made, **change}, "ann")
+
+    with pytest.raises(NotFound, match="was changed or deleted while it was tested"):
+        await testing
+    assert sent == []
+
+
+async def test_a_request_that_is_repeated_after_a_change_gets_a_webhook_of_its_own(hooks) -> None:
+    made = await hooks.created()
+    await hooks.webhooks.update({"id": made, "status": "DISABLED"}, "bob")
+
+    assert await hooks.created() != made
+
+
+async def test_the_answer_of_a_test_tells_no_address(hooks) -> None:
+    hooks.settings = settings_of({"allowed_hosts": ["10.0.0.0/8"]})
+    made = await hooks.created(http_url_spec={"url": "http://localhost:9/x"})
+
+    answer = await hooks.webhooks.test({"id": made})
+
+    assert answer == {"body": "not connected: webhooks.allowed_hosts does not allow this host"}

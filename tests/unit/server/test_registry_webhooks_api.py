@@ -5,10 +5,12 @@ import json
 
 import pytest
 from support.hooks import ASKED, TRANSITION, Hooks, api_of
+from support.patience import patience
 
 from bridge.errors import OwnerUnavailable, StateUnwritable
 from bridge.server import api_endpoints
 from bridge.server.registry_webhooks_api import PREFIXES
+from bridge.sinks.transport.http_client import MaskedHeaders
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 CI = {"name": "ci", "token": {"env": "CI"}, "may": ["webhooks"]}
@@ -65,6 +67,7 @@ async def test_arguments_come_from_the_query_and_the_body_alike(served) -> None:
         (b"{", 400, "MALFORMED_REQUEST", "the body is not JSON (at character 2)"),
         (b'"\xff"', 400, "MALFORMED_REQUEST", "the body is not UTF-8 text"),
         (b'{"description": "\\ud800"}', 400, "MALFORMED_REQUEST", "half of a surrogate pair"),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, 400, "MALFORMED_REQUEST", "the body is nested too deeply"),
         (b"[" * 100_000, 400, "MALFORMED_REQUEST", "the body is"),
         (
             json.dumps(json.dumps(ASKED)).encode(),
@@ -126,8 +129,13 @@ async def test_without_tokens_the_address_is_for_looking_only() -> None:
 
 
 async def test_a_page_of_another_site_cannot_use_what_a_browser_remembers(served) -> None:
-    for site in ("cross-site", "same-site"):
-        status, answer = await served("POST", f"{BASE}/create", ASKED, Sec_Fetch_Site=site)
+    for headers in (
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Origin": "http://evil.example", "Content_Type": "text/plain"},
+        {"Origin": "null"},
+    ):
+        status, answer = await served("POST", f"{BASE}/create", ASKED, **headers)
 
         assert (status, answer["error_code"]) == (403, "PERMISSION_DENIED")
     assert (await served("POST", f"{BASE}/create", ASKED, Sec_Fetch_Site="same-origin"))[0] == 200
@@ -162,3 +170,36 @@ async def test_a_daemon_that_hangs_is_told_as_unavailable(served, monkeypatch) -
     status, answer = await served("POST", f"{BASE}/create", ASKED)
 
     assert (status, answer["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+
+
+async def test_calls_that_wait_leave_places_for_the_probes(served, monkeypatch) -> None:
+    async def hangs(*_):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(served.hooks.webhooks, "test", hangs)
+    head = f"POST {BASE}/test HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 2\r\n\r\n{{}}"
+    waiting = [await asyncio.open_connection("127.0.0.1", served.api.port) for _ in range(70)]
+    for _, writer in waiting:
+        writer.write(head.encode())
+        await writer.drain()
+    busy = await asyncio.wait_for(waiting[-1][0].read(), patience())
+
+    for _ in range(5):
+        status, _ = await asyncio.to_thread(served.api.ask, "GET", f"{BASE}/nothing")
+        assert status == 404
+    for _, writer in waiting:
+        writer.close()
+    assert b"503 Service Unavailable" in busy
+    assert b"too many requests at once" in busy
+
+
+def test_headers_are_masked_when_they_are_used() -> None:
+    headers = MaskedHeaders({"x-echo": "it is s3cret-value", "retry-after": "5"}, ("s3cret-value",))
+
+    assert (headers["retry-after"], "s3cret" in headers["x-echo"], len(headers), headers.get("none")) == (
+        "5",
+        False,
+        2,
+        None,
+    )
+    assert "s3cret" not in str(dict(headers))

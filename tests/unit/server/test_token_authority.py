@@ -1,11 +1,15 @@
 """Who asks the API."""
 
+import asyncio
+import os
+import threading
 from base64 import b64encode
 
 import pytest
 
 from bridge.config import PERMISSIONS, Secret, TokenSettings
 from bridge.config.server_tokens import token_fault
+from bridge.server import token_authority as module
 from bridge.server.token_authority import (
     Everybody,
     PermissionDenied,
@@ -46,8 +50,8 @@ def basic(text: str) -> str:
         f"BASIC {basic(f'x:{CI}')[6:]}",
     ],
 )
-def test_a_token_is_recognised_as_a_bearer_and_as_a_password(tokens, header) -> None:
-    assert tokens.caller(header).name == "token ci"
+async def test_a_token_is_recognised_as_a_bearer_and_as_a_password(tokens, header) -> None:
+    assert (await tokens.caller(header)).name == "token ci"
 
 
 @pytest.mark.parametrize(
@@ -55,35 +59,56 @@ def test_a_token_is_recognised_as_a_bearer_and_as_a_password(tokens, header) -> 
     [None, "", CI, "Bearer", "Bearer ", f"Bearer {CI[:-1]}", f"Bearer {CI}x", "Bearer short", "Bearer é",
      "Basic", "Basic !!!", basic(CI), basic(f"{CI}:"), basic(f"{CI}:x"), "Basic /w==", f"Digest {CI}"],
 )  # fmt: skip
-def test_anything_else_is_refused_without_being_shown(tokens, header) -> None:
+async def test_anything_else_is_refused_without_being_shown(tokens, header) -> None:
     with pytest.raises(Unauthenticated) as caught:
-        tokens.caller(header)
+        await tokens.caller(header)
     assert not header or CI not in str(caught.value)
 
 
-def test_without_tokens_it_is_said_how_to_get_one() -> None:
+async def test_without_tokens_it_is_said_how_to_get_one() -> None:
     with pytest.raises(Unauthenticated, match=r"for looking only: add one as \[\[server\.tokens\]\]"):
-        Tokens(()).caller(f"Bearer {CI}")
+        await Tokens(()).caller(f"Bearer {CI}")
 
 
-def test_a_token_that_was_replaced_counts_from_the_next_request_on(tokens, monkeypatch) -> None:
+async def test_a_token_that_was_replaced_counts_from_the_next_request_on(tokens, monkeypatch) -> None:
     monkeypatch.setenv("CI", "another-token-of-ours")
 
-    assert tokens.caller("Bearer another-token-of-ours").name == "token ci"
+    assert (await tokens.caller("Bearer another-token-of-ours")).name == "token ci"
     with pytest.raises(Unauthenticated):
-        tokens.caller(f"Bearer {CI}")
+        await tokens.caller(f"Bearer {CI}")
 
 
-def test_a_token_may_do_what_its_settings_say(tokens) -> None:
-    check_permission(tokens.caller(f"Bearer {CI}"), "webhooks")
+async def test_a_token_may_do_what_its_settings_say(tokens) -> None:
+    check_permission(await tokens.caller(f"Bearer {CI}"), "webhooks")
     with pytest.raises(PermissionDenied, match='token eye may not do this: it needs "webhooks" in its may'):
-        check_permission(tokens.caller(f"Bearer {EYE}"), "webhooks")
+        check_permission(await tokens.caller(f"Bearer {EYE}"), "webhooks")
 
 
-def test_at_the_socket_everybody_may_do_everything() -> None:
+async def test_at_the_socket_everybody_may_do_everything() -> None:
     for permission in PERMISSIONS:
-        check_permission(Everybody().caller(None), permission)
+        check_permission(await Everybody().caller(None), permission)
 
 
 def test_a_token_is_long() -> None:
     assert (token_fault("x" * 16), "too short" in token_fault("x" * 15)) == ("", True)
+
+
+@pytest.mark.parametrize("value", ["\udcff" * 16, "é" * 16, "a b" * 8, "token\n" * 4])
+def test_a_token_has_no_character_that_another_could_be_taken_for(value) -> None:
+    assert "holds a character that no token has" in token_fault(value)
+
+
+async def test_a_file_that_hangs_holds_up_no_other_token_and_is_read_by_one_thread(
+    monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(module, "_FILE_S", 0.2)
+    monkeypatch.setenv("CI", CI)
+    os.mkfifo(tmp_path / "hangs")
+    hangs = TokenSettings(name="hangs", token=Secret(file=str(tmp_path / "hangs")), may=("read",))
+    tokens = Tokens([hangs, TokenSettings(name="ci", token=Secret(env="CI"), may=("read",))])
+
+    callers = await asyncio.gather(*(tokens.caller(f"Bearer {CI}") for _ in range(20)))
+
+    assert {one.name for one in callers} == {"token ci"}
+    assert sum(thread.name == "token file" for thread in threading.enumerate()) == 1
+    (tmp_path / "hangs").write_text("x")

@@ -168,3 +168,22 @@ async def test_the_credential_in_a_header_is_masked_without_its_scheme_too(recei
 
     assert receiver.got[0].headers["authorization"] == "Bearer t0ken-value"
     assert "t0ken-value" not in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        (f"Basic {b64encode(b'svc:hunter2-swordfish').decode()}", "hunter2-swordfish"),
+        ('Token token="abcdef-012345"', "abcdef-012345"),
+        ("Token token=abcdef-012345, x=1", "abcdef-012345"),
+        ("ApiKey id:abcdef-012345", "abcdef-012345"),
+    ],
+)
+async def test_what_is_inside_a_credential_is_masked(receiver, monkeypatch, header, shown) -> None:
+    monkeypatch.setenv("SINK_SECRET", header)
+    receiver.answer = Answer(401, body=f"the password {shown} is wrong".encode())
+
+    outcome = await send(receiver, headers={"Authorization": HERE})
+
+    assert "is wrong" in outcome.detail
+    assert shown not in outcome.detail
