@@ -203,9 +203,9 @@ class ServerSettings(Model):
     """The HTTP server with health probes, metrics, the status page and the API."""
 
     listen: str
-    """The address and port of `/livez`, `/readyz`, `/metrics`, the status page and the API. Only the API asks for a token: use a loopback address, or one that only the cluster can reach."""
+    """The address and port of `/livez`, `/readyz`, `/metrics`, the status page and the API. Without `tokens`, whoever reaches it may look: use a loopback address, or one that only the cluster can reach."""
     page: StrictBool = True
-    """Whether there is a status page at `/`. It has no authentication."""
+    """Whether there are pages for people, the status page at `/` first. Without `tokens`, they have no authentication."""
     hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
     """Host names for which the page answers, such as that of a proxy before it. IP addresses and names without a dot are always accepted."""
     tokens: tuple[TokenSettings, ...] = ()

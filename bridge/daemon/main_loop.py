@@ -14,7 +14,7 @@ from bridge.daemon.configuration_reload import Configuration
 from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.socket_commands import Commands
-from bridge.daemon.status_page_snapshot import status_pages
+from bridge.daemon.status_page_snapshot import status_page
 from bridge.delivery.sink_state import Condition
 from bridge.delivery.webhook import Webhook
 from bridge.pipeline.clocks import SystemClock
@@ -24,6 +24,7 @@ from bridge.server.bridge_api import api_routes
 from bridge.server.command_socket import listening
 from bridge.server.health_probes import Probes
 from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_answer, serving
+from bridge.server.page.page_endpoints import page_routes
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.base import State
 from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
@@ -64,12 +65,18 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
         observer, pages = _observation(configuration, state)
         commands = Commands(state, configuration, signals, SystemClock())
         folder = Path(settings.state.folder)
-        pages = {**_probe_pages(probes), **pages, **status_pages(configuration, state, probes)}
+        pages = {**_probe_pages(probes), **pages}
+        status = status_page(configuration, state, probes)
 
         def api(door: ApiDoor) -> Iterable[Route]:
             return api_routes(door, commands)
 
-        async with serving(settings.server, pages, api), listening(folder, commands.by_name(), api):
+        def api_and_pages(door: ApiDoor) -> Iterable[Route]:
+            yield from api_routes(door, commands)
+            if status is not None:
+                yield from page_routes(door, commands, status)
+
+        async with serving(settings.server, pages, api_and_pages), listening(folder, commands.by_name(), api):
             while not signals.stop.is_set():
                 async with wired(configuration.settings, state, observer) as app:
                     run = DaemonRun(app, signals, probes, configuration.reload, lambda: configuration.refusal)

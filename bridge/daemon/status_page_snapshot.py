@@ -1,6 +1,6 @@
 """The daemon's status page: take a snapshot of the state in the event loop, and render it in the server's threads."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from threading import Lock
 
@@ -37,24 +37,20 @@ _LASTS_S = 1.0
 """How long a snapshot is reused, so that frequent requests do not slow down the poll and the relay."""
 
 
-def status_pages(configuration: Configuration, state: State, probes: Probes) -> Mapping[str, Page]:
-    """Return the status page by its path; empty if there is no server, or the page is switched off."""
+def status_page(configuration: Configuration, state: State, probes: Probes) -> Page | None:
+    """Return the status page; None if there is no server, or its pages are switched off."""
     server = configuration.settings.server
-    if server is None:
-        return {}
-    if not server.page:
-        return {}
-    if not server.is_loopback and "page" not in server.model_fields_set:
+    if server is None or not server.page:
+        return None
+    if not server.tokens and not server.is_loopback and "page" not in server.model_fields_set:
         log.warning("server.page_unprotected", address=server.listen, mend=_MEND)
-    return {
-        "/": _StatusPage(
-            server,
-            probes.clock,
-            lambda: state.ask(
-                lambda reader: take_snapshot(configuration.settings, reader, probes, configuration.refusal)
-            ),
-        )
-    }
+    return _StatusPage(
+        server,
+        probes.clock,
+        lambda: state.ask(
+            lambda reader: take_snapshot(configuration.settings, reader, probes, configuration.refusal)
+        ),
+    )
 
 
 class _StatusPage:

@@ -8,6 +8,8 @@ from bridge.config import Settings, SinkSettings, routes_of
 from bridge.delivery.event_routing import Route, match, route
 from bridge.delivery.outbox_entry import Entry
 from bridge.delivery.resend import Resend
+from bridge.delivery.sink_state import RUNNING
+from bridge.delivery.webhook import Webhook
 from bridge.diff.registry_changes import ChangeKind
 from bridge.errors import InvalidArgument, NotFound
 from bridge.events.event import Event
@@ -27,10 +29,12 @@ from bridge.operations.resource_arguments import (
 )
 from bridge.operations.sink_listing import sink_documents
 from bridge.operations.sink_trial import try_out
-from bridge.operations.status_report import status_document
+from bridge.operations.status_report import condition_word, status_document
 from bridge.operations.webhook_answers import without_addresses
+from bridge.operations.webhook_facts import webhook_facts
 from bridge.pipeline.clocks import Clock
 from bridge.store.base import State
+from bridge.store.state_metadata import SinkSummary
 from bridge.store.state_reader import StateReader
 
 Document = dict[str, Any]
@@ -56,6 +60,11 @@ class Resources:
         self._settings = settings
         self._clock = clock
         self._operations = operations
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether webhooks at run time are switched on."""
+        return self._settings().webhooks is not None
 
     async def status(self) -> Document:
         """Return the same as the command ``status``."""
@@ -145,6 +154,28 @@ class Resources:
         settings = self._settings()
         return {"sinks": await self._state.ask(lambda state: list(sink_documents(settings, state)))}
 
+    async def webhooks(self, most: int) -> tuple[list[Document], bool]:
+        """Return what may be shown of the oldest ``most`` webhooks, and whether there are more."""
+        settings = self._settings()
+
+        def facts(state: StateReader) -> tuple[list[Document], bool]:
+            webhooks = state.webhooks()
+            return [_facts(one, settings, state) for one in webhooks[:most]], len(webhooks) > most
+
+        return await self._state.ask(facts)
+
+    async def webhook(self, webhook_id: str) -> Document:
+        """Return what may be shown of a webhook."""
+        settings = self._settings()
+
+        def facts(state: StateReader) -> Document:
+            for one in state.webhooks():
+                if one.id == webhook_id:
+                    return _facts(one, settings, state)
+            raise NotFound(f"there is no webhook {webhook_id!r:.80}")
+
+        return await self._state.ask(facts)
+
     async def pause(self, arguments: SinkArguments, who: str) -> Document:
         """Pause deliveries to a sink; return its state."""
         _sink(self._settings(), arguments.name)
@@ -168,6 +199,14 @@ class Resources:
         if event is None:
             raise NotFound(f"there is no event {event_id!r:.80}")
         return event
+
+
+def _facts(webhook: Webhook, settings: Settings, state: StateReader) -> Document:
+    summary = state.summaries().get(webhook.id) or SinkSummary(webhook.id)
+    sink = next((sink for sink in settings.sinks if sink.name == webhook.id), None)
+    condition = condition_word(sink, state.conditions().get(webhook.id, RUNNING))
+    waits = {"pending": summary.pending, "dead": summary.dead, "condition": condition}
+    return {**webhook_facts(webhook, settings.webhooks), **waits}
 
 
 def _sink(settings: Settings, name: str) -> SinkSettings:

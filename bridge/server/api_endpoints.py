@@ -85,19 +85,22 @@ _STRANGER = (
 
 
 @dataclass(slots=True)
-class _Calls:
+class Calls:
     """How many calls are under way: each holds a connection, and probes need some, too."""
 
     number: int = 0
 
     @property
     def is_full(self) -> bool:
+        """Whether there are as many as may be."""
         return self.number >= MOST_CALLS
 
     def __enter__(self) -> None:
+        """Begin a call."""
         self.number += 1
 
     def __exit__(self, *_: object) -> None:
+        """End it."""
         self.number -= 1
 
 
@@ -109,7 +112,7 @@ class ApiDoor:
     daemon_loop: DaemonLoop
     names: Collection[str] = ()
     """Host names for which it answers without a token (see `bridge.server.host_header_check`)."""
-    _calls: _Calls = field(default_factory=_Calls)
+    calls: Calls = field(default_factory=Calls)
 
     def endpoint(
         self, permission: Permission, operation: Operation, lists: Collection[str] = ()
@@ -120,9 +123,9 @@ class ApiDoor:
         """
 
         async def endpoint(request: Request) -> Response:
-            if self._calls.is_full:
+            if self.calls.is_full:
                 return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _BUSY)
-            with self._calls:
+            with self.calls:
                 return await answer(request)
 
         async def answer(request: Request) -> Response:
@@ -167,6 +170,12 @@ def is_from_another_site(request: Request) -> bool:
 def json_answer(document: Document, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """Return ``document`` as an answer."""
     return Response(json.dumps(document).encode(), status, media_type="application/json")
+
+
+def status_of(error: BridgeError) -> HTTPStatus:
+    """Return the status for an error."""
+    kinds = (kind for kind in type(error).__mro__ if kind in _ERRORS)
+    return _ERRORS[kind][0] if (kind := next(kinds, None)) else HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def error_answer(error: BridgeError) -> Response:

@@ -54,9 +54,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Connection": "close",
     "Content-Security-Policy": f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "form-action 'self'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without a referrer, browsers hide the origin of forms too
     "X-Content-Type-Options": "nosniff",
 }
 """The headers of every answer; each connection serves one request."""
@@ -121,14 +121,16 @@ def _listening(address: tuple[str, int]) -> socket:
 def application(pages: Mapping[str, Page], daemon_loop: DaemonLoop, routes: Iterable[Route] = ()) -> ASGIApp:
     """Return the application that serves ``pages`` by their paths, and ``routes``."""
     app = Starlette(
-        routes=[*(Route(path, _endpoint(page, daemon_loop)) for path, page in pages.items()), *routes],
+        routes=[*(Route(path, page_endpoint(page, daemon_loop)) for path, page in pages.items()), *routes],
         exception_handlers={HTTPException: _refusal, Exception: _fault},
     )
     app.router.redirect_slashes = False  # it would redirect to whatever host the client names
     return app
 
 
-def _endpoint(page: Page, daemon_loop: DaemonLoop) -> Callable[[Request], Awaitable[Response]]:
+def page_endpoint(page: Page, daemon_loop: DaemonLoop) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of a page that is seen in the daemon's event loop."""
+
     async def endpoint(request: Request) -> Response:
         try:
             seen = await daemon_loop.call(lambda: _seen(page), _PATIENCE_S)

@@ -78,6 +78,20 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def press(self, selector: str) -> None:
+        """Press a button or a link, and wait for the page that it leads to."""
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+        self._await("Page.loadEventFired")
+
+    def press_box(self, selector: str) -> None:
+        """Press a box that leads nowhere."""
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def fill(self, **fields: str) -> None:
+        """Fill in fields by their names."""
+        for name, value in fields.items():
+            self.evaluate(f"document.querySelector('[name={name}]').value = {json.dumps(value)}")
+
     def accessible(self) -> list[dict]:
         """Return what a screen reader gets to know."""
         return self._do("Accessibility.getFullAXTree")["nodes"]

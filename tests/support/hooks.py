@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from bridge.config import ServerSettings
 from bridge.config.file_loading import build
@@ -13,7 +14,8 @@ from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
 from bridge.server.bridge_api import api_routes
-from bridge.server.http_application import serving
+from bridge.server.http_application import serving, text_answer
+from bridge.server.page.page_endpoints import page_routes
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
@@ -124,5 +126,10 @@ async def api_of(hooks: Hooks, *tokens: dict):
 
     port = free_port()
     server = ServerSettings.model_validate({"listen": f"127.0.0.1:{port}", "tokens": tokens})
-    async with serving(server, {}, lambda door: api_routes(door, hooks.present)):
+
+    def routes(door):
+        yield from api_routes(door, hooks.present)
+        yield from page_routes(door, hooks.present, lambda: text_answer(HTTPStatus.OK, "the status"))
+
+    async with serving(server, {}, routes):
         yield Api(port)

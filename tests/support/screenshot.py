@@ -13,10 +13,12 @@ from bridge.config import ServerSettings
 from bridge.server.http_application import serving
 from bridge.server.page.page_document import TYPE, render
 from support.browser import CHROMIUM, MISSING, Browser
+from support.hooks import Hooks, api_of
 from support.page_story import Story
 from support.receiver import free_port
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
+TOKEN = "0123456789abcdef0123456789abcdef"
 SHOTS = (
     ("status-page", "/", 1120, 1420, "light"),
     ("status-page-well", "/well", 1120, 760, "dark"),
@@ -35,6 +37,28 @@ async def main(folder: Path) -> None:
     async with serving(ServerSettings(listen=f"127.0.0.1:{port}"), pages()):
         with tempfile.TemporaryDirectory() as home:
             await asyncio.to_thread(shoot, port, folder, Path(home))
+    await webhooks(folder)
+
+
+async def webhooks(folder: Path) -> None:
+    """Shoot the page of webhooks, signed in."""
+    os.environ["CI"] = TOKEN
+    hooks = Hooks()
+    await hooks.created(description="Deploys what is promoted", model_name="fraud-detector")
+    await hooks.created(events=["MODEL_VERSION_ALIAS_SET"], status="TEST_MODE")
+    token = {"name": "ann", "token": {"env": "CI"}, "may": ["read", "operate", "webhooks"]}
+    async with api_of(hooks, token) as api:
+        with tempfile.TemporaryDirectory() as home:
+            await asyncio.to_thread(shoot_webhooks, api.port, folder, Path(home))
+
+
+def shoot_webhooks(port: int, folder: Path, home: Path) -> None:
+    browser = Browser(home)
+    browser.show(f"http://127.0.0.1:{port}/webhooks", 1120, 760)
+    browser.fill(token=TOKEN)
+    browser.press("main button")
+    _save(browser.picture(), folder / "webhooks-page.png")
+    browser.close()
 
 
 def shoot(port: int, folder: Path, home: Path) -> None:

@@ -30,6 +30,7 @@ from bridge.events.display_text import count, instant, printable
 from bridge.events.event_names import DEFAULT_EVENTS
 from bridge.operations.command_user import command_user
 from bridge.operations.json_documents import trial_document
+from bridge.operations.webhook_facts import webhook_facts
 from bridge.sinks.http.webhook_sink import routable_events, sink_of_webhook
 from bridge.store.state_opening import read_state
 
@@ -107,7 +108,7 @@ def list_command(config: str | None, output: str) -> int:
     settings = read_settings(config)
     webhooks = _webhooks(settings)
     if output == "json":
-        print_json({"webhooks": [_document(one, settings) for one in webhooks]})
+        print_json({"webhooks": [webhook_facts(one, settings.webhooks) for one in webhooks]})
     elif not webhooks:
         click.echo("no webhooks" + ("" if settings.webhooks else f", and they are switched off: {_MEND}"))
     else:
@@ -132,7 +133,7 @@ def show(config: str | None, output: str, webhook_id: str) -> int:
       mlflow-bridge webhooks show 3f2a9c --output json
     """
     settings = read_settings(config)
-    document = _document(_named(settings, webhook_id), settings)
+    document = webhook_facts(_named(settings, webhook_id), settings.webhooks)
     if output == "json":
         print_json(document)
     else:
@@ -255,7 +256,8 @@ def delete(ctx: click.Context, config: str | None, output: str, webhook_id: str,
     start_logs(ctx, "error")
     settings = read_settings(config)
     webhook = _named(settings, webhook_id)
-    confirm(f"Delete the webhook {webhook.id} to {_origin(webhook, settings)}?", yes=yes)
+    to = webhook_facts(webhook, settings.webhooks)["to"]
+    confirm(f"Delete the webhook {webhook.id} to {to}?", yes=yes)
     _change(settings, "delete", {"id": webhook.id})
     if output == "json":
         print_json({"deleted": webhook.id})
@@ -419,30 +421,8 @@ def _section(settings: Settings) -> Any:
     return settings.webhooks
 
 
-def _origin(webhook: Webhook, settings: Settings) -> str:
-    from bridge.config import WebhookSettings  # noqa: PLC0415 - where the section is missing
-
-    return sink_of_webhook(webhook, settings.webhooks or WebhookSettings()).origin()
-
-
-def _document(webhook: Webhook, settings: Settings) -> dict[str, Any]:
-    """Return a webhook as JSON: without its secrets, and of its URL the origin alone."""
-    return {
-        "id": webhook.id,
-        "to": _origin(webhook, settings),
-        "status": webhook.status.value,
-        "events": list(webhook.events),
-        "model_name": webhook.model_name,
-        "description": webhook.description,
-        "is_signed": bool(webhook.secret),
-        "has_authorization": bool(webhook.authorization),
-        "created_at": webhook.created_at,
-        "updated_at": webhook.updated_at,
-    }
-
-
 def _row(webhook: Webhook, settings: Settings) -> dict[str, Any]:
-    document = _document(webhook, settings)
+    document = webhook_facts(webhook, settings.webhooks)
     return {
         "WEBHOOK": webhook.id[:_SHORT],
         "STATUS": document["status"],

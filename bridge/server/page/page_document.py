@@ -14,12 +14,13 @@ from bridge.server.page.problem_advice import findings
 from bridge.server.page.status_sections import polls, registry, sentence, sinks, verdict
 from bridge.server.page.view_model import View
 
-_STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
-STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"
+STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+STYLE_HASH = f"sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}"
 """The hash in the Content-Security-Policy that allows this stylesheet only (*style-src*)."""
 
 TYPE = "text/html; charset=utf-8"
 _USUAL = 30
+_PAGES = ("deliveries", "webhooks")
 _REFRESHES = {str(seconds): seconds for seconds in (10, _USUAL, 60, 300)}
 """The accepted refresh intervals in seconds; few, as each needs its own rendering."""
 
@@ -52,7 +53,7 @@ def _head(title: str, refresh_s: int | None) -> Html:
         element("meta", name="color-scheme", content="light dark"),
         element("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
         element("title", title),
-        style_element(_STYLE),
+        style_element(STYLE),
     )
 
 
@@ -65,8 +66,13 @@ def _header(view: View, refresh_s: int | None) -> Html:
     return element(
         "header",
         element("h1", "mlflow-bridge"),
+        element("nav", element("ul", *map(_link_to, _PAGES), class_="pages")),
         element("p", "as of ", element("time", seen, datetime=seen.replace(" ", "T")), " · ", again),
     )
+
+
+def _link_to(page: str) -> Html:
+    return element("li", element("a", page.capitalize(), href=f"./{page}"))
 
 
 def _footer() -> Html:

@@ -21,7 +21,7 @@ from bridge.daemon.status_page_snapshot import (
     MOST_DEAD,
     MOST_ENTRIES,
     MOST_EVENTS,
-    status_pages,
+    status_page,
     take_snapshot,
 )
 from bridge.delivery.outbox_entry import Status
@@ -47,23 +47,23 @@ def settings(**server) -> Settings:
 
 def pages(given: Settings, story: Story | None = None):
     story = story or Story()
-    return status_pages(Configuration(given, lambda: given), story.state, story.probes)
+    return status_page(Configuration(given, lambda: given), story.state, story.probes)
 
 
 def test_it_is_shown_unless_it_is_switched_off() -> None:
-    (page,) = pages(settings()).values()
+    page = pages(settings())
     status, kind, body = done(page())(PageRequest("localhost:1", "refresh=30"))
 
     assert (status, kind) == (HTTPStatus.OK, TYPE)
     assert read(body).all("meta")[-1].attributes == {"http-equiv": "refresh", "content": "30"}
-    assert pages(settings(page=False)) == {}
-    assert pages(build({"registry": {"tracking_uri": "http://h"}}, SETTINGS)) == {}
+    assert pages(settings(page=False)) is None
+    assert pages(build({"registry": {"tracking_uri": "http://h"}}, SETTINGS)) is None
 
 
 def test_a_configuration_that_was_refused_shows() -> None:
     story = Story()
     configuration = Configuration(settings(), _refuse)
-    ((_, page),) = status_pages(configuration, story.state, story.probes).items()
+    page = status_page(configuration, story.state, story.probes)
     assert configuration.reload() is False
 
     body = done(page())(PageRequest())[2]
@@ -77,7 +77,7 @@ def _refuse() -> Settings:
 
 
 def test_a_name_that_a_stranger_may_own_gets_nothing() -> None:
-    (page,) = pages(settings(hosts=["Bridge.example.com"])).values()
+    page = pages(settings(hosts=["Bridge.example.com"]))
     refused = done(page())(PageRequest("evil.example:9464"))
 
     assert refused[:2] == (HTTPStatus.MISDIRECTED_REQUEST, "text/plain; charset=utf-8")
@@ -89,7 +89,7 @@ def test_the_name_that_it_listens_on_is_its_own() -> None:
     given = build(
         {"registry": {"tracking_uri": "http://h"}, "server": {"listen": "bridge.internal:1"}}, SETTINGS
     )
-    (page,) = pages(given).values()
+    page = pages(given)
 
     assert done(page())(PageRequest("bridge.internal:1"))[0] is HTTPStatus.OK
 
@@ -102,7 +102,7 @@ def test_a_host_that_is_no_name_is_refused(name) -> None:
 
 def test_asked_again_at_once_it_is_the_same_page_and_nobody_looks() -> None:
     story = Story()
-    ((_, page),) = pages(settings(), story).items()
+    page = pages(settings(), story)
     first = done(page())(PageRequest())
     story.clock.sleep(0.9)
 
@@ -149,7 +149,7 @@ def test_it_shows_the_settings_in_force() -> None:
     story = Story()
     configuration = Configuration(story.settings, lambda: story.settings)
     configuration.settings = replace_server(story.settings)
-    (page,) = status_pages(configuration, story.state, story.probes).values()
+    page = status_page(configuration, story.state, story.probes)
     configuration.settings = replace_server(story.settings).model_copy(update={"sinks": ()})
 
     rows = read(done(page())(PageRequest())[2]).within("sinks").all("tr")[1:]

@@ -133,13 +133,13 @@ async def test_every_answer_keeps_browsers_from_making_more_of_it() -> None:
 
     for status, body, headers in answers:
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
-        for rule in ("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"):
+        for rule in ("base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"):
             assert rule in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
         kept = {
             name: headers[name] for name in ("X-Content-Type-Options", "Referrer-Policy", "Cache-Control")
         }
-        assert list(kept.values()) == ["nosniff", "no-referrer", "no-store"], status
+        assert list(kept.values()) == ["nosniff", "same-origin", "no-store"], status
         assert (headers["Content-Type"], b"<" in body) == ("text/plain; charset=utf-8", False)
         assert headers["Server"].strip() == "mlflow-bridge"
 
