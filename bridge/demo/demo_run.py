@@ -7,6 +7,7 @@ import secrets
 import tempfile
 import time
 import warnings
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from bridge.errors import BridgeError
 from bridge.events.display_text import count
 from bridge.operations.single_run import run_once
 from bridge.operations.verified_configuration import load_settings
+from bridge.operations.webhooks import change_webhooks
 from bridge.store.state_opening import read_state
 
 Say = Callable[[str], None]
 
 _MODEL = "fraud-detector"
 _SECRET = "DEMO_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
+_KEY = "DEMO_KEY"
 _NEEDS = "sqlalchemy", "alembic"
 _CONFIG = """\
 [registry]
@@ -32,6 +35,10 @@ allow_database_uri = true        # only because this registry is the demo's own
 
 [state]
 url = "tinydb:./state"
+
+[webhooks]                       # sinks that are created at run time
+encryption_key = {{ env = "DEMO_KEY" }}
+allowed_hosts = ["127.0.0.0/8"]  # not public addresses alone: the receiver is on this machine
 
 [[sinks]]
 name = "ci"
@@ -60,12 +67,16 @@ def _check_extra() -> None:
         raise BridgeError(msg)
 
 
+def _new_key() -> str:
+    return urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 class _Demo:
     def __init__(self, folder: Path, say: Say) -> None:
         self._folder = folder
         self._say = say
         os.environ.update(
-            {_SECRET: secrets.token_hex(16), "no_proxy": "*"}
+            {_SECRET: secrets.token_hex(16), _KEY: _new_key(), "no_proxy": "*"}
         )  # everything runs on this machine
         self._receiver = Receiver(os.environ[_SECRET], self._received)
         self._registry = self._make_registry()
@@ -75,6 +86,7 @@ class _Demo:
         self._begin()
         self._promote()
         self._outage()
+        self._webhook()
         self._end()
 
     def _begin(self) -> None:
@@ -106,6 +118,17 @@ class _Demo:
         while asyncio.run(run_once(self._settings)).waiting:
             time.sleep(0.3)  # until the retry is due: a second or two
         self._say("  bridge: nothing waits any more; the ids are those of the first attempts")
+
+    def _webhook(self) -> None:
+        self._title(
+            "Somebody creates a webhook for aliases, without a change of the configuration, and names a champion"
+        )
+        spec = {"url": self._receiver.url, "secret": os.environ[_SECRET]}
+        asked = {"model_name": _MODEL, "events": ["MODEL_VERSION_ALIAS_SET"], "http_url_spec": spec}
+        made = change_webhooks(self._settings, "create", asked, "demo")["webhook"]
+        self._say(f"  bridge: the webhook {made['id']} is created; its secret is stored encrypted")
+        self._registry.set_registered_model_alias(_MODEL, "champion", "2")
+        self._poll()
 
     def _why(self) -> str:
         with read_state(self._settings) as state:

@@ -23,8 +23,8 @@ from bridge.server.api_endpoints import ApiDoor, status_of
 from bridge.server.bridge_api import Present
 from bridge.server.http_application import Page, page_endpoint
 from bridge.server.page.page_access import MisdirectedRequest, PageAccess, Viewer, form_of, sent_to_sign_in
-from bridge.server.page.sessions import COOKIE, LASTS_S, Sessions
 from bridge.server.page.page_templates import rendered
+from bridge.server.page.sessions import COOKIE, LASTS_S, Sessions
 from bridge.server.token_authority import PermissionDenied, Unauthenticated
 
 T = TypeVar("T")
