@@ -9,12 +9,12 @@ from typing import TypeVar
 import structlog
 
 from bridge.app import App
+from bridge.config import Settings
 from bridge.daemon.registry_backoff import Backoff
 from bridge.daemon.registry_outage_log import PollResult, WatchedPoll
 from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
-from bridge.operations.resources import Resources
 from bridge.pipeline.history_pruning import housekeep
 from bridge.pipeline.incremental_read import Read
 from bridge.server.health_probes import Probes
@@ -47,7 +47,11 @@ class Polling:
         self._scan_waits = False
         self.is_over = False
         self.operations = Operations(app.state, app.clock, app.relay)
-        self.resources = Resources(app.state, lambda: app.settings, app.clock, self.operations)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, with the sinks of webhooks."""
+        return self._app.settings
 
     @property
     def trouble(self) -> str:

@@ -32,6 +32,7 @@ class Commands:
     def __init__(self, state: State, configuration: Configuration, signals: Signals, clock: Clock) -> None:
         """Prepare the commands; before `serve_with`, they are refused."""
         self._state = state
+        self._clock = clock
         self._webhooks = Webhooks(state, lambda: configuration.settings, clock)
         self._configuration = configuration
         self._signals = signals
@@ -82,7 +83,10 @@ class Commands:
         Raises:
             OwnerUnavailable: there is none.
         """
-        return (await self._present_polling()).resources
+        polling = await self._present_polling()
+        return Resources(
+            self._state, lambda: polling.settings, self._clock, polling.operations, self._webhooks
+        )
 
     async def poll_now(self, order: PollOrder) -> OnceResult:
         """Poll now, and wait for what is delivered soon; raises `OwnerUnavailable` if that is not possible."""

@@ -6,18 +6,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJso
 
 from bridge.config.validation_messages import did_you_mean
 from bridge.events.event_names import EVENT_NAMES
-from bridge.operations.webhook_arguments import Arguments, one_of
+from bridge.operations.webhook_arguments import Arguments, at_most, one_of
 
 MOST = 500
 """How many items a page has at most."""
 
 _USUAL = 50
+_MOST_ALTERNATIVES = 100
 _MOST_NUMBERS = 5_000
 
 
 def _event_type(name: str) -> str:
     if name not in EVENT_NAMES:
-        msg = f"{name!r:.80} is not the name of an event{did_you_mean(name, EVENT_NAMES)}"
+        msg = f"{name[:80]!r} is not the name of an event{did_you_mean(name[:80], EVENT_NAMES)}"
         raise ValueError(msg)
     return name
 
@@ -51,9 +52,9 @@ class PageArguments(Arguments):
 class EventsArguments(PageArguments):
     """Which events to list."""
 
-    model: tuple[str, ...] = ()
+    model: Annotated[tuple[str, ...], at_most(_MOST_ALTERNATIVES)] = ()
     """Globs of model names; several are alternatives, and `!` before one excludes models."""
-    type: tuple[EventType, ...] = ()
+    type: Annotated[tuple[EventType, ...], at_most(_MOST_ALTERNATIVES)] = ()
     """Names of events; several are alternatives."""
     since: Annotated[int, Field(ge=0)] | None = None
     """Only those that were observed at this time or later."""

@@ -1,6 +1,7 @@
 """The bridge's own resources for its API: what is asked, and what is done, beside running loops."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from bridge.delivery.resend import Resend
 from bridge.delivery.sink_state import RUNNING
 from bridge.delivery.webhook import Webhook
 from bridge.diff.registry_changes import ChangeKind
+from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import InvalidArgument, NotFound
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
@@ -28,9 +30,10 @@ from bridge.operations.resource_arguments import (
     SinkTestArguments,
 )
 from bridge.operations.sink_listing import sink_documents
-from bridge.operations.sink_trial import try_out
+from bridge.operations.sink_trial import Trial, try_out
 from bridge.operations.status_report import condition_word, status_document
 from bridge.operations.webhook_answers import without_addresses
+from bridge.operations.webhook_execution import Webhooks
 from bridge.operations.webhook_facts import webhook_facts
 from bridge.pipeline.clocks import Clock
 from bridge.store.base import State
@@ -46,6 +49,20 @@ _MOST_SCANNED = 2_000
 _EVERY = tuple(kind.value for kind in ChangeKind)
 
 
+MOST_EVENTS = 100
+"""How many events of a model are returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHistory:
+    """A model as it is now (None: there is none), its newest events, newest first, and the newest outbox entries."""
+
+    model: RegisteredModel | None
+    events: Sequence[Event]
+    entries: Sequence[Entry]
+    has_more: bool
+
+
 class Resources:
     """Answers and carries out requests. ``who`` asks is noted in the audit trail.
 
@@ -53,9 +70,15 @@ class Resources:
     """
 
     def __init__(
-        self, state: State, settings: Callable[[], Settings], clock: Clock, operations: Operations
+        self,
+        state: State,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        operations: Operations,
+        webhooks: Webhooks,
     ) -> None:
-        """Use ``state``, and change the outbox by ``operations``; ``settings`` returns the present ones."""
+        """Use ``state``; ``operations`` change the outbox, ``webhooks`` test those; ``settings`` returns the present ones."""
+        self._webhooks = webhooks
         self._state = state
         self._settings = settings
         self._clock = clock
@@ -102,6 +125,19 @@ class Resources:
             return _paged("notes", [note.to_document() for _, note in found], cursor[0] if cursor else None)
 
         return await self._state.ask(page)
+
+    async def model(self, name: str) -> ModelHistory:
+        """Return what is recorded of a model: its newest events, and the newest entries of the outbox."""
+
+        def history(state: StateReader) -> ModelHistory:
+            known = state.known().get(name)
+            found, last = _page(
+                state.events_before(None), lambda one: _is_of(one, name), PageArguments(limit=MOST_EVENTS)
+            )
+            entries = list(islice(state.entries_before(None), _MOST_SCANNED))
+            return ModelHistory(known, found, entries, has_more=last is not None)
+
+        return await self._state.ask(history)
 
     async def replay(self, arguments: ReplayArguments, who: str) -> Document:
         """Send events again, to sinks that ask for them now; return the numbers of their new entries."""
@@ -191,14 +227,24 @@ class Resources:
         settings, sends = self._settings(), not arguments.dry_run
         sink = _sink(settings, arguments.name)
         name = EVENT_NAMES[arguments.event or sink.events[0]].name
-        document = trial_document(await try_out(sink, settings, name, sends=sends), sends=sends)
-        return {**document, "detail": document["detail"] and without_addresses(document["detail"])}
+        if sink.type == "webhook" and sends:  # a deletion has to end it
+            return _shown(await self._webhooks.trial(sink.name, arguments.event))
+        return _shown(await try_out(sink, settings, name, sends=sends), sends=sends)
+
+    async def test_webhook(self, webhook_id: str) -> Document:
+        """Send a synthetic event to a webhook; return the requests, with secrets masked, and the answers."""
+        return _shown(await self._webhooks.trial(webhook_id))
 
     async def _event(self, event_id: str) -> Event:
         event = await self._state.load_event(event_id)
         if event is None:
             raise NotFound(f"there is no event {event_id!r:.80}")
         return event
+
+
+def _shown(trial: Trial, *, sends: bool = True) -> Document:
+    document = trial_document(trial, sends=sends)
+    return {**document, "detail": document["detail"] and without_addresses(document["detail"])}
 
 
 def _facts(webhook: Webhook, settings: Settings, state: StateReader) -> Document:
@@ -228,6 +274,10 @@ def _page(
         if len(found) == arguments.limit:
             return found, last
     return found, None if next(items, None) is None else last
+
+
+def _is_of(event: Event, name: str) -> bool:
+    return name in {event.model_name, event.changed.get("previous_name")}
 
 
 def _paged(name: str, documents: list[Document], cursor: str | None) -> Document:

@@ -25,6 +25,7 @@ M = TypeVar("M", bound="Arguments")
 MOST_RESULTS = 1_000
 """How many webhooks a page of the list has at most, and unless it is asked for less."""
 
+_MOST_TOLD = 10
 _LONGEST_TEXT = 1_024
 _LONGEST_URL = 2_048
 _LONGEST_NAME = 256
@@ -40,9 +41,21 @@ UNOBSERVED = (
 _KNOWN = (*EVENT_NAMES, *UNOBSERVED)
 
 
+def at_most(number: int) -> BeforeValidator:
+    """Return a validator that refuses a longer list before its items are looked at."""
+
+    def short(value: object) -> object:
+        if isinstance(value, list | tuple) and len(value) > number:
+            msg = f"must have at most {number} items"
+            raise ValueError(msg)
+        return value
+
+    return BeforeValidator(short)
+
+
 def _event(name: str) -> str:
     if name not in _KNOWN:
-        msg = f"{name!r:.80} is not the name of an event{did_you_mean(name, _KNOWN)}"
+        msg = f"{name[:80]!r} is not the name of an event{did_you_mean(name[:80], _KNOWN)}"
         raise ValueError(msg)
     return name
 
@@ -80,8 +93,12 @@ def one_of(names: Iterable[str]) -> dict[str, Any]:
 
 
 Event = Annotated[str, AfterValidator(_event), WithJsonSchema(one_of(_KNOWN))]
+_MOST_EVENTS = 100
 Events = Annotated[
-    tuple[Event, ...], Field(min_length=1, max_length=len(_KNOWN)), AfterValidator(_without_repetition)
+    tuple[Event, ...],
+    Field(min_length=1),
+    AfterValidator(_without_repetition),
+    at_most(_MOST_EVENTS),
 ]
 Status = Annotated[WebhookStatus, BeforeValidator(_status)]
 Text = Annotated[str, Field(max_length=_LONGEST_TEXT)]
@@ -159,7 +176,7 @@ class ListArguments(Arguments):
 
     model_name: str = ""
     """Only the webhooks of this registered model."""
-    events: tuple[Event, ...] = ()
+    events: Annotated[tuple[Event, ...], at_most(_MOST_EVENTS)] = ()
     """Only the webhooks that get one of these events."""
     max_results: Annotated[int, Field(ge=1)] = MOST_RESULTS
     """How many webhooks are returned at most."""
@@ -211,7 +228,9 @@ def parse_arguments(model: type[M], given: Mapping[str, Any]) -> tuple[M, list[s
         inner = {fault["loc"][:-1] for fault in found_at}  # a list is empty if its only item is wrong
         faults += [_line(fault) for fault in found_at if fault["loc"] not in inner]
     if faults:
-        raise InvalidArgument("; ".join(dict.fromkeys(faults)))
+        told = list(dict.fromkeys(faults))
+        more = f"; and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+        raise InvalidArgument("; ".join(told[:_MOST_TOLD]) + more)
     faults += _unverified(found)
     if faults:
         raise InvalidArgument(faults[0])

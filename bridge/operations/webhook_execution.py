@@ -209,10 +209,18 @@ class Webhooks:
             InvalidArgument: an argument cannot be used.
             NotFound: there is no such webhook.
         """
-        section = self._section()
         arguments, _ = parse_arguments(TestArguments, given)
-        webhook = await self._webhook(arguments.id)
-        asked = (arguments.event,) if arguments.event else webhook.events
+        return test_answer(await self.trial(arguments.id, arguments.event))
+
+    async def trial(self, webhook_id: str, event: str | None = None) -> Trial:
+        """Send a synthetic event to a webhook, as `test` does, and return the requests with their answers.
+
+        Raises:
+            InvalidArgument: nothing gives rise to the event.
+            NotFound: there is no such webhook, or it was changed or deleted meanwhile.
+        """
+        section, webhook = self._section(), await self._webhook(webhook_id)
+        asked = (event,) if event else webhook.events
         events = routable_events(asked)
         if not events:
             msg = f"event: {asked[0]} is not sent for anything that happens in this registry: name another event"
@@ -230,7 +238,7 @@ class Webhooks:
                 self._tests.pop(webhook.id, None)
         if test.cancelled():
             raise NotFound(f"the webhook {webhook.id} was changed or deleted while it was tested")
-        return test_answer(test.result())
+        return test.result()
 
     async def _end_tests(self, webhook: str) -> None:
         """Send no test any more that was begun before a change."""

@@ -90,13 +90,14 @@ class Calls:
 
     number: int = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there are as many as may be."""
-        return self.number >= MOST_CALLS
-
     def __enter__(self) -> None:
-        """Begin a call."""
+        """Begin a call.
+
+        Raises:
+            OwnerUnavailable: there are as many as may be.
+        """
+        if self.number >= MOST_CALLS:
+            raise OwnerUnavailable(_BUSY)
         self.number += 1
 
     def __exit__(self, *_: object) -> None:
@@ -123,19 +124,14 @@ class ApiDoor:
         """
 
         async def endpoint(request: Request) -> Response:
-            if self.calls.is_full:
-                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _BUSY)
-            with self.calls:
-                return await answer(request)
-
-        async def answer(request: Request) -> Response:
             try:
                 caller = await self._caller(request)
                 check_permission(caller, permission)
                 arguments = {**await arguments_of(request, lists), **request.path_params}
-                return json_answer(
-                    await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
-                )
+                with self.calls:
+                    return json_answer(
+                        await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
+                    )
             except BridgeError as error:
                 return error_answer(error)
             except TimeoutError:
@@ -152,7 +148,7 @@ class ApiDoor:
             Unauthenticated: nobody who is known.
             PermissionDenied: a browser sends it from a page of another site, with credentials that it remembers.
         """
-        if is_from_another_site(request):
+        if is_from_another_site(request, self.names):
             raise PermissionDenied(_FOREIGN)
         caller = await self.authority.caller(request.headers.get("authorization"))
         if caller is NOBODY and not is_welcome(request.headers.get("host"), self.names):
@@ -160,11 +156,23 @@ class ApiDoor:
         return caller
 
 
-def is_from_another_site(request: Request) -> bool:
-    """Whether a browser sends ``request`` from a page of another site (Fetch Metadata; RFC 6454)."""
+def is_from_another_site(request: Request, names: Collection[str] = ()) -> bool:
+    """Whether a browser sends ``request`` from a page of another site (Fetch Metadata; RFC 6454).
+
+    ``names`` are those of a proxy before the bridge, which may send another ``Host`` than it was asked for.
+    """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    is_other = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    return is_other or site not in {None, "none", "same-origin"}
+    if site not in {None, "none", "same-origin"}:
+        return True
+    return origin is not None and not _is_own(origin, request.headers.get("host"), names)
+
+
+def _is_own(origin: str, host: str | None, names: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.netloc == host or parts.hostname in names
 
 
 def json_answer(document: Document, status: HTTPStatus = HTTPStatus.OK) -> Response:

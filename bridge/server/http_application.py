@@ -161,9 +161,15 @@ async def _refusal(request: Request, error: Exception) -> Response:
     if _is_of_api(request):
         headers = error.headers if isinstance(error, HTTPException) else None
         return api_endpoints.refusal(status, headers)
+    allowed = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        response = _response(text_answer(status, "only GET and HEAD: what is here is for looking at"))
-        response.headers["Allow"] = "GET, HEAD"
+        methods = sorted(allowed.split(", "))
+        is_for_looking = methods == ["GET", "HEAD"]
+        told = (
+            "only GET and HEAD: what is here is for looking at" if is_for_looking else status.phrase.lower()
+        )
+        response = _response(text_answer(status, told))
+        response.headers["Allow"] = ", ".join(methods)
         return response
     return _response(text_answer(status, status.phrase.lower()))
 

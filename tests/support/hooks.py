@@ -72,7 +72,13 @@ class Present:
 
     async def resources(self) -> Resources:
         operations = Operations(self._hooks.state, self._hooks.clock)
-        return Resources(self._hooks.state, self._hooks.present_settings, self._hooks.clock, operations)
+        return Resources(
+            self._hooks.state,
+            self._hooks.present_settings,
+            self._hooks.clock,
+            operations,
+            self._hooks.webhooks,
+        )
 
     async def poll_now(self, order: PollOrder) -> OnceResult:
         self.orders.append(order)

@@ -1,6 +1,7 @@
 """The section of the status page with the last events by model, and their deliveries."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.events.display_text import changed, count
@@ -57,10 +58,14 @@ def _head() -> Html:
 
 def _group(events: Sequence[Event], found: Deliveries, known_from: int, now_ms: int) -> Html:
     name = element(
-        "th", foreign(events[0].model_name), colspan=len(_COLUMNS), scope="rowgroup", role="rowheader"
+        "th", _link_to(events[0].model_name), colspan=len(_COLUMNS), scope="rowgroup", role="rowheader"
     )
     rows = (_row(one, found.get(one.id, {}), known_from, now_ms) for one in events)
     return element("tbody", element("tr", name, class_="model", role="row"), *rows, role="rowgroup")
+
+
+def _link_to(model: str) -> Html:
+    return element("a", foreign(model), href=f"./models?name={quote(model, safe='', errors='replace')}")
 
 
 def _row(event: Event, deliveries: Mapping[str, Entry], known_from: int, now_ms: int) -> Html:

@@ -12,7 +12,14 @@ from bridge.errors import BridgeError
 from bridge.server.api_endpoints import is_from_another_site
 from bridge.server.host_header_check import is_welcome
 from bridge.server.page.sessions import COOKIE, Session, Sessions, fits
-from bridge.server.token_authority import NOBODY, Authority, Caller, PermissionDenied, Unauthenticated
+from bridge.server.token_authority import (
+    NOBODY,
+    Authority,
+    Caller,
+    PermissionDenied,
+    Unauthenticated,
+    check_permission,
+)
 
 LONGEST_FORM = 65_536
 """The longest form in bytes."""
@@ -74,8 +81,20 @@ class PageAccess:
         Raises:
             PermissionDenied: it does.
         """
-        if is_from_another_site(request):
+        if is_from_another_site(request, self.names):
             raise PermissionDenied(_FOREIGN)
+
+    async def own_form(self, request: Request, viewer: Viewer) -> dict[str, list[str]]:
+        """Return the values of a form that comes from a page of the viewer's session.
+
+        Raises:
+            PermissionDenied: it is forged.
+        """
+        given = await form_of(request)
+        self.check_own_page(request)
+        if viewer.session is None or not fits(viewer.session, given.get("form_token", [""])[-1]):
+            raise PermissionDenied(_FOREIGN)
+        return given
 
     async def form(self, request: Request, viewer: Viewer, permission: Permission) -> dict[str, list[str]]:
         """Return the values of a form that its sender may send.
@@ -83,16 +102,8 @@ class PageAccess:
         Raises:
             PermissionDenied: they may not, or the form is forged.
         """
-        given = await form_of(request)
-        if (
-            is_from_another_site(request)
-            or viewer.session is None
-            or not fits(viewer.session, given.get("form_token", [""])[-1])
-        ):
-            raise PermissionDenied(_FOREIGN)
-        if not viewer.may(permission):
-            msg = f'{viewer.caller.name} may not do this: it needs "{permission}" in its may, in the configuration'
-            raise PermissionDenied(msg)
+        given = await self.own_form(request, viewer)
+        check_permission(viewer.caller, permission)
         return given
 
 

@@ -20,7 +20,7 @@ STYLE_HASH = f"sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}"
 
 TYPE = "text/html; charset=utf-8"
 _USUAL = 30
-_PAGES = ("deliveries", "webhooks")
+_PAGES = ("events", "deliveries", "sinks", "webhooks")
 _REFRESHES = {str(seconds): seconds for seconds in (10, _USUAL, 60, 300)}
 """The accepted refresh intervals in seconds; few, as each needs its own rendering."""
 

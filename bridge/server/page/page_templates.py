@@ -30,6 +30,6 @@ _ENVIRONMENT.filters |= {"instant": instant, "shortened": shortened}
 _ENVIRONMENT.globals |= {"version": __version__, "style": Markup(STYLE)}  # noqa: S704 - the package's own stylesheet
 
 
-def rendered(name: str, **values: Any) -> bytes:
-    """Return the page of the template ``name`` with ``values``, in UTF-8."""
-    return _ENVIRONMENT.get_template(f"{name}.html").render(values).encode("utf-8", "replace")
+def rendered(template: str, /, **values: Any) -> bytes:
+    """Return the page of ``template`` with ``values``, in UTF-8."""
+    return _ENVIRONMENT.get_template(f"{template}.html").render(values).encode("utf-8", "replace")

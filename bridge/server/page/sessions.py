@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from bridge.server.token_authority import Authority, Caller, Unauthenticated
+from bridge.server.token_authority import NOBODY, Authority, Caller, PermissionDenied, Unauthenticated
 
 COOKIE = "mlflow_bridge_session"
 LASTS_S = 12 * 3600
 """How long a session lasts, in seconds."""
 
-_MOST = 1_000
+_MOST = 50
+"""How many sessions there are of one token: the oldest one ends for the next."""
+
+_LONGEST_TOKEN = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,19 @@ class Sessions:
 
         Raises:
             Unauthenticated: the token is not one of the bridge's.
+            PermissionDenied: it may not look.
         """
+        if len(token) > _LONGEST_TOKEN:
+            raise Unauthenticated("this is longer than any token")
         authorization = f"Bearer {token.strip()}"
-        await self._authority.caller(authorization)
-        while len(self._sessions) >= _MOST:
-            self._sessions.pop(next(iter(self._sessions)))
+        caller = await self._authority.caller(authorization)
+        if caller is NOBODY:
+            raise Unauthenticated("the bridge has no tokens: there is nothing to sign in to")
+        if "read" not in caller.may:
+            raise PermissionDenied(f'{caller.name} may not look: it needs "read" in its may')
+        ours = [key for key, one in self._sessions.items() if one.authorization == authorization]
+        for key in ours[: 1 - _MOST]:
+            del self._sessions[key]
         cookie = secrets.token_urlsafe(32)
         self._sessions[_key(cookie)] = Session(
             authorization, self._now() + LASTS_S, secrets.token_urlsafe(32)

@@ -78,7 +78,8 @@ def test_what_changed_is_shown_by_model_the_newest_first_with_its_deliveries() -
         "44m agoMODEL_VERSION_ALIAS_SET7alias=champion, previous_version=6" + on_its_way,
         "61m agoMODEL_VERSION_TRANSITIONED_STAGE7Staging → Production" + refused,
     ]
-    assert {one.attributes["href"] for one in timeline.all("a")} == {GITHUB_RUN}
+    links = {one.attributes["href"] for one in timeline.all("a")}
+    assert links == {GITHUB_RUN, *(f"./models?name={name}" for name in names)}
 
 
 def test_a_renamed_model_is_one_by_its_last_name() -> None:

@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 import pytest
 from support.done import done
 from support.hooks import TRANSITION, Hooks, api_of, settings_of
+from support.receiver import Answer
 from support.values import commit, model, onto, transition
 
-from bridge.delivery.outbox_entry import Status
+from bridge.delivery.outbox_entry import Entry, Status
+from bridge.events.event import Event
+from bridge.operations import webhook_execution
 from bridge.server.page import sessions as module
 from bridge.server.page.sessions import COOKIE, Sessions
 from bridge.server.token_authority import NOBODY, Caller, Unauthenticated
@@ -331,3 +334,223 @@ async def test_there_are_so_many_sessions_and_each_lasts_so_long(monkeypatch) ->
     with pytest.raises(Unauthenticated):
         await sessions.of(cookies[2])
     assert NOBODY.may == ("read",)
+
+
+async def test_events_lead_to_the_page_of_a_model_with_its_picture(person) -> None:
+    state = person.hooks.state
+    done(state.commit_poll(onto(state, commit(*(transition(n) for n in range(1, 4))))))
+    await person.sign_in()
+
+    _, listed, _ = await person.ask("GET", "/events?type=MODEL_VERSION_TRANSITIONED_STAGE")
+    link = unescape(re.search(r'href="(/models[^"]*)"', listed)[1])
+    status, page, _ = await person.ask("GET", link)
+    _, unknown, _ = await person.ask("GET", "/models?name=none")
+    wrong, _, _ = await person.ask("GET", "/events?type=X")
+
+    assert (status, page.count("<svg"), page.count("<circle")) == (200, 1, 3)
+    assert "Production" in page
+    assert ("No registered model has this name now" in unknown, wrong) == (True, 400)
+
+
+async def test_sinks_are_tested_paused_and_resumed(person) -> None:
+    await person.sign_in()
+    _, _, paused = await person.send("/sinks", name="ci", do="pause")
+    _, page, _ = await person.ask("GET", "/sinks")
+    _, _, resumed = await person.send("/sinks", name="ci", do="resume")
+    unknown, _, _ = await person.send("/sinks", name="none", do="pause")
+    odd, _, _ = await person.send("/sinks", name="ci", do="explode")
+
+    assert (paused["Location"], resumed["Location"]) == ("/sinks?done=paused", "/sinks?done=resumed")
+    assert ("paused" in page, "k3y" in page, unknown, odd) == (True, False, 404, 403)
+
+
+async def test_a_test_of_a_sink_shows_what_was_sent_and_answered_without_its_secrets(
+    person, receiver, monkeypatch
+) -> None:
+    monkeypatch.setenv("SECRET", "s3cret-value")
+    sink = {"name": "ci", "type": "http", "url": receiver.url, "secret": {"env": "SECRET"}}
+    person.hooks.settings = settings_of(sinks=[sink])
+    receiver.answer = Answer(418, body=HOSTILE.encode() + b" s3cret-value")
+    await person.sign_in()
+
+    _, page, _ = await person.send("/sinks", name="ci", do="test")
+
+    assert len(receiver.got) == 1
+    assert "HTTP 418" in page
+    assert ("s3cret-value" in page, "<script" in page) == (False, False)
+
+
+@pytest.mark.parametrize("path", ["/events", "/models?name=m", "/sinks", "/deliveries", "/webhooks"])
+async def test_a_page_of_100_000_events_and_entries_takes_what_one_of_few_takes(
+    person, path, monkeypatch
+) -> None:
+    """What is decoded is counted, not timed."""
+    state = person.hooks.state
+    done(state.commit_poll(onto(state, commit(*(transition(n) for n in range(1, 3_001))))))
+    decoded = []
+    for kind in (Event, Entry):
+        read = kind.from_document
+        monkeypatch.setattr(
+            kind, "from_document", lambda document, read=read: decoded.append(1) or read(document)
+        )
+    state.summaries()  # counted once, at the start of the daemon
+    decoded.clear()
+    await person.sign_in()
+    await person.ask("GET", path)
+
+    assert len(decoded) <= 5_000
+
+
+HOOKS = {"name": "hooks", "token": {"env": "HOOKS"}, "may": ["read", "webhooks"]}
+OPERATOR = {"name": "operator", "token": {"env": "OPERATOR"}, "may": ["read", "operate"]}
+BLIND = {"name": "blind", "token": {"env": "BLIND"}, "may": ["webhooks"]}
+
+
+@pytest.fixture
+async def team(monkeypatch, receiver):
+    """Somebody who may do anything, and people who may not; one sink, and one webhook."""
+    tokens = {"CI": TOKEN, "HOOKS": "hooks" * 5, "OPERATOR": "operator" * 3, "BLIND": "blind" * 5}
+    for name, value in tokens.items():
+        monkeypatch.setenv(name, value)
+    hooks = Hooks()
+    hooks.settings = settings_of(
+        {"allowed_hosts": ["127.0.0.0/8"]}, sinks=[{"name": "prod", "type": "http", "url": receiver.url}]
+    )
+    webhook = await hooks.created(http_url_spec={"url": receiver.url})
+    async with api_of(hooks, ALL, HOOKS, OPERATOR, BLIND) as api:
+
+        async def person(token: str) -> Person:
+            somebody = Person(api)
+            await somebody.sign_in(tokens[token])
+            return somebody
+
+        person.hooks, person.webhook, person.api = hooks, webhook, api
+        yield person
+
+
+async def test_who_may_manage_webhooks_tests_no_other_sink(team, receiver) -> None:
+    person = await team("HOOKS")
+    _, page, _ = await person.ask("GET", "/webhooks")
+    token = re.search(r'name="form_token" value="([^"]*)"', page)[1]
+    status, _, _ = await person.ask("POST", "/webhooks/prod", {"form_token": token, "do": "test"})
+
+    assert (status, receiver.got) == (404, [])
+
+
+async def test_who_may_operate_pauses_a_webhook_and_changes_none(team) -> None:
+    person, place = await team("OPERATOR"), f"/webhooks/{team.webhook}"
+    _, page, _ = await person.ask("GET", place)
+    _, _, paused = await person.send(place, do="pause")
+    refused, told, _ = await person.send(place, do="disable")
+
+    assert ('value="pause"' in page, 'value="test"' in page, 'value="delete"' in page) == (True, False, False)
+    assert (paused["Location"], refused) == (f"{place}?done=paused", 403)
+    assert 'it needs "webhooks" in its may' in unescape(told)
+
+
+async def test_who_may_not_look_does_not_sign_in(team) -> None:
+    person = Person(team.api)
+    status, page, _ = await person.sign_in("blind" * 5)
+
+    assert (status, person.cookie) == (403, "")
+    assert 'it needs "read" in its may' in unescape(page)
+
+
+async def test_a_test_on_a_page_ends_with_its_webhook(team, monkeypatch) -> None:
+    begun = asyncio.Event()
+
+    async def slow(*_arguments, **_named):
+        begun.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(webhook_execution, "try_out", slow)
+    person, other = await team("CI"), await team("CI")
+    testing = asyncio.create_task(person.send(f"/webhooks/{team.webhook}", do="test"))
+    await begun.wait()
+    _, _, gone = await other.send(f"/webhooks/{team.webhook}", do="delete", sure="yes")
+    status, _, _ = await testing
+
+    assert (gone["Location"], status) == ("/webhooks?done=deleted", 404)
+
+
+async def test_a_change_leaves_what_was_shown_as_it_was(team) -> None:
+    made = await team.hooks.created(
+        events=["model_version.created", "COMMENT_CREATED"], description="a\u200db"
+    )
+    person = await team("CI")
+    _, page, _ = await person.ask("GET", f"/webhooks/{made}")
+    shown = unescape(re.search(r'name="description"[^>]*value="([^"]*)"', page)[1])
+    chosen = re.findall(r"<option selected>([^<]*)<", page)
+    await person.send(f"/webhooks/{made}", do="change", events=chosen, description=shown)
+
+    (webhook,) = [one for one in team.hooks.state.webhooks() if one.id == made]
+    assert sorted(chosen) == ["COMMENT_CREATED", "model_version.created"]
+    assert (webhook.events, webhook.description) == (("model_version.created", "COMMENT_CREATED"), "a\u200db")
+
+
+async def test_signing_in_again_ends_the_session_before_and_many_sessions_end_only_ones_own(
+    team, monkeypatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST", 2)
+    mine, other = await team("CI"), await team("OPERATOR")
+    first = mine.cookie
+    await mine.sign_in()
+    second, mine.cookie = mine.cookie, first
+    ended, _, _ = await mine.ask("GET", "/webhooks")
+    mine.cookie = second
+    for _ in range(5):
+        await team("OPERATOR")
+
+    assert ended == 303
+    assert (await mine.ask("GET", "/webhooks"))[0] == 200
+    assert (await other.ask("GET", "/webhooks"))[0] == 303
+
+
+async def test_where_there_are_no_tokens_nobody_signs_in() -> None:
+    async with api_of(Hooks()) as api:
+        person = Person(api)
+        status, page, _ = await person.sign_in("anything-at-all")
+
+    assert (status, person.cookie, "the bridge has no tokens" in page) == (401, "", True)
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://evil.example:9464", "javascript:x"])
+async def test_an_odd_origin_is_a_refusal_and_no_fault(person, origin) -> None:
+    signed, _, _ = await person.ask("POST", "/sign-in", {"token": TOKEN}, Origin=origin)
+    api, _, _ = await person.ask("GET", "/api/v1/status", Origin=origin)
+
+    assert (signed, api) == (403, 403)
+
+
+async def test_slow_forms_leave_the_others_their_places(person) -> None:
+    head = b"POST /sign-in HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\nto"
+    slow = [await asyncio.open_connection("127.0.0.1", person.api.port) for _ in range(40)]
+    for _, writer in slow:
+        writer.write(head)
+        await writer.drain()
+    await person.sign_in()
+    status, _, _ = await person.ask("GET", "/webhooks")
+    for _, writer in slow:
+        writer.close()
+
+    assert status == 200
+
+
+async def test_thousands_of_events_are_refused_before_they_are_looked_at(person) -> None:
+    await person.sign_in()
+    status, page, _ = await person.send("/webhooks", url="https://h.example", events=["x" * 7] * 2_000)
+
+    assert (status, "events: must have at most 100 items" in page) == (400, True)
+
+
+async def test_odd_numbers_of_entries_are_nothing(person) -> None:
+    await person.sign_in()
+    status, _, _ = await person.send("/deliveries", do="drop", entries=["9" * 5_000, "²", "1" * 18])
+
+    assert status == 303
+
+
+async def test_what_a_path_takes_is_told(person) -> None:
+    status, _, headers = await person.ask("DELETE", "/webhooks")
+
+    assert (status, headers["Allow"]) == (405, "GET, HEAD, POST")
