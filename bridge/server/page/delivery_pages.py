@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bridge.operations.resource_arguments import (
     EntriesArguments,
+    EntryArguments,
     NumbersArguments,
     SinkArguments,
     SinkTestArguments,
@@ -31,6 +32,7 @@ class DeliveryPages:
         """Yield the endpoints."""
         yield "/deliveries", "GET", self._deliveries_page
         yield "/deliveries", "POST", self._resend
+        yield "/deliveries/{number:int}", "GET", self._delivery_page
         yield "/sinks", "GET", self._sinks_page
         yield "/sinks", "POST", self._operate
 
@@ -52,6 +54,16 @@ class DeliveryPages:
             "sink": sink,
         }
         return await page("deliveries", request, viewer, may_operate=viewer.may("operate"), **shown)
+
+    async def _delivery_page(self, request: Request) -> Response:
+        viewer = await self._context.access.viewer(request)
+        arguments = parse_strictly(EntryArguments, {"number": request.path_params["number"]})
+
+        async def seen() -> dict[str, Any]:
+            return await (await self._context.present.resources()).entry(arguments)
+
+        shown: dict[str, Any] = {"one": await self._context.call(seen), "may_operate": viewer.may("operate")}
+        return await page("delivery", request, viewer, here="/deliveries", **shown)
 
     async def _resend(self, request: Request) -> Response:
         viewer = await self._context.access.viewer(request)

@@ -259,12 +259,15 @@ async def test_deliveries_are_listed_redriven_and_dropped(person) -> None:
     await person.sign_in()
 
     _, page, _ = await person.ask("GET", "/deliveries?status=dead")
+    _, one, _ = await person.ask("GET", "/deliveries/1")
+    unknown, _, _ = await person.ask("GET", "/deliveries/99")
     _, _, redriven = await person.send("/deliveries", do="redrive", entries=["1"])
     _, _, dropped = await person.send("/deliveries", do="drop", entries=["2", "x", "-1"])
     nothing, _, _ = await person.send("/deliveries", do="drop")
     _, _, again = await person.send("/deliveries", do="redrive", entries=["1"])
 
     assert re.findall(r'name="entries" value="(\d+)"', page) == ["2", "1"]
+    assert ("Attempts on record" in one, 'value="redrive"' in one, unknown) == (True, True, 404)
     assert again["Location"] == "/deliveries?done=nothing"
     assert (redriven["Location"], dropped["Location"], nothing) == (
         "/deliveries?done=redriven",
