@@ -13,7 +13,8 @@ from bridge.pipeline.clocks import Clock
 from bridge.server.health_probes import Probes
 from bridge.server.host_header_check import is_welcome
 from bridge.server.http_application import Answer, Later, Page, PageRequest, text_answer
-from bridge.server.page.page_document import TYPE, refresh_of, render
+from bridge.server.page.page_templates import TYPE
+from bridge.server.page.status_page import refresh_of, render
 from bridge.server.page.view_model import DeadLetter, Pulse, View
 from bridge.store.base import State
 from bridge.store.state_reader import StateReader

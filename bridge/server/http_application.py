@@ -21,7 +21,7 @@ from bridge.errors import ConfigurationError
 from bridge.server import api_endpoints, asgi_server
 from bridge.server.api_endpoints import ApiDoor
 from bridge.server.daemon_loop_calls import DaemonLoop
-from bridge.server.page.page_document import STYLE_HASH
+from bridge.server.page.page_templates import STYLE_HASH
 from bridge.server.token_authority import Tokens
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,8 @@ from support.receiver import free_port
 from bridge.config import ServerSettings
 from bridge.diff.registry_changes import ChangeKind
 from bridge.server.http_application import serving
-from bridge.server.page.page_document import TYPE, render
+from bridge.server.page.page_templates import TYPE
+from bridge.server.page.status_page import render
 
 pytestmark = [pytest.mark.extra, pytest.mark.skipif(CHROMIUM is None, reason=MISSING)]
 

@@ -37,7 +37,7 @@ from bridge.events.formats import Format
 from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.clocks import SystemClock
 from bridge.server.health_probes import Probes
-from bridge.server.page.page_document import render
+from bridge.server.page.status_page import render
 from bridge.server.prometheus_metrics import Metrics
 from bridge.sinks.plugins import entry_points
 from bridge.sinks.sink_type_table import KINDS

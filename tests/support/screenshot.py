@@ -11,7 +11,8 @@ from PIL import Image
 
 from bridge.config import ServerSettings
 from bridge.server.http_application import serving
-from bridge.server.page.page_document import TYPE, render
+from bridge.server.page.page_templates import TYPE
+from bridge.server.page.status_page import render
 from support.browser import CHROMIUM, MISSING, Browser
 from support.hooks import Hooks, api_of
 from support.page_story import Story

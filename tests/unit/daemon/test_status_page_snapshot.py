@@ -27,7 +27,7 @@ from bridge.daemon.status_page_snapshot import (
 from bridge.delivery.outbox_entry import Status
 from bridge.errors import ConfigurationError
 from bridge.server.http_application import PageRequest
-from bridge.server.page.page_document import TYPE
+from bridge.server.page.page_templates import TYPE
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments

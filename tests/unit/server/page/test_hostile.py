@@ -1,5 +1,7 @@
 """What comes from outside changes nothing of the page but texts."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 from hypothesis import given
 from hypothesis import strategies as st
 from support.page_reader import Node, read
@@ -7,8 +9,10 @@ from support.page_story import NOW
 
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.registry_changes import ChangeKind
+from bridge.events.display_text import visible
 from bridge.events.event import Event
-from bridge.server.page.page_document import render
+from bridge.server.page.page_templates import shortened
+from bridge.server.page.status_page import render
 from bridge.server.page.view_model import DeadLetter, View
 from bridge.store.state_metadata import AttemptRecord, PollRecord
 
@@ -22,6 +26,24 @@ def test_whatever_the_registry_and_receivers_say_the_page_stays_what_it_is(name,
     shown, usual = read(render(_told(name, value, detail))), read(render(_told("m", "v", "d")))
 
     assert _skeleton(shown) == _skeleton(usual)
+
+
+@given(HOSTILE)
+def test_what_is_shown_is_the_text_with_its_invisible_characters_made_visible(name) -> None:
+    document = render(_told(name, "v", "d")).decode("utf-8")
+    model = next(one for one in read(document).within("timeline").all("a"))
+
+    assert model.text == visible(shortened(name))
+    assert not {character for character in document if not character.isprintable()} - {"\n"}
+
+
+@given(HOSTILE)
+def test_a_link_to_a_model_leads_to_nothing_else(name) -> None:
+    model = next(one for one in read(render(_told(name, "v", "d"))).within("timeline").all("a"))
+    target = urlsplit(model.attributes["href"])
+
+    assert (target.scheme, target.netloc, target.path, target.fragment) == ("", "", "./models", "")
+    assert parse_qsl(target.query, keep_blank_values=True) == [("name", name.replace("\ud800", "?"))]
 
 
 def _told(name: str, value: str, detail: str) -> View:

@@ -1,6 +1,5 @@
 """The status page, of a night in which not all is well."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -9,8 +8,8 @@ from support.page_story import GITHUB_RUN, MINUTE, NOW, Story
 
 from bridge.delivery.outbox_entry import Status
 from bridge.diff.registry_changes import ChangeKind
-from bridge.server.page.page_document import refresh_of, render
-from bridge.server.page.page_elements import link, shortened
+from bridge.server.page.page_templates import is_link, shortened
+from bridge.server.page.status_page import refresh_of, render
 from bridge.server.page.view_model import View
 
 
@@ -54,9 +53,14 @@ def test_a_night_in_which_nothing_is_wrong_says_so() -> None:
 def test_registry_polls_and_sinks_are_shown() -> None:
     shown = page(Story().view())
 
-    assert re.sub(r"\s+", " ", shown.within("registry").text) == (
-        "RegistryPlacehttps://mlflow.acme.internalReached✓ yes 12s agoServer3.17.2Holds214 models, 1,893 versions"
-    )
+    facts = shown.within("registry").all("dl")[0]
+    names, values = ([one.text for one in facts.all(tag)] for tag in ("dt", "dd"))
+    assert list(zip(names, values, strict=True)) == [
+        ("Place", "https://mlflow.acme.internal"),
+        ("Reached", "✓ yes 12s ago"),
+        ("Server", "3.17.2"),
+        ("Holds", "214 models, 1,893 versions"),
+    ]
     rows = [[cell.text for cell in row.children] for row in shown.within("polls").all("tr")[1:]]
     assert rows[0] == ["Last poll (fast)", "12s ago", "41 ms", "✓ ok", "in 18s"]
     assert rows[1][:4] == ["Last full scan", "6m ago", "3140 ms", "✓ ok"]
@@ -159,7 +163,15 @@ def test_a_name_of_500_characters_shows_its_beginning_and_its_end() -> None:
     "target", ["javascript:alert(1)", "", "https://x y", "http://" + "x" * 600, "https://é"]
 )
 def test_a_link_that_is_none_is_text(target) -> None:
-    assert str(link("run", target)) == "run"
+    story = Story(well=True)
+    entry, *_ = story.moved(30, "m", "8", "Staging", "Production")
+    view = story.view()
+    linked = [replace(one, link=target, status=Status.DELIVERED) for one in view.entries]
+    shown = page(replace(view, entries=linked)).within("timeline")
+
+    assert not is_link(target)
+    assert f"{entry.sink} delivered" in shown.text
+    assert all(one.attributes["href"].startswith("./models?name=") for one in shown.all("a"))
 
 
 def test_it_is_one_document_without_script_or_anything_from_elsewhere() -> None:
