@@ -51,8 +51,7 @@ class WebhookPages:
         form = await self._context.access.form(request, viewer, "webhooks")
         given = {name: last(form, name) for name in ("url", "model_name", "description")}
         events = list(form.get("events", ()))
-        spec = {"url": given["url"], "secret": last(form, "secret")}
-        asked = {**given, "events": events, "http_url_spec": spec}
+        asked = {**given, "events": events, "http_url_spec": _target(form)}
         del asked["url"]
 
         async def create() -> Any:
@@ -123,6 +122,7 @@ class WebhookPages:
             "disable": {"status": "DISABLED"},
             "activate": {"status": "ACTIVE"},
             "change": await self._changes(webhook_id, form) if what == "change" else {},
+            "redirect": {"http_url_spec": _target(form)},
         }
 
         async def do() -> str:
@@ -142,3 +142,8 @@ class WebhookPages:
             raise PermissionDenied(FOREIGN)
 
         return await self._context.call(do)
+
+
+def _target(form: Form) -> dict[str, str]:
+    """Return where a webhook sends its requests, as a form says."""
+    return {name: last(form, name) for name in ("url", "secret", "authorization")}

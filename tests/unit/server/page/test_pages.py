@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from support.done import done
-from support.hooks import TRANSITION, Hooks, api_of, settings_of
+from support.hooks import KEY, TRANSITION, Hooks, api_of, settings_of
 from support.receiver import Answer
 from support.values import commit, model, onto, transition
 
@@ -206,6 +206,35 @@ async def test_a_webhook_is_added_changed_switched_paused_and_deleted(person) ->
     assert (paused, unsure, gone["Location"]) == ("paused", 403, "/webhooks?done=deleted")
     assert person.hooks.state.webhooks() == []
     assert {note.by for note in person.hooks.state.notes()} == {"token ci"}
+
+
+async def test_a_webhook_is_sent_elsewhere_with_another_secret(person, monkeypatch) -> None:
+    monkeypatch.setenv("KEY", KEY)
+    person.hooks.settings = settings_of({"encryption_key": {"env": "KEY"}})
+    await person.sign_in()
+    _, _, headers = await person.send(
+        "/webhooks",
+        url="https://ci.example.com/k3y",
+        events=TRANSITION,
+        secret="0ld",
+        authorization="Bearer x",
+    )
+    place = headers["Location"].partition("?")[0]
+    (before,) = person.hooks.state.webhooks()
+    refused, told, _ = await person.send(place, do="redirect", url="http://10.0.0.1/x", secret="n3w")
+    (unchanged,) = person.hooks.state.webhooks()
+    await person.send(
+        place, do="redirect", url="https://cd.example.com/0ther", secret="n3w", authorization=""
+    )
+    _, page, _ = await person.ask("GET", place)
+    (after,) = person.hooks.state.webhooks()
+
+    assert (refused, "does not allow 10.0.0.1" in unescape(told), "n3w" in told) == (400, True, False)
+    assert unchanged == before
+    assert (before.authorization != "", after.authorization) == (True, "")
+    assert (after.url, after.events) == ("https://cd.example.com/0ther", before.events)
+    assert after.secret not in {"", "n3w", before.secret}
+    assert ("https://cd.example.com" in page, "0ther" in page) == (True, False)
 
 
 async def test_what_cannot_be_used_is_told_and_what_was_filled_in_stays_but_for_the_secret(person) -> None:
