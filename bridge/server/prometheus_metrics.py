@@ -1,6 +1,7 @@
 """The Prometheus metrics of the bridge. Model names are not used as labels, as their number is unbounded."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -44,6 +45,7 @@ class Metrics:
         """
         self.registry = CollectorRegistry()
         self._summaries = summaries
+        self._counted: set[str] = set()
         here: dict[str, Any] = {"namespace": PREFIX, "registry": self.registry}
         self._polls = Counter("polls", "Polls by outcome.", ["outcome"], **here)
         self._poll_seconds = Histogram("poll_duration_seconds", "How long polls took.", **here)
@@ -76,6 +78,7 @@ class Metrics:
 
     def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
         """Count an attempt."""
+        self._counted.add(sink)
         self._deliveries.labels(sink, outcome.verdict.value).inc()
         self._delivery_seconds.labels(sink).observe(seconds)
         if outcome.verdict is not Verdict.DELIVERED:
@@ -83,7 +86,20 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        for sink in self._summaries():
+        present = self._summaries().keys()
+        for sink in present:
             for reason in _ALERTED:
                 self._failures.labels(sink, reason.value)
+        for sink in self._counted - present:
+            self._forget(sink)
+        self._counted = set(present)
         return generate_latest(self.registry)
+
+    def _forget(self, sink: str) -> None:
+        """Remove the series of a sink that is gone: webhooks come and go while the daemon runs."""
+        series: list[tuple[Counter | Histogram, tuple[str, ...]]] = [(self._delivery_seconds, (sink,))]
+        series += [(self._deliveries, (sink, verdict.value)) for verdict in Verdict]
+        series += [(self._failures, (sink, reason.value)) for reason in Reason]
+        for metric, labels in series:
+            with suppress(KeyError):  # prometheus-client 0.20 raises it where there is no such series
+                metric.remove(*labels)

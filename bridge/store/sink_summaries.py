@@ -41,13 +41,15 @@ class SinkSummaries:
                 sink.last = entry
 
     def remove(self, entries: Iterable[Entry]) -> None:
-        """Remove entries that were pruned or dropped."""
+        """Remove entries that were pruned or dropped, and sinks that have no entries any more."""
         for entry in entries:
             sink = self._sinks[entry.sink]
             sink.counts[entry.status] -= 1
             _forget_pending(sink, entry)
             sink.dead.pop(entry.id, None)
             del self._statuses[entry.id]
+            if not any(sink.counts.values()):
+                del self._sinks[entry.sink]
 
     def pending_of(self, sink: str) -> list[int]:
         """Return the ids of a sink's pending entries, in order."""
@@ -59,7 +61,7 @@ class SinkSummaries:
             yield from islice(reversed(sink.dead), count)
 
     def summaries(self) -> dict[str, SinkSummary]:
-        """Return a summary for every sink that has had entries."""
+        """Return a summary for every sink that has entries."""
         return {name: _summary(name, sink) for name, sink in self._sinks.items()}
 
 

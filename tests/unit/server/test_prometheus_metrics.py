@@ -16,7 +16,7 @@ from bridge.delivery.sink_state import OPENS_AT, RUNNING, paused
 from bridge.server.prometheus_metrics import Metrics
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
-from bridge.store.state_metadata import PollRecord, ReconcileRecord
+from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
 
 
 def scraped(state: DocumentState, clock: HandClock) -> dict[tuple, float]:
@@ -105,6 +105,26 @@ def test_failures_are_counted_by_reason_and_those_with_an_alert_from_zero() -> N
         1,
     )
     assert (*failures, "ok") not in found
+
+
+def test_a_sink_that_is_gone_has_no_series_any_more() -> None:
+    summaries = {name: SinkSummary(name) for name in ("ci", "webhook")}
+    metrics = Metrics(lambda: summaries, dict, HandClock())
+    for sink in summaries:
+        metrics.delivery_finished(sink, retryable(Reason.CONNECT), 0.1)
+        metrics.delivery_finished(sink, delivered(204), 0.1)
+    before = samples(metrics)
+    del summaries["webhook"]
+    after = samples(metrics)
+    metrics.delivery_finished("webhook", delivered(204), 0.1)  # an attempt that ended later
+    last = samples(metrics)
+
+    def of(sink: str, found: dict) -> dict:
+        return {key: value for key, value in found.items() if sink in key}
+
+    assert of("webhook", before) != {}
+    assert of("webhook", after) == of("webhook", last) == {}
+    assert of("ci", before) == of("ci", after) == of("ci", last) != {}
 
 
 def test_the_expiry_of_certificates_follows_their_files(tmp_path) -> None:

@@ -224,6 +224,19 @@ def test_what_waits_longest_is_always_known(story) -> None:
     _check_oldest(tally, waiting)
 
 
+def test_a_sink_without_entries_is_forgotten_as_if_it_was_never_there() -> None:
+    tally = SinkSummaries([entry(1), entry(2)])
+    tally.update([replace(entry(1), status=Status.DEAD, last_attempt_at=5)])
+    tally.remove([replace(entry(1), status=Status.DEAD)])
+    one_left = tally.summaries()
+    tally.remove([entry(2)])
+    none_left = tally.summaries()
+    tally.update([entry(3)])
+
+    assert (one_left["ci"].pending, one_left["ci"].dead, none_left) == (1, 0, {})
+    assert tally.summaries() == SinkSummaries([entry(3)]).summaries()
+
+
 def _check_oldest(tally: SinkSummaries, waiting: dict[int, int]) -> None:
     summary = tally.summaries().get("ci")
     if summary is not None:
