@@ -18,6 +18,7 @@ from bridge.store.poll_commit import (
     EVENTS,
     HEAD,
     META,
+    last_note,
     numbered_head,
     outbox_writes,
     removal,
@@ -127,12 +128,12 @@ class DocumentOutbox(DocumentReader):
         self._count(entries)
 
     def _numbered(self, entries: Sequence[Entry], notes: Sequence[Note]) -> Writes:
-        """Return the writes that add numbered entries and notes; before the baseline, there are none."""
+        """Return the writes that add numbered entries and notes; before the baseline, there are no entries."""
         head = self.head
+        trail = {AUDIT: trail_writes(notes, last_note(head, self._documents))} if notes else {}
         if head is None or not (entries or notes):
-            return {}
+            return trail
         after = numbered_head(head, head, len(entries), len(notes))
-        trail = {AUDIT: trail_writes(notes, head)} if notes else {}
         return {META: {HEAD: after.to_document()}, **trail, **(outbox_writes(entries) if entries else {})}
 
     def _add(self, entries: Sequence[Entry]) -> None:

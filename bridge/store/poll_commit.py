@@ -84,6 +84,13 @@ def check_basis(head: Head, present: Head | None) -> None:
         raise StateChanged(msg)
 
 
+def last_note(present: Head | None, documents: Documents) -> int:
+    """Return the number of the last note; before the baseline, webhooks can change, and no head tells it."""
+    if present is not None:
+        return present.noted
+    return max((int(key) for key, _ in documents.items(AUDIT)), default=0)
+
+
 def numbered_head(head: Head, present: Head | None, entries: int = 0, notes: int = 0) -> Head:
     """Return ``head`` with the last numbers advanced by this many entries and notes."""
     last = present or head
@@ -100,15 +107,17 @@ def writes_of(
     commit: PollCommit, entries: Sequence[Entry], present: Head | None, documents: Documents
 ) -> Writes:
     """Return a poll's commit as documents."""
+    noted = last_note(present, documents)
     tables: Writes = {
         MODELS: _models(commit, documents),
         EVENTS: {event.id: event.to_document() for event in commit.events},
         DETAILS: commit.details,
-        AUDIT: trail_writes(commit.notes, present or commit.head),
+        AUDIT: trail_writes(commit.notes, noted),
         SUPERSEDED: _superseded(commit, documents),
         **outbox_writes(entries),
     }
-    head = numbered_head(commit.head, present, len(entries), len(commit.notes))
+    last = present or replace(commit.head, noted=noted)
+    head = numbered_head(commit.head, last, len(entries), len(commit.notes))
     if head != present or any(tables.values()):
         head = replace(head, revision=head.revision + 1)
     facts: dict[str, Document] = {HEAD: head.to_document(), POLL: commit.record.to_document()}
@@ -121,9 +130,9 @@ def writes_of(
     return {table: rows for table, rows in writes.items() if rows}
 
 
-def trail_writes(notes: Sequence[Note], head: Head) -> Mapping[str, Document]:
-    """Return notes as documents of the audit trail, numbered from the last number in ``head`` on."""
-    return {str(head.noted + n): note.to_document() for n, note in enumerate(notes, start=1)}
+def trail_writes(notes: Sequence[Note], last: int) -> Mapping[str, Document]:
+    """Return notes as documents of the audit trail, numbered from the number ``last`` on."""
+    return {str(last + n): note.to_document() for n, note in enumerate(notes, start=1)}
 
 
 def _superseded(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:

@@ -10,12 +10,13 @@ from support.strategies import snapshots
 from support.values import commit, entry, head, model, onto, transition
 
 from bridge.delivery.outbox_entry import Status
+from bridge.delivery.webhook import Webhook
 from bridge.diff.snapshot_packing import count_versions, pack_model, unpack_model
 from bridge.events.event_synthesis import Identity
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
-from bridge.store.state_metadata import PollRecord
+from bridge.store.state_metadata import Note, PollRecord
 from bridge.store.tinydb_store import TinyDocuments
 
 
@@ -46,6 +47,20 @@ def test_a_new_state_knows_nothing(kept) -> None:
     state = kept.state
 
     assert (state.head, state.last_poll, dict(state.known()), state.pending()) == (None, None, {}, [])
+
+
+def test_notes_of_webhooks_before_the_baseline_stay_and_later_ones_come_after_them(kept) -> None:
+    webhook = Webhook("0" * 32, ("MODEL_VERSION_CREATED",), "https://ci.example.com/")
+    noted = [Note(at, f"kind {at}", "") for at in range(5)]
+    done(kept.state.keep_webhooks([webhook], noted[:1]))
+    done(kept.reopen().delete_webhook(webhook.id, noted[1:2]))
+    done(kept.reopen().commit_poll(replace(commit(models=[model()]), notes=noted[2:4])))
+    done(kept.reopen().keep_webhooks([webhook], noted[4:]))
+    state = kept.reopen()
+
+    assert list(state.notes()) == noted
+    assert [number for number, _ in state.notes_before(None)] == ["5", "4", "3", "2", "1"]
+    assert state.head.noted == 5
 
 
 def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
