@@ -47,25 +47,25 @@ def _spans(model: RegisteredModel | None, events: Sequence[Event], begin: int, e
     stages, aliases = stage_steps(events), alias_steps(events)
     for version in model.versions.values() if model else ():
         if not stages[version.version]:  # no event changed its stage
-            stages[version.version] = [Step(begin, version.stage, version.stage)]
+            stages[version.version] = [Step(end, version.stage, version.stage)]
     for alias, holder in model.aliases if model else ():
         if not aliases[alias]:
-            aliases[alias] = [Step(begin, holder, holder)]
+            aliases[alias] = [Step(end, holder, holder)]
     for number, steps in stages.items():
-        for stage, since, until in _held(steps, begin, end):
+        for stage, since, until, is_earlier in _held(steps, begin, end):
             if stage != NO_STAGE:
-                yield Span(stage, number, since, until, since == begin, until == end)
+                yield Span(stage, number, since, until, is_earlier, until == end)
     for alias, steps in aliases.items():
-        for number, since, until in _held(steps, begin, end):
-            yield Span(f"@{alias}", number, since, until, since == begin, until == end)
+        for number, since, until, is_earlier in _held(steps, begin, end):
+            yield Span(f"@{alias}", number, since, until, is_earlier, until == end)
 
 
-def _held(steps: Sequence[Step], begin: int, end: int) -> Iterator[tuple[str, int, int]]:
-    """Yield each known value, and from when to when it lasted."""
+def _held(steps: Sequence[Step], begin: int, end: int) -> Iterator[tuple[str, int, int, bool]]:
+    """Yield each known value, from when to when it lasted, and whether it began before the first step."""
     if not steps:
         return
     values = [(steps[0].before, begin), *((step.after, max(step.at, begin)) for step in steps)]
     ends = [since for _, since in values[1:]] + [end]
-    for (value, since), until in zip(values, ends, strict=True):
+    for number, ((value, since), until) in enumerate(zip(values, ends, strict=True)):
         if value and since < until:
-            yield value, since, until
+            yield value, since, until, number == 0

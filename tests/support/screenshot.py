@@ -4,19 +4,24 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
 from bridge.config import ServerSettings
+from bridge.delivery.outbox_entry import Status
 from bridge.server.http_application import serving
 from bridge.server.page.page_templates import TYPE
 from bridge.server.page.status_page import render
+from bridge.store.document_state import DocumentState
 from support.browser import CHROMIUM, MISSING, Browser
 from support.hooks import Hooks, api_of
 from support.page_story import Story
 from support.receiver import free_port
+from support.values import commit, model, onto, transition
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -42,23 +47,51 @@ async def main(folder: Path) -> None:
 
 
 async def webhooks(folder: Path) -> None:
-    """Shoot the page of webhooks, signed in."""
+    """Shoot the pages of webhooks and of a model, signed in."""
     os.environ["CI"] = TOKEN
     hooks = Hooks()
     await hooks.created(description="Deploys what is promoted", model_name="fraud-detector")
     await hooks.created(events=["MODEL_VERSION_ALIAS_SET"], status="TEST_MODE")
+    await promote(hooks.state)
     token = {"name": "ann", "token": {"env": "CI"}, "may": ["read", "operate", "webhooks"]}
     async with api_of(hooks, token) as api:
         with tempfile.TemporaryDirectory() as home:
-            await asyncio.to_thread(shoot_webhooks, api.port, folder, Path(home))
+            await asyncio.to_thread(shoot_signed_in, api.port, folder, Path(home))
 
 
-def shoot_webhooks(port: int, folder: Path, home: Path) -> None:
+async def promote(state: DocumentState) -> None:
+    """Have three versions of a model promoted, one after the other, in the last three weeks."""
+    now, day = time.time_ns() // 1_000_000, 86_400_000
+    story = [(20, "5", "None", "Staging"), (18, "5", "Staging", "Production"), (11, "6", "None", "Staging")]
+    story += [(9, "6", "Staging", "Production"), (9, "5", "Production", "Archived")]
+    story += [
+        (3, "7", "None", "Staging"),
+        (1, "7", "Staging", "Production"),
+        (1, "6", "Production", "Archived"),
+    ]
+    known = model("fraud-detector")
+    for number, (days, version, before, after) in enumerate(story):
+        at = now - days * day
+        event = transition(
+            number,
+            "fraud-detector",
+            timestamp=at,
+            observed_at=at,
+            model_version=version,
+            changed={"to_stage": after, "from_stage": before},
+        )
+        (entry,) = await state.commit_poll(onto(state, commit(event, models=[known])))
+        await state.settle([replace(entry, status=Status.DELIVERED if days > 1 else Status.PENDING)])
+
+
+def shoot_signed_in(port: int, folder: Path, home: Path) -> None:
     browser = Browser(home)
     browser.show(f"http://127.0.0.1:{port}/webhooks", 1120, 760)
     browser.fill(token=TOKEN)
     browser.press("main button")
     _save(browser.picture(), folder / "webhooks-page.png")
+    browser.show(f"http://127.0.0.1:{port}/models?name=fraud-detector", 1120, 800)
+    _save(browser.picture(), folder / "model-page.png")
     browser.close()
 
 

@@ -54,6 +54,15 @@ def test_what_was_so_before_the_first_event_began_earlier() -> None:
     assert first == Span("Production", "1", BEGIN, 4_000, is_earlier=True, is_now=False)
 
 
+def test_what_began_with_the_first_event_did_not_begin_earlier() -> None:
+    events = [moved(BEGIN, "Staging", "Production"), alias(BEGIN, "1")]
+
+    assert spans_of(None, events, BEGIN, END) == [
+        Span("Production", "1", BEGIN, END, is_earlier=False, is_now=True),
+        Span("@champion", "1", BEGIN, END, is_earlier=False, is_now=True),
+    ]
+
+
 def test_what_no_event_changed_is_as_it_is_now() -> None:
     present = replace(
         model(),
