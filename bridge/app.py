@@ -180,21 +180,19 @@ class RunningSinks:
         self._loops = poll, relay
 
     def replace(self, webhooks: Sequence[Webhook]) -> None:
-        """Put exactly these webhooks into force, before the loops begin."""
+        """Put exactly these webhooks into force; those that are gone are stopped, or the loops have not begun."""
         present = {one.id: one for one in webhooks}
         for gone in self._webhooks.keys() - present.keys():
-            self.remove(gone)
+            self._take(gone)
         for one in webhooks:
             if self._webhooks.get(one.id) != one:
-                self.put(one)
+                self._put(one)
+        self._reroute()
 
     def put(self, webhook: Webhook) -> None:
         """Put a webhook that was created or changed into force."""
-        self._webhooks[webhook.id] = webhook
-        if self._loops and self._file.webhooks:
-            sink = sink_of_webhook(webhook, self._file.webhooks)
-            self._loops[1].put_sink(webhook.id, self._endpoint_of(sink))
-            self._reroute()
+        self._put(webhook)
+        self._reroute()
 
     async def stop(self, webhook: str) -> None:
         """Send nothing more to a webhook; what is under way is cut off. `put` starts it again.
@@ -207,12 +205,22 @@ class RunningSinks:
 
     def remove(self, webhook: str) -> None:
         """Remove a stopped webhook that is deleted."""
+        self._take(webhook)
+        self._reroute()
+
+    def _put(self, webhook: Webhook) -> None:
+        self._webhooks[webhook.id] = webhook
+        if self._loops and self._file.webhooks:
+            sink = sink_of_webhook(webhook, self._file.webhooks)
+            self._loops[1].put_sink(webhook.id, self._endpoint_of(sink))
+
+    def _take(self, webhook: str) -> None:
         self._webhooks.pop(webhook, None)
         if self._loops:
             self._loops[1].remove_sink(webhook)
-            self._reroute()
 
     def _reroute(self) -> None:
+        """Route by the present webhooks; the cost grows with their number."""
         self.settings = with_webhooks(self._file, self._webhooks.values())
         if self._loops:
             self._loops[0].put_routes(routes_of(self.settings))

@@ -29,7 +29,7 @@ class EncryptedSecret(Secret):
     """The keys, `webhooks.encryption_key` in the configuration."""
 
     @model_validator(mode="after")
-    def _is_somewhere(self) -> Self:
+    def _is_somewhere(self) -> Self:  # instead of the check of `Secret`: it names no place
         return self
 
     def read_anew(self) -> str:

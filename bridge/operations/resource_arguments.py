@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, WithJsonSchema
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from bridge.config.validation_messages import did_you_mean
 from bridge.events.event_names import EVENT_NAMES
-from bridge.operations.webhook_arguments import Arguments, at_most, one_of
+from bridge.operations.webhook_arguments import Arguments, at_most, event_among, one_of
 
 MOST = 500
 """How many items a page has at most."""
@@ -16,13 +15,6 @@ _MOST_ALTERNATIVES = 100
 _MOST_NUMBERS = 5_000
 
 
-def _event_type(name: str) -> str:
-    if name not in EVENT_NAMES:
-        msg = f"{name[:80]!r} is not the name of an event{did_you_mean(name[:80], EVENT_NAMES)}"
-        raise ValueError(msg)
-    return name
-
-
 def _number(value: object) -> object:
     if isinstance(value, bool | str):
         msg = "must be a whole number"
@@ -30,7 +22,7 @@ def _number(value: object) -> object:
     return value
 
 
-EventType = Annotated[str, AfterValidator(_event_type), WithJsonSchema(one_of(EVENT_NAMES))]
+EventType = Annotated[str, event_among(EVENT_NAMES), WithJsonSchema(one_of(EVENT_NAMES))]
 Number = Annotated[int, BeforeValidator(_number), Field(ge=1)]
 Numbers = Annotated[tuple[Number, ...], Field(min_length=1, max_length=_MOST_NUMBERS)]
 Sinks = Annotated[tuple[str, ...], Field(max_length=MOST)]

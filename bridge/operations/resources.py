@@ -1,6 +1,6 @@
 """The bridge's own resources for its API: what is asked, and what is done, beside running loops."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -111,8 +111,7 @@ class Resources:
             event = state.event(arguments.event_id)
             if event is None:
                 raise NotFound(f"there is no event {arguments.event_id!r:.80}")
-            entries = [entry for entry in state.entries() if entry.event_id == event.id]
-            return event_document(event, sorted(entries, key=lambda one: one.id), state.details(event.id))
+            return event_document(event, state.entries_of(event.id), state.details(event.id))
 
         return await self._state.ask(found)
 
@@ -196,7 +195,7 @@ class Resources:
 
         def facts(state: StateReader) -> tuple[list[Document], bool]:
             webhooks = state.webhooks()
-            return [_facts(one, settings, state) for one in webhooks[:most]], len(webhooks) > most
+            return _facts(webhooks[:most], settings, state), len(webhooks) > most
 
         return await self._state.ask(facts)
 
@@ -205,10 +204,10 @@ class Resources:
         settings = self._settings()
 
         def facts(state: StateReader) -> Document:
-            for one in state.webhooks():
-                if one.id == webhook_id:
-                    return _facts(one, settings, state)
-            raise NotFound(f"there is no webhook {webhook_id!r:.80}")
+            wanted = [one for one in state.webhooks() if one.id == webhook_id]
+            if not wanted:
+                raise NotFound(f"there is no webhook {webhook_id!r:.80}")
+            return _facts(wanted, settings, state)[0]
 
         return await self._state.ask(facts)
 
@@ -247,12 +246,18 @@ def _shown(trial: Trial, *, sends: bool = True) -> Document:
     return {**document, "detail": document["detail"] and without_addresses(document["detail"])}
 
 
-def _facts(webhook: Webhook, settings: Settings, state: StateReader) -> Document:
-    summary = state.summaries().get(webhook.id) or SinkSummary(webhook.id)
-    sink = next((sink for sink in settings.sinks if sink.name == webhook.id), None)
-    condition = condition_word(sink, state.conditions().get(webhook.id, RUNNING))
-    waits = {"pending": summary.pending, "dead": summary.dead, "condition": condition}
-    return {**webhook_facts(webhook, settings.webhooks), **waits}
+def _facts(webhooks: Iterable[Webhook], settings: Settings, state: StateReader) -> list[Document]:
+    """Return what may be shown of webhooks, with what waits for them."""
+    sinks = {sink.name: sink for sink in settings.sinks}
+    summaries, conditions = state.summaries(), state.conditions()
+
+    def facts(webhook: Webhook) -> Document:
+        summary = summaries.get(webhook.id) or SinkSummary(webhook.id)
+        condition = condition_word(sinks.get(webhook.id), conditions.get(webhook.id, RUNNING))
+        waits = {"pending": summary.pending, "dead": summary.dead, "condition": condition}
+        return {**webhook_facts(webhook, settings.webhooks), **waits}
+
+    return list(map(facts, webhooks))
 
 
 def _sink(settings: Settings, name: str) -> SinkSettings:

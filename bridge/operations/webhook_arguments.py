@@ -53,11 +53,16 @@ def at_most(number: int) -> BeforeValidator:
     return BeforeValidator(short)
 
 
-def _event(name: str) -> str:
-    if name not in _KNOWN:
-        msg = f"{name[:80]!r} is not the name of an event{did_you_mean(name[:80], _KNOWN)}"
-        raise ValueError(msg)
-    return name
+def event_among(known: Sequence[str] | Mapping[str, Any]) -> AfterValidator:
+    """Return a validator of the names of events that are ``known``."""
+
+    def event(name: str) -> str:
+        if name not in known:
+            msg = f"{name[:80]!r} is not the name of an event{did_you_mean(name[:80], known)}"
+            raise ValueError(msg)
+        return name
+
+    return AfterValidator(event)
 
 
 def _status(value: object) -> WebhookStatus:
@@ -92,7 +97,7 @@ def one_of(names: Iterable[str]) -> dict[str, Any]:
     return {"type": "string", "enum": list(names)}
 
 
-Event = Annotated[str, AfterValidator(_event), WithJsonSchema(one_of(_KNOWN))]
+Event = Annotated[str, event_among(_KNOWN), WithJsonSchema(one_of(_KNOWN))]
 _MOST_EVENTS = 100
 Events = Annotated[
     tuple[Event, ...],

@@ -262,8 +262,8 @@ class Webhooks:
             after = [_reencrypted(one, keys) for one in before]
             note = Note(self._clock.now_ms(), "webhooks_rekeyed", detail=str(len(after)), by=who)
             await self._state.keep_webhooks(after, [note])
-            for webhook in after if self._sinks else ():
-                self._sinks.put(webhook)  # type: ignore[union-attr]
+            if self._sinks:
+                self._sinks.replace(await self._state.load_webhooks())
         report_note(note)
         return len(after)
 

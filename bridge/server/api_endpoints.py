@@ -182,18 +182,18 @@ def json_answer(document: Document, status: HTTPStatus = HTTPStatus.OK) -> Respo
 
 def status_of(error: BridgeError) -> HTTPStatus:
     """Return the status for an error."""
+    return _told(error)[0]
+
+
+def _told(error: BridgeError) -> tuple[HTTPStatus, str]:
     kinds = (kind for kind in type(error).__mro__ if kind in _ERRORS)
-    return _ERRORS[kind][0] if (kind := next(kinds, None)) else HTTPStatus.INTERNAL_SERVER_ERROR
+    return _ERRORS.get(next(kinds, BridgeError), (HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"))
 
 
 def error_answer(error: BridgeError) -> Response:
     """Return the answer for an error."""
-    kinds = (kind for kind in type(error).__mro__ if kind in _ERRORS)
-    kind = next(kinds, None)
-    if kind is None:
-        return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", str(error))
-    answer = _error(*_ERRORS[kind], str(error))
-    if kind is Unauthenticated:
+    answer = _error(*_told(error), str(error))
+    if isinstance(error, Unauthenticated):
         answer.headers["WWW-Authenticate"] = 'Bearer realm="mlflow-bridge"'
     return answer
 

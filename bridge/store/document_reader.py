@@ -138,6 +138,11 @@ class DocumentReader:
         """Yield every outbox entry that is still kept, in no particular order."""
         return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
 
+    def entries_of(self, event_id: str) -> list[Entry]:
+        """Return the outbox entries of an event, in order; no others are decoded."""
+        of_event = (one for _, one in self._documents.items(OUTBOX) if one["event_id"] == event_id)
+        return sorted(map(Entry.from_document, of_event), key=lambda entry: entry.id)
+
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
         pending = (entry for entry in self.entries() if entry.status is Status.PENDING)

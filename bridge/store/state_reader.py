@@ -94,6 +94,10 @@ class StateReader(Protocol):
         """Yield every outbox entry that is still kept, in no particular order."""
         ...
 
+    def entries_of(self, event_id: str) -> list[Entry]:
+        """Return the outbox entries of an event, in order; no others are decoded."""
+        ...
+
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
         ...

@@ -143,7 +143,7 @@ def show(config: str | None, output: str, event_id: str) -> int:
     with read_state(settings) as state:
         check_binding(state, settings)
         event = find_event(state, given)
-        entries = sorted((one for one in state.entries() if one.event_id == event.id), key=lambda one: one.id)
+        entries = state.entries_of(event.id)
         details = state.details(event.id)
     if output == "json":
         print_json(event_document(event, entries, details))

@@ -13,7 +13,7 @@ from bridge.events.event_names import EVENT_NAMES
 from bridge.server.api_endpoints import ApiDoor
 from bridge.server.bridge_api import Present
 from bridge.server.page.page_access import PageAccess, Viewer
-from bridge.server.page.page_templates import rendered
+from bridge.server.page.page_templates import TYPE, rendered
 
 T = TypeVar("T")
 Form = Mapping[str, Sequence[str]]
@@ -27,7 +27,6 @@ EVENTS = [name for name in EVENT_NAMES if name.isupper()]
 FOREIGN = "the form does not come from this page: load it again, and repeat"
 
 _PATIENCE_S = 60.0
-_TYPE = "text/html; charset=utf-8"
 _DONE = {
     "created": "The webhook is created",
     "changed": "It is changed",
@@ -75,16 +74,15 @@ async def page(
         "form_token": session.form_token if session else "",
         "can_sign_in": viewer is None,
         "said": _DONE.get(request.query_params.get("done", ""), ""),
-        "failed": False,
     }
     body = await run_in_threadpool(lambda: rendered(template, **{**shown, **values}))
-    return Response(body, status, media_type=_TYPE)
+    return Response(body, status, media_type=TYPE)
 
 
 async def message(status: HTTPStatus, text: str) -> Response:
     """Return a page with nothing but a sentence."""
-    values = {"here": "", "who": "", "form_token": "", "can_sign_in": False, "said": text, "failed": True}
-    return Response(await run_in_threadpool(lambda: rendered("message", **values)), status, media_type=_TYPE)
+    body = await run_in_threadpool(lambda: rendered("message", said=text, failed=True))
+    return Response(body, status, media_type=TYPE)
 
 
 def after(path: str, done: str) -> Response:

@@ -60,6 +60,11 @@ _ENVIRONMENT.tests |= {"link": is_link}
 _ENVIRONMENT.globals |= {"version": __version__, "style": Markup(STYLE)}  # noqa: S704 - the package's own stylesheet
 
 
+_FRAME = {"here": "", "who": "", "form_token": "", "can_sign_in": False, "said": "", "failed": False}
+"""What the frame of all pages shows of the visitor, unless a page says more: nothing."""
+
+
 def rendered(template: str, /, **values: Any) -> bytes:
     """Return the page of ``template`` with ``values``, in UTF-8."""
-    return _ENVIRONMENT.get_template(f"{template}.html").render(values).encode("utf-8", "replace")
+    page = _ENVIRONMENT.get_template(f"{template}.html").render({**_FRAME, **values})
+    return page.encode("utf-8", "replace")

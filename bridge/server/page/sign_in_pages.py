@@ -1,5 +1,6 @@
 """The pages to sign in, with a token, and to sign out."""
 
+import re
 import time
 from http import HTTPStatus
 
@@ -16,7 +17,8 @@ from bridge.server.page.sessions import COOKIE, LASTS_S
 log = structlog.get_logger(__name__)
 
 _REPORTED_EVERY_S = 60.0
-_PLACES = {"/webhooks", "/deliveries", "/events", "/sinks"}
+_PLACE = re.compile(r"/(events|sinks|(webhooks|deliveries)(/[0-9a-z]+)?)")
+"""The pages that signing in leads back to."""
 
 
 class SignInPages:
@@ -69,5 +71,4 @@ class SignInPages:
 
 def _place(path: str) -> str:
     """Return the page to go to after signing in: one of our own, whatever the address says."""
-    own = path in _PLACES or path.removeprefix("/webhooks/").isalnum()
-    return path if own and path.startswith("/") else "/"
+    return path if _PLACE.fullmatch(path) else "/"

@@ -11,9 +11,6 @@ _USUAL = 30
 _REFRESHES = {str(seconds): seconds for seconds in (10, _USUAL, 60, 300)}
 """The accepted refresh intervals in seconds; few, as each needs its own rendering."""
 
-_VISITOR = {"here": "/", "who": "", "form_token": "", "can_sign_in": False, "said": "", "failed": False}
-"""What the frame of all pages shows of the visitor: nothing, as all visitors get the same rendering."""
-
 
 def refresh_of(query: str) -> int | None:
     """Return the refresh interval in seconds of a query such as ``refresh=30``; None without one."""
@@ -21,6 +18,6 @@ def refresh_of(query: str) -> int | None:
 
 
 def render(view: View, refresh_s: int | None = None) -> bytes:
-    """Return the page as HTML in UTF-8. Without ``refresh_s``, it does not reload itself, which would disturb readers."""
+    """Return the page as HTML in UTF-8, the same for all visitors. Without ``refresh_s``, it does not reload itself, which would disturb readers."""
     values = status_values(view, findings(view))
-    return rendered("status", refresh_s=refresh_s, usual_s=_USUAL, **_VISITOR, **values)
+    return rendered("status", here="/", refresh_s=refresh_s, usual_s=_USUAL, **values)

@@ -1,15 +1,20 @@
 """A relay whose sinks come, change and go while it runs."""
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from support.done import done
+from support.hooks import TRANSITION, settings_of
 from support.relayed import POLICY, ScriptedSink, fill, loaded_relay, run_until
 from support.until import eventually
 
+from bridge.app import RunningSinks
 from bridge.delivery.attempt_outcome import Reason, delivered, retryable
 from bridge.delivery.outbox_entry import Status
 from bridge.delivery.sending_rate_limit import Terms
+from bridge.delivery.webhook import Webhook, WebhookStatus
 from bridge.errors import StateUnwritable
 from bridge.pipeline.delivery_attempts import Endpoint
 
@@ -119,3 +124,18 @@ async def test_a_stop_that_cannot_be_recorded_leaves_the_sink_going(state, monke
 
     await run_until(relay, lambda: statuses(state) == [Status.DELIVERED])
     assert len(sink.seen) == 2
+
+
+async def test_many_webhooks_come_into_force_with_one_change_of_the_routes(state) -> None:
+    relay, routes = await loaded_relay(state), []
+    sinks = RunningSinks(
+        settings_of(), (), lambda sink: endpoint(ScriptedSink(), 4 if sink.gets_events else 0)
+    )
+    sinks.run_with(SimpleNamespace(put_routes=routes.append), relay)
+    first, second, third = (Webhook(f"{n:032x}", (TRANSITION,), "https://ci.example.com/") for n in range(3))
+
+    sinks.replace([first, second])
+    sinks.replace([replace(second, status=WebhookStatus.DISABLED), third])
+
+    assert [[way.sink for way in one] for one in routes] == [[first.id, second.id], [third.id]]
+    assert {sink.name for sink in sinks.settings.sinks} == {second.id, third.id}

@@ -220,6 +220,18 @@ def test_what_died_last_is_found_without_the_others(kept) -> None:
     assert [entry.id for entry in kept.reopen().newest_dead(3)] == [3, 10]
 
 
+def test_the_entries_of_an_event_are_found_in_order(kept) -> None:
+    entries = done(kept.state.commit_poll(commit(*map(transition, range(1, 4)), sinks=("ci", "deploy"))))
+    wanted = [one for one in entries if one.event_id == "event-2"]
+    done(kept.state.settle([replace(wanted[0], status=Status.DEAD)]))
+
+    assert [(one.id, one.status) for one in kept.state.entries_of("event-2")] == [
+        (wanted[0].id, Status.DEAD),
+        (wanted[1].id, Status.PENDING),
+    ]
+    assert kept.reopen().entries_of("none") == []
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 8), st.sampled_from(["come", "go", "drop", "look"]), st.integers(1, 5)))
 )

@@ -126,12 +126,33 @@ async def test_a_session_ends_with_its_token_with_signing_out_and_with_time(pers
         "/commands",
         "javascript:alert(1)",
         "/webhooks/../x",
+        "/webhooks/é",
+        "/sign-out",
     ],
 )
 async def test_signing_in_leads_nowhere_else(person, place) -> None:
     _, _, headers = await person.sign_in(place=place)
 
     assert headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("place", ["/webhooks", "/webhooks/0a1b", "/deliveries/12", "/events", "/sinks"])
+async def test_signing_in_leads_back_to_where_somebody_wanted_to_go(person, place) -> None:
+    _, _, asked = await person.ask("GET", place)
+    _, _, headers = await person.sign_in(place=asked["Location"].partition("next=")[2])
+
+    assert headers["Location"] == place
+
+
+async def test_the_backlog_is_summed_up_once_however_many_webhooks_there_are(person, monkeypatch) -> None:
+    for number in range(5):
+        await person.hooks.created(description=str(number))
+    state, summed = person.hooks.state, []
+    monkeypatch.setattr(state, "summaries", lambda: summed.append(1) or {})
+
+    webhooks, has_more = await (await person.hooks.present.resources()).webhooks(4)
+
+    assert (len(webhooks), has_more, len(summed)) == (4, True, 1)
 
 
 @pytest.mark.parametrize(
