@@ -1,5 +1,6 @@
 """The top-level command group, which imports each command only when it is called, and turns errors into exit codes."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Mapping
@@ -115,6 +116,8 @@ def cli(ctx: click.Context, /, **given: object) -> None:
       mlflow-bridge COMMAND --help
     """
     ctx.obj = given
+    gc.freeze()
+    gc.enable()
     if ctx.invoked_subcommand != "run":
         release_signals()
 

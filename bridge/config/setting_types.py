@@ -45,9 +45,12 @@ _LONGEST_MS = 3_650 * _UNITS["d"]
 
 
 class Model(BaseModel):
-    """The base of every settings class: frozen, and strict about unknown keys."""
+    """The base of every settings class: frozen, and strict about unknown keys.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    Validators are built at their first use: a quick command needs few of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 def parse_duration(value: object) -> int:
@@ -179,7 +182,9 @@ class Secret(Model):
         return f"file {self.file}" if self.file is not None else f"credential {self.credential}"
 
 
-_SEVERAL = TypeAdapter(Annotated[tuple[Secret, ...], Field(min_length=1)])
+_SEVERAL = TypeAdapter(
+    Annotated[tuple[Secret, ...], Field(min_length=1)], config=ConfigDict(defer_build=True)
+)
 
 
 def _one_or_several(value: object) -> Secret | tuple[Secret, ...]:

@@ -2,29 +2,47 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 
 from bridge.config import SinkSettings
 from bridge.sinks.base import Sink, Transport
-from bridge.sinks.github.dispatch_sink import GithubDispatchSettings, GithubDispatchSink
-from bridge.sinks.github.workflow_sink import GithubWorkflowSettings, GithubWorkflowSink
-from bridge.sinks.gitlab.pipeline_sink import GitlabPipelineSettings, GitlabPipelineSink
-from bridge.sinks.http.http_sink import HttpSettings, HttpSink
-from bridge.sinks.http.webhook_sink import WebhookSink, WebhookSinkSettings
-from bridge.sinks.jenkins.job_sink import JenkinsJobSettings, JenkinsJobSink
 from bridge.sinks.plugins import entry_points
-from bridge.sinks.secret_files import FileSecretsSink, SecretFiles
 from bridge.sinks.sink_type_definition import Kind
 
-KINDS: Mapping[str, Kind] = {
-    "http": Kind(HttpSettings, HttpSink, is_http=True),
-    "github_dispatch": Kind(GithubDispatchSettings, GithubDispatchSink, is_http=True),
-    "github_workflow": Kind(GithubWorkflowSettings, GithubWorkflowSink, is_http=True),
-    "gitlab_pipeline": Kind(GitlabPipelineSettings, GitlabPipelineSink, is_http=True),
-    "jenkins_job": Kind(JenkinsJobSettings, JenkinsJobSink, is_http=True),
+
+class _OwnKinds(Mapping[str, Kind]):
+    """Kinds that the bridge brings, by name. The module of each is imported on request: most commands need one or none."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        """Take the name of the module that defines each kind, as ``KIND``."""
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> Kind:
+        kind: Kind = import_module(self._modules[name]).KIND
+        return kind
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+_CONFIGURED: Mapping[str, str] = {
+    "http": "bridge.sinks.http.http_sink",
+    "github_dispatch": "bridge.sinks.github.dispatch_sink",
+    "github_workflow": "bridge.sinks.github.workflow_sink",
+    "gitlab_pipeline": "bridge.sinks.gitlab.pipeline_sink",
+    "jenkins_job": "bridge.sinks.jenkins.job_sink",
 }
+
+KINDS: Mapping[str, Kind] = _OwnKinds(_CONFIGURED)
 """The bridge's own kinds; packages add more (`bridge.sinks.plugins.entry_points`)."""
 
-_BUILT_IN: Mapping[str, Kind] = {**KINDS, "webhook": Kind(WebhookSinkSettings, WebhookSink, is_http=True)}
+_BUILT_IN: Mapping[str, Kind] = _OwnKinds({**_CONFIGURED, "webhook": "bridge.sinks.http.webhook_sink"})
 """Also the kind that no configuration file can have."""
 
 
@@ -90,6 +108,8 @@ def is_http(name: str) -> bool:
 def sink_of(settings: SinkSettings, transport: Transport, timeout_ms: int) -> Sink:
     """Return the sink for ``settings``; a package's sink is guarded (`bridge.sinks.plugins.guarded_sink`)."""
     if settings.type in _BUILT_IN:
+        from bridge.sinks.secret_files import FileSecretsSink, SecretFiles  # noqa: PLC0415 - imports asyncio
+
         built: Sink = _BUILT_IN[settings.type].build(settings, transport, timeout_ms)
         files = SecretFiles(settings, timeout_ms)
         return FileSecretsSink(built, files) if files else built

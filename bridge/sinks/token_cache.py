@@ -1,12 +1,18 @@
-"""Caches tokens while they are valid, and renews a token once if a receiver refuses it."""
+"""Caches tokens while they are valid, and renews a token once if a receiver refuses it.
 
-import asyncio
+``asyncio`` is imported at the first request: every command reads the settings of sinks, and few send anything.
+"""
+
+# ruff: noqa: PLC0415
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bridge.delivery.attempt_outcome import Outcome, Reason, retryable
 from bridge.sinks.base import Response
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 _UNAUTHORIZED = 401
 _ANSWER = "complete answer"
@@ -37,13 +43,15 @@ class Tokens:
         self._ask = ask
         self.name = name
         self._kept: Kept | None = None
-        self._asking: asyncio.Future[Kept | Outcome] | None = None
+        self._asking: Future[Kept | Outcome] | None = None
 
     async def token(self, now_ms: int, refused: str = "") -> str | Outcome:
         """Return a token other than the ``refused`` one, or the outcome of getting none."""
         kept = self._kept
         if kept is not None and kept.token != refused and now_ms < kept.until:
             return kept.token
+        import asyncio
+
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._renew(now_ms))
         found = await asyncio.shield(self._asking)  # one cancelled attempt must not end it for others
@@ -83,11 +91,15 @@ class _Time:
     """The time limit of one attempt, over everything that it waits for."""
 
     def __init__(self, timeout_ms: int) -> None:
+        import asyncio
+
         self._seconds = timeout_ms / 1000
         self._end = asyncio.get_running_loop().time() + self._seconds
 
     async def bound(self, awaited: Awaitable[T | Outcome], what: str) -> T | Outcome:
         """Return the awaited result, or the outcome of getting no ``what`` in time."""
+        import asyncio
+
         try:
             async with asyncio.timeout_at(self._end):
                 return await awaited

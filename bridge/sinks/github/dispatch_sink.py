@@ -19,6 +19,7 @@ from bridge.sinks.github.api_requests import GithubApi
 from bridge.sinks.github.github_settings import GithubSettings, judge, mends
 from bridge.sinks.http_answer_reading import answered_elsewhere
 from bridge.sinks.sink_templates import TemplateTable, rendered
+from bridge.sinks.sink_type_definition import Kind
 
 MAX_PAYLOAD_KEYS = 10
 MAX_PAYLOAD_CHARACTERS = 65_534
@@ -123,3 +124,6 @@ def broken_limit(payload: dict[str, Any]) -> str:
     if size > MAX_PAYLOAD_CHARACTERS:
         return f"client_payload has {size} characters, GitHub takes {MAX_PAYLOAD_CHARACTERS}"
     return ""
+
+
+KIND = Kind(GithubDispatchSettings, GithubDispatchSink, is_http=True)

@@ -19,6 +19,7 @@ from bridge.sinks.github.api_requests import GithubApi
 from bridge.sinks.github.github_settings import GithubSettings, judge, mends
 from bridge.sinks.http_answer_reading import answered_elsewhere, link_of, members_of, text_in
 from bridge.sinks.sink_templates import TemplateTable
+from bridge.sinks.sink_type_definition import Kind
 from bridge.sinks.templated_parameters import Texts
 
 MAX_INPUTS = 25
@@ -128,3 +129,6 @@ def _is_run(answer: Response) -> bool:
     """
     found = members_of(answer.body)
     return not _RUN.isdisjoint(found) or (not found and "json" in answer.headers.get("content-type", ""))
+
+
+KIND = Kind(GithubWorkflowSettings, GithubWorkflowSink, is_http=True)

@@ -30,6 +30,7 @@ from bridge.sinks.http_answer_reading import (
     with_secret,
 )
 from bridge.sinks.sink_templates import TemplateTable
+from bridge.sinks.sink_type_definition import Kind
 from bridge.sinks.templated_parameters import Texts
 
 _PROJECT = re.compile(r"[0-9]+|[\w.-]+(/[\w.-]+)+", re.ASCII)
@@ -165,3 +166,6 @@ def _moved(target: str) -> str:
 
 
 _ADVICE = Advice("url", statuses={**_MENDS, 400: _BAD_REQUEST}, moved=_moved, is_timed=False)
+
+
+KIND = Kind(GitlabPipelineSettings, GitlabPipelineSink, is_http=True)

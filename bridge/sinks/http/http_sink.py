@@ -19,6 +19,7 @@ from bridge.sinks.http.oauth2_tokens import with_bearer
 from bridge.sinks.http.request_options import AddressedSettings, access_tokens, addressed
 from bridge.sinks.http_answer_reading import answered, origin, said_in, with_secret
 from bridge.sinks.sink_templates import rendered
+from bridge.sinks.sink_type_definition import Kind
 from bridge.sinks.success_condition import JUDGED_BYTES, SuccessCondition, outcome_of_success
 from bridge.sinks.token_cache import sent_with_token
 
@@ -245,3 +246,6 @@ class HttpSink:
             **body.headers,
             **sign(secrets, event_id, delivery.now_ms // 1000, body.content),
         }
+
+
+KIND = Kind(HttpSettings, HttpSink, is_http=True)

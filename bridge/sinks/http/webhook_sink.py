@@ -14,6 +14,7 @@ from bridge.events.formats import Body
 from bridge.events.formats.registry_webhooks import render_for
 from bridge.sinks.base import Delivery
 from bridge.sinks.http.http_sink import HttpSettings, HttpSink
+from bridge.sinks.sink_type_definition import Kind
 
 _MOST_KEPT = 20_000
 
@@ -91,3 +92,6 @@ def _glob_of(model_name: str) -> str:
 
 def _secret(webhook: Webhook, ciphertext: str, settings: WebhookSettings) -> Secret:
     return EncryptedSecret(owner=f"webhook {webhook.id}", ciphertext=ciphertext, keys=settings.keys)
+
+
+KIND = Kind(WebhookSinkSettings, WebhookSink, is_http=True)

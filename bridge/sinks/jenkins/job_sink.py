@@ -28,6 +28,7 @@ from bridge.sinks.http_answer_reading import (
     with_secret,
 )
 from bridge.sinks.sink_templates import TemplateTable
+from bridge.sinks.sink_type_definition import Kind
 from bridge.sinks.templated_parameters import Texts
 
 _MENDS = {
@@ -155,3 +156,6 @@ def _queued(answer: Response, request: Request) -> str:
         return link_of(urljoin(request.url, location), request.secrets) if location else ""
     except ValueError:  # not a URL
         return ""
+
+
+KIND = Kind(JenkinsJobSettings, JenkinsJobSink, is_http=True)
