@@ -16,11 +16,15 @@ from bridge.delivery.webhook import Webhook
 from bridge.pipeline.clocks import Clock, SystemClock, Trust
 from bridge.pipeline.delivery_attempts import Endpoint, Enrich
 from bridge.pipeline.detail_fetching import Enrichment
+from bridge.pipeline.gate_judgement import GateJudgement
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
+from bridge.pipeline.request_ledger import RequestLedger
+from bridge.pipeline.request_processing import RequestProcessing
 from bridge.pipeline.worker_threads import in_thread
 from bridge.registry.mlflow_reader import MlflowRegistry
+from bridge.registry.mlflow_transitions import MlflowTransitions
 from bridge.registry.version_details import MlflowFacts
 from bridge.sinks.http.webhook_sink import sink_of_webhook, with_webhooks
 from bridge.sinks.plugins.guarded_sink import GuardedSink
@@ -38,12 +42,14 @@ _SWITCH_ON = "what waits for them is dead after delivery.max_age; a [webhooks] s
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The poll, the relay, their sinks, and the state and clocks that both use."""
+    """The loops (poll, relay, and that of transition requests), their sinks, and the state and clocks that all use."""
 
     sinks: "RunningSinks"
     state: State
     poll: Poll
     relay: Relay
+    ledger: RequestLedger
+    processing: RequestProcessing
     clock: Clock
     trust: Trust
 
@@ -76,6 +82,23 @@ def wire_poll(
         clock,
         observer or NullObserver(),
     )
+
+
+def wire_requests(settings: Settings, state: State, ledger: RequestLedger, clock: Clock) -> RequestProcessing:
+    """Build what processes the transition requests in ``ledger``."""
+    return RequestProcessing(
+        state,
+        ledger,
+        [gate.gate() for gate in settings.gates],
+        GateJudgement(MlflowFacts(settings.registry)),
+        MlflowTransitions(settings.registry),
+        _retry_policy(settings.delivery),
+        clock,
+    )
+
+
+def _retry_policy(defaults: DeliverySettings) -> RetryPolicy:
+    return RetryPolicy(defaults.first_retry, defaults.longest_retry, defaults.max_age)
 
 
 async def _warn_about_sinks(settings: Settings) -> None:
@@ -171,6 +194,7 @@ class RunningSinks:
         self._file = settings
         self._webhooks = {one.id: one for one in webhooks}
         self.settings = with_webhooks(settings, self._webhooks.values())
+        self.routes = routes_of(self.settings)
         self._endpoint_of = endpoint_of
         self.endpoints = {sink.name: endpoint_of(sink) for sink in self.settings.sinks}
         self._loops: tuple[Poll, Relay] | None = None
@@ -222,8 +246,9 @@ class RunningSinks:
     def _reroute(self) -> None:
         """Route by the present webhooks; the cost grows with their number."""
         self.settings = with_webhooks(self._file, self._webhooks.values())
+        self.routes = routes_of(self.settings)
         if self._loops:
-            self._loops[0].put_routes(routes_of(self.settings))
+            self._loops[0].put_routes(self.routes)
 
 
 async def _close(endpoints: Iterable[Endpoint]) -> None:
@@ -251,8 +276,11 @@ async def wired(
         relay = Relay(state, sinks.endpoints, clock, trust, observer)
         poll = wire_poll(sinks.settings, state, clock, observer, scanned)
         sinks.run_with(poll, relay)
+        ledger = RequestLedger(state, clock, lambda: sinks.routes)
+        processing = wire_requests(settings, state, ledger, clock)
+        poll.models_changed = processing.observe
         try:
-            yield App(sinks, state, poll, relay, clock, trust)
+            yield App(sinks, state, poll, relay, ledger, processing, clock, trust)
         finally:
             await _close(sinks.endpoints.values())
 

@@ -111,6 +111,10 @@ class RegistryLacks(RegistryRefused):
     """The registry does not support a request that other MLflow servers support."""
 
 
+class TransitionRefused(RegistryError):
+    """MLflow refuses to make a transition; the message is MLflow's own."""
+
+
 class PollHeld(BridgeError):
     """The poll found a difference so large that an operator has to accept it first."""
 
@@ -130,6 +134,10 @@ class InvalidArgument(BridgeError):
 
 class InvalidState(BridgeError):
     """A request cannot be carried out in the present state of what it is about."""
+
+
+class NotAllowed(BridgeError):
+    """Whoever asks may not do this: it is not theirs to decide."""
 
 
 class LimitExceeded(BridgeError):

@@ -8,10 +8,10 @@ from typing import Any
 
 from bridge.cli.option_types import Instant
 from bridge.delivery.event_routing import Route, match, selects
-from bridge.diff.registry_changes import ChangeKind
 from bridge.events.display_text import changed, instant
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_types import EVENT_TYPES
 from bridge.store.state_metadata import Note
 
 _SHORT = 8
@@ -31,7 +31,7 @@ class Filter:
 
     def events(self, events: Iterable[Event]) -> Iterator[Event]:
         """Yield the matching events; models and types match as in a sink's filters."""
-        every = tuple(kind.value for kind in ChangeKind)
+        every = tuple(kind.value for kind in EVENT_TYPES)
         names = tuple(name for name in self.types if name in EVENT_NAMES) if self.types else every
         way = Route("", names, self.models)
         selects_all = not self.types and not self.models

@@ -31,6 +31,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Act": {
         "sinks": "Show the sinks, test one, pause and resume them.",
         "webhooks": "Create, change, test and delete webhooks.",
+        "requests": "Ask for transitions of stages and aliases, and decide on them.",
+        "gates": "List the gates of the configuration, and try them on a version.",
         "outbox": "Show pending and dead entries; send them again, or drop them.",
         "replay": "Send recorded events again, to the sinks that ask for them now.",
         "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",

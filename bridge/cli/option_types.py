@@ -11,7 +11,8 @@ from click.shell_completion import CompletionItem
 from bridge.cli.shell_completion import starting_with
 from bridge.config import parse_duration
 from bridge.config.validation_messages import did_you_mean
-from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_names import EVENT_NAMES, STAGES
+from bridge.governance.transition_target import Target, canonical_stage
 
 NOTE_KINDS = (
     *(
@@ -29,6 +30,8 @@ NOTE_KINDS = (
     ),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
     *("webhook_created", "webhook_updated", "webhook_deleted", "webhooks_rekeyed"),
+    *("request_created", "request_seconded", "request_approved", "request_rejected", "request_cancelled"),
+    *("request_expired", "request_applied", "request_failed"),
 )
 """The kinds of notes in the audit trail (see `bridge.store.state_metadata.Note`)."""
 
@@ -110,6 +113,29 @@ class EventNameParam(click.ParamType[str]):
     ) -> list[CompletionItem]:
         """Return the names that begin with the incomplete word."""
         return starting_with(incomplete, self._known)
+
+
+class TargetParam(click.ParamType[Target]):
+    """The type of an argument that takes a stage in any case, or an alias after ``@``."""
+
+    name = "target"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        """Return the target; an unknown stage is a usage error that suggests one."""
+        text = str(value)
+        if text.startswith("@") and len(text) > 1 and text.isprintable():
+            return Target(alias=text[1:])
+        stage = canonical_stage(text)
+        if stage is None:
+            meant = did_you_mean(text.capitalize(), STAGES)
+            self.fail(f"{text!r} is no stage{meant}; an alias is written @{text or 'champion'}", param, ctx)
+        return Target(stage=stage)
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the stages that begin with the incomplete word."""
+        return starting_with(incomplete, STAGES)
 
 
 def print_assumed_zone(*instants: Instant | None) -> None:

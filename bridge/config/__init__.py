@@ -1,6 +1,7 @@
 """The configuration: settings read from TOML, and references to secrets."""
 
 from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load
+from bridge.config.governance_settings import GateSettings, GovernanceSettings
 from bridge.config.mlflow_process_environment import workspace_of
 from bridge.config.own_secrets import own_secret_faults
 from bridge.config.registry_kinds import (
@@ -45,6 +46,8 @@ __all__ = [
     "BaseUrl",
     "DeliverySettings",
     "Duration",
+    "GateSettings",
+    "GovernanceSettings",
     "HttpUrl",
     "Model",
     "OneOrMoreSecrets",

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.governance_settings import Gates, GovernanceSettings
 from bridge.config.registry_kinds import bare_uri, folder_of, is_databricks, is_unity_catalog, without_login
 from bridge.config.server_tokens import TokenSettings
 from bridge.config.setting_types import Duration, Model, Secret, TextOrSecret, http_url
@@ -264,6 +265,10 @@ class Settings(Model):
     """The HTTP server with health probes, metrics, the status page and the API. Without this section, there is none."""
     webhooks: WebhookSettings | None = None
     """Webhooks that are created at run time. Without this section, they are switched off."""
+    governance: GovernanceSettings = GovernanceSettings()
+    """How long transition requests stay open, and who may decide on them."""
+    gates: Gates = ()
+    """What has to hold before a version gets a stage or an alias."""
     sinks: tuple[SinkSettings, ...] = ()
     """The receivers, and which events each of them gets."""
 

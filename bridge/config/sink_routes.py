@@ -17,6 +17,7 @@ def routes_of(settings: Settings) -> list[Route]:
             tuple(sink.tags.items()),
             sink.when,
             sink.include,
+            sink.requests_as_transitions,
         )
         for sink in settings.sinks
         if sink.gets_events

@@ -108,6 +108,15 @@ def _condition(value: object) -> Expression:
 Stage = Annotated[str, AfterValidator(_known_stage)]
 """The name of a stage."""
 
+Glob = Annotated[str, AfterValidator(_glob)]
+"""A glob of model names; one after ``!`` excludes."""
+
+Pattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
+"""A regular expression, compiled."""
+
+SinkName = Annotated[str, AfterValidator(_sink_name)]
+"""A name of letters, digits, dots, dashes and underscores."""
+
 Condition = Annotated[Expression, PlainValidator(_condition)]
 """A JMESPath expression over an event, compiled."""
 
@@ -128,7 +137,7 @@ def _secrets_in(values: Mapping[str, object], within: str) -> Iterator[tuple[str
 class SinkSettings(Model):
     """The settings that every sink has; each sink type adds its own keys."""
 
-    name: Annotated[str, AfterValidator(_sink_name)]
+    name: SinkName
     """The sink's identity: 1 to 64 letters, digits, dots, dashes and underscores. A sink with another name is another sink."""
     type: str
     """The type of the sink."""
@@ -136,13 +145,13 @@ class SinkSettings(Model):
         default=DEFAULT_EVENTS, min_length=1
     )
     """The names of the events that the sink gets."""
-    models: tuple[Annotated[str, AfterValidator(_glob)], ...] = ()
+    models: tuple[Glob, ...] = ()
     """Globs of model names, case-sensitive. A glob after `!` excludes models. Empty: all."""
     to_stages: tuple[Stage, ...] = ()
     """Only transitions into these stages are delivered. Applies to transitions only. Empty: all."""
     from_stages: tuple[Stage, ...] = ()
     """Only transitions out of these stages are delivered. Applies to transitions only. Empty: all."""
-    aliases: tuple[Annotated[re.Pattern[str], PlainValidator(_pattern)], ...] = ()
+    aliases: tuple[Pattern, ...] = ()
     """Regular expressions, one of which must match the whole alias. Applies to alias events only. Empty: all."""
     tags: dict[Annotated[str, Field(min_length=1)], str] = Field(default_factory=dict)
     """Tag keys with globs of their values, one of which must match. Applies to tag events only. Empty: all."""
@@ -173,6 +182,11 @@ class SinkSettings(Model):
     def gets_events(self) -> bool:
         """Whether the sink gets events; a webhook may be switched off."""
         return True
+
+    @property
+    def requests_as_transitions(self) -> bool:
+        """Whether requests for transitions are told to it as transitions are: only webhooks are."""
+        return False
 
     def secrets(self) -> dict[str, Secret]:
         """Return the sink's secrets by key, including those in its tables (``app.private_key``)."""

@@ -39,7 +39,7 @@ def samples_of(
         if include:
             event = replace(event, details=dict.fromkeys(include))
         sparse[name] = context_of(event, name, sink)
-    more = {"details": _open(synthetic_details(include))} if include else {}
+    more = {"details": open_sample(synthetic_details(include), _SOMETHING)} if include else {}
     full = {
         name: {key: _SOMETHING if value is None else value for key, value in context.items()} | more
         for name, context in sparse.items()
@@ -50,18 +50,26 @@ def samples_of(
 class _Open(dict[str, Any]):
     """A mapping whose keys are not known beforehand, such as tags: every key has a sample value."""
 
+    sample: Any = _SOMETHING
+
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - a mapping's interface
         """Return the value of ``key``, or a sample value."""
-        return super().get(key, _SOMETHING)
+        return super().get(key, self.sample)
 
 
 _NAMED_BY_PEOPLE = frozenset({"metrics", "params", "tags", "aliases", "stages", "missing"})
 
 
-def _open(value: Any, name: str = "") -> Any:
+def open_sample(value: Any, metric: Any, name: str = "") -> Any:
+    """Return sample details in which every metric, parameter and tag has a value, metrics the value ``metric``."""
     if not isinstance(value, Mapping):
         return value
-    return (_Open if name in _NAMED_BY_PEOPLE else dict)((key, _open(one, key)) for key, one in value.items())
+    members = {key: open_sample(one, metric, key) for key, one in value.items()}
+    if name not in _NAMED_BY_PEOPLE:
+        return members
+    found = _Open(members)
+    found.sample = metric if name == "metrics" else _SOMETHING
+    return found
 
 
 def faults(shapes: Mapping[str, Any], samples: Samples) -> list[tuple[Place, str]]:

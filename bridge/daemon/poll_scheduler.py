@@ -15,6 +15,7 @@ from bridge.daemon.registry_outage_log import PollResult, WatchedPoll
 from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
+from bridge.operations.request_execution import Requests
 from bridge.pipeline.history_pruning import housekeep
 from bridge.pipeline.incremental_read import Read
 from bridge.server.health_probes import Probes
@@ -45,8 +46,10 @@ class Polling:
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
+        self._poll_waits = False
         self.is_over = False
         self.operations = Operations(app.state, app.clock, app.relay)
+        self.requests = Requests(app.state, app.ledger, app.settings, app.clock, self.catch_up)
 
     @property
     def settings(self) -> Settings:
@@ -75,6 +78,20 @@ class Polling:
         if not self._scan_waits:
             self._scan_waits = True
             self._begin(self._scan)
+
+    def poll_soon(self) -> None:
+        """Poll after the polls that wait already."""
+        if not self._poll_waits:
+            self._poll_waits = True
+            self._begin(self._look_again)
+
+    async def catch_up(self) -> None:
+        """Poll now, without a wait for deliveries; if that fails, the state is as it was.
+
+        Raises:
+            OwnerUnavailable: this `DaemonRun` ends.
+        """
+        await self._ordered(self._poll_once, _FOREVER)
 
     async def now(self, order: PollOrder) -> OnceResult:
         """Poll now, and wait for the attempts of entries that are due; the relay delivers the rest later.
@@ -161,6 +178,10 @@ class Polling:
     async def _scan(self) -> None:
         self._scan_waits = False
         await self._poll_once(full=True)
+
+    async def _look_again(self) -> None:
+        self._poll_waits = False
+        await self._poll_once()
 
     async def _poll_by(self, order: PollOrder, accepted: frozenset[str], until: float) -> PollResult:
         left = self._left(until)

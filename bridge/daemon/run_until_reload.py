@@ -54,6 +54,7 @@ class DaemonRun:
         self.polling = Polling(app, probes)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._stop_relay = asyncio.Event()
+        self._stop_requests = asyncio.Event()
 
     async def run(self) -> None:
         """Poll and relay until a reload or a stop; then stop polling, and drain the relay.
@@ -66,7 +67,10 @@ class DaemonRun:
         self._probes.relay_is_stuck = lambda: app.relay.is_stuck
         self._probes.relay_turned_at = lambda: app.relay.turned_at
         self._probes.next_poll_in_s = self._next_poll_in_s
+        await app.processing.load()
+        app.processing.made = self.polling.poll_soon
         relay = asyncio.create_task(app.relay.run(self._stop_relay), name="relay")
+        requests = asyncio.create_task(app.processing.run(self._stop_requests), name="requests")
         tasks = (self._watch_clocks, self._feed_watchdog, self._be_ready, self._tell)
         beside = [asyncio.create_task(task()) for task in tasks]
         self._schedule()
@@ -81,6 +85,8 @@ class DaemonRun:
             notify("STOPPING=1")
         for task in beside:
             task.cancel()
+        self._stop_requests.set()
+        await requests
         await self._wind_down(relay)
 
     async def _wait_for_orders(self, relay: asyncio.Task[None]) -> None:

@@ -13,6 +13,8 @@ from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.registry_rebinding import rebind
+from bridge.operations.request_execution import Requester, Requests
+from bridge.operations.requests import carry_out as carry_out_request
 from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Sinks, Webhooks
 from bridge.operations.webhooks import carry_out
@@ -48,6 +50,7 @@ class Commands:
             "rebind": self.rebind,
             "reload": self.reload,
             "webhooks": self.change_webhooks,
+            "requests": self.change_requests,
             **operations,
         }
 
@@ -96,6 +99,20 @@ class Commands:
         """Carry out what ``verb`` says (see `bridge.operations.webhooks.carry_out`), for ``who``."""
         _check(arguments, self._configuration.settings)
         return await carry_out(await self.webhooks(), arguments["verb"], arguments["given"], arguments["who"])
+
+    async def requests(self) -> Requests:
+        """Return the transition requests of the present `DaemonRun`, or of the next one during a reload.
+
+        Raises:
+            OwnerUnavailable: there is none.
+        """
+        return (await self._present_polling()).requests
+
+    async def change_requests(self, arguments: Document) -> Document:
+        """Carry out what ``verb`` says (see `bridge.operations.requests.carry_out`), for ``who``."""
+        _check(arguments, self._configuration.settings)
+        caller = Requester(arguments["who"], arguments["user"])
+        return await carry_out_request(await self.requests(), arguments["verb"], arguments["given"], caller)
 
     async def poll(self, arguments: Document) -> Document:
         """Poll now, as the argument ``order`` (a `PollOrder`) says; return an `OnceResult`."""

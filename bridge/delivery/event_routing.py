@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_types import GovernanceKind
 from bridge.events.jmespath_expressions import EvaluationFailed, Expression
 from bridge.events.json_templates import context_of
 
 EXCLUDES = "!"
 """The first character of a glob that excludes models."""
 
-_ALIASES = frozenset({K.ALIAS_SET, K.ALIAS_DELETED})
 _TAGS = frozenset({K.MODEL_TAG_SET, K.MODEL_TAG_DELETED, K.VERSION_TAG_SET, K.VERSION_TAG_DELETED})
 
 
@@ -26,12 +26,13 @@ class Route:
         sink: the name of the sink.
         events: names of events.
         models: globs of models; one that begins with ``!`` excludes the models that it matches.
-        to_stages: the target stages of transitions; other events are not affected.
-        from_stages: the source stages of transitions; other events are not affected.
-        aliases: patterns for the whole alias; only alias events are affected.
+        to_stages: the target stages of transitions, and of requests for them; other events are not affected.
+        from_stages: the source stages likewise.
+        aliases: patterns for the whole alias; only events about an alias are affected.
         tags: keys and globs of their values; only tag events are affected.
         when: an expression over the members that templates see.
         include: the details to send with events (see `bridge.events.event_details`); filters nothing.
+        requests_as_transitions: whether a sink that asks for transitions gets requests for them, too, under that name.
     """
 
     sink: str
@@ -43,6 +44,7 @@ class Route:
     tags: tuple[tuple[str, str], ...] = ()
     when: Expression | None = None
     include: tuple[str, ...] = ()
+    requests_as_transitions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,18 @@ def _asked_as(event: Event, way: Route) -> str | None:
     asked = [EVENT_NAMES[name] for name in way.events]
     matching = [name for name in asked if name.selects(event.type, event.changed.get("to_stage"))]
     matching.sort(key=lambda name: name.to_stage is None)
-    return matching[0].name if matching else None
+    if matching:
+        return matching[0].name
+    return K.TRANSITIONED.value if _is_told_as_transition(event, way) else None
+
+
+def _is_told_as_transition(event: Event, way: Route) -> bool:
+    is_request = event.type is GovernanceKind.REQUEST_CREATED and "to_stage" in event.changed
+    return way.requests_as_transitions and is_request and K.TRANSITIONED.value in way.events
 
 
 def _stages_match(event: Event, way: Route) -> bool:
-    if event.type is not K.TRANSITIONED:
+    if "to_stage" not in event.changed:
         return True
     to_stage, from_stage = event.changed.get("to_stage"), event.changed.get("from_stage")
     return (not way.to_stages or to_stage in way.to_stages) and (
@@ -130,7 +139,7 @@ def _model_matches(event: Event, globs: Sequence[str]) -> bool:
 
 
 def _alias_matches(event: Event, patterns: Sequence[re.Pattern[str]]) -> bool:
-    if not patterns or event.type not in _ALIASES:
+    if not patterns or "alias" not in event.changed:
         return True
     alias = event.changed.get("alias") or ""
     return any(pattern.fullmatch(alias) for pattern in patterns)

@@ -85,7 +85,8 @@ def hold_storm(routed: Sequence[Routed], limit: int) -> Hold | None:
 
 def _too_many(routed: Sequence[Routed], sink: str, limit: int) -> list[ChangeKind]:
     """Return the most frequent kinds, as few as are needed to leave at most ``limit`` events."""
-    counts = Counter(one.event.type for one in routed if one.sink == sink)
+    types = (one.event.type for one in routed if one.sink == sink)
+    counts = Counter(one for one in types if isinstance(one, ChangeKind))  # a poll observes no others
     left, held = counts.total(), []
     for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0].value)):
         if left <= limit:

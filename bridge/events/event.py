@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from bridge.diff.registry_changes import Change, ChangeKind
+from bridge.events.event_types import EventType, event_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Event:
     """
 
     id: str
-    type: ChangeKind
+    type: EventType
     timestamp: int
     observed_at: int
     lane: str
@@ -53,7 +54,7 @@ class Event:
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Return the event that `to_document` wrote; members of later versions are ignored."""
         values = {name: document[name] for name in _MEMBERS if name in document}
-        values["type"] = ChangeKind(values["type"])
+        values["type"] = event_type(values["type"])
         values["flags"] = tuple(values.get("flags", ()))
         return cls(**values)
 

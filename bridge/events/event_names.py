@@ -1,13 +1,14 @@
 """The event names that a configuration can use.
 
 These are the contract's own names, Databricks' narrower names for a transition into one stage (Databricks,
-*Model Registry webhooks*), and the names of MLflow's own webhooks (MLflow, *Webhooks*: ``entity.action``).
+*Model Registry webhooks*) or for a request for one, and the names of MLflow's own webhooks (MLflow, *Webhooks*: ``entity.action``).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.diff.registry_changes import ChangeKind
+from bridge.events.event_types import EVENT_TYPES, EventType, GovernanceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,10 @@ class EventName:
     """One accepted name: which events it selects, and under which name they are sent."""
 
     name: str
-    kind: ChangeKind
+    kind: EventType
     to_stage: str | None = None
 
-    def selects(self, kind: ChangeKind, to_stage: str | None) -> bool:
+    def selects(self, kind: EventType, to_stage: str | None) -> bool:
         """Whether this name selects an event of ``kind`` (into ``to_stage``)."""
         return self.kind is kind and self.to_stage in (None, to_stage)
 
@@ -27,6 +28,13 @@ def _narrower(stage: str) -> EventName:
     name = f"MODEL_VERSION_TRANSITIONED_TO_{stage.upper()}"
     return EventName(name, ChangeKind.TRANSITIONED, stage)
 
+
+def _narrower_request(stage: str) -> EventName:
+    name = f"TRANSITION_REQUEST_TO_{stage.upper()}_CREATED"
+    return EventName(name, GovernanceKind.REQUEST_CREATED, stage)
+
+
+_TOLD_BY_STAGE = ("Staging", "Production", "Archived")
 
 _NATIVE: Mapping[str, ChangeKind] = {
     "registered_model.created": ChangeKind.MODEL_CREATED,
@@ -38,8 +46,9 @@ _NATIVE: Mapping[str, ChangeKind] = {
 }
 
 EVENT_NAMES: Mapping[str, EventName] = {
-    **{kind.value: EventName(kind.value, kind) for kind in ChangeKind},
-    **{name.name: name for name in map(_narrower, ("Staging", "Production", "Archived"))},
+    **{kind.value: EventName(kind.value, kind) for kind in EVENT_TYPES},
+    **{name.name: name for name in map(_narrower, _TOLD_BY_STAGE)},
+    **{name.name: name for name in map(_narrower_request, _TOLD_BY_STAGE)},
     **{name: EventName(kind.value, kind) for name, kind in _NATIVE.items()},
 }
 """Every accepted name. MLflow's own names are synonyms: the event is sent under the contract's name."""

@@ -7,10 +7,10 @@ when an expression is compiled.
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 import jmespath
@@ -78,6 +78,18 @@ class Expression:
         """The names of the context's members that the expression reads."""
         return frozenset(_members(self._parsed.parsed))
 
+    def paths(self, context: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Return the paths of members that the expression reads, such as ``run.metrics.accuracy``, with their values."""
+        found = dict.fromkeys(_paths(self._parsed.parsed))
+        return [(".".join(path), _at(context, path)) for path in found]
+
+
+def _at(context: Mapping[str, Any], path: Iterable[str]) -> Any:
+    value: Any = context
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
 
 def compile_expression(text: str) -> Expression:
     """Return the compiled expression.
@@ -122,6 +134,24 @@ def _members(tree: Mapping[str, Any]) -> Iterator[str]:
             waiting.append(node["children"][0])
         elif node["type"] not in {"expref", "slice"}:
             waiting += node["children"]
+
+
+def _paths(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths from the context's members down, in the order of the text; a bare ``null`` is no member."""
+    node = tree
+    if node["type"] == "field" and node["value"] != "null":
+        yield (node["value"],)
+    elif node["type"] == "subexpression":
+        fields = list(takewhile(lambda child: child["type"] == "field", node["children"]))
+        if fields:
+            yield tuple(child["value"] for child in fields)
+        else:
+            yield from _paths(node["children"][0])
+    elif node["type"] in _ONLY_FIRST:
+        yield from _paths(node["children"][0])
+    elif node["type"] not in {"expref", "slice", "field"}:
+        for child in node["children"]:
+            yield from _paths(child)
 
 
 def _unexpected(error: ParseError, text: str) -> str:

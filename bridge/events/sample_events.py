@@ -8,7 +8,8 @@ from bridge.diff.registry_changes import Change
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event, event_of
 from bridge.events.event_details import assembled
-from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_names import EVENT_NAMES, EventName
+from bridge.events.event_types import GovernanceKind
 
 TEST_MODEL = "mlflow-bridge-test"
 """The model name that marks an event as a test: no registry should have a model of this name."""
@@ -70,6 +71,7 @@ _OF_THE_RUN = {
     "run_id": _RUN_ID,
     "name": TEST_MODEL,
     "status": "FINISHED",
+    "lifecycle_stage": "active",
     "user_id": "test",
     "experiment_id": "0",
     "started": 0,
@@ -100,9 +102,11 @@ def synthetic_event(name: str, to_stages: tuple[str, ...], event_id: str, now_ms
     """
     asked = EVENT_NAMES[name]
     kind = asked.kind
+    if isinstance(kind, GovernanceKind):
+        return _of_a_request(kind, _stage(asked, to_stages), event_id, now_ms)
     key, before, after = _VALUES.get(kind, (None, None, None))
     if kind is K.TRANSITIONED:
-        after = asked.to_stage or next(iter(to_stages), "Production")
+        after = _stage(asked, to_stages)
         before = "None" if after == "Staging" else "Staging"
     change = Change(
         kind,
@@ -116,3 +120,18 @@ def synthetic_event(name: str, to_stages: tuple[str, ...], event_id: str, now_ms
         details=_DETAILS.get(kind, ()),
     )
     return event_of(change, event_id, TEST_MODEL, now_ms)
+
+
+def _stage(asked: EventName, to_stages: tuple[str, ...]) -> str:
+    return asked.to_stage or next(iter(to_stages), "Production")
+
+
+def _of_a_request(kind: GovernanceKind, stage: str, event_id: str, now_ms: int) -> Event:
+    about: dict[str, str | None] = {"to_stage": stage}
+    request = {"transition_request_id": "tr_" + "0" * 32}
+    if kind is GovernanceKind.GATE_FAILED:
+        members: dict[str, str | None] = {**about, **request, "gate": "test", "reasons": _TEXT}
+    else:
+        before = "None" if stage == "Staging" else "Staging"
+        members = {**about, "from_stage": before, **request, "comment": _TEXT}
+    return Event(event_id, kind, now_ms, now_ms, TEST_MODEL, TEST_MODEL, "1", None, members)

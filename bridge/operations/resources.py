@@ -11,13 +11,17 @@ from bridge.delivery.outbox_entry import Entry
 from bridge.delivery.resend import Resend
 from bridge.delivery.sink_state import RUNNING
 from bridge.delivery.webhook import Webhook
-from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import InvalidArgument, NotFound
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_types import EVENT_TYPES
+from bridge.governance.transition_request import TransitionRequest
+from bridge.operations.gate_listing import gate_document
 from bridge.operations.json_documents import entry_document, event_document, trial_document
 from bridge.operations.outbox_execution import Operations
+from bridge.operations.request_answers import request_document
+from bridge.operations.request_arguments import RequestArguments, RequestsArguments
 from bridge.operations.resource_arguments import (
     EntriesArguments,
     EntryArguments,
@@ -46,7 +50,7 @@ T = TypeVar("T")
 _MOST_SCANNED = 2_000
 """How many items are looked at for one page: a filter that selects few must not hold up the loops."""
 
-_EVERY = tuple(kind.value for kind in ChangeKind)
+_EVERY = tuple(kind.value for kind in EVENT_TYPES)
 
 
 MOST_EVENTS = 100
@@ -124,6 +128,30 @@ class Resources:
             return _paged("notes", [note.to_document() for _, note in found], cursor[0] if cursor else None)
 
         return await self._state.ask(page)
+
+    async def requests(self, arguments: RequestsArguments) -> Document:
+        """Return a page of transition requests, newest first."""
+
+        def is_asked_for(one: TransitionRequest) -> bool:
+            return arguments.model in {"", one.model_name} and arguments.status in {None, one.status}
+
+        def page(state: StateReader) -> Document:
+            before = state.requests_before(arguments.cursor or None)
+            found, cursor = _page(before, is_asked_for, PageArguments(limit=arguments.limit))
+            return _paged("requests", list(map(request_document, found)), cursor.id if cursor else None)
+
+        return await self._state.ask(page)
+
+    async def request(self, arguments: RequestArguments) -> Document:
+        """Return a transition request."""
+        found = await self._state.load_request(arguments.request_id)
+        if found is None:
+            raise NotFound(f"there is no request {arguments.request_id!r:.80}")
+        return request_document(found)
+
+    async def gates(self) -> Document:
+        """Return the gates of the configuration."""
+        return {"gates": list(map(gate_document, self._settings().gates))}
 
     async def model(self, name: str) -> ModelHistory:
         """Return what is recorded of a model: its newest events, and the newest entries of the outbox."""

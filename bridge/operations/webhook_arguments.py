@@ -29,14 +29,9 @@ _MOST_TOLD = 10
 _LONGEST_TEXT = 1_024
 _LONGEST_URL = 2_048
 _LONGEST_NAME = 256
-_STAGES = ("STAGING", "PRODUCTION", "ARCHIVED")
 
-UNOBSERVED = (
-    "COMMENT_CREATED",
-    "TRANSITION_REQUEST_CREATED",
-    *(f"TRANSITION_REQUEST_TO_{stage}_CREATED" for stage in _STAGES),
-)
-"""Databricks' events that no poll can observe: open-source MLflow has no comments and no requests."""
+UNOBSERVED = ("COMMENT_CREATED",)
+"""Databricks' event that nothing gives rise to: open-source MLflow has no comments."""
 
 _KNOWN = (*EVENT_NAMES, *UNOBSERVED)
 

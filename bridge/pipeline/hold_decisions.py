@@ -36,6 +36,14 @@ _NOTES = {
     "webhook_updated": (logging.WARNING, "webhook.updated"),
     "webhook_deleted": (logging.WARNING, "webhook.deleted"),
     "webhooks_rekeyed": (logging.WARNING, "webhooks.rekeyed"),
+    "request_created": (logging.WARNING, "request.created"),
+    "request_seconded": (logging.WARNING, "request.seconded"),
+    "request_approved": (logging.WARNING, "request.approved"),
+    "request_rejected": (logging.WARNING, "request.rejected"),
+    "request_cancelled": (logging.WARNING, "request.cancelled"),
+    "request_expired": (logging.WARNING, "request.expired"),
+    "request_applied": (logging.WARNING, "request.applied"),
+    "request_failed": (logging.ERROR, "request.failed"),
 }
 
 

@@ -1,7 +1,7 @@
 """The poll: registry → outbox. Fetch, compare, synthesize, route, commit."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from bridge.delivery.event_model_details import models_told
 from bridge.delivery.event_routing import Route
 from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
+from bridge.governance.request_steps import may_use_grants, with_grants
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
@@ -43,6 +44,14 @@ if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel
 
 log = structlog.get_logger(__name__)
+
+
+ModelsChanged = Callable[[Collection[str]], Awaitable[None]]
+"""Is called after a commit with the names of the models that changed."""
+
+
+async def _nobody(_names: Collection[str]) -> None:
+    """Tell nobody of changed models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
+        self.models_changed: ModelsChanged = _nobody
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
 
     def put_routes(self, routes: Sequence[Route]) -> None:
@@ -202,14 +212,17 @@ class Poll:
         routed = [
             one for one in found.routed if one.sink in self._sinks
         ]  # a webhook may be gone since the plan
+        grants = await self._state.load_grants() if may_use_grants(found.events) else []
+        events, routed, granted = with_grants(found.events, routed, grants)
         record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,
             record=record,
             removed=found.removed,
             models=found.models,
-            events=found.events,
+            events=events,
             routed=routed,
+            requests=granted,
             at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
@@ -232,6 +245,8 @@ class Poll:
                 await self._state.keep_scan(scan.leave() if scan else None)
         for note in commit.notes:
             report_note(note)
+        if commit.removed or commit.models:
+            await self.models_changed({*commit.removed, *commit.models})
         return record, entries
 
     async def _note_failure(self, basis: Basis, error: Exception, span: Span, scan: ScanSlice) -> None:

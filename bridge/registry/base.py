@@ -11,6 +11,8 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
+from bridge.governance.request_steps import Standing
+from bridge.governance.transition_target import Target
 from bridge.registry.scan_position import ScanProgress
 
 
@@ -106,6 +108,31 @@ class Registry(Protocol):
 
     def odd_rows(self) -> Sequence[OddRow]:
         """Return the malformed rows that were skipped since the last call: nothing is known of them."""
+        ...
+
+
+class Transitions(Protocol):
+    """Makes transitions: the only writing that the bridge does. Every call blocks, and belongs in a worker thread.
+
+    Each call raises `RegistryError` or `SecretUnavailable` where it gets no usable answer.
+    """
+
+    def prepare(self) -> None:
+        """Prepare the client, which takes time: the first call imports MLflow."""
+        ...
+
+    def standing(self, name: str, version: str, target: Target, deadline: Deadline) -> Standing | Absence:
+        """Return where a version, and the alias in question, stand now."""
+        ...
+
+    def make(
+        self, name: str, version: str, target: Target, deadline: Deadline, *, archives: bool
+    ) -> int | None:
+        """Give the version the stage or the alias; return its ``last_updated_timestamp`` after that, None for an alias.
+
+        Raises:
+            TransitionRefused: the registry will never take this; in its own words.
+        """
         ...
 
 

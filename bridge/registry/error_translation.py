@@ -38,6 +38,12 @@ _BUSY_IF_IT_SAYS_SO = frozenset({500, 502, 503, 504})
 """With ``Retry-After``, these mean a rate limit or maintenance; without it, a fault."""
 _LIMITED = frozenset({"REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"})
 """MLflow's codes for a rate limit; Databricks' SDK does not keep the status."""
+_PASSING = (
+    _UNAUTHENTICATED
+    | _LIMITED
+    | {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}
+)
+"""MLflow's codes for what may be over when the request is made again."""
 _FAULTS = frozenset({500, 503})
 _OWN_PAGES = (
     "You are not authenticated. Please see https://www.mlflow.org",
@@ -106,6 +112,13 @@ def is_too_much(error: RegistryError) -> bool:
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the registry refuses access (a missing permission, for example)."""
     return _code(error) == "PERMISSION_DENIED" or _status(error) == 403
+
+
+def is_final(error: BaseException | None) -> bool:
+    """Whether the registry refuses a request for what it asks, so that the same request will never be taken."""
+    if is_refusal(error):
+        return True
+    return is_answer(error) and _code(error) not in _PASSING
 
 
 def is_server_fault(error: BaseException | None) -> bool:

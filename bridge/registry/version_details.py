@@ -93,6 +93,7 @@ def _run(entity: Any) -> dict[str, Any]:
         "run_id": info.run_id,
         "name": getattr(info, "run_name", None) or None,
         "status": info.status,
+        "lifecycle_stage": info.lifecycle_stage,
         "user_id": info.user_id or None,
         "experiment_id": info.experiment_id,
         "started": info.start_time,

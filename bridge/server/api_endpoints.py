@@ -21,6 +21,7 @@ from bridge.errors import (
     InvalidArgument,
     InvalidState,
     LimitExceeded,
+    NotAllowed,
     NotFound,
     OwnerUnavailable,
     SecretUnavailable,
@@ -59,6 +60,7 @@ _BUSY = "too many requests at once: try again in a moment"
 _ERRORS: Mapping[type[BridgeError], tuple[HTTPStatus, str]] = {
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED"),
     PermissionDenied: (HTTPStatus.FORBIDDEN, "PERMISSION_DENIED"),
+    NotAllowed: (HTTPStatus.FORBIDDEN, "PERMISSION_DENIED"),
     MalformedRequest: (HTTPStatus.BAD_REQUEST, "MALFORMED_REQUEST"),
     BodyTooLong: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "MALFORMED_REQUEST"),
     InvalidArgument: (HTTPStatus.BAD_REQUEST, "INVALID_PARAMETER_VALUE"),

@@ -34,6 +34,7 @@ def named(name: str) -> Schema:
 
 
 _ANYTHING: Schema = {}
+_STATUSES = ["pending", "approved", "applied", "rejected", "cancelled", "expired", "failed"]
 _PAGE: Mapping[str, Schema] = {
     "next_cursor": {
         **TEXT,
@@ -107,6 +108,46 @@ SCHEMAS: Mapping[str, Schema] = {
     "WebhookAnswer": an_object({"webhook": named("Webhook")}, {"warnings": some(TEXT)}),
     "Webhooks": an_object({"webhooks": some(named("Webhook"))}, {"next_page_token": TEXT}),
     "WebhookTest": an_object({"body": TEXT}, {"status_code": NUMBER, "status": NUMBER}),
+    "OpenRequests": an_object({"requests": some(named("Activity"))}),
+    "RequestAnswer": an_object({"request": named("Activity")}),
+    "ActivityAnswer": an_object({"activity": named("Activity")}),
+    "Activity": an_object(
+        {
+            **dict.fromkeys(
+                ("id", "transition_request_id", "activity_type", "user_id", "comment", "name", "version"),
+                TEXT,
+            ),
+            "status": {"enum": _STATUSES},
+            "creation_timestamp": TIME,
+            "last_updated_timestamp": TIME,
+            "available_actions": some(TEXT),
+        },
+        {
+            "from_stage": TEXT,
+            "to_stage": TEXT,
+            "alias": TEXT,
+            "previous_version": either(TEXT),
+            "system_comment": TEXT,
+        },
+    ),
+    "Request": an_object(
+        {
+            **dict.fromkeys(
+                ("id", "model_name", "version", "creator", "comment", "decided_by", "decision_comment"), TEXT
+            ),
+            **dict.fromkeys(("stage", "alias", "before"), either(TEXT)),
+            **dict.fromkeys(("system_comment", "error", "event_id"), TEXT),
+            **dict.fromkeys(("created_at", "updated_at", "expires_at"), TIME),
+            "decided_at": either(TIME),
+            "status": {"enum": _STATUSES},
+            "archive_existing_versions": TRUTH,
+            "approvals": some(OBJECT),
+            "verdicts": some(OBJECT),
+            "attempts": NUMBER,
+        }
+    ),
+    "Requests": an_object({"requests": some(named("Request"))}, _PAGE),
+    "Gates": an_object({"gates": some(OBJECT)}),
     "Nothing": an_object({}),
     "Description": an_object({"openapi": TEXT, "info": _ANYTHING, "paths": _ANYTHING}),
 }

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 from starlette.routing import Route
 
 from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.request_arguments import RequestArguments, RequestsArguments
+from bridge.operations.request_execution import Requests
 from bridge.operations.resource_arguments import (
     EntriesArguments,
     EntryArguments,
@@ -25,6 +27,7 @@ from bridge.server.api_endpoints import ApiDoor, Document
 from bridge.server.api_resource import Operation, Resource, openapi
 from bridge.server.registry_webhooks_api import registry_webhooks_routes, webhook_resources
 from bridge.server.token_authority import Caller
+from bridge.server.transition_requests_api import request_resources, transition_requests_routes
 
 _V1 = "/api/v1"
 
@@ -40,6 +43,10 @@ class Present(Protocol):
         """Return its webhooks."""
         ...
 
+    async def requests(self) -> Requests:
+        """Return its transition requests."""
+        ...
+
     async def poll_now(self, order: PollOrder) -> OnceResult:
         """Poll now, and return the result."""
         ...
@@ -50,6 +57,16 @@ def api_routes(door: ApiDoor, present: Present) -> Iterator[Route]:
     for resource in bridge_resources(present):
         yield resource.route(door)
     yield from registry_webhooks_routes(door, present.webhooks)
+    yield from transition_requests_routes(door, present.requests)
+
+
+def api_resources(present: Present) -> list[Resource]:
+    """Return all that the API takes."""
+    return [
+        *bridge_resources(present),
+        *webhook_resources(present.webhooks),
+        *request_resources(present.requests),
+    ]
 
 
 def bridge_resources(present: Present) -> list[Resource]:
@@ -61,7 +78,7 @@ def bridge_resources(present: Present) -> list[Resource]:
         return (await present.poll_now(order)).to_document()
 
     async def description(_arguments: NoArguments, _caller: Caller) -> Document:
-        return openapi([*bridge_resources(present), *webhook_resources(present.webhooks)])
+        return openapi(api_resources(present))
 
     return [  # a path comes before one with an argument that would match it
         _get("status", NoArguments, "Status", asks("status")),
@@ -77,6 +94,9 @@ def bridge_resources(present: Present) -> list[Resource]:
         _post("sinks/{name}/pause", SinkArguments, "Paused", does("pause")),
         _post("sinks/{name}/resume", SinkArguments, "Resumed", does("resume")),
         _post("sinks/{name}/test", SinkTestArguments, "Trial", asks("test")),
+        _get("requests", RequestsArguments, "Requests", asks("requests")),
+        _get("requests/{request_id}", RequestArguments, "Request", asks("request")),
+        _get("gates", NoArguments, "Gates", asks("gates")),
         _post("polls", PollArguments, "Poll", poll),
         _get("openapi.json", NoArguments, "Description", description),
     ]
@@ -96,6 +116,9 @@ _SUMMARIES = {
     "sinks/{name}/pause": "Hold back deliveries to a sink",
     "sinks/{name}/resume": "Let deliveries to a sink go on",
     "sinks/{name}/test": "Send a synthetic event to a sink, and return the requests and the answers",
+    "requests": "List transition requests, newest first",
+    "requests/{request_id}": "Return one transition request, with the verdicts of its gates and the decisions on it",
+    "gates": "List the gates of the configuration",
     "polls": "Poll the registry now, and wait for what is delivered soon",
     "openapi.json": "Return this description",
 }

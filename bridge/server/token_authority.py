@@ -21,6 +21,11 @@ class Caller:
     name: str
     may: Collection[Permission]
 
+    @property
+    def user(self) -> str:
+        """The name that requests and events have for them."""
+        return self.name.removeprefix("token ")
+
 
 class Unauthenticated(BridgeError):
     """A request has no token, or none that is configured."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from bridge.delivery.event_routing import Routed
 from bridge.delivery.outbox_entry import Entry
 from bridge.delivery.sink_state import Condition
 from bridge.delivery.webhook import Webhook
@@ -13,6 +14,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
+from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state_metadata import (
@@ -92,6 +94,10 @@ class PollState(Protocol):
 
     async def keep_scan(self, scan: Document | None) -> None:
         """Store the progress of an unfinished full scan; None removes it."""
+        ...
+
+    async def load_grants(self) -> list[TransitionRequest]:
+        """Return the requests of which the approval may still be used up by a transition, oldest first."""
         ...
 
     async def write_head(self, head: Head) -> None:
@@ -244,7 +250,50 @@ class WebhookState(Protocol):
         ...
 
 
-class State(PollState, RelayState, WebhookState, Protocol):
+@dataclass(frozen=True, slots=True)
+class RequestCommit:
+    """What is committed together when transition requests change.
+
+    Attributes:
+        requests: the requests that are new or changed.
+        events: what tells of it, in order.
+        routed: the events to deliver, in order.
+        notes: notes for the audit trail.
+        at: now, ms since the epoch.
+    """
+
+    requests: Sequence[TransitionRequest]
+    events: Sequence[Event]
+    routed: Sequence[Routed]
+    notes: Sequence[Note]
+    at: int
+
+
+class RequestState(Protocol):
+    """The transition requests. Every method that writes raises `StateUnwritable` if nothing was written."""
+
+    async def load_open_requests(self) -> list[TransitionRequest]:
+        """Return the requests about which something is still to be done, oldest first."""
+        ...
+
+    async def load_request(self, request: str) -> TransitionRequest | None:
+        """Return the request with this id, or None."""
+        ...
+
+    async def load_requests_of(self, model: str, version: str) -> list[TransitionRequest]:
+        """Return the requests about a version that are still kept, oldest first."""
+        ...
+
+    async def commit_requests(self, commit: RequestCommit) -> list[Entry]:
+        """Commit changes of requests: all of it, or nothing; return the entries with their numbers.
+
+        Raises:
+            InvalidState: there is no baseline yet.
+        """
+        ...
+
+
+class State(PollState, RelayState, WebhookState, RequestState, Protocol):
     """The whole state, as its owner has it."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:

@@ -1,5 +1,6 @@
 """Reads the state from its documents."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from bridge.delivery.outbox_entry import Entry, Status
@@ -10,6 +11,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot_packing import count_versions
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
+from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document, Documents
 from bridge.store.poll_commit import (
     ABILITIES,
@@ -22,6 +24,7 @@ from bridge.store.poll_commit import (
     POLL,
     PRUNED,
     RECONCILE,
+    REQUESTS,
     SINKS,
     WEBHOOKS,
     attempt_key,
@@ -176,6 +179,24 @@ class DocumentReader:
         """Return the webhooks in the order of their creation."""
         found = (Webhook.from_document(document) for _, document in self._documents.items(WEBHOOKS))
         return sorted(found, key=lambda one: (one.created_at, one.id))
+
+    def requests(self) -> Iterator[TransitionRequest]:
+        """Yield the transition requests that are still kept, oldest first."""
+        return (TransitionRequest.from_document(document) for _, document in self._documents.items(REQUESTS))
+
+    def requests_before(self, request: str | None) -> Iterator[TransitionRequest]:
+        """Yield transition requests, newest first, from the one before this id on."""
+        rows = self._documents.backwards(REQUESTS, request)
+        return (TransitionRequest.from_document(document) for _, document in rows)
+
+    def request(self, request: str) -> TransitionRequest | None:
+        """Return a transition request."""
+        document = self._documents.get(REQUESTS, request)
+        return TransitionRequest.from_document(document) if document else None
+
+    def count_requests(self) -> dict[str, int]:
+        """Return how many transition requests have each status."""
+        return dict(Counter(document["status"] for _, document in self._documents.items(REQUESTS)))
 
     def conditions(self) -> dict[str, Condition]:
         """Return the states of the sinks that have one stored."""

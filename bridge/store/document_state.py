@@ -7,8 +7,8 @@ from typing import TypeVar
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.recently_replaced_values import Superseded
 from bridge.store.base import Basis, Upkeep
+from bridge.store.document_requests import DocumentRequests
 from bridge.store.document_store import Document
-from bridge.store.document_webhooks import DocumentWebhooks
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,
@@ -19,6 +19,7 @@ from bridge.store.poll_commit import (
     POLL,
     PRUNED,
     RECONCILE,
+    REQUESTS,
     SUPERSEDED,
     PollCommit,
     check_basis,
@@ -36,7 +37,7 @@ _ORPHANS = "orphans"
 _SCAN = "scan"
 
 
-class DocumentState(DocumentWebhooks):
+class DocumentState(DocumentRequests):
     """`bridge.store.base.State` over documents. One commit is durable in full or not at all; nothing waits."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:
@@ -69,7 +70,7 @@ class DocumentState(DocumentWebhooks):
         """Commit a poll: snapshot, events and outbox entries; return the entries with their numbers."""
         present = self.head
         check_basis(commit.head, present)
-        entries = new_entries(commit, present)
+        entries = new_entries(commit.routed, (present or commit.head).sequence, commit.at)
         self._documents.commit(writes_of(commit, entries, present, self._documents))
         self._note_settled(commit)
         self._add(entries)
@@ -122,6 +123,7 @@ class DocumentState(DocumentWebhooks):
             if key not in needed and document["observed_at"] < delivered_before
         ]
         notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
+        requests = self._old_requests(delivered_before)
         self._documents.commit(
             {
                 META: {PRUNED: {"at": now_ms, "before": max(self.kept_since, delivered_before)}},
@@ -129,10 +131,11 @@ class DocumentState(DocumentWebhooks):
                 EVENTS: dict.fromkeys(events),
                 DETAILS: dict.fromkeys(key for key in events if self.details(key)),
                 AUDIT: dict.fromkeys(notes),
+                REQUESTS: dict.fromkeys(requests),
             }
         )
         self._discount(old)
-        return len(old) + len(events) + len(notes)
+        return len(old) + len(events) + len(notes) + len(requests)
 
 
 def _split(entries: Iterator[Entry], limits: Mapping[Status, int]) -> tuple[list[Entry], list[Entry]]:

@@ -14,13 +14,14 @@ from bridge.diff.snapshot_packing import pack_model
 from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
+from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document, Documents, Writes
 from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 from bridge.store.stored_models import MODELS, UNSETTLED
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
-SUPERSEDED, WEBHOOKS = "superseded", "webhooks"
+SUPERSEDED, WEBHOOKS, REQUESTS = "superseded", "webhooks", "requests"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK, PRUNED = "head", "poll", "reconcile", "abilities", "clock", "pruned"
 
 MOST_ATTEMPTS = 50
@@ -45,6 +46,7 @@ class PollCommit:
         reconciled: the record of the full scan, if this was one.
         abilities: what the registry can do.
         details: the details to store with events, by event id.
+        requests: transition requests that this poll changes, by their ids.
         superseded: the former states that this commit replaces.
         forgotten: how many of the oldest former states to drop.
     """
@@ -62,6 +64,7 @@ class PollCommit:
     reconciled: ReconcileRecord | None = None
     abilities: Abilities | None = None
     details: Mapping[str, Document] = field(default_factory=dict)
+    requests: Sequence[TransitionRequest] = ()
     superseded: Sequence[Superseded] = ()
     forgotten: int = 0
 
@@ -97,10 +100,9 @@ def numbered_head(head: Head, present: Head | None, entries: int = 0, notes: int
     return replace(head, sequence=last.sequence + entries, noted=last.noted + notes)
 
 
-def new_entries(commit: PollCommit, present: Head | None) -> list[Entry]:
-    """Return the new outbox entries of a poll, numbered from the last number on."""
-    last = (present or commit.head).sequence
-    return [_entry(routed, last + n, commit.at) for n, routed in enumerate(commit.routed, start=1)]
+def new_entries(routed: Sequence[Routed], last: int, now_ms: int) -> list[Entry]:
+    """Return new outbox entries, numbered from the number ``last`` on."""
+    return [_entry(one, last + n, now_ms) for n, one in enumerate(routed, start=1)]
 
 
 def writes_of(
@@ -114,6 +116,7 @@ def writes_of(
         DETAILS: commit.details,
         AUDIT: trail_writes(commit.notes, noted),
         SUPERSEDED: _superseded(commit, documents),
+        REQUESTS: request_writes(commit.requests),
         **outbox_writes(entries),
     }
     last = present or replace(commit.head, noted=noted)
@@ -128,6 +131,11 @@ def writes_of(
     changed = {key: fact for key, fact in facts.items() if fact != documents.get(META, key)}
     writes: Writes = {META: changed, **tables}
     return {table: rows for table, rows in writes.items() if rows}
+
+
+def request_writes(requests: Iterable[TransitionRequest]) -> Mapping[str, Document]:
+    """Return transition requests as documents."""
+    return {one.id: one.to_document() for one in requests}
 
 
 def trail_writes(notes: Sequence[Note], last: int) -> Mapping[str, Document]:

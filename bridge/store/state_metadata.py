@@ -198,6 +198,9 @@ class Note(_Documented):
     ``rebaselined`` (the registry was recorded as it is, without announcing changes);
     or an operator's command on the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``,
     or on the webhooks: ``webhook_created``, ``webhook_updated``, ``webhook_deleted``, ``webhooks_rekeyed``.
+    or what became of a transition request: ``request_created``, ``request_seconded`` (approved by one of several who
+    have to), ``request_approved``, ``request_rejected``, ``request_cancelled``, ``request_expired``,
+    ``request_applied`` (the transition was made), ``request_failed`` (MLflow refused it).
     ``by`` is who gave it: the name of a token, or ``command``; empty for what no request caused.
     """
 

@@ -10,6 +10,7 @@ from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.registry_abilities import Abilities
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
+from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document
 from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
 
@@ -123,6 +124,22 @@ class StateReader(Protocol):
 
     def webhooks(self) -> list[Webhook]:
         """Return the webhooks in the order of their creation."""
+        ...
+
+    def requests(self) -> Iterator[TransitionRequest]:
+        """Yield the transition requests that are still kept, oldest first."""
+        ...
+
+    def requests_before(self, request: str | None) -> Iterator[TransitionRequest]:
+        """Yield transition requests, newest first, from the one before this id on; each is decoded in its turn."""
+        ...
+
+    def request(self, request: str) -> TransitionRequest | None:
+        """Return a transition request, or None."""
+        ...
+
+    def count_requests(self) -> dict[str, int]:
+        """Return how many transition requests have each status."""
         ...
 
     def conditions(self) -> dict[str, Condition]:

@@ -9,6 +9,8 @@ import pytest
 
 from bridge.cli import main
 from bridge.delivery.webhook import Webhook
+from bridge.governance.transition_request import TransitionRequest
+from bridge.store.base import RequestCommit
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
 from bridge.store.tinydb_store import TinyDocuments
@@ -45,6 +47,11 @@ class CommandLine:
     def keep(self, *webhooks: Webhook) -> None:
         state = DocumentState(TinyDocuments.open(self.folder / "state"))
         done(state.keep_webhooks(webhooks, []))
+        state.close()
+
+    def ask(self, *requests: TransitionRequest) -> None:
+        state = DocumentState(TinyDocuments.open(self.folder / "state"))
+        done(state.commit_requests(RequestCommit(requests, (), (), (), 2_000)))
         state.close()
 
     def settle(self, entries: Iterable) -> None:

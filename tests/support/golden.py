@@ -14,6 +14,7 @@ from bridge.diff.registry_changes import Change
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event, event_of
 from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_types import GovernanceKind as G
 from bridge.events.formats import FORMATS
 from bridge.sinks.base import Delivery, Request
 from bridge.sinks.http.http_sink import HttpSettings, HttpSink
@@ -51,6 +52,15 @@ _SAMPLES = {
     K.ALIAS_SET: {**_VERSION, "key": "champion", "before": "6", "after": "7"},
     K.ALIAS_DELETED: {**_VERSION, "key": "champion", "before": "7"},
 }
+_REQUEST = {"transition_request_id": "tr_0b751a067ab44f9f8d5d2f0a4a6e1c35"}
+_OF_REQUESTS = {
+    G.REQUEST_CREATED: ("ann", {"comment": "Beats version 6."}),
+    G.REQUEST_APPROVED: ("bob", {"comment": "Reviewed."}),
+    G.REQUEST_REJECTED: ("gate quality", {"comment": "accuracy: below 0.90"}),
+    G.REQUEST_CANCELLED: ("ann", {"comment": "Version 8 is better."}),
+    G.REQUEST_EXPIRED: (None, {"comment": "nobody decided in time (governance.expires)"}),
+    G.GATE_FAILED: ("ann", {"gate": "quality", "reasons": "accuracy: below 0.90"}),
+}
 _STAGES = {"Staging": "None", "Production": "Staging", "Archived": "Production"}
 """Where the narrower names' transitions come from."""
 
@@ -61,11 +71,25 @@ NAMES = tuple(dict.fromkeys(name.name for name in EVENT_NAMES.values()))
 def sample(name: str) -> Event:
     """Return an event that is sent as ``name``: made up, but always the same."""
     asked = EVENT_NAMES[name]
+    if isinstance(asked.kind, G):
+        return _of_request(asked.kind, asked.to_stage or "Production")
     fields = dict(_SAMPLES[asked.kind])
     if asked.to_stage:
         fields |= {"before": _STAGES[asked.to_stage], "after": asked.to_stage}
     change = Change(asked.kind, **_MODEL, **fields)
     return event_of(change, "c5f769cb-5449-5204-964f-0b751a067ab4", "fraud-detector", OBSERVED_AT)
+
+
+def _of_request(kind: G, stage: str) -> Event:
+    who, more = _OF_REQUESTS[kind]
+    stages = {"to_stage": stage, "from_stage": _STAGES[stage]}
+    if kind is G.GATE_FAILED:
+        del stages["from_stage"]
+    identity = "5d2f0a4a-6e1c-5c35-8d0b-0b751a067ab4"
+    members = {**stages, **_REQUEST, **more}
+    return Event(
+        identity, kind, CHANGED_AT, CHANGED_AT, "fraud-detector", "fraud-detector", "7", who, members
+    )
 
 
 def told(format_name: str) -> list[str]:

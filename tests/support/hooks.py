@@ -6,13 +6,15 @@ import json
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-from bridge.config import ServerSettings
+from bridge.config import ServerSettings, routes_of
 from bridge.config.file_loading import build
 from bridge.errors import BridgeError
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.request_execution import Requests
 from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
+from bridge.pipeline.request_ledger import RequestLedger
 from bridge.server.bridge_api import api_routes
 from bridge.server.http_application import serving, text_answer
 from bridge.server.page.page_endpoints import page_routes
@@ -80,6 +82,11 @@ class Present:
             self._hooks.webhooks,
         )
 
+    async def requests(self) -> Requests:
+        hooks = self._hooks
+        ledger = RequestLedger(hooks.state, hooks.clock, lambda: routes_of(hooks.present_settings()))
+        return Requests(hooks.state, ledger, hooks.present_settings(), hooks.clock, hooks.catch_up)
+
     async def poll_now(self, order: PollOrder) -> OnceResult:
         self.orders.append(order)
         return OnceResult(1, 2, 3, (BridgeError("the registry is down"),))
@@ -96,9 +103,13 @@ class Hooks:
         self.webhooks = Webhooks(self.state, lambda: self.settings, self.clock)
         done(self.webhooks.serve_with(self.sinks))
         self.present = Present(self)
+        self.polls = 0
 
     def present_settings(self):
         return with_webhooks(self.settings, self.state.webhooks())
+
+    async def catch_up(self) -> None:
+        self.polls += 1
 
     async def created(self, **more) -> str:
         answer = await self.webhooks.create({**ASKED, **more}, "ann")

@@ -8,6 +8,8 @@ from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
+from bridge.governance.transition_request import TransitionRequest
+from bridge.governance.transition_target import Target
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state_metadata import Head, PollRecord
@@ -37,6 +39,24 @@ def entry(number: int = 1, sink: str = "ci", lane: str = "m", **fields) -> Entry
 def model(name: str = "m", stage: str = "None", versions: int = 1, **fields) -> RegisteredModel:
     owned = {str(n): ModelVersion(str(n), 100 + n, 200 + n, stage=stage) for n in range(1, versions + 1)}
     return RegisteredModel(name, 100, 200, versions=owned, **fields)
+
+
+def request(identity: str = "tr_1", **fields) -> TransitionRequest:
+    values = {
+        "model_name": "m",
+        "version": "1",
+        "lane": "m",
+        "version_created": 101,
+        "target": Target("Staging"),
+        "before": "None",
+        "creator": "ann",
+        "comment": "please",
+        "archives": False,
+        "created_at": 2_000,
+        "updated_at": 2_000,
+        "expires_at": 2_000 + 7 * 86_400_000,
+    }
+    return TransitionRequest(identity, **{**values, **fields})
 
 
 def head(**fields) -> Head:

@@ -8,14 +8,15 @@ from support.reference import COMMAND, ROOT, pages
 from support.reference.examples import examples
 from support.reference.meanings import meaning
 from support.reference.settings import own_kinds
-from support.reference.spelling import hint_of, spelled_type, table_of
+from support.reference.spelling import hint_of, item_of, spelled_type, table_of
 
 from bridge.config import Settings
 from bridge.config.file_loading import build
 from bridge.sinks.sink_type_table import SETTINGS
 
 EXAMPLE = ROOT / "config.example.toml"
-SECTIONS = {name: table_of(hint_of(Settings, name)) for name in Settings.model_fields if name != "sinks"}
+HINTS = {name: hint_of(Settings, name) for name in Settings.model_fields if name != "sinks"}
+SECTIONS = {name: table_of(hint) or item_of(hint) for name, hint in HINTS.items()}
 SINKS = own_kinds()
 MODELS = {**SECTIONS, **SINKS}
 KEYS = [(section, key) for section, model in MODELS.items() for key in model.model_fields]
@@ -63,6 +64,9 @@ def _document(section: str, key: str, line: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration with the line, what it cannot be without, and nothing that it excludes."""
     example = tomllib.loads(EXAMPLE.read_text())
     document = {"registry": {"tracking_uri": "http://127.0.0.1:5000"}}
+    if item_of(HINTS.get(section)):
+        (shown,) = example[section]
+        return {**document, section: [{**shown, **line}]}
     if section in SECTIONS:
         return {**document, section: {**document.get(section, {}), **_GOES_WITH.get(key, {}), **line}}
     sink = next(sink for sink in example["sinks"] if sink["type"] == section)

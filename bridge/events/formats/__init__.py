@@ -5,9 +5,9 @@ A format renders a body, its content type and its headers. `docs/events.md` show
 
 from collections.abc import Iterable, Mapping
 
-from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
+from bridge.events.event_types import EventType
 from bridge.events.formats import cloudevents, databricks, mlflow3, registry_webhooks, standard_webhooks
 from bridge.events.formats.shared_body_values import Body, Format, default_payload, encode, webhook_id
 
@@ -46,7 +46,7 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def formats_for(kinds: Iterable[ChangeKind]) -> list[str]:
+def formats_for(kinds: Iterable[EventType]) -> list[str]:
     """Return the names of the formats that have a shape for all ``kinds``."""
     wanted = set(kinds)
     return [name for name, one in FORMATS.items() if wanted <= one.kinds]
@@ -57,7 +57,7 @@ def takes_details(format_name: str) -> bool:
     return format_name not in FORMATS or FORMATS[format_name].takes_details
 
 
-def tells(format_name: str, kind: ChangeKind) -> bool:
+def tells(format_name: str, kind: EventType) -> bool:
     """Whether the format has a shape for events of ``kind``; a sink's own template has one for all."""
     return format_name not in FORMATS or kind in FORMATS[format_name].kinds
 

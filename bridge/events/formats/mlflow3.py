@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.events.event import Event
+from bridge.events.event_types import EventType
 from bridge.events.formats.shared_body_values import Body, encode, moment
 
 _Data = dict[str, Any]
@@ -50,7 +51,7 @@ def _alias_deleted(event: Event) -> _Data:
     return {"name": event.model_name, "alias": event.changed["alias"]}
 
 
-_NATIVE: Mapping[K, tuple[str, str, Callable[[Event], _Data]]] = {
+_NATIVE: Mapping[EventType, tuple[str, str, Callable[[Event], _Data]]] = {
     K.MODEL_CREATED: ("registered_model", "created", _model_created),
     K.VERSION_CREATED: ("model_version", "created", _version_created),
     K.VERSION_TAG_SET: ("model_version_tag", "set", _tag_set),

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
+from bridge.events.event_types import EVENT_TYPES, EventType
 
 _SINKS = UUID("6e0f6dc6-6f0c-5d4c-9a51-9f1f6c1f3f0e")
 """The namespace of webhook ids. It must never change, because receivers identify sinks by these ids."""
@@ -36,7 +36,7 @@ class Format:
     """A body format: its renderer, the kinds of events that it has a shape for, and whether it takes details."""
 
     render: Renderer
-    kinds: frozenset[ChangeKind] = frozenset(ChangeKind)
+    kinds: frozenset[EventType] = frozenset(EVENT_TYPES)
     takes_details: bool = True
 
 

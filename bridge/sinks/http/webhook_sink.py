@@ -34,6 +34,11 @@ class WebhookSinkSettings(HttpSettings):
         """Whether the webhook is switched on."""
         return self.is_active
 
+    @property
+    def requests_as_transitions(self) -> bool:
+        """Receivers of webhooks decide on requests, and most ask for transitions alone."""
+        return True
+
     def targets(self, delivery: DeliverySettings) -> tuple[Targets | None, str]:
         """Return the hosts that it may point to, and the key of the list: all public addresses, if there is no list."""
         if self.hosts is None and delivery.allowed_hosts:

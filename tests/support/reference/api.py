@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.server.api_resource import openapi
-from bridge.server.bridge_api import bridge_resources
-from bridge.server.registry_webhooks_api import webhook_resources
+from bridge.server.bridge_api import api_resources
+from support.hooks import Hooks
 
 _INTRODUCTION = """\
 # API
@@ -33,7 +33,7 @@ Without tokens in the configuration, the address is for looking only: what needs
 
 def page(command: str) -> str:
     """Return the page."""
-    description = openapi([*bridge_resources(None), *webhook_resources(None)])
+    description = openapi(api_resources(Hooks().present))
     chapters = [
         part
         for path, methods in description["paths"].items()

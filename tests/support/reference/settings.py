@@ -9,7 +9,7 @@ from bridge.config import DeliverySettings, Secret, Settings, SinkSettings
 from bridge.sinks.sink_type_table import KINDS
 from support.reference.examples import examples
 from support.reference.meanings import meaning
-from support.reference.spelling import hint_of, limits, pace, spelled_default, spelled_type, table_of
+from support.reference.spelling import hint_of, item_of, limits, pace, spelled_default, spelled_type, table_of
 
 Examples = Mapping[tuple[str, str], Sequence[str]]
 
@@ -75,9 +75,12 @@ def _parts(shown: Examples, command: str) -> Iterator[str]:
     yield _SECRETS + _table(Secret, "secret", _PLACES)
     yield "\n"
     for name in Settings.model_fields:
-        model = table_of(hint_of(Settings, name))
-        if model:
-            yield f"## [{name}]\n\n{meaning(Settings, name)}\n\n{_table(model, name, shown)}\n"
+        hint = hint_of(Settings, name)
+        model, is_list = table_of(hint), item_of(hint) is not None
+        if name == "sinks":
+            continue
+        head = f"[[{name}]]" if is_list else f"[{name}]"
+        yield f"## {head}\n\n{meaning(Settings, name)}\n\n{_table(model or item_of(hint), name, shown)}\n"
     yield _SINKS + _table(SinkSettings, "http", shown)
     for kind, settings in own_kinds().items():
         yield f"\n### {kind}\n\n{_purpose(settings)}{_pace(settings)}\n\n"
@@ -112,7 +115,9 @@ def _rows(model: type[BaseModel], section: str, shown: Examples, inherited: set[
         if name in inherited:
             continue
         yield _row(model, name, f"`{name}`", shown.get((section, name)) or shown.get(("", name), ()))
-        inner = table_of(hint_of(model, name))
+        inner = table_of(hint_of(model, name)) or (
+            item_of(hint_of(model, name)) if name == "checks" else None
+        )
         for nested in inner.model_fields if inner else ():
             yield _row(inner, nested, f"`{name}.{nested}`", ())
 

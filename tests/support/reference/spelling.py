@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bridge.config.governance_settings import Requirement
 from bridge.config.setting_types import (
     Duration,
     HttpUrl,
@@ -32,6 +33,7 @@ _NAMED = (
     (TextOrNumber, "text or whole number"),
     (TextOrSecret, "text or [secret](#secrets)"),
     (Condition, "JMESPath expression"),
+    (Requirement, "JMESPath expression"),
     (SuccessCondition, "JMESPath expression"),
     (Stage, "stage"),
     (TemplateTable, "table of [templates](templates.md)"),
@@ -70,6 +72,13 @@ def table_of(hint: Any) -> type[BaseModel] | None:
         hint = get_args(hint)[0]
     is_table = isinstance(hint, type) and issubclass(hint, BaseModel) and hint is not Secret
     return hint if is_table else None
+
+
+def item_of(hint: Any) -> type[BaseModel] | None:
+    """Return the settings class that ``hint`` is a list of tables of, where it is one."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    return table_of(get_args(hint)[0]) if get_origin(hint) is tuple else None
 
 
 def spelled_type(hint: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command import http_sink
-from support.values import commit, model, transition
+from support.values import commit, model, request, transition
 
 from bridge.delivery.webhook import Webhook
 
@@ -16,6 +16,7 @@ KEYS = {
     for command, keys in re.findall(r"^\| `([^`]+)` \| (`.*`) \|$", PAGE, re.MULTILINE)
 }
 WEBHOOK = "0123456789abcdef0123456789abcdef"
+REQUEST = "tr_0123456789abcdef0123456789abcdef"
 ARGUMENTS = {
     "events list --at": ["events", "list", "--at", "1970-01-01T00:00:02.500Z"],
     "webhooks show": ["webhooks", "show", WEBHOOK],
@@ -23,6 +24,12 @@ ARGUMENTS = {
     "webhooks update": ["webhooks", "update", WEBHOOK, "--status", "DISABLED"],
     "webhooks delete": ["webhooks", "delete", WEBHOOK, "--yes"],
     "webhooks test": ["webhooks", "test", WEBHOOK, "--dry-run"],
+    "requests show": ["requests", "show", REQUEST],
+    "requests create": ["requests", "create", "m", "1", "Production"],
+    "requests approve": ["requests", "approve", REQUEST],
+    "requests reject": ["requests", "reject", REQUEST],
+    "requests cancel": ["requests", "cancel", REQUEST],
+    "gates check": ["gates", "check", "m", "1", "Production"],
     "sinks test": ["sinks", "test", "ci", "--dry-run"],
     "outbox redrive": ["outbox", "redrive", "--all"],
     "outbox drop": ["outbox", "drop", "--all", "--yes"],
@@ -37,6 +44,7 @@ def observed(bridge, monkeypatch):
     bridge.configure("[webhooks]", http_sink("https://h"))
     bridge.keep(Webhook(WEBHOOK, ("MODEL_VERSION_CREATED",), "https://h/x"))
     bridge.commit(commit(transition(1), models=[model()]))
+    bridge.ask(request(REQUEST))
     return bridge
 
 

@@ -14,14 +14,13 @@ from support.values import commit, model, onto, transition
 from bridge.delivery.outbox_entry import Status
 from bridge.operations import resources
 from bridge.server.api_resource import openapi
-from bridge.server.bridge_api import bridge_resources
-from bridge.server.registry_webhooks_api import webhook_resources
+from bridge.server.bridge_api import api_resources
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 ALL = {"name": "ci", "token": {"env": "CI"}, "may": ["read", "operate", "webhooks"]}
 EYE = {"name": "eye", "token": {"env": "EYE"}, "may": ["read"]}
 MAY = {"Authorization": f"Bearer {TOKEN}"}
-DESCRIPTION = openapi([*bridge_resources(None), *webhook_resources(None)])
+DESCRIPTION = openapi(api_resources(Hooks().present))
 OPERATIONS = [
     (method.upper(), path, told)
     for path, methods in DESCRIPTION["paths"].items()

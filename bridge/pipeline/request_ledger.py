@@ -1,0 +1,177 @@
+"""The ledger of transition requests: every change of one is a pure decision, and one commit with what tells of it."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from bridge.delivery.event_routing import Route, route
+from bridge.errors import NotFound
+from bridge.events.event import Event
+from bridge.governance.gate import Finding
+from bridge.governance.request_decisions import closed
+from bridge.governance.request_events import creation_event, gate_event, status_event
+from bridge.governance.request_steps import overtaken
+from bridge.governance.transition_request import RequestStatus, TransitionRequest
+from bridge.pipeline.clocks import Clock
+from bridge.pipeline.hold_decisions import report_note
+from bridge.store.base import RequestCommit, State
+from bridge.store.state_metadata import Note
+from bridge.store.state_reader import StateReader
+
+Decision = Callable[[TransitionRequest, int], TransitionRequest]
+"""Returns a request as it is after a decision at a time (ms since the epoch); it raises if there is none."""
+
+Listener = Callable[[Sequence[TransitionRequest]], None]
+"""Is called with the requests that are new or changed, in the event loop. It must not raise."""
+
+_NOTES = {
+    RequestStatus.APPROVED: "request_approved",
+    RequestStatus.APPLIED: "request_applied",
+    RequestStatus.REJECTED: "request_rejected",
+    RequestStatus.CANCELLED: "request_cancelled",
+    RequestStatus.EXPIRED: "request_expired",
+    RequestStatus.FAILED: "request_failed",
+}
+
+
+class RequestLedger:
+    """The transition requests of a state, of which this process is the owner.
+
+    What was read when a change is decided cannot have changed when it is committed: one change is made at a time.
+    """
+
+    def __init__(self, state: State, clock: Clock, routes: Callable[[], Sequence[Route]]) -> None:
+        """Change the requests in ``state``; ``routes`` returns the present routes of events."""
+        self._state = state
+        self._clock = clock
+        self._routes = routes
+        self._turn = asyncio.Lock()
+        self._listeners: list[Listener] = []
+
+    def tell(self, listener: Listener) -> None:
+        """Call ``listener`` after every change."""
+        self._listeners.append(listener)
+
+    async def add(self, request: TransitionRequest, who: str) -> None:
+        """Commit a new request, which ``who`` made.
+
+        Raises:
+            StateUnwritable, InvalidState: nothing was recorded.
+        """
+        async with self._turn:
+            head = await self._state.ask(lambda reader: reader.head)
+            events = [creation_event(request, head.state_id)] if head else []
+            await self._commit([request], events, [_note(request, "request_created", who)])
+
+    async def change(self, wanted: str, decide: Decision, who: str = "") -> TransitionRequest:
+        """Change the request with this id as ``decide`` says, for ``who``; return it as it is afterwards.
+
+        Raises:
+            NotFound: there is no such request.
+            StateUnwritable: nothing was recorded.
+        """
+        (found,) = await self.change_all([(wanted, decide)], who)
+        return found
+
+    async def change_all(
+        self, wanted: Sequence[tuple[str, Decision]], who: str = ""
+    ) -> list[TransitionRequest]:
+        """Change several requests in one commit; raises as `change` does, and then none is changed."""
+        async with self._turn:
+            head = await self._state.ask(lambda reader: reader.head)
+            state_id, now_ms = head.state_id if head else "", self._clock.now_ms()
+            found: list[TransitionRequest] = []
+            changed: list[TransitionRequest] = []
+            events: list[Event] = []
+            notes: list[Note] = []
+            for name, decide in wanted:
+                before = await self._state.load_request(name)
+                if before is None:
+                    raise NotFound(f"there is no request {name!r:.80}: list tells those that there are")
+                after = decide(before, now_ms)
+                found.append(after)
+                for old, new in [(before, after), *await self._settled_by(before, after, now_ms)]:
+                    if new != old and all(new.id != one.id for one in changed):
+                        changed.append(new)
+                        events += _events(old, new, state_id)
+                        notes += _notes(old, new, who)
+            if changed:
+                await self._commit(changed, events, notes)
+        return found
+
+    async def close_if_overtaken(self, request: TransitionRequest) -> str:
+        """Close a pending request that cannot be fulfilled any more, by what was observed; return why, or nothing.
+
+        Raises:
+            StateUnwritable: nothing was recorded.
+        """
+        if request.status is not RequestStatus.PENDING:
+            return ""
+        why = await self._state.ask(partial(_overtaken, request))
+        if why:
+            await self.close(request.id, why)
+        return why
+
+    async def close(self, wanted: str, why: str) -> None:
+        """Close a pending request, because it cannot be fulfilled any more.
+
+        Raises:
+            NotFound, StateUnwritable: as `change`.
+        """
+        await self.change(
+            wanted, lambda one, now: closed(one, why, now) if one.status is RequestStatus.PENDING else one
+        )
+
+    async def _settled_by(
+        self, before: TransitionRequest, after: TransitionRequest, now_ms: int
+    ) -> list[tuple[TransitionRequest, TransitionRequest]]:
+        """Return the other pending requests for the same that an approval settles, before and after that."""
+        if after.status is not RequestStatus.APPROVED or before.status is RequestStatus.APPROVED:
+            return []
+        why = f"another request for the same, {after.id}, was approved"
+        return [
+            (one, closed(one, why, now_ms))
+            for one in await self._state.load_requests_of(after.model_name, after.version)
+            if one.status is RequestStatus.PENDING and one.id != after.id and one.target == after.target
+        ]
+
+    async def _commit(
+        self, requests: Sequence[TransitionRequest], events: Sequence[Event], notes: Sequence[Note]
+    ) -> None:
+        routed = route(events, self._routes())
+        at = self._clock.now_ms()
+        await self._state.commit_requests(RequestCommit(requests, events, routed, notes, at))
+        for note in notes:
+            report_note(note)
+        for listener in self._listeners:
+            listener(requests)
+
+
+def _overtaken(request: TransitionRequest, state: StateReader) -> str:
+    model = state.known().get(request.model_name)
+    identity = state.identities().by_name.get(request.model_name)
+    return overtaken(request, model, identity.lane if identity else None)
+
+
+def _events(before: TransitionRequest, after: TransitionRequest, state_id: str) -> Iterator[Event]:
+    known = {(one.gate, one.at) for one in before.verdicts if one.finding is Finding.FAILED}
+    for verdict in after.verdicts:
+        if verdict.finding is Finding.FAILED and (verdict.gate, verdict.at) not in known:
+            yield gate_event(after, verdict, state_id)
+    event = status_event(after, state_id) if after.status is not before.status else None
+    if event is not None:
+        yield event
+
+
+def _notes(before: TransitionRequest, after: TransitionRequest, who: str) -> Iterator[Note]:
+    if after.status is not before.status:
+        by = who or after.decided_by
+        yield _note(after, _NOTES[after.status], by if after.status is not RequestStatus.APPLIED else "")
+    elif len(after.approvals) > len(before.approvals):
+        yield _note(after, "request_seconded", who)
+
+
+def _note(request: TransitionRequest, kind: str, who: str) -> Note:
+    why = request.comment if kind == "request_created" else request.decision_comment or request.system_comment
+    told = f"{request.id}: {request.target.told}{f': {why}' if why else ''}"
+    return Note(request.updated_at, kind, request.model_name, request.version, told, who)

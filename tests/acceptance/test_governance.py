@@ -1,0 +1,185 @@
+"""Transition requests and gates: a real registry, the real daemon, and the service of the ordering document."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import http_sink, stop
+from support.front import Front
+from support.governed import ACCURACY, REQUESTS, TOKENS, Governed, version_with
+from support.receiver import free_port, is_listening
+from support.until import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+HOOK = Path(__file__).parents[1] / "support" / "promotion_receiver.py"
+EVERYTHING = """events = ["MODEL_VERSION_TRANSITIONED_STAGE", "TRANSITION_REQUEST_CREATED", "TRANSITION_REQUEST_APPROVED",
+"TRANSITION_REQUEST_REJECTED", "TRANSITION_REQUEST_CANCELLED", "TRANSITION_REQUEST_EXPIRED", "GATE_FAILED"]"""
+
+
+def _stage(client, model: str, version: str) -> str:
+    return client.get_model_version(model, version).current_stage
+
+
+class Hook:
+    """The service of the ordering document, as a process."""
+
+    def __init__(self, mlflow: str, environment: dict) -> None:
+        self.port = free_port()
+        self._environment = {
+            **environment,
+            "MLFLOW_TRACKING_URI": mlflow,
+            "MLFLOW_API_TOKEN": TOKENS["decider"],
+        }
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-P", str(HOOK), str(self.port)]
+        self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
+        wait_until(lambda: is_listening(self.port))
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+def test_the_service_of_the_ordering_document_decides_by_the_metric_also_after_it_was_killed(
+    tmp_path, server, client, model
+) -> None:
+    good, bad, unknown, late = (
+        version_with(client, model, **metrics)
+        for metrics in (
+            {"validation_accuracy": 0.95},
+            {"validation_accuracy": 0.80},
+            {},
+            {"validation_accuracy": 0.91},
+        )
+    )
+    governed = Governed(tmp_path, server.url)
+    front = Front(server.url, governed.url)
+    hook = Hook(front.url, governed.bridge.environment)
+    try:
+        with governed.bridge.running() as daemon:
+            governed.bridge.wait_for_log("baseline.taken")
+            hook.start()
+            given = {
+                "model_name": model,
+                "events": ["MODEL_VERSION_TRANSITIONED_STAGE"],
+                "http_url_spec": {"url": f"http://127.0.0.1:{hook.port}/mlflow-governance-hook"},
+            }
+            assert governed.ask("POST", "/api/2.0/mlflow/registry-webhooks/create", given)[0] == 200
+            asked = [governed.request(model, version) for version in (good, bad, unknown)]
+            wait_until(lambda: _stage(client, model, good) == "Production")
+            wait_until(lambda: governed.shown(asked[1])["status"] == "rejected")
+            wait_until(lambda: governed.shown(asked[2])["status"] == "rejected")
+            hook.kill()
+            asked.append(governed.request(model, late))
+            governed.bridge.wait_for_log("delivery.retry")
+            hook.start()
+            wait_until(lambda: _stage(client, model, late) == "Production")
+            wait_until(lambda: governed.shown(asked[3])["event_id"])
+            shown = [governed.shown(one) for one in asked]
+            assert stop(daemon) == 0
+    finally:
+        hook.kill()
+        front.stop()
+
+    assert [one["status"] for one in shown] == ["applied", "rejected", "rejected", "applied"]
+    assert [one["decided_by"] for one in shown] == ["decider"] * 4
+    assert shown[1]["decision_comment"] == "Automated rejection: 0.8 is below 0.9"
+    assert _stage(client, model, bad) == _stage(client, model, unknown) == "None"
+
+
+def test_a_gate_decides_and_every_sink_hears_of_it_in_order(
+    tmp_path, server, client, model, receiver
+) -> None:
+    good = version_with(client, model, validation_accuracy=0.95)
+    bad = version_with(client, model, validation_accuracy=0.80)
+    sink = http_sink(receiver.url, more=f'{EVERYTHING}\nmodels = ["{model}"]')
+    governed = Governed(tmp_path, server.url, sink, more=ACCURACY)
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        rejected, approved = governed.request(model, bad), governed.request(model, good)
+        wait_until(lambda: governed.shown(rejected)["status"] == "rejected")
+        wait_until(lambda: governed.shown(approved)["event_id"])
+        wait_until(lambda: len(receiver.got) == 6)
+        shown = governed.shown(rejected)
+        repeated = governed.decide("approve", approved)
+        opposite = governed.decide("reject", approved)
+        late = governed.decide("approve", rejected)
+
+    assert _stage(client, model, good) == "Production"
+    assert _stage(client, model, bad) == "None"
+    (verdict,) = shown["verdicts"]
+    assert (verdict["verdict"], verdict["reasons"]) == ("failed", ["accuracy: below 0.90"])
+    assert verdict["values"] == {"run.metrics.validation_accuracy": 0.8}
+    told = [got.body for got in receiver.got]
+    by_request = [
+        [one["event"] for one in told if one["transition_request_id"] == asked]
+        for asked in (rejected, approved)
+    ]
+    assert by_request == [
+        ["TRANSITION_REQUEST_CREATED", "GATE_FAILED", "TRANSITION_REQUEST_REJECTED"],
+        [
+            "TRANSITION_REQUEST_CREATED",
+            "TRANSITION_REQUEST_APPROVED",
+            "MODEL_VERSION_TRANSITIONED_STAGE",
+        ],
+    ]
+    (transition,) = [one for one in told if one["event"] == "MODEL_VERSION_TRANSITIONED_STAGE"]
+    assert (transition["user_id"], transition["to_stage"]) == ("gate quality", "Production")
+    assert (repeated[0], opposite[0], opposite[1]["error_code"]) == (200, 400, "INVALID_STATE")
+    assert (late[0], late[1]["error_code"]) == (400, "INVALID_STATE")
+
+
+def test_people_decide_and_nobody_on_their_own_request(tmp_path, server, client, model) -> None:
+    governed = Governed(tmp_path, server.url)
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        asked = governed.request(model, "1", "admin", comment="please")
+        assert governed.request(model, "1", "admin", comment="again") == asked
+        own = governed.decide("approve", asked, "admin")
+        may_not = governed.decide("approve", asked, "asker")
+        listed = governed.ask("GET", f"{REQUESTS}/list", {"name": model, "version": 1})[1]["requests"]
+        by_name = {"name": model, "version": "1", "stage": "production", "archive_existing_versions": "true"}
+        done = governed.ask("POST", f"{REQUESTS}/approve", by_name, "decider")
+        wait_until(lambda: _stage(client, model, "1") == "Production")
+        wait_until(lambda: governed.shown(asked)["event_id"])
+        shown = governed.shown(asked)
+
+    assert (own[0], own[1]["error_code"]) == (403, "PERMISSION_DENIED")
+    assert "nobody decides on their own request" in own[1]["message"]
+    assert may_not[0] == 403
+    assert [one["id"] for one in listed] == [asked]
+    assert done[0] == 200
+    assert done[1]["activity"]["activity_type"] == "APPROVED_REQUEST"
+    assert (shown["status"], shown["decided_by"], shown["comment"]) == ("applied", "decider", "please")
+
+
+def test_commands_ask_try_and_decide_with_and_without_a_daemon(tmp_path, server, client, model) -> None:
+    version = version_with(client, model, validation_accuracy=0.8)
+    gate = ACCURACY + "\n[governance]\nself_approval = true\n"
+    governed = Governed(tmp_path, server.url, more=gate.replace('"Production"', '"Staging"'))
+    assert governed.bridge.run("once").returncode == 0
+
+    tried = governed.bridge.run("gates", "check", model, version, "staging")
+    alone = governed.bridge.run("requests", "create", model, version, "@champion", "--comment", "good")
+    request = alone.stdout.split()[-1]
+    governed.bridge.run("requests", "approve", request[:12], "--comment", "yes")
+    shown = governed.bridge.run("requests", "show", request).stdout
+    with governed.bridge.running():
+        beside = governed.bridge.run("requests", "create", model, version, "Staging", "--output", "json")
+        made = json.loads(beside.stdout)["request"]["id"]
+        wait_until(lambda: governed.shown(made)["status"] == "rejected")
+        listed = governed.bridge.run("requests", "list", "--all").stdout
+
+    assert (tried.returncode, tried.stdout.splitlines()[:2]) == (
+        1,
+        ["quality: failed", "  accuracy: below 0.90"],
+    )
+    assert client.get_model_version_by_alias(model, "champion").version == version
+    assert "applied" in shown
+    assert ("rejected" in listed, "quality: failed" in listed) == (True, True)
