@@ -13,15 +13,19 @@ from bridge.delivery.allowed_destinations import is_plain
 from bridge.delivery.retry_policy import RetryPolicy
 from bridge.delivery.sending_rate_limit import Terms
 from bridge.delivery.webhook import Webhook
+from bridge.governance.direct_transition import enforcing
 from bridge.pipeline.clocks import Clock, SystemClock, Trust
 from bridge.pipeline.delivery_attempts import Endpoint, Enrich
 from bridge.pipeline.detail_fetching import Enrichment
+from bridge.pipeline.direct_transition_processing import DirectTransitionProcessing
 from bridge.pipeline.gate_judgement import GateJudgement
+from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.governance_loop import GovernanceLoop
 from bridge.pipeline.metrics_observer import NullObserver, Observer
+from bridge.pipeline.movement_making import MovementMaking
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
-from bridge.pipeline.request_ledger import RequestLedger
-from bridge.pipeline.request_processing import RequestProcessing
+from bridge.pipeline.request_processing import Collaborators, RequestProcessing
 from bridge.pipeline.worker_threads import in_thread
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.mlflow_transitions import MlflowTransitions
@@ -48,8 +52,8 @@ class App:
     state: State
     poll: Poll
     relay: Relay
-    ledger: RequestLedger
-    processing: RequestProcessing
+    ledger: GovernanceLedger
+    governance: GovernanceLoop
     clock: Clock
     trust: Trust
 
@@ -73,7 +77,7 @@ def wire_poll(
     scanned: Scanned | None = None,
 ) -> Poll:
     """Build the poll from the settings; its scans report their progress to ``scanned``."""
-    return Poll(
+    poll = Poll(
         MlflowRegistry(settings.registry, scanned),
         state,
         routes_of(settings),
@@ -82,19 +86,22 @@ def wire_poll(
         clock,
         observer or NullObserver(),
     )
+    poll.enforcing = enforcing(gate.gate() for gate in settings.gates)
+    return poll
 
 
-def wire_requests(settings: Settings, state: State, ledger: RequestLedger, clock: Clock) -> RequestProcessing:
-    """Build what processes the transition requests in ``ledger``."""
-    return RequestProcessing(
-        state,
-        ledger,
-        [gate.gate() for gate in settings.gates],
-        GateJudgement(MlflowFacts(settings.registry)),
-        MlflowTransitions(settings.registry),
-        _retry_policy(settings.delivery),
-        clock,
-    )
+def wire_governance(
+    settings: Settings, state: State, ledger: GovernanceLedger, clock: Clock
+) -> GovernanceLoop:
+    """Build the loop of the requests and direct transitions in ``ledger``."""
+    gates = [gate.gate() for gate in settings.gates]
+    judgement = GateJudgement(MlflowFacts(settings.registry))
+    making = MovementMaking(MlflowTransitions(settings.registry))
+    policy = _retry_policy(settings.delivery)
+    shared = Collaborators(state, ledger, judgement, making, policy, clock)
+    requests = RequestProcessing(shared, gates)
+    direct = DirectTransitionProcessing(shared, enforcing(gates), settings.governance.most_reverts)
+    return GovernanceLoop(ledger, requests, direct, clock)
 
 
 def _retry_policy(defaults: DeliverySettings) -> RetryPolicy:
@@ -276,11 +283,11 @@ async def wired(
         relay = Relay(state, sinks.endpoints, clock, trust, observer)
         poll = wire_poll(sinks.settings, state, clock, observer, scanned)
         sinks.run_with(poll, relay)
-        ledger = RequestLedger(state, clock, lambda: sinks.routes)
-        processing = wire_requests(settings, state, ledger, clock)
-        poll.models_changed = processing.observe
+        ledger = GovernanceLedger(state, clock, lambda: sinks.routes)
+        governance = wire_governance(settings, state, ledger, clock)
+        poll.models_changed = governance.observe
         try:
-            yield App(sinks, state, poll, relay, ledger, processing, clock, trust)
+            yield App(sinks, state, poll, relay, ledger, governance, clock, trust)
         finally:
             await _close(sinks.endpoints.values())
 

@@ -32,6 +32,7 @@ NOTE_KINDS = (
     *("webhook_created", "webhook_updated", "webhook_deleted", "webhooks_rekeyed"),
     *("request_created", "request_seconded", "request_approved", "request_rejected", "request_cancelled"),
     *("request_expired", "request_applied", "request_failed"),
+    *("transition_refused", "transition_reverted", "transition_kept"),
 )
 """The kinds of notes in the audit trail (see `bridge.store.state_metadata.Note`)."""
 

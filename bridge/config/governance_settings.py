@@ -83,8 +83,8 @@ class GateSettings(Model):
     """The stages that the gate guards."""
     aliases: tuple[Pattern, ...] = ()
     """Patterns (regular expressions) for the whole alias, of those that the gate guards."""
-    mode: Literal["audit", "decide"] = "decide"
-    """What it does: `audit` judges and tells, `decide` approves or rejects requests."""
+    mode: Literal["audit", "decide", "enforce"] = "decide"
+    """What it does: `audit` judges and tells, `decide` approves or rejects requests, `enforce` also undoes what went past it."""
     approvals: StrictInt = Field(default=0, ge=0, le=100)
     """How many people have to approve besides."""
     on_inconclusive: Literal["wait", "reject"] = "wait"
@@ -128,6 +128,8 @@ class GovernanceSettings(Model):
     """How long a request waits for a decision."""
     self_approval: StrictBool = False
     """Whether whoever asked may also decide."""
+    most_reverts: StrictInt = Field(default=10, ge=0, le=1000)
+    """How often direct transitions of one model are undone within an hour; what comes after that stays, and is told."""
     max: StrictInt = Field(default=10_000, ge=1, le=100_000)
     """How many open requests there may be."""
 

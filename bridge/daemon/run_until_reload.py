@@ -67,10 +67,11 @@ class DaemonRun:
         self._probes.relay_is_stuck = lambda: app.relay.is_stuck
         self._probes.relay_turned_at = lambda: app.relay.turned_at
         self._probes.next_poll_in_s = self._next_poll_in_s
-        await app.processing.load()
-        app.processing.made = self.polling.poll_soon
+        await app.governance.load()
+        app.governance.made = self.polling.poll_soon
+        app.governance.take_turns_with_polls(self.polling.between)
         relay = asyncio.create_task(app.relay.run(self._stop_relay), name="relay")
-        requests = asyncio.create_task(app.processing.run(self._stop_requests), name="requests")
+        requests = asyncio.create_task(app.governance.run(self._stop_requests), name="requests")
         tasks = (self._watch_clocks, self._feed_watchdog, self._be_ready, self._tell)
         beside = [asyncio.create_task(task()) for task in tasks]
         self._schedule()

@@ -17,6 +17,9 @@ LaneKey = tuple[str, str]
 """A sink's name and an event's lane."""
 
 
+_NEVER = float("inf")
+
+
 class LaneLimits(Protocol):
     """How many lanes of each sink may be busy, and from when (see `bridge.delivery.sending_rate_limit`)."""
 
@@ -58,6 +61,8 @@ class Lanes:
         self._lanes: dict[LaneKey, _Lane] = {}
         self._due: list[tuple[float, int, LaneKey]] = []
         self._ready: dict[str, deque[LaneKey]] = {}
+        self._held: set[int] = set()
+        """The entries that wait for a verdict: until then, they hold up their lane."""
         self._busy: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -79,12 +84,24 @@ class Lanes:
             key = (entry.sink, entry.lane)
             lane = self._lanes.setdefault(key, _Lane())
             lane.entries.append(entry.id)
+            if entry.waits_for:
+                self._held.add(entry.id)
             if len(lane.entries) == 1:
                 self._await(key, lane, due)
 
     def _await(self, key: LaneKey, lane: _Lane, due: float) -> None:
-        lane.due, lane.state = due, _Is.WAITING
-        heappush(self._due, (due, lane.entries[0], key))
+        lane.due, lane.state = _NEVER if lane.entries[0] in self._held else due, _Is.WAITING
+        if lane.due != _NEVER:
+            heappush(self._due, (due, lane.entries[0], key))
+
+    def let_go(self, entries: Iterable[Entry], now: float) -> None:
+        """Make entries that waited for a verdict due now, each in its turn."""
+        for entry in entries:
+            self._held.discard(entry.id)
+            key = (entry.sink, entry.lane)
+            lane = self._lanes.get(key)
+            if lane is not None and lane.entries[0] == entry.id and lane.state is _Is.WAITING:
+                self._await(key, lane, now)
 
     def claim(self, now: float) -> list[int]:
         """Return the numbers of the entries to attempt now, and mark their lanes as busy."""
@@ -154,6 +171,7 @@ class Lanes:
         unwanted: dict[LaneKey, set[int]] = {}
         for entry in entries:
             unwanted.setdefault((entry.sink, entry.lane), set()).add(entry.id)
+        self._held.difference_update(*unwanted.values())
         for key, numbers in unwanted.items():
             if key in self._lanes:
                 self._remove(key, self._lanes[key], numbers)

@@ -52,12 +52,14 @@ class Routed:
     """An event for a sink, under the name that the sink asks for.
 
     ``doubt`` is the error if the sink's ``when`` expression could not be evaluated; the event is sent then.
+    ``waits_for`` is the direct transition whose verdict the delivery waits for, if there is one.
     """
 
     event: Event
     sink: str
     event_name: str
     doubt: str = ""
+    waits_for: str = ""
 
 
 def route(events: Iterable[Event], routes: Sequence[Route]) -> list[Routed]:

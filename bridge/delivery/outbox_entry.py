@@ -36,6 +36,7 @@ class Entry:
         duration_ms: how long the last attempt took.
         stood_still_ms: how long its sink was paused or stopped since the first attempt.
         sent_as: the id that receivers see, where it is not the event's own (a replay).
+        waits_for: the direct transition whose verdict it waits for (`bridge.governance.direct_transition`); empty: for none.
         link: where the receiver shows the result of the event (a run, a pipeline).
     """
 
@@ -56,6 +57,7 @@ class Entry:
     duration_ms: int = 0
     stood_still_ms: int = 0
     sent_as: str = ""
+    waits_for: str = ""
     link: str = ""
 
     def to_document(self) -> dict[str, Any]:

@@ -129,8 +129,11 @@ def _stage(asked: EventName, to_stages: tuple[str, ...]) -> str:
 def _of_a_request(kind: GovernanceKind, stage: str, event_id: str, now_ms: int) -> Event:
     about: dict[str, str | None] = {"to_stage": stage}
     request = {"transition_request_id": "tr_" + "0" * 32}
+    members: dict[str, str | None]
     if kind is GovernanceKind.GATE_FAILED:
-        members: dict[str, str | None] = {**about, **request, "gate": "test", "reasons": _TEXT}
+        members = {**about, **request, "gate": "test", "reasons": _TEXT}
+    elif kind is GovernanceKind.TRANSITION_REVERTED:
+        members = {**about, "from_stage": "Staging", "reasons": _TEXT}
     else:
         before = "None" if stage == "Staging" else "Staging"
         members = {**about, "from_stage": before, **request, "comment": _TEXT}

@@ -23,6 +23,13 @@ class GateMode(StrEnum):
     """It tells it."""
     DECIDE = "decide"
     """It approves or rejects requests."""
+    ENFORCE = "enforce"
+    """It does so, and also undoes what went past it."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether it decides on requests."""
+        return self is not GateMode.AUDIT
 
 
 @unique

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.errors import InvalidState, NotAllowed
-from bridge.governance.gate import Finding, Gate, GateMode, Verdict, overall
+from bridge.governance.gate import Finding, Gate, Verdict, overall
 from bridge.governance.transition_request import Approval, RequestStatus, TransitionRequest
 
 _APPROVED = frozenset({RequestStatus.APPROVED, RequestStatus.APPLIED, RequestStatus.FAILED})
@@ -50,7 +50,7 @@ def approved(
         archives=request.archives if archives is None else archives,
         updated_at=now_ms,
     )
-    if any(gate.mode is GateMode.DECIDE for gate in gates):
+    if any(gate.mode.decides for gate in gates):
         return found
     return _decided(found, RequestStatus.APPROVED, by, comment, now_ms)
 
@@ -102,7 +102,7 @@ def judged(
     A failed gate rejects. If all pass, and as many people as they ask for have approved, it is approved.
     """
     found = replace(request, verdicts=tuple(verdicts), updated_at=now_ms)
-    deciding = {gate.name: gate for gate in gates if gate.mode is GateMode.DECIDE}
+    deciding = {gate.name: gate for gate in gates if gate.mode.decides}
     ours = [one for one in verdicts if one.gate in deciding]
     if not ours:
         return found
@@ -129,7 +129,7 @@ def gate_user(verdicts: Sequence[Verdict]) -> str:
     return f"gate {', '.join(one.gate for one in verdicts)}"
 
 
-def applied(request: TransitionRequest, made: int | None, now_ms: int) -> TransitionRequest:
+def applied(request: TransitionRequest, made: int, now_ms: int) -> TransitionRequest:
     """Return an approved request of which the transition was made, at ``made`` by the registry."""
     application = replace(request.application, made=made, error="")
     return replace(request, status=RequestStatus.APPLIED, application=application, updated_at=now_ms)

@@ -1,9 +1,10 @@
-"""The events about transition requests. Pure."""
+"""The events about transition requests and direct transitions. Pure."""
 
 from uuid import UUID, uuid5
 
 from bridge.events.event import Event
 from bridge.events.event_types import GovernanceKind as G
+from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.gate import Verdict
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 
@@ -37,17 +38,30 @@ def gate_event(request: TransitionRequest, verdict: Verdict, state_id: str) -> E
     return _event(request, G.GATE_FAILED, state_id, request.creator, changed, f"{verdict.gate} {verdict.at}")
 
 
+def failure_event(direct: DirectTransition, verdict: Verdict, state_id: str) -> Event:
+    """Return the event that tells that a direct transition failed a gate."""
+    changed = {**_about(direct), "gate": verdict.gate, "reasons": "; ".join(verdict.reasons)}
+    return _event(direct, G.GATE_FAILED, state_id, "", changed, verdict.gate)
+
+
+def reversal_event(direct: DirectTransition, state_id: str) -> Event:
+    """Return the event that tells that a direct transition was undone; ``to_stage`` is the stage that was refused."""
+    changed = {**_about(direct), "reasons": "; ".join(direct.reasons)}
+    return _event(direct, G.TRANSITION_REVERTED, state_id, "", changed)
+
+
+def _about(one: TransitionRequest | DirectTransition) -> dict[str, str | None]:
+    if one.target.alias is not None:
+        return {"alias": one.target.alias, "previous_version": one.before}
+    return {"to_stage": one.target.stage, "from_stage": one.before}
+
+
 def _members(request: TransitionRequest) -> dict[str, str | None]:
-    target = request.target
-    if target.alias is not None:
-        about = {"alias": target.alias, "previous_version": request.before}
-    else:
-        about = {"to_stage": target.stage, "from_stage": request.before}
-    return {**about, "transition_request_id": request.id}
+    return {**_about(request), "transition_request_id": request.id}
 
 
 def _event(
-    request: TransitionRequest,
+    request: TransitionRequest | DirectTransition,
     kind: G,
     state_id: str,
     who: str,

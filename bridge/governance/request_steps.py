@@ -8,8 +8,8 @@ from bridge.delivery.event_routing import Routed
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import NO_STAGE, RegisteredModel, version_order
 from bridge.events.event import Event
-from bridge.governance.gate import Finding, Gate, GateMode
-from bridge.governance.transition_request import Application, RequestStatus, TransitionRequest
+from bridge.governance.gate import Finding, Gate
+from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.governance.transition_target import Target
 
 REJUDGE_MS = 60_000
@@ -37,7 +37,7 @@ class Next:
 def next_step(request: TransitionRequest, gates: Sequence[Gate], now_ms: int) -> Next:
     """Return the next step of an open request; ``gates`` are those that guard what it asks for."""
     if request.status is RequestStatus.APPROVED:
-        return Next(Step.APPLY, _left(request.application.last_at, request.application.wait_ms, now_ms))
+        return Next(Step.APPLY, left_ms(request.application.last_at, request.application.wait_ms, now_ms))
     left = max(0, min(request.expires_at - now_ms, request.expires_at - request.created_at))
     if left == 0:
         return Next(Step.EXPIRE)
@@ -56,15 +56,15 @@ def _judged_in(request: TransitionRequest, gates: Sequence[Gate], now_ms: int) -
         verdict = by_gate.get(gate.name)
         if verdict is None:
             return 0
-        decides = gate.mode is GateMode.DECIDE
+        decides = gate.mode.decides
         if decides and approved_at >= verdict.at:
             return 0
         if not verdict.is_final or (decides and verdict.finding is Finding.INCONCLUSIVE):
-            waits.append(_left(verdict.at, REJUDGE_MS, now_ms))
+            waits.append(left_ms(verdict.at, REJUDGE_MS, now_ms))
     return min(waits, default=None)
 
 
-def _left(since: int | None, wait_ms: int, now_ms: int) -> int:
+def left_ms(since: int | None, wait_ms: int, now_ms: int) -> int:
     """Return what is left of a wait; one that a wrong clock made longer is cut."""
     return 0 if since is None else max(0, min(since + wait_ms - now_ms, wait_ms))
 
@@ -107,82 +107,6 @@ def incumbent_of(model: RegisteredModel, version: str, target: Target) -> str | 
     return max(holders, key=version_order, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a version stands now, by the registry.
-
-    Attributes:
-        created, updated: its timestamps, ms by the registry's clock.
-        stage: its stage.
-        holder: the version that has the alias in question; None if none has it, or if none is in question.
-    """
-
-    created: int
-    updated: int
-    stage: str
-    holder: str | None = None
-
-
-class Move(Enum):
-    """What an attempt to make a transition comes to, once it was looked where the version stands."""
-
-    MAKE = auto()
-    DONE = auto()
-    """It was made already: by an attempt of which the answer was lost, or by somebody else."""
-    REFUSE = auto()
-
-
-def next_move(request: TransitionRequest, found: Standing | None) -> tuple[Move, str]:
-    """Return what to do about an approved request, and why if it cannot be made; ``found`` is None if the version is gone.
-
-    A transition is never made twice: if an answer was lost, and the version changed since, nobody can tell whether the
-    transition was made and undone, or never made.
-    """
-    if found is None:
-        return Move.REFUSE, f"{request.model_name!r} has no version {request.version} any more"
-    if found.created != request.version_created:
-        return Move.REFUSE, f"version {request.version} is another one now"
-    if _has_target(request, found):
-        return Move.DONE, ""
-    why = _moved_meanwhile(request, found)
-    return (Move.REFUSE, why) if why else (Move.MAKE, "")
-
-
-def _has_target(request: TransitionRequest, found: Standing) -> bool:
-    target = request.target
-    return found.stage == target.stage if target.alias is None else found.holder == request.version
-
-
-def _moved_meanwhile(request: TransitionRequest, found: Standing) -> str:
-    """Return why what was decided on is not what there is now; empty if it is."""
-    target, application = request.target, request.application
-    if target.alias is not None:
-        is_same = found.holder == request.before
-        return "" if is_same else f"the alias @{target.alias} was moved to version {found.holder} meanwhile"
-    if found.stage != request.before:
-        return f"the version is in {found.stage} now, and was in {request.before} when it was asked for"
-    return _LOST if application.attempts and application.updated != found.updated else ""
-
-
-_LOST = (
-    "the answer to an attempt was lost, and the version was changed since: whether the transition was made cannot be "
-    "told; ask again"
-)
-
-
-def begun(request: TransitionRequest, found: Standing, now_ms: int) -> TransitionRequest:
-    """Return an approved request with an attempt that begins now."""
-    before = request.application
-    updated = None if request.target.alias is not None else found.updated
-    return replace(request, application=Application(before.attempts + 1, now_ms, 0, updated))
-
-
-def postponed(request: TransitionRequest, why: str, wait_ms: int, now_ms: int) -> TransitionRequest:
-    """Return an approved request of which the attempt got no answer: it is made again after ``wait_ms``."""
-    application = replace(request.application, last_at=now_ms, wait_ms=wait_ms, error=why)
-    return replace(request, application=application)
-
-
 def with_grants(
     events: Sequence[Event], routed: Sequence[Routed], grants: Sequence[TransitionRequest]
 ) -> tuple[list[Event], list[Routed], list[TransitionRequest]]:
@@ -197,7 +121,9 @@ def with_grants(
     told: dict[str, Event] = {}
     used: list[TransitionRequest] = []
     for event in events:
-        request = next((one for one in left.values() if _uses(event, one)), None)
+        request = next(
+            (one for one in left.values() if one.lane == event.lane and one.movement.was_made_by(event)), None
+        )
         if request is not None:
             del left[request.id]
             used.append(replace(request, event_id=event.id))
@@ -210,25 +136,6 @@ def with_grants(
         [replace(one, event=told.get(one.event.id, one.event)) for one in routed],
         used,
     )
-
-
-def _uses(event: Event, request: TransitionRequest) -> bool:
-    """Whether a transition is the one that was made for a request.
-
-    MLflow's time of the change tells it from a later one that nobody was asked about. While it is not known whether an
-    attempt was made, any transition since its beginning is taken for it.
-    """
-    if (event.lane, event.model_version) != (request.lane, request.version):
-        return False
-    application = request.application
-    if request.target.alias is not None:
-        is_it = event.type is ChangeKind.ALIAS_SET and event.changed.get("alias") == request.target.alias
-        return is_it and application.attempts > 0
-    if event.type is not ChangeKind.TRANSITIONED or event.changed.get("to_stage") != request.target.stage:
-        return False
-    if application.made is not None:
-        return event.timestamp == application.made
-    return application.updated is not None and event.timestamp > application.updated
 
 
 def may_use_grants(events: Sequence[Event]) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum, unique
 from typing import Any, Self
 
 from bridge.governance.gate import Verdict
+from bridge.governance.movement import Application, Movement
 from bridge.governance.transition_target import Target
 
 
@@ -43,28 +44,6 @@ class Approval:
     by: str
     at: int
     comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """The attempts to make the transition of an approved request.
-
-    Attributes:
-        attempts: how many have begun.
-        last_at: when the last one began, ms since the epoch; None before the first.
-        wait_ms: how long to wait after it before the next.
-        updated: ``last_updated_timestamp`` of the version before the first attempt; None for an alias. If an answer is
-            lost, it tells whether something has happened since.
-        made: ``last_updated_timestamp`` of the version after the transition; None for an alias, and before.
-        error: what MLflow, or the way to it, said last.
-    """
-
-    attempts: int = 0
-    last_at: int | None = None
-    wait_ms: int = 0
-    updated: int | None = None
-    made: int | None = None
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +99,13 @@ class TransitionRequest:
         """Whether a transition may still use its approval up."""
         is_approved = self.status in {RequestStatus.APPROVED, RequestStatus.APPLIED}
         return is_approved and self.application.attempts > 0 and not self.event_id
+
+    @property
+    def movement(self) -> Movement:
+        """What it asks the registry for."""
+        return Movement(
+            self.model_name, self.version, self.version_created, self.target, self.before, self.application
+        )
 
     def to_document(self) -> dict[str, Any]:
         """Return the request as plain JSON values, for the store."""

@@ -27,7 +27,7 @@ from bridge.operations.request_arguments import (
 )
 from bridge.operations.webhook_arguments import parse_arguments
 from bridge.pipeline.clocks import Clock
-from bridge.pipeline.request_ledger import RequestLedger
+from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.store.base import State
 from bridge.store.state_reader import StateReader
 
@@ -56,14 +56,14 @@ class Requests:
     """The transition requests: each change is durable in one commit, with its event and its deliveries.
 
     It answers from the state alone, at once; the transition is made afterwards
-    (`bridge.pipeline.request_processing`). Methods that change something raise `StateUnwritable` if it cannot be written:
+    (`bridge.pipeline.governance_loop`). Methods that change something raise `StateUnwritable` if it cannot be written:
     then nothing has changed.
     """
 
     def __init__(
         self,
         state: State,
-        ledger: RequestLedger,
+        ledger: GovernanceLedger,
         settings: Settings,
         clock: Clock,
         catch_up: Callable[[], Awaitable[object]],

@@ -32,7 +32,7 @@ async def _alone(settings: Settings, verb: str, given: Mapping[str, Any], caller
     async with application(settings) as app:
         requests = Requests(app.state, app.ledger, app.settings, app.clock, app.poll.run)
         answer = await carry_out(requests, verb, given, caller)
-        await app.processing.run_due(app.clock.monotonic() + _PATIENCE_S)
+        await app.governance.run_due(app.clock.monotonic() + _PATIENCE_S)
         return answer
 
 

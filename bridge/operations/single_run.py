@@ -70,8 +70,8 @@ async def _run(
     stop = asyncio.Event()
     relaying = asyncio.create_task(app.relay.run(stop))
     new = 0
-    await app.processing.load()
-    await app.processing.run_due(until)
+    await app.governance.load()
+    await app.governance.run_due(until)
     for read in reads:
         try:
             polled = await _poll_to_end(app, until, read, accepted, afresh=afresh)
@@ -81,7 +81,7 @@ async def _run(
         except Exception as error:
             log.exception("poll.fault", kind=type(error).__name__)
             errors.append(BridgeError(f"a fault in the bridge or in MLflow's client: {type(error).__name__}"))
-    await app.processing.run_due(until)  # what a poll has just found
+    await app.governance.run_due(until)  # what a poll has just found
     held = await app.poll.standing_hold()
     errors += [held] if held else []
     stop.set()

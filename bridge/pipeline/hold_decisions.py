@@ -44,6 +44,9 @@ _NOTES = {
     "request_expired": (logging.WARNING, "request.expired"),
     "request_applied": (logging.WARNING, "request.applied"),
     "request_failed": (logging.ERROR, "request.failed"),
+    "transition_refused": (logging.WARNING, "transition.refused"),
+    "transition_reverted": (logging.WARNING, "transition.reverted"),
+    "transition_kept": (logging.ERROR, "transition.kept"),
 }
 
 

@@ -10,10 +10,13 @@ import structlog
 
 from bridge.config import PollSettings
 from bridge.delivery.event_model_details import models_told
-from bridge.delivery.event_routing import Route
+from bridge.delivery.event_routing import Route, Routed
 from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
+from bridge.events.event import Event
+from bridge.governance.direct_transition import DirectTransition, Watch, find_direct
 from bridge.governance.request_steps import may_use_grants, with_grants
+from bridge.governance.transition_request import TransitionRequest
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
@@ -42,6 +45,7 @@ from bridge.store.state_metadata import Binding, PollRecord
 
 if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel
+    from bridge.governance.gate import Gate
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +95,8 @@ class Poll:
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
         self.models_changed: ModelsChanged = _nobody
+        self.enforcing: tuple[Gate, ...] = ()
+        """What goes past these gates waits for a verdict before it is delivered."""
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
 
     def put_routes(self, routes: Sequence[Route]) -> None:
@@ -214,6 +220,7 @@ class Poll:
         ]  # a webhook may be gone since the plan
         grants = await self._state.load_grants() if may_use_grants(found.events) else []
         events, routed, granted = with_grants(found.events, routed, grants)
+        direct, routed = await self._find_direct(found, events, routed, granted)
         record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,
@@ -223,6 +230,7 @@ class Poll:
             events=events,
             routed=routed,
             requests=granted,
+            direct=direct,
             at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
@@ -248,6 +256,20 @@ class Poll:
         if commit.removed or commit.models:
             await self.models_changed({*commit.removed, *commit.models})
         return record, entries
+
+    async def _find_direct(
+        self,
+        found: Plan,
+        events: Sequence[Event],
+        routed: Sequence[Routed],
+        granted: Sequence[TransitionRequest],
+    ) -> tuple[list[DirectTransition], list[Routed]]:
+        """Return the transitions that went past an enforcing gate, and the events to deliver, which may wait for that."""
+        if not self.enforcing or not may_use_grants(events):
+            return [], list(routed)
+        watch = Watch(self.enforcing, tuple(await self._state.load_undoing()))
+        models = {name: model for name, (model, _) in found.models.items()}
+        return find_direct(events, routed, {one.event_id for one in granted}, models, watch)
 
     async def _note_failure(self, basis: Basis, error: Exception, span: Span, scan: ScanSlice) -> None:
         """Record why the poll failed; of a fault in the code, only its type.

@@ -140,6 +140,9 @@ class Relay:
             if condition.is_running:
                 self._lanes.hurry(sink, self._clock.monotonic())
         self._lanes.remove(news.removed)
+        if news.released:
+            self._lanes.let_go(news.released, self._clock.monotonic())
+            self._wake.set()
         if news.entries:
             self._add(news.entries)
 

@@ -11,8 +11,7 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryUnreachable
-from bridge.governance.request_steps import Standing
-from bridge.governance.transition_target import Target
+from bridge.governance.movement import Movement, Standing
 from bridge.registry.scan_position import ScanProgress
 
 
@@ -121,14 +120,12 @@ class Transitions(Protocol):
         """Prepare the client, which takes time: the first call imports MLflow."""
         ...
 
-    def standing(self, name: str, version: str, target: Target, deadline: Deadline) -> Standing | Absence:
-        """Return where a version, and the alias in question, stand now."""
+    def standing(self, movement: Movement, deadline: Deadline) -> Standing | Absence:
+        """Return where the version, and the alias in question, stand now."""
         ...
 
-    def make(
-        self, name: str, version: str, target: Target, deadline: Deadline, *, archives: bool
-    ) -> int | None:
-        """Give the version the stage or the alias; return its ``last_updated_timestamp`` after that, None for an alias.
+    def make(self, movement: Movement, deadline: Deadline, *, archives: bool) -> int:
+        """Give the version the stage or the alias, or remove the alias; return `Application.made`.
 
         Raises:
             TransitionRefused: the registry will never take this; in its own words.

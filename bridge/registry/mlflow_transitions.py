@@ -8,8 +8,7 @@ from bridge.config import RegistrySettings
 from bridge.diff.absence_verification import Absence
 from bridge.diff.snapshot import NO_STAGE
 from bridge.errors import RegistryError, TransitionRefused
-from bridge.governance.request_steps import Standing
-from bridge.governance.transition_target import Target
+from bridge.governance.movement import Movement, Standing
 from bridge.registry.base import Deadline
 from bridge.registry.error_translation import is_final
 from bridge.registry.mlflow_client import Connection
@@ -32,50 +31,53 @@ class MlflowTransitions:
         """Import MLflow."""
         self._connection.prepare()
 
-    def standing(self, name: str, version: str, target: Target, deadline: Deadline) -> Standing | Absence:
+    def standing(self, movement: Movement, deadline: Deadline) -> Standing | Absence:
         """Return where a version stands, by ``get_model_version``, and an alias, by ``get_registered_model``.
 
         Raises:
             RegistryError: there was no usable answer.
         """
-        found = self._connection.point_read(deadline, lambda client: client.get_model_version(name, version))
-        if isinstance(found, Absence):
-            return found
+        name, alias = movement.model_name, movement.target.alias
         holder = None
-        if target.alias is not None:
+        if alias is not None:
             model = self._connection.point_read(deadline, lambda client: client.get_registered_model(name))
             if isinstance(model, Absence):
                 return model
-            holder = (model.aliases or {}).get(target.alias)
-        return Standing(
-            found.creation_timestamp,
-            found.last_updated_timestamp,
-            found.current_stage or NO_STAGE,
-            None if holder is None else str(holder),
+            found = (model.aliases or {}).get(alias)
+            holder = None if found is None else str(found)
+        if not movement.version:
+            return Standing(0, 0, NO_STAGE, holder)
+        version = self._connection.point_read(
+            deadline, lambda client: client.get_model_version(name, movement.version)
         )
+        if isinstance(version, Absence):
+            return version
+        stage = version.current_stage or NO_STAGE
+        return Standing(version.creation_timestamp, version.last_updated_timestamp, stage, holder)
 
-    def make(
-        self, name: str, version: str, target: Target, deadline: Deadline, *, archives: bool
-    ) -> int | None:
-        """Call ``transition_model_version_stage`` or ``set_registered_model_alias``, once.
+    def make(self, movement: Movement, deadline: Deadline, *, archives: bool) -> int:
+        """Call ``transition_model_version_stage``, ``set_registered_model_alias`` or ``delete_…``, once.
 
         Raises:
             TransitionRefused: the registry will never take this.
             RegistryError: there was no usable answer: it may have been made, or not.
         """
-        if target.alias is not None:
+        name, version, target = movement.model_name, movement.version, movement.target
+        if target.alias is not None and version:
             self._written(
                 deadline, lambda client: client.set_registered_model_alias(name, target.alias, version)
             )
-            return None
+            return 0
+        if target.alias is not None:
+            self._written(deadline, lambda client: client.delete_registered_model_alias(name, target.alias))
+            return 0
         made = self._written(
             deadline,
             lambda client: client.transition_model_version_stage(
                 name, version, target.stage, archive_existing_versions=archives and target.can_archive
             ),
         )
-        updated: int | None = getattr(made, "last_updated_timestamp", None)
-        return updated
+        return int(made.last_updated_timestamp)
 
     def _written(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
         try:

@@ -14,6 +14,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
+from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document
 from bridge.store.poll_commit import PollCommit
@@ -100,6 +101,10 @@ class PollState(Protocol):
         """Return the requests of which the approval may still be used up by a transition, oldest first."""
         ...
 
+    async def load_undoing(self) -> list[DirectTransition]:
+        """Return the direct transitions that are being undone."""
+        ...
+
     async def write_head(self, head: Head) -> None:
         """Replace the head of the state (to bind the state to a registry that moved).
 
@@ -134,9 +139,13 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What polls and operators changed in the outbox: entries to deliver, removed entries, states of sinks."""
+    """What polls and operators changed in the outbox.
+
+    Entries to deliver, entries that need not wait for a verdict any more, removed entries, states of sinks.
+    """
 
     entries: Sequence[Entry] = ()
+    released: Sequence[Entry] = ()
     removed: Sequence[Entry] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
 
@@ -251,26 +260,34 @@ class WebhookState(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestCommit:
-    """What is committed together when transition requests change.
+class GovernanceCommit:
+    """What is committed together when transition requests, or direct transitions, change.
 
     Attributes:
         requests: the requests that are new or changed.
+        direct: the direct transitions that changed.
+        released: those of which the entries need not wait any more.
+        refused: those of which the entries are removed.
+        models: known models as they are now, because the bridge itself changed them.
         events: what tells of it, in order.
         routed: the events to deliver, in order.
         notes: notes for the audit trail.
         at: now, ms since the epoch.
     """
 
-    requests: Sequence[TransitionRequest]
-    events: Sequence[Event]
-    routed: Sequence[Routed]
-    notes: Sequence[Note]
     at: int
+    requests: Sequence[TransitionRequest] = ()
+    direct: Sequence[DirectTransition] = ()
+    released: Sequence[DirectTransition] = ()
+    refused: Sequence[DirectTransition] = ()
+    models: Sequence[RegisteredModel] = ()
+    events: Sequence[Event] = ()
+    routed: Sequence[Routed] = ()
+    notes: Sequence[Note] = ()
 
 
-class RequestState(Protocol):
-    """The transition requests. Every method that writes raises `StateUnwritable` if nothing was written."""
+class GovernanceState(Protocol):
+    """The transition requests and direct transitions. Every method that writes raises `StateUnwritable` if nothing was written."""
 
     async def load_open_requests(self) -> list[TransitionRequest]:
         """Return the requests about which something is still to be done, oldest first."""
@@ -284,8 +301,12 @@ class RequestState(Protocol):
         """Return the requests about a version that are still kept, oldest first."""
         ...
 
-    async def commit_requests(self, commit: RequestCommit) -> list[Entry]:
-        """Commit changes of requests: all of it, or nothing; return the entries with their numbers.
+    async def load_direct(self, model: str | None = None) -> list[DirectTransition]:
+        """Return the direct transitions of a model, or else of all those about which something is to be done, oldest first."""
+        ...
+
+    async def commit_governance(self, commit: GovernanceCommit) -> list[Entry]:
+        """Commit changes: all of it, or nothing; return the new entries with their numbers.
 
         Raises:
             InvalidState: there is no baseline yet.
@@ -293,7 +314,7 @@ class RequestState(Protocol):
         ...
 
 
-class State(PollState, RelayState, WebhookState, RequestState, Protocol):
+class State(PollState, RelayState, WebhookState, GovernanceState, Protocol):
     """The whole state, as its owner has it."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:

@@ -7,12 +7,13 @@ from typing import TypeVar
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.recently_replaced_values import Superseded
 from bridge.store.base import Basis, Upkeep
-from bridge.store.document_requests import DocumentRequests
+from bridge.store.document_governance import DocumentGovernance
 from bridge.store.document_store import Document
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,
     DETAILS,
+    DIRECT,
     EVENTS,
     HEAD,
     META,
@@ -37,7 +38,7 @@ _ORPHANS = "orphans"
 _SCAN = "scan"
 
 
-class DocumentState(DocumentRequests):
+class DocumentState(DocumentGovernance):
     """`bridge.store.base.State` over documents. One commit is durable in full or not at all; nothing waits."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:
@@ -123,7 +124,7 @@ class DocumentState(DocumentRequests):
             if key not in needed and document["observed_at"] < delivered_before
         ]
         notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
-        requests = self._old_requests(delivered_before)
+        requests, direct = self._ended_governance(delivered_before)
         self._documents.commit(
             {
                 META: {PRUNED: {"at": now_ms, "before": max(self.kept_since, delivered_before)}},
@@ -132,10 +133,11 @@ class DocumentState(DocumentRequests):
                 DETAILS: dict.fromkeys(key for key in events if self.details(key)),
                 AUDIT: dict.fromkeys(notes),
                 REQUESTS: dict.fromkeys(requests),
+                DIRECT: dict.fromkeys(direct),
             }
         )
         self._discount(old)
-        return len(old) + len(events) + len(notes) + len(requests)
+        return len(old) + len(events) + len(notes) + len(requests) + len(direct)
 
 
 def _split(entries: Iterator[Entry], limits: Mapping[Status, int]) -> tuple[list[Entry], list[Entry]]:

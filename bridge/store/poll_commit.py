@@ -14,6 +14,7 @@ from bridge.diff.snapshot_packing import pack_model
 from bridge.errors import StateChanged
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
+from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document, Documents, Writes
 from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
@@ -21,7 +22,8 @@ from bridge.store.stored_models import MODELS, UNSETTLED
 
 META, EVENTS, OUTBOX, AUDIT = "meta", "events", "outbox", "audit"
 ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
-SUPERSEDED, WEBHOOKS, REQUESTS = "superseded", "webhooks", "requests"
+SUPERSEDED, WEBHOOKS = "superseded", "webhooks"
+REQUESTS, DIRECT = "requests", "direct_transitions"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK, PRUNED = "head", "poll", "reconcile", "abilities", "clock", "pruned"
 
 MOST_ATTEMPTS = 50
@@ -46,7 +48,8 @@ class PollCommit:
         reconciled: the record of the full scan, if this was one.
         abilities: what the registry can do.
         details: the details to store with events, by event id.
-        requests: transition requests that this poll changes, by their ids.
+        requests: transition requests that this poll changes.
+        direct: direct transitions that this poll found.
         superseded: the former states that this commit replaces.
         forgotten: how many of the oldest former states to drop.
     """
@@ -65,6 +68,7 @@ class PollCommit:
     abilities: Abilities | None = None
     details: Mapping[str, Document] = field(default_factory=dict)
     requests: Sequence[TransitionRequest] = ()
+    direct: Sequence[DirectTransition] = ()
     superseded: Sequence[Superseded] = ()
     forgotten: int = 0
 
@@ -116,7 +120,8 @@ def writes_of(
         DETAILS: commit.details,
         AUDIT: trail_writes(commit.notes, noted),
         SUPERSEDED: _superseded(commit, documents),
-        REQUESTS: request_writes(commit.requests),
+        REQUESTS: governance_writes(commit.requests),
+        DIRECT: governance_writes(commit.direct),
         **outbox_writes(entries),
     }
     last = present or replace(commit.head, noted=noted)
@@ -133,9 +138,9 @@ def writes_of(
     return {table: rows for table, rows in writes.items() if rows}
 
 
-def request_writes(requests: Iterable[TransitionRequest]) -> Mapping[str, Document]:
-    """Return transition requests as documents."""
-    return {one.id: one.to_document() for one in requests}
+def governance_writes(changed: Iterable[TransitionRequest | DirectTransition]) -> Mapping[str, Document]:
+    """Return transition requests, or direct transitions, as documents."""
+    return {one.id: one.to_document() for one in changed}
 
 
 def trail_writes(notes: Sequence[Note], last: int) -> Mapping[str, Document]:
@@ -220,7 +225,9 @@ def removal(entries: Iterable[Entry]) -> Writes:
 
 def _entry(routed: Routed, number: int, now_ms: int) -> Entry:
     event = routed.event
-    return Entry(number, routed.sink, event.lane, event.id, routed.event_name, now_ms)
+    return Entry(
+        number, routed.sink, event.lane, event.id, routed.event_name, now_ms, waits_for=routed.waits_for
+    )
 
 
 def _models(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:

@@ -200,7 +200,9 @@ class Note(_Documented):
     or on the webhooks: ``webhook_created``, ``webhook_updated``, ``webhook_deleted``, ``webhooks_rekeyed``.
     or what became of a transition request: ``request_created``, ``request_seconded`` (approved by one of several who
     have to), ``request_approved``, ``request_rejected``, ``request_cancelled``, ``request_expired``,
-    ``request_applied`` (the transition was made), ``request_failed`` (MLflow refused it).
+    ``request_applied`` (the transition was made), ``request_failed`` (MLflow refused it);
+    or of a transition that went past an enforcing gate: ``transition_refused``, ``transition_reverted``,
+    ``transition_kept`` (it could not be undone).
     ``by`` is who gave it: the name of a token, or ``command``; empty for what no request caused.
     """
 

@@ -183,3 +183,71 @@ def test_commands_ask_try_and_decide_with_and_without_a_daemon(tmp_path, server,
     assert client.get_model_version_by_alias(model, "champion").version == version
     assert "applied" in shown
     assert ("rejected" in listed, "quality: failed" in listed) == (True, True)
+
+
+ENFORCED = ACCURACY.replace('name = "quality"', 'name = "quality"\nmode = "enforce"\naliases = ["champion"]')
+
+
+def test_a_direct_promotion_that_fails_an_enforcing_gate_is_undone_and_no_sink_hears_of_it(
+    tmp_path, server, client, model, receiver
+) -> None:
+    before = [version_with(client, model, validation_accuracy=0.95) for _ in range(3)]
+    for version in before:
+        client.transition_model_version_stage(model, version, "Production")
+    bad = version_with(client, model, validation_accuracy=0.80)
+    sink = http_sink(
+        receiver.url,
+        more='events = ["MODEL_VERSION_TRANSITIONED_STAGE", "TRANSITION_REVERTED", "GATE_FAILED", "MODEL_VERSION_CREATED"]'
+        f'\nmodels = ["{model}"]',
+    )
+    governed = Governed(tmp_path, server.url, sink, more=ENFORCED, poll="1s")
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        client.transition_model_version_stage(model, bad, "Production", archive_existing_versions=True)
+        governed.bridge.wait_for_log("transition.reverted")
+        stages = {version: _stage(client, model, version) for version in (*before, bad)}
+        good = version_with(client, model, validation_accuracy=0.91)
+        client.transition_model_version_stage(model, good, "Production", archive_existing_versions=True)
+        wait_until(lambda: len(receiver.got) >= 7)
+        trail = governed.bridge.run("events", "list", "--model", model, "--output", "json").stdout
+
+    assert stages == {**dict.fromkeys(before, "Production"), bad: "None"}
+    told = [(got.body["event"], got.body.get("model_version")) for got in receiver.got]
+    assert told[:2] == [("GATE_FAILED", bad), ("TRANSITION_REVERTED", bad)]
+    assert ("MODEL_VERSION_CREATED", good) == told[2]
+    assert sorted(told[3:6]) == [("MODEL_VERSION_TRANSITIONED_STAGE", one) for one in before]
+    assert told[6] == ("MODEL_VERSION_TRANSITIONED_STAGE", good)
+    assert _stage(client, model, good) == "Production"
+    notes = [one["kind"] for one in json.loads(trail)["notes"]]
+    assert notes == ["transition_refused", "transition_reverted"]
+
+
+def test_an_alias_that_was_moved_past_its_gate_goes_back(tmp_path, server, client, model, receiver) -> None:
+    good = version_with(client, model, validation_accuracy=0.95)
+    bad = version_with(client, model, validation_accuracy=0.80)
+    client.set_registered_model_alias(model, "champion", good)
+    sink = http_sink(receiver.url, more=f'events = ["MODEL_VERSION_ALIAS_SET"]\nmodels = ["{model}"]')
+    governed = Governed(tmp_path, server.url, sink, more=ENFORCED)
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        client.set_registered_model_alias(model, "champion", bad)
+        governed.bridge.wait_for_log("transition.reverted")
+        assert client.get_model_version_by_alias(model, "champion").version == good
+        client.set_registered_model_alias(model, "other", bad)
+        wait_until(lambda: receiver.got)
+
+    assert [(got.body["alias"], got.body["model_version"]) for got in receiver.got] == [("other", bad)]
+
+
+def test_what_was_granted_is_no_direct_transition(tmp_path, server, client, model, receiver) -> None:
+    good = version_with(client, model, validation_accuracy=0.95)
+    governed = Governed(
+        tmp_path, server.url, http_sink(receiver.url, more=f'models = ["{model}"]'), more=ENFORCED
+    )
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        governed.request(model, good)
+        wait_until(lambda: receiver.got)
+
+    assert receiver.got[0].body["user_id"] == "gate quality"
+    assert not [line for line in governed.bridge.log if line["event"].startswith("transition.")]

@@ -10,7 +10,7 @@ import pytest
 from bridge.cli import main
 from bridge.delivery.webhook import Webhook
 from bridge.governance.transition_request import TransitionRequest
-from bridge.store.base import RequestCommit
+from bridge.store.base import GovernanceCommit
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import PollCommit
 from bridge.store.tinydb_store import TinyDocuments
@@ -51,7 +51,7 @@ class CommandLine:
 
     def ask(self, *requests: TransitionRequest) -> None:
         state = DocumentState(TinyDocuments.open(self.folder / "state"))
-        done(state.commit_requests(RequestCommit(requests, (), (), (), 2_000)))
+        done(state.commit_governance(GovernanceCommit(2_000, requests)))
         state.close()
 
     def settle(self, entries: Iterable) -> None:

@@ -59,6 +59,7 @@ _OF_REQUESTS = {
     G.REQUEST_REJECTED: ("gate quality", {"comment": "accuracy: below 0.90"}),
     G.REQUEST_CANCELLED: ("ann", {"comment": "Version 8 is better."}),
     G.REQUEST_EXPIRED: (None, {"comment": "nobody decided in time (governance.expires)"}),
+    G.TRANSITION_REVERTED: (None, {"reasons": "accuracy: below 0.90"}),
     G.GATE_FAILED: ("ann", {"gate": "quality", "reasons": "accuracy: below 0.90"}),
 }
 _STAGES = {"Staging": "None", "Production": "Staging", "Archived": "Production"}
@@ -86,7 +87,7 @@ def _of_request(kind: G, stage: str) -> Event:
     if kind is G.GATE_FAILED:
         del stages["from_stage"]
     identity = "5d2f0a4a-6e1c-5c35-8d0b-0b751a067ab4"
-    members = {**stages, **_REQUEST, **more}
+    members = {**stages, **({} if kind is G.TRANSITION_REVERTED else _REQUEST), **more}
     return Event(
         identity, kind, CHANGED_AT, CHANGED_AT, "fraud-detector", "fraud-detector", "7", who, members
     )

@@ -14,7 +14,7 @@ from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.request_execution import Requests
 from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
-from bridge.pipeline.request_ledger import RequestLedger
+from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.server.bridge_api import api_routes
 from bridge.server.http_application import serving, text_answer
 from bridge.server.page.page_endpoints import page_routes
@@ -84,7 +84,7 @@ class Present:
 
     async def requests(self) -> Requests:
         hooks = self._hooks
-        ledger = RequestLedger(hooks.state, hooks.clock, lambda: routes_of(hooks.present_settings()))
+        ledger = GovernanceLedger(hooks.state, hooks.clock, lambda: routes_of(hooks.present_settings()))
         return Requests(hooks.state, ledger, hooks.present_settings(), hooks.clock, hooks.catch_up)
 
     async def poll_now(self, order: PollOrder) -> OnceResult:

@@ -2,15 +2,15 @@
 
 import asyncio
 
-from bridge.app import App, RunningSinks, wire_requests
+from bridge.app import App, RunningSinks, wire_governance
 from bridge.config.file_loading import build
 from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.pipeline.clocks import Trust
+from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay
-from bridge.pipeline.request_ledger import RequestLedger
 from bridge.server.health_probes import Probes
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
@@ -65,9 +65,9 @@ class World:
         )
         relay = Relay(self.state, {}, self.clock, self.trust, NullObserver())
         sinks = RunningSinks(self.settings, (), self.endpoint_of)
-        ledger = RequestLedger(self.state, self.clock, lambda: sinks.routes)
-        processing = wire_requests(self.settings, self.state, ledger, self.clock)
-        return App(sinks, self.state, poll, relay, ledger, processing, self.clock, self.trust)
+        ledger = GovernanceLedger(self.state, self.clock, lambda: sinks.routes)
+        governance = wire_governance(self.settings, self.state, ledger, self.clock)
+        return App(sinks, self.state, poll, relay, ledger, governance, self.clock, self.trust)
 
     def endpoint_of(self, sink):
         raise AssertionError(f"this world has no sinks: {sink.name}")

@@ -39,6 +39,7 @@ _SENTENCES: Mapping[EventType, str] = {
     G.REQUEST_REJECTED: "{who} rejected {asked} for " + _VERSION,
     G.REQUEST_CANCELLED: "{who} cancelled the request of {asked} for " + _VERSION,
     G.REQUEST_EXPIRED: "The request of {asked} for " + _VERSION + " expired",
+    G.TRANSITION_REVERTED: "{asked} of " + _VERSION + " was undone: {reasons}",
     G.GATE_FAILED: "Gate '{gate}' does not let " + _VERSION + " have {asked}: {reasons}",
 }
 

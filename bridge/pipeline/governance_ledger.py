@@ -1,28 +1,37 @@
-"""The ledger of transition requests: every change of one is a pure decision, and one commit with what tells of it."""
+"""The ledger of requests and direct transitions: every change is a pure decision, and one commit with what tells of it."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from bridge.delivery.event_routing import Route, route
+from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import NotFound
 from bridge.events.event import Event
+from bridge.governance.direct_transition import DirectStatus, DirectTransition
 from bridge.governance.gate import Finding
 from bridge.governance.request_decisions import closed
-from bridge.governance.request_events import creation_event, gate_event, status_event
+from bridge.governance.request_events import (
+    creation_event,
+    failure_event,
+    gate_event,
+    reversal_event,
+    status_event,
+)
 from bridge.governance.request_steps import overtaken
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.hold_decisions import report_note
-from bridge.store.base import RequestCommit, State
+from bridge.store.base import GovernanceCommit, State
 from bridge.store.state_metadata import Note
 from bridge.store.state_reader import StateReader
 
 Decision = Callable[[TransitionRequest, int], TransitionRequest]
 """Returns a request as it is after a decision at a time (ms since the epoch); it raises if there is none."""
 
-Listener = Callable[[Sequence[TransitionRequest]], None]
-"""Is called with the requests that are new or changed, in the event loop. It must not raise."""
+Listener = Callable[[GovernanceCommit], None]
+"""Is called with what was committed, in the event loop. It must not raise."""
 
 _NOTES = {
     RequestStatus.APPROVED: "request_approved",
@@ -34,8 +43,8 @@ _NOTES = {
 }
 
 
-class RequestLedger:
-    """The transition requests of a state, of which this process is the owner.
+class GovernanceLedger:
+    """The transition requests and direct transitions of a state, of which this process is the owner.
 
     What was read when a change is decided cannot have changed when it is committed: one change is made at a time.
     """
@@ -61,7 +70,8 @@ class RequestLedger:
         async with self._turn:
             head = await self._state.ask(lambda reader: reader.head)
             events = [creation_event(request, head.state_id)] if head else []
-            await self._commit([request], events, [_note(request, "request_created", who)])
+            notes = [_note(request, "request_created", who)]
+            await self._commit(GovernanceCommit(self._clock.now_ms(), [request], events=events, notes=notes))
 
     async def change(self, wanted: str, decide: Decision, who: str = "") -> TransitionRequest:
         """Change the request with this id as ``decide`` says, for ``who``; return it as it is afterwards.
@@ -96,7 +106,7 @@ class RequestLedger:
                         events += _events(old, new, state_id)
                         notes += _notes(old, new, who)
             if changed:
-                await self._commit(changed, events, notes)
+                await self._commit(GovernanceCommit(now_ms, changed, events=events, notes=notes))
         return found
 
     async def close_if_overtaken(self, request: TransitionRequest) -> str:
@@ -135,16 +145,57 @@ class RequestLedger:
             if one.status is RequestStatus.PENDING and one.id != after.id and one.target == after.target
         ]
 
-    async def _commit(
-        self, requests: Sequence[TransitionRequest], events: Sequence[Event], notes: Sequence[Note]
-    ) -> None:
-        routed = route(events, self._routes())
-        at = self._clock.now_ms()
-        await self._state.commit_requests(RequestCommit(requests, events, routed, notes, at))
-        for note in notes:
+    async def change_direct(
+        self,
+        wanted: DirectTransition,
+        decide: Callable[[DirectTransition, int], DirectTransition],
+        move: Callable[[RegisteredModel], RegisteredModel] = lambda model: model,
+    ) -> DirectTransition:
+        """Change a direct transition as ``decide`` says; return it as it is afterwards.
+
+        With the verdict, its entries are let go or removed. ``move`` returns the known model as the bridge itself has just
+        changed it in the registry.
+
+        Raises:
+            StateUnwritable: nothing was recorded.
+        """
+        async with self._turn:
+            head = await self._state.ask(lambda reader: reader.head)
+            now_ms, state_id = self._clock.now_ms(), head.state_id if head else ""
+            of_model = await self._state.load_direct(wanted.model_name)
+            before = next((one for one in of_model if one.id == wanted.id), wanted)
+            after = decide(before, now_ms)
+            model = await self._state.load_model(wanted.model_name)
+            moved = [move(model)] if model is not None else []
+            changed_models = [one for one in moved if one != model]
+            if after == before and not changed_models:
+                return after
+            goes_on = after.status is DirectStatus.PASSED or (
+                after.status is DirectStatus.KEPT and before.status is DirectStatus.PENDING
+            )
+            is_refused = after.status in {DirectStatus.REVERTING, DirectStatus.REVERTED}
+            events = list(_direct_events(before, after, state_id))
+            notes = list(_direct_notes(before, after))
+            await self._commit(
+                GovernanceCommit(
+                    at=now_ms,
+                    direct=[after],
+                    released=[after] if goes_on and before.status is not after.status else [],
+                    refused=[after] if is_refused and before.status is DirectStatus.PENDING else [],
+                    models=changed_models,
+                    events=events,
+                    notes=notes,
+                )
+            )
+        return after
+
+    async def _commit(self, commit: GovernanceCommit) -> None:
+        routed = route(commit.events, self._routes())
+        await self._state.commit_governance(replace(commit, routed=routed))
+        for note in commit.notes:
             report_note(note)
         for listener in self._listeners:
-            listener(requests)
+            listener(commit)
 
 
 def _overtaken(request: TransitionRequest, state: StateReader) -> str:
@@ -175,3 +226,28 @@ def _note(request: TransitionRequest, kind: str, who: str) -> Note:
     why = request.comment if kind == "request_created" else request.decision_comment or request.system_comment
     told = f"{request.id}: {request.target.told}{f': {why}' if why else ''}"
     return Note(request.updated_at, kind, request.model_name, request.version, told, who)
+
+
+def _direct_events(before: DirectTransition, after: DirectTransition, state_id: str) -> Iterator[Event]:
+    if before.status is DirectStatus.PENDING and after.status in _REFUSED:
+        for verdict in after.verdicts:
+            if verdict.finding is not Finding.PASSED:
+                yield failure_event(after, verdict, state_id)
+    if after.status is DirectStatus.REVERTED and before.status is not after.status:
+        yield reversal_event(after, state_id)
+
+
+_REFUSED = frozenset({DirectStatus.REVERTING, DirectStatus.KEPT})
+_DIRECT_NOTES = {
+    DirectStatus.REVERTING: "transition_refused",
+    DirectStatus.REVERTED: "transition_reverted",
+    DirectStatus.KEPT: "transition_kept",
+}
+
+
+def _direct_notes(before: DirectTransition, after: DirectTransition) -> Iterator[Note]:
+    kind = _DIRECT_NOTES.get(after.status) if after.status is not before.status else None
+    if kind is not None:
+        why = after.system_comment or "; ".join(after.reasons)
+        told = f"{after.target.told}: {why}"
+        yield Note(after.updated_at, kind, after.model_name, after.version, told)

@@ -1,0 +1,205 @@
+"""Processes direct transitions past enforcing gates: judges them, and undoes those that are refused."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from bridge.diff.snapshot import RegisteredModel
+from bridge.errors import BridgeError, StateUnwritable, TransitionRefused
+from bridge.governance.direct_transition import (
+    DirectStatus,
+    DirectTransition,
+    judged_direct,
+    kept,
+    reverted,
+    with_undone,
+)
+from bridge.governance.gate import Gate, guarding
+from bridge.governance.movement import Move, Movement, begun, next_move, postponed
+from bridge.governance.request_steps import REJUDGE_MS, left_ms
+from bridge.pipeline.request_processing import Collaborators, Schedule, report_verdicts, wait_ms
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "direct "
+"""Before the name of a model: what the loop calls the direct transitions of that model."""
+
+Between = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+"""Calls something while no poll is under way, so that no poll sees half of an undoing."""
+
+
+async def _at_once(call: Callable[[], Awaitable[None]]) -> None:
+    await call()
+
+
+class DirectTransitionProcessing:
+    """The next steps of open direct transitions, of each model in turn."""
+
+    def __init__(self, shared: Collaborators, gates: Sequence[Gate], most_reverts: int) -> None:
+        """Judge by the enforcing ``gates``; of one model, ``most_reverts`` an hour are undone."""
+        self._state = shared.state
+        self._ledger = shared.ledger
+        self._judgement = shared.judgement
+        self._making = shared.making
+        self._policy = shared.policy
+        self._clock = shared.clock
+        self._gates = gates
+        self._most_reverts = most_reverts
+        self.between: Between = _at_once
+
+    async def load(self, schedule: Schedule) -> None:
+        """Have the open direct transitions looked at."""
+        self.hear(await self._state.load_direct(), schedule)
+
+    def hear(self, direct: Iterable[DirectTransition], schedule: Schedule) -> None:
+        """Take up new or changed direct transitions."""
+        for one in direct:
+            if one.status.is_open:
+                schedule(f"{PREFIX}{one.model_name}", 0.0)
+
+    async def take(self, model: str) -> float | None:
+        """Take the next steps that are due for a model; return in how many seconds the ones after them are."""
+        open_ones = [one for one in await self._state.load_direct(model) if one.status.is_open]
+        waits = [await self._step(one) for one in open_ones]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def _step(self, direct: DirectTransition) -> float | None:
+        now_ms = self._clock.now_ms()
+        if direct.status is DirectStatus.PENDING:
+            judged_at = max((one.at for one in direct.verdicts), default=None)
+            left = left_ms(judged_at, REJUDGE_MS, now_ms)
+            if left:
+                return left / 1000
+            await self._judge(direct)
+            return None
+        at, movement = next((n, one) for n, one in enumerate(direct.undoing) if not one.is_made)
+        left = left_ms(movement.application.last_at, movement.application.wait_ms, now_ms)
+        if left:
+            return left / 1000
+        await self.between(partial(self._undo, direct, at))
+        return None
+
+    async def _judge(self, direct: DirectTransition) -> None:
+        model, now_ms = await self._state.load_model(direct.model_name), self._clock.now_ms()
+        gates = guarding(self._gates, direct.model_name, direct.target)
+        if model is None or not gates:  # nothing is left to be guarded: its events are delivered
+            await self._ledger.change_direct(direct, _passed)
+            return
+        verdicts = await self._judgement.verdicts(
+            gates, _as_it_was(model, direct), direct.version, direct.target, _seen(direct), now_ms
+        )
+        report_verdicts(verdicts, direct.id, direct.model_name, direct.version)
+        earlier = [one for one in await self._state.load_direct(direct.model_name) if one.id != direct.id]
+
+        def decide(one: DirectTransition, now: int) -> DirectTransition:
+            if one.status is not DirectStatus.PENDING:
+                return one
+            return judged_direct(one, verdicts, gates, earlier, self._most_reverts, now)
+
+        await self._ledger.change_direct(direct, decide)
+
+    async def _undo(self, direct: DirectTransition, at: int) -> None:
+        """Make movement number ``at`` of an undoing, or find that it was made, or cannot be."""
+        movement = direct.undoing[at]
+        try:
+            found = await self._making.look(movement)
+            move, why = next_move(movement, found)
+            made = found.updated if found and movement.target.alias is None else 0
+            if move is Move.MAKE and found is not None:
+                beginning = begun(movement.application, found, movement.target, self._clock.now_ms())
+                movement = replace(movement, application=beginning)
+                await self._ledger.change_direct(direct, lambda one, now: with_undone(one, at, movement, now))
+                made = await self._making.make(movement)
+        except TransitionRefused as error:
+            move, why = Move.REFUSE, str(error)
+        except StateUnwritable:
+            raise
+        except (BridgeError, TimeoutError) as error:
+            await self._postpone(direct, at, movement, str(error) or "the registry did not answer in time")
+            return
+        if move is Move.REFUSE and at == 0:
+            await self._ledger.change_direct(direct, lambda one, now: kept(one, why, now))
+            return
+        moved = _unmoved if move is Move.REFUSE else partial(_moved, movement, made)
+        application = replace(
+            movement.application, made=0 if move is Move.REFUSE else made, error=why, wait_ms=0
+        )
+        await self._record(direct, at, replace(movement, application=application), moved)
+
+    async def _record(
+        self,
+        direct: DirectTransition,
+        at: int,
+        movement: Movement,
+        moved: Callable[[RegisteredModel], RegisteredModel],
+    ) -> None:
+        def decide(one: DirectTransition, now: int) -> DirectTransition:
+            found = with_undone(one, at, movement, now)
+            return reverted(found, now) if all(each.is_made for each in found.undoing) else found
+
+        await self._ledger.change_direct(direct, decide, moved)
+
+    async def _postpone(self, direct: DirectTransition, at: int, movement: Movement, why: str) -> None:
+        if self._clock.now_ms() - direct.observed_at > self._policy.max_age_ms:
+            await self._ledger.change_direct(direct, lambda one, now: kept(one, f"given up: {why}", now))
+            return
+        wait = wait_ms(movement.application.attempts, self._policy)
+        log.warning(
+            "revert.postponed", model=direct.model_name, version=direct.version, error=why, wait_ms=wait
+        )
+        later = replace(
+            movement, application=postponed(movement.application, why, wait, self._clock.now_ms())
+        )
+        await self._ledger.change_direct(direct, lambda one, now: with_undone(one, at, later, now))
+
+
+def _passed(direct: DirectTransition, now_ms: int) -> DirectTransition:
+    return replace(direct, status=DirectStatus.PASSED, updated_at=now_ms)
+
+
+def _seen(direct: DirectTransition) -> dict[str, object]:
+    """Return the event that checks see: a direct transition has no request."""
+    return {
+        "model_name": direct.model_name,
+        "model_version": direct.version,
+        "to_stage": direct.target.stage,
+        "alias": direct.target.alias,
+        "user_id": None,
+    }
+
+
+def _as_it_was(model: RegisteredModel, direct: DirectTransition) -> RegisteredModel:
+    """Return the model with the incumbents that it had: those that left come first."""
+    target = direct.target
+    if target.alias is not None:
+        aliases = {key: value for key, value in model.aliases if key != target.alias}
+        if direct.before is not None:
+            aliases[target.alias] = direct.before
+        return replace(model, aliases=tuple(sorted(aliases.items())))
+    left = {one.version for one in direct.left}
+    versions = {
+        name: replace(one, stage=str(target.stage)) if name in left else one
+        for name, one in model.versions.items()
+    }
+    return replace(model, versions=versions)
+
+
+def _unmoved(model: RegisteredModel) -> RegisteredModel:
+    return model
+
+
+def _moved(movement: Movement, made: int, model: RegisteredModel) -> RegisteredModel:
+    """Return the known model as it is after a movement: the next poll then sees no change."""
+    target = movement.target
+    if target.alias is not None:
+        aliases = {key: value for key, value in model.aliases if key != target.alias}
+        if movement.version:
+            aliases[target.alias] = movement.version
+        return replace(model, aliases=tuple(sorted(aliases.items())))
+    version = model.versions.get(movement.version)
+    if version is None:
+        return model
+    changed = replace(version, stage=str(target.stage), updated=made)
+    return replace(model, versions={**model.versions, movement.version: changed})
