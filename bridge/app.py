@@ -8,7 +8,15 @@ from functools import partial
 
 import structlog
 
-from bridge.config import DeliverySettings, Settings, SinkSettings, access_of, own_secret_faults, routes_of
+from bridge.config import (
+    DeliverySettings,
+    Settings,
+    SinkSettings,
+    access_of,
+    own_secret_faults,
+    routes_of,
+    watched_by_gates,
+)
 from bridge.delivery.allowed_destinations import is_plain
 from bridge.delivery.retry_policy import RetryPolicy
 from bridge.delivery.sending_rate_limit import Terms
@@ -24,6 +32,7 @@ from bridge.pipeline.governance_loop import GovernanceLoop
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.pipeline.movement_making import MovementMaking
 from bridge.pipeline.poll import Poll
+from bridge.pipeline.poll_governance import PollGovernance
 from bridge.pipeline.relay import Relay
 from bridge.pipeline.request_processing import Collaborators, RequestProcessing
 from bridge.pipeline.worker_threads import in_thread
@@ -86,7 +95,9 @@ def wire_poll(
         clock,
         observer or NullObserver(),
     )
-    poll.enforcing = enforcing(gate.gate() for gate in settings.gates)
+    gates = [gate.gate() for gate in settings.gates]
+    poll.governance = PollGovernance(state, enforcing(gates), settings.governance.expires)
+    poll.watch(watched_by_gates(settings))
     return poll
 
 
@@ -99,7 +110,7 @@ def wire_governance(
     making = MovementMaking(MlflowTransitions(settings.registry))
     policy = _retry_policy(settings.delivery)
     shared = Collaborators(state, ledger, judgement, making, policy, clock)
-    requests = RequestProcessing(shared, gates)
+    requests = RequestProcessing(shared, gates, tags=settings.governance.tags)
     direct = DirectTransitionProcessing(shared, enforcing(gates), settings.governance.most_reverts)
     return GovernanceLoop(ledger, requests, direct, clock)
 

@@ -30,7 +30,14 @@ NOTE_KINDS = (
     ),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
     *("webhook_created", "webhook_updated", "webhook_deleted", "webhooks_rekeyed"),
-    *("request_created", "request_seconded", "request_approved", "request_rejected", "request_cancelled"),
+    *(
+        "request_created",
+        "request_refused",
+        "request_seconded",
+        "request_approved",
+        "request_rejected",
+        "request_cancelled",
+    ),
     *("request_expired", "request_applied", "request_failed"),
     *("transition_refused", "transition_reverted", "transition_kept"),
 )

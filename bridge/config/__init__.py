@@ -34,7 +34,7 @@ from bridge.config.settings import (
     is_database,
 )
 from bridge.config.sink_access import Access, access_of
-from bridge.config.sink_routes import routes_of
+from bridge.config.sink_routes import routes_of, watched_by_gates
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
 from bridge.config.tls_settings import TlsSettings
 from bridge.config.webhook_settings import WebhookSettings
@@ -78,6 +78,7 @@ __all__ = [
     "parse_duration",
     "reveal",
     "routes_of",
+    "watched_by_gates",
     "web_address",
     "without_login",
     "workspace_of",

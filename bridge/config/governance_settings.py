@@ -128,6 +128,8 @@ class GovernanceSettings(Model):
     """How long a request waits for a decision."""
     self_approval: StrictBool = False
     """Whether whoever asked may also decide."""
+    tags: StrictBool = False
+    """Whether verdicts are also written to the version as tags `mlflow_bridge.gate.NAME`, so that MLflow's own pages show them."""
     most_reverts: StrictInt = Field(default=10, ge=0, le=1000)
     """How often direct transitions of one model are undone within an hour; what comes after that stays, and is told."""
     max: StrictInt = Field(default=10_000, ge=1, le=100_000)

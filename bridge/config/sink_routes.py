@@ -1,7 +1,8 @@
-"""Build the routes of events from the sinks' filters."""
+"""Build the routes of events from the sinks' filters, and what gates have watched."""
 
 from bridge.config.settings import Settings
 from bridge.delivery.event_routing import Route
+from bridge.diff.registry_changes import ChangeKind
 
 
 def routes_of(settings: Settings) -> list[Route]:
@@ -21,4 +22,16 @@ def routes_of(settings: Settings) -> list[Route]:
         )
         for sink in settings.sinks
         if sink.gets_events
+    ]
+
+
+def watched_by_gates(settings: Settings) -> list[Route]:
+    """Return routes, of no sink, for what gates have read at every poll: aliases, and the tag that makes requests.
+
+    Only models that a gate names: those of one for all models are found by full scans.
+    """
+    return [
+        Route("", (ChangeKind.ALIAS_SET.value, ChangeKind.VERSION_TAG_SET.value), gate.models)
+        for gate in settings.gates
+        if gate.models
     ]

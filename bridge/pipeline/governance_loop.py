@@ -41,7 +41,7 @@ class GovernanceLoop:
 
     async def observe(self, names: Collection[str]) -> None:
         """Take up what a poll has found, after it changed these models."""
-        await self._requests.observe(names)
+        await self._requests.observe(names, self._steps.put)
         await self._direct.load(self._steps.put)
 
     async def run(self, stop: asyncio.Event) -> None:

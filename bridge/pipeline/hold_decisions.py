@@ -37,6 +37,7 @@ _NOTES = {
     "webhook_deleted": (logging.WARNING, "webhook.deleted"),
     "webhooks_rekeyed": (logging.WARNING, "webhooks.rekeyed"),
     "request_created": (logging.WARNING, "request.created"),
+    "request_refused": (logging.WARNING, "request.refused"),
     "request_seconded": (logging.WARNING, "request.seconded"),
     "request_approved": (logging.WARNING, "request.approved"),
     "request_rejected": (logging.WARNING, "request.rejected"),

@@ -49,6 +49,10 @@ class MovementMaking:
             lambda deadline: self._transitions.make(movement, deadline, archives=archives)
         )
 
+    async def tag(self, movement: Movement, key: str, value: str) -> None:
+        """Set a tag of the version; raises as `make` does."""
+        await self._asked(lambda deadline: self._transitions.tag(movement, key, value, deadline))
+
     async def _asked(self, call: Callable[[Deadline], T]) -> T:
         await self._prepared.within(_PATIENCE_MS / 1000)
         deadline = Deadline.after(_PATIENCE_MS)

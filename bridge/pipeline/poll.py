@@ -10,13 +10,9 @@ import structlog
 
 from bridge.config import PollSettings
 from bridge.delivery.event_model_details import models_told
-from bridge.delivery.event_routing import Route, Routed
+from bridge.delivery.event_routing import Route
 from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
-from bridge.events.event import Event
-from bridge.governance.direct_transition import DirectTransition, Watch, find_direct
-from bridge.governance.request_steps import may_use_grants, with_grants
-from bridge.governance.transition_request import TransitionRequest
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
@@ -24,6 +20,7 @@ from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
+from bridge.pipeline.poll_governance import PollGovernance
 from bridge.pipeline.poll_records import (
     Span,
     doubt_notes,
@@ -45,7 +42,6 @@ from bridge.store.state_metadata import Binding, PollRecord
 
 if TYPE_CHECKING:
     from bridge.diff.snapshot import RegisteredModel
-    from bridge.governance.gate import Gate
 
 log = structlog.get_logger(__name__)
 
@@ -95,9 +91,12 @@ class Poll:
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
         self.models_changed: ModelsChanged = _nobody
-        self.enforcing: tuple[Gate, ...] = ()
-        """What goes past these gates waits for a verdict before it is delivered."""
+        self.governance = PollGovernance(state)
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
+
+    def watch(self, routes: Sequence[Route]) -> None:
+        """Also read by name, at every poll, the models that these routes name; nothing is sent by them."""
+        self._reader.watched = tuple(routes)
 
     def put_routes(self, routes: Sequence[Route]) -> None:
         """Route the events of the next commit by these routes: webhooks come and go at run time."""
@@ -218,31 +217,30 @@ class Poll:
         routed = [
             one for one in found.routed if one.sink in self._sinks
         ]  # a webhook may be gone since the plan
-        grants = await self._state.load_grants() if may_use_grants(found.events) else []
-        events, routed, granted = with_grants(found.events, routed, grants)
-        direct, routed = await self._find_direct(found, events, routed, granted)
+        governed = await self.governance.govern(found, routed, self._reader.routes, span.ended_ms)
         record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,
             record=record,
             removed=found.removed,
             models=found.models,
-            events=events,
-            routed=routed,
-            requests=granted,
-            direct=direct,
+            events=governed.events,
+            routed=governed.routed,
+            requests=governed.requests,
+            direct=governed.direct,
             at=span.ended_ms,
             unsettled=found.unsettled,
             settled=found.settled,
             notes=(
                 *found.notes,
+                *governed.notes,
                 *doubt_notes(seen, before, span.ended_ms),
                 *odd_row_notes(record, before, span.ended_ms),
                 *hold_notes(seen, standing_hold(before), span.ended_ms),
             ),
             reconciled=scan_record(seen.read, span, went_well=True, spent_ms=scan.spent_ms if scan else 0),
             abilities=seen.abilities,
-            details=models_told(routed, self._telling, found.models),
+            details=models_told(governed.routed, self._telling, found.models),
             superseded=found.superseded,
             forgotten=found.forgotten,
         )
@@ -256,20 +254,6 @@ class Poll:
         if commit.removed or commit.models:
             await self.models_changed({*commit.removed, *commit.models})
         return record, entries
-
-    async def _find_direct(
-        self,
-        found: Plan,
-        events: Sequence[Event],
-        routed: Sequence[Routed],
-        granted: Sequence[TransitionRequest],
-    ) -> tuple[list[DirectTransition], list[Routed]]:
-        """Return the transitions that went past an enforcing gate, and the events to deliver, which may wait for that."""
-        if not self.enforcing or not may_use_grants(events):
-            return [], list(routed)
-        watch = Watch(self.enforcing, tuple(await self._state.load_undoing()))
-        models = {name: model for name, (model, _) in found.models.items()}
-        return find_direct(events, routed, {one.event_id for one in granted}, models, watch)
 
     async def _note_failure(self, basis: Basis, error: Exception, span: Span, scan: ScanSlice) -> None:
         """Record why the poll failed; of a fault in the code, only its type.

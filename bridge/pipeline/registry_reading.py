@@ -65,6 +65,7 @@ class RegistryReader:
         """Compose a read; ``binding`` names the configured registry (without its fingerprint)."""
         self._registry = registry
         self.routes = tuple(routes)
+        self.watched: tuple[Route, ...] = ()
         """The routes of the next poll."""
         self._settings = settings
         self._binding = binding
@@ -114,7 +115,9 @@ class RegistryReader:
     ) -> Observation | None:
         """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(basis), stamp_of(self._clock)
-        watched = watch_of(self.routes, known.models, has_names=(basis.abilities or Abilities()).has_names)
+        watched = watch_of(
+            (*self.routes, *self.watched), known.models, has_names=(basis.abilities or Abilities()).has_names
+        )
         interest = Interest(known.since, watched, overlooked)
         last = basis.last_poll
         has_vanished = last is not None and last.held_vanished

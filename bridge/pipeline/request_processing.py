@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 _NO_STATE = "00000000-0000-4000-8000-000000000000"
 
+_TAG = "mlflow_bridge.gate."
+_LONGEST_TAG = 500
+
 Schedule = Callable[[str, float | None], None]
 """Has a thing of this name looked at in so many seconds; None: not any more."""
 
@@ -45,8 +48,9 @@ class Collaborators:
 class RequestProcessing:
     """The next steps of open requests."""
 
-    def __init__(self, shared: Collaborators, gates: Sequence[Gate]) -> None:
-        """Process the requests in the ledger by ``gates``."""
+    def __init__(self, shared: Collaborators, gates: Sequence[Gate], *, tags: bool = False) -> None:
+        """Process the requests in the ledger by ``gates``; verdicts are written to versions as ``tags``, or not."""
+        self._tags = tags
         self._state = shared.state
         self._ledger = shared.ledger
         self._judgement = shared.judgement
@@ -57,9 +61,7 @@ class RequestProcessing:
 
     async def load(self, schedule: Schedule) -> None:
         """Close the requests that were overtaken meanwhile; have the other open ones looked at."""
-        await self.observe(None)
-        for request in await self._state.load_open_requests():
-            schedule(request.id, self._due_in_s(request))
+        await self.observe(None, schedule)
 
     def hear(self, requests: Iterable[TransitionRequest], schedule: Schedule) -> None:
         """Take up changes of requests."""
@@ -74,10 +76,14 @@ class RequestProcessing:
     def _guarding(self, request: TransitionRequest) -> list[Gate]:
         return guarding(self._gates, request.model_name, request.target)
 
-    async def observe(self, names: Collection[str] | None) -> None:
-        """Close the pending requests that cannot be fulfilled any more, after a poll changed these models (None: any)."""
+    async def observe(self, names: Collection[str] | None, schedule: Schedule) -> None:
+        """Close the pending requests that cannot be fulfilled any more, after a poll changed these models (None: any).
+
+        The others are looked at: a poll may have taken up new ones.
+        """
         for request in await self._state.load_open_requests():
             if names is None or request.model_name in names:
+                schedule(request.id, self._due_in_s(request))
                 with suppress(
                     StateUnwritable
                 ):  # the next poll of this model, or the next start, finds it again
@@ -117,6 +123,20 @@ class RequestProcessing:
                 judged(one, verdicts, gates, now) if one.status is RequestStatus.PENDING else one
             ),
         )
+        if self._tags:
+            await self._tag(request, verdicts)
+
+    async def _tag(self, request: TransitionRequest, verdicts: Sequence[Verdict]) -> None:
+        """Write verdicts to the version as tags, where MLflow's own pages show them; one that is lost is lost."""
+        for one in verdicts:
+            value = "; ".join((one.finding.value, *one.reasons))[:_LONGEST_TAG]
+            try:
+                await self._making.tag(request.movement, f"{_TAG}{one.gate}", value)
+            except (BridgeError, TimeoutError) as error:
+                log.warning(
+                    "verdict.untagged", model=request.model_name, version=request.version, error=str(error)
+                )
+                return
 
     async def _apply(self, request: TransitionRequest) -> None:
         """Make the transition of an approved request, or find that it was made, or cannot be."""

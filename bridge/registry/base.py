@@ -132,6 +132,10 @@ class Transitions(Protocol):
         """
         ...
 
+    def tag(self, movement: Movement, key: str, value: str, deadline: Deadline) -> None:
+        """Set a tag of the version; raises as `make` does."""
+        ...
+
 
 class Facts(Protocol):
     """Reads the details of versions and runs. Every call blocks, and belongs in a worker thread.

@@ -79,6 +79,13 @@ class MlflowTransitions:
         )
         return int(made.last_updated_timestamp)
 
+    def tag(self, movement: Movement, key: str, value: str, deadline: Deadline) -> None:
+        """Call ``set_model_version_tag``; raises as `make` does."""
+        self._written(
+            deadline,
+            lambda client: client.set_model_version_tag(movement.model_name, movement.version, key, value),
+        )
+
     def _written(self, deadline: Deadline, request: Callable[[Any], T]) -> T:
         try:
             with warnings.catch_warnings():

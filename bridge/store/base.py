@@ -105,6 +105,10 @@ class PollState(Protocol):
         """Return the direct transitions that are being undone."""
         ...
 
+    async def load_requests_of(self, model: str, version: str) -> list[TransitionRequest]:
+        """Return the requests about a version that are still kept, oldest first."""
+        ...
+
     async def write_head(self, head: Head) -> None:
         """Replace the head of the state (to bind the state to a registry that moved).
 
@@ -295,10 +299,6 @@ class GovernanceState(Protocol):
 
     async def load_request(self, request: str) -> TransitionRequest | None:
         """Return the request with this id, or None."""
-        ...
-
-    async def load_requests_of(self, model: str, version: str) -> list[TransitionRequest]:
-        """Return the requests about a version that are still kept, oldest first."""
         ...
 
     async def load_direct(self, model: str | None = None) -> list[DirectTransition]:

@@ -198,7 +198,8 @@ class Note(_Documented):
     ``rebaselined`` (the registry was recorded as it is, without announcing changes);
     or an operator's command on the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``,
     or on the webhooks: ``webhook_created``, ``webhook_updated``, ``webhook_deleted``, ``webhooks_rekeyed``.
-    or what became of a transition request: ``request_created``, ``request_seconded`` (approved by one of several who
+    or what became of a transition request: ``request_created``, ``request_refused`` (a tag asks for
+    what cannot be), ``request_seconded`` (approved by one of several who
     have to), ``request_approved``, ``request_rejected``, ``request_cancelled``, ``request_expired``,
     ``request_applied`` (the transition was made), ``request_failed`` (MLflow refused it);
     or of a transition that went past an enforcing gate: ``transition_refused``, ``transition_reverted``,

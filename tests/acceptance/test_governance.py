@@ -251,3 +251,30 @@ def test_what_was_granted_is_no_direct_transition(tmp_path, server, client, mode
 
     assert receiver.got[0].body["user_id"] == "gate quality"
     assert not [line for line in governed.bridge.log if line["event"].startswith("transition.")]
+
+
+def test_a_tag_in_mlflow_makes_a_request_and_verdicts_are_tags_where_that_is_asked_for(
+    tmp_path, server, client, model
+) -> None:
+    good = version_with(client, model, validation_accuracy=0.95)
+    bad = version_with(client, model, validation_accuracy=0.85)
+    gate = ACCURACY.replace("to_stages", f'models = ["{model}"]\nto_stages')
+    governed = Governed(tmp_path, server.url, more=f"[governance]\ntags = true\n{gate}")
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        client.set_model_version_tag(model, bad, "mlflow_bridge.request", "production")
+        client.set_model_version_tag(model, good, "mlflow_bridge.request", "Production")
+        client.set_model_version_tag(model, "1", "mlflow_bridge.request", "Produktion")
+        wait_until(lambda: _stage(client, model, good) == "Production")
+        governed.bridge.wait_for_log("request.rejected")
+        governed.bridge.wait_for_log("request.refused")
+        tag = "mlflow_bridge.gate.quality"
+        wait_until(lambda: tag in client.get_model_version(model, bad).tags)
+        tags = client.get_model_version(model, bad).tags
+        listed = governed.ask("GET", f"/api/v1/requests?model={model}")[1]["requests"]
+
+    assert tags[tag] == "failed; accuracy: below 0.90"
+    assert {(one["version"], one["status"], one["creator"]) for one in listed} == {
+        (good, "applied", "tag"),
+        (bad, "rejected", "tag"),
+    }
