@@ -102,14 +102,18 @@ def wire_poll(
 
 
 def wire_governance(
-    settings: Settings, state: State, ledger: GovernanceLedger, clock: Clock
+    settings: Settings,
+    state: State,
+    ledger: GovernanceLedger,
+    clock: Clock,
+    observer: Observer | None = None,
 ) -> GovernanceLoop:
     """Build the loop of the requests and direct transitions in ``ledger``."""
     gates = [gate.gate() for gate in settings.gates]
     judgement = GateJudgement(MlflowFacts(settings.registry))
     making = MovementMaking(MlflowTransitions(settings.registry))
     policy = _retry_policy(settings.delivery)
-    shared = Collaborators(state, ledger, judgement, making, policy, clock)
+    shared = Collaborators(state, ledger, judgement, making, policy, clock, observer or NullObserver())
     requests = RequestProcessing(shared, gates, tags=settings.governance.tags)
     direct = DirectTransitionProcessing(shared, enforcing(gates), settings.governance.most_reverts)
     return GovernanceLoop(ledger, requests, direct, clock)
@@ -294,8 +298,8 @@ async def wired(
         relay = Relay(state, sinks.endpoints, clock, trust, observer)
         poll = wire_poll(sinks.settings, state, clock, observer, scanned)
         sinks.run_with(poll, relay)
-        ledger = GovernanceLedger(state, clock, lambda: sinks.routes)
-        governance = wire_governance(settings, state, ledger, clock)
+        ledger = GovernanceLedger(state, clock, lambda: sinks.routes, observer)
+        governance = wire_governance(settings, state, ledger, clock, observer)
         poll.models_changed = governance.observe
         try:
             yield App(sinks, state, poll, relay, ledger, governance, clock, trust)

@@ -27,7 +27,7 @@ from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_ans
 from bridge.server.page.page_endpoints import page_routes
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.base import State
-from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.state_metadata import GovernanceSummary, PollRecord, ReconcileRecord, SinkSummary
 from bridge.store.state_opening import has_readers, owned_state
 from bridge.store.state_reader import StateReader
 
@@ -45,6 +45,7 @@ class StateFigures:
     last_poll: PollRecord | None = None
     last_reconcile: ReconcileRecord | None = None
     webhooks: Sequence[Webhook] = ()
+    governance: GovernanceSummary = field(default_factory=GovernanceSummary)
 
 
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
@@ -117,6 +118,7 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
         SystemClock(),
         polls=lambda: (figures.last_poll, figures.last_reconcile),
         tls=tls,
+        governance=lambda: figures.governance,
     )
 
     async def page() -> Answer:
@@ -129,5 +131,10 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
 
 def _figures_of(state: StateReader) -> StateFigures:
     return StateFigures(
-        state.summaries(), state.conditions(), state.last_poll, state.last_reconcile, state.webhooks()
+        state.summaries(),
+        state.conditions(),
+        state.last_poll,
+        state.last_reconcile,
+        state.webhooks(),
+        state.governance(),
     )

@@ -19,6 +19,7 @@ from bridge.governance.direct_transition import (
 from bridge.governance.gate import Gate, guarding
 from bridge.governance.movement import Move, Movement, begun, next_move, postponed
 from bridge.governance.request_steps import REJUDGE_MS, left_ms
+from bridge.governance.transition_request import RequestStatus
 from bridge.pipeline.request_processing import Collaborators, Schedule, report_verdicts, wait_ms
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class DirectTransitionProcessing:
         self._making = shared.making
         self._policy = shared.policy
         self._clock = shared.clock
+        self._observer = shared.observer
         self._gates = gates
         self._most_reverts = most_reverts
         self.between: Between = _at_once
@@ -90,7 +92,7 @@ class DirectTransitionProcessing:
         verdicts = await self._judgement.verdicts(
             gates, _as_it_was(model, direct), direct.version, direct.target, _seen(direct), now_ms
         )
-        report_verdicts(verdicts, direct.id, direct.model_name, direct.version)
+        report_verdicts(verdicts, direct, self._observer)
         earlier = [one for one in await self._state.load_direct(direct.model_name) if one.id != direct.id]
 
         def decide(one: DirectTransition, now: int) -> DirectTransition:
@@ -105,7 +107,9 @@ class DirectTransitionProcessing:
         movement = direct.undoing[at]
         try:
             found = await self._making.look(movement)
-            move, why = next_move(movement, found)
+            move, why = next_move(movement if at else _whatever_changed(movement), found)
+            if at == 0 and await self._is_approved_meanwhile(direct):
+                move, why = Move.REFUSE, "it was approved meanwhile"
             made = found.updated if found and movement.target.alias is None else 0
             if move is Move.MAKE and found is not None:
                 beginning = begun(movement.application, found, movement.target, self._clock.now_ms())
@@ -127,6 +131,15 @@ class DirectTransitionProcessing:
             movement.application, made=0 if move is Move.REFUSE else made, error=why, wait_ms=0
         )
         await self._record(direct, at, replace(movement, application=application), moved)
+
+    async def _is_approved_meanwhile(self, direct: DirectTransition) -> bool:
+        """Whether the version may be where it is by now, because somebody asked for it."""
+        return any(
+            one.target == direct.target
+            and one.status in {RequestStatus.APPROVED, RequestStatus.APPLIED}
+            and (one.decided_at or 0) > direct.observed_at
+            for one in await self._state.load_requests_of(direct.model_name, direct.version)
+        )
 
     async def _record(
         self,
@@ -153,6 +166,11 @@ class DirectTransitionProcessing:
             movement, application=postponed(movement.application, why, wait, self._clock.now_ms())
         )
         await self._ledger.change_direct(direct, lambda one, now: with_undone(one, at, later, now))
+
+
+def _whatever_changed(movement: Movement) -> Movement:
+    """Return a movement that is also made if the version was changed since, and is where it was: that is refused as well."""
+    return replace(movement, application=replace(movement.application, updated=None))
 
 
 def _passed(direct: DirectTransition, now_ms: int) -> DirectTransition:

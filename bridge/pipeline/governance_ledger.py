@@ -23,6 +23,7 @@ from bridge.governance.request_steps import overtaken
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.hold_decisions import report_note
+from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.store.base import GovernanceCommit, State
 from bridge.store.state_metadata import Note
 from bridge.store.state_reader import StateReader
@@ -49,8 +50,15 @@ class GovernanceLedger:
     What was read when a change is decided cannot have changed when it is committed: one change is made at a time.
     """
 
-    def __init__(self, state: State, clock: Clock, routes: Callable[[], Sequence[Route]]) -> None:
+    def __init__(
+        self,
+        state: State,
+        clock: Clock,
+        routes: Callable[[], Sequence[Route]],
+        observer: Observer | None = None,
+    ) -> None:
         """Change the requests in ``state``; ``routes`` returns the present routes of events."""
+        self._observer = observer or NullObserver()
         self._state = state
         self._clock = clock
         self._routes = routes
@@ -192,6 +200,8 @@ class GovernanceLedger:
     async def _commit(self, commit: GovernanceCommit) -> None:
         routed = route(commit.events, self._routes())
         await self._state.commit_governance(replace(commit, routed=routed))
+        for event in commit.events:
+            self._observer.event_observed(event.type.value)
         for note in commit.notes:
             report_note(note)
         for listener in self._listeners:

@@ -16,6 +16,10 @@ class Observer(Protocol):
         """An event was committed."""
         ...
 
+    def gate_judged(self, gate: str, verdict: str) -> None:
+        """A gate found ``passed``, ``failed`` or ``inconclusive``."""
+        ...
+
     def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
         """An attempt was settled."""
         ...
@@ -28,6 +32,9 @@ class NullObserver:
         """Ignore the report."""
 
     def event_observed(self, event_type: str) -> None:
+        """Ignore the report."""
+
+    def gate_judged(self, gate: str, verdict: str) -> None:
         """Ignore the report."""
 
     def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:

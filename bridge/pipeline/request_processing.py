@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from bridge.delivery.retry_policy import RetryPolicy, backoff_ms
 from bridge.errors import BridgeError, NotFound, StateUnwritable, TransitionRefused
 from bridge.events.json_templates import context_of
+from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.gate import Gate, Verdict, guarding
 from bridge.governance.movement import Move, begun, next_move, postponed
 from bridge.governance.request_decisions import applied, expired, failed, judged
@@ -19,6 +20,7 @@ from bridge.governance.transition_request import RequestStatus, TransitionReques
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.gate_judgement import GateJudgement
 from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.pipeline.movement_making import MovementMaking
 from bridge.store.base import State
 
@@ -43,6 +45,7 @@ class Collaborators:
     making: MovementMaking
     policy: RetryPolicy
     clock: Clock
+    observer: Observer = field(default_factory=NullObserver)
 
 
 class RequestProcessing:
@@ -57,6 +60,7 @@ class RequestProcessing:
         self._making = shared.making
         self._policy = shared.policy
         self._clock = shared.clock
+        self._observer = shared.observer
         self._gates = gates
 
     async def load(self, schedule: Schedule) -> None:
@@ -116,7 +120,7 @@ class RequestProcessing:
         event = creation_event(request, _NO_STATE)
         seen = context_of(event, event.type.value, "")
         verdicts = await self._judgement.verdicts(gates, model, request.version, request.target, seen, now_ms)
-        report_verdicts(verdicts, request.id, request.model_name, request.version)
+        report_verdicts(verdicts, request, self._observer)
         await self._ledger.change(
             request.id,
             lambda one, now: (
@@ -183,15 +187,18 @@ def wait_ms(attempts: int, policy: RetryPolicy) -> int:
     return backoff_ms(max(1, attempts), random.random(), policy)  # noqa: S311 - spreads retries
 
 
-def report_verdicts(verdicts: Iterable[Verdict], request: str, model: str, version: str) -> None:
-    """Log what gates found."""
+def report_verdicts(
+    verdicts: Iterable[Verdict], about: TransitionRequest | DirectTransition, observer: Observer
+) -> None:
+    """Log and count what gates found."""
     for one in verdicts:
+        observer.gate_judged(one.gate, one.finding.value)
         log.info(
             "gate.judged",
             gate=one.gate,
-            request=request,
-            model=model,
-            version=version,
+            request=about.id,
+            model=about.model_name,
+            version=about.version,
             verdict=one.finding.value,
             **({"reasons": list(one.reasons)} if one.reasons else {}),
         )

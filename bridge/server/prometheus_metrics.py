@@ -11,8 +11,8 @@ from bridge.config import TlsSettings
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.pipeline.clocks import Clock
 from bridge.server.certificate_expiry import Certificates
-from bridge.server.state_metrics import PREFIX, Conditions, Outbox, Polls, Summaries
-from bridge.store.state_metadata import PollRecord, ReconcileRecord
+from bridge.server.state_metrics import PREFIX, Conditions, Governance, Outbox, Polls, Summaries
+from bridge.store.state_metadata import GovernanceSummary, PollRecord, ReconcileRecord
 
 _ALERTED = (Reason.MISCONFIGURED, Reason.UNSUCCESSFUL, Reason.SECRET, Reason.TLS)
 """Counted from zero for every sink: Prometheus sees no increase in a series that begins at one."""
@@ -33,6 +33,7 @@ class Metrics:
         *,
         polls: Callable[[], tuple[PollRecord | None, ReconcileRecord | None]] = _no_polls,
         tls: Callable[[], Mapping[str, TlsSettings]] = dict,
+        governance: Callable[[], GovernanceSummary] = GovernanceSummary,
     ) -> None:
         """Create the metrics; all arguments except ``clock`` are called at every scrape.
 
@@ -42,6 +43,7 @@ class Metrics:
             clock: the time.
             polls: the last poll and the last full scan in the state.
             tls: the TLS settings of each sink.
+            governance: the transition requests and direct transitions in numbers.
         """
         self.registry = CollectorRegistry()
         self._summaries = summaries
@@ -60,11 +62,13 @@ class Metrics:
         self._delivery_seconds = Histogram(
             "delivery_duration_seconds", "How long attempts took.", ["sink"], **here
         )
+        self._verdicts = Counter("gate_verdicts", "Verdicts by gate.", ["gate", "verdict"], **here)
         build = Gauge("build_info", "The running version.", ["version"], **here)
         build.labels(__version__).set(1)
         self.registry.register(Polls(polls))
         self.registry.register(Outbox(summaries, conditions, clock))
         self.registry.register(Certificates(tls))
+        self.registry.register(Governance(governance, clock))
         ProcessCollector(**here)
 
     def poll_finished(self, outcome: str, seconds: float) -> None:
@@ -75,6 +79,10 @@ class Metrics:
     def event_observed(self, event_type: str) -> None:
         """Count an event."""
         self._events.labels(event_type).inc()
+
+    def gate_judged(self, gate: str, verdict: str) -> None:
+        """Count a verdict."""
+        self._verdicts.labels(gate, verdict).inc()
 
     def delivery_finished(self, sink: str, outcome: Outcome, seconds: float) -> None:
         """Count an attempt."""

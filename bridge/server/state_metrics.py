@@ -7,8 +7,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bridge.delivery.sink_state import RUNNING, WORDS, Condition
+from bridge.governance.direct_transition import DirectStatus
+from bridge.governance.transition_request import RequestStatus
 from bridge.pipeline.clocks import Clock
-from bridge.store.state_metadata import PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.state_metadata import GovernanceSummary, PollRecord, ReconcileRecord, SinkSummary
 
 Summaries = Callable[[], Mapping[str, SinkSummary]]
 Conditions = Callable[[], Mapping[str, Condition]]
@@ -54,6 +56,43 @@ class Polls(Collector):
 
 def _value(holds: bool | None) -> float | None:  # noqa: FBT001 - a predicate
     return None if holds is None else float(holds)
+
+
+class Governance(Collector):
+    """Gauges about transition requests and direct transitions."""
+
+    def __init__(self, summary: Callable[[], GovernanceSummary], clock: Clock) -> None:
+        """Call ``summary`` at every scrape."""
+        self._summary = summary
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the gauges."""
+        summary = self._summary()
+        requests = GaugeMetricFamily(
+            f"{PREFIX}_requests", "Transition requests by status.", labels=["status"]
+        )
+        for request in RequestStatus:
+            requests.add_metric([request.value], summary.requests.get(request.value, 0))
+        yield requests
+        direct = GaugeMetricFamily(
+            f"{PREFIX}_direct_transitions",
+            "Transitions past enforcing gates, by what became of them.",
+            labels=["status"],
+        )
+        for status in DirectStatus:
+            direct.add_metric([status.value], summary.direct.get(status.value, 0))
+        yield direct
+        since = summary.oldest_pending_at
+        yield GaugeMetricFamily(
+            f"{PREFIX}_oldest_request_age_seconds",
+            "Age of the request that waits longest for a decision; 0: none waits.",
+            value=0 if since is None else max(0, self._clock.now_ms() - since) / 1000,
+        )
+
+    def describe(self) -> Iterable[Metric]:
+        """Return no descriptions: the metrics are known only at a scrape."""
+        return []
 
 
 class Outbox(Collector):

@@ -21,6 +21,7 @@ from bridge.store.poll_commit import (
     REQUESTS,
     governance_writes,
     new_entries,
+    numbered_head,
     outbox_writes,
     removal,
 )
@@ -68,28 +69,30 @@ class DocumentGovernance(DocumentWebhooks):
         entries = new_entries(commit.routed, head.sequence, commit.at)
         released = [replace(one, waits_for="") for one in self._waiting_for(commit.released)]
         refused = self._waiting_for(commit.refused)
+        gone = removal(refused)
         writes: dict[str, Mapping[str, Document | None]] = {
             REQUESTS: governance_writes(commit.requests),
             DIRECT: governance_writes(commit.direct),
             EVENTS: {event.id: event.to_document() for event in commit.events},
             MODELS: self._changed(commit.models),
-            **removal(refused),
+            **gone,
             **self._numbered(entries, commit.notes),
+            **self._next_revision(len(entries), commit),
+            OUTBOX: {**gone[OUTBOX], **outbox_writes([*released, *entries])[OUTBOX]},
         }
-        kept = {**outbox_writes(released)[OUTBOX], **writes[OUTBOX], **outbox_writes(entries)[OUTBOX]}
-        self._documents.commit({**writes, OUTBOX: kept, **self._next_revision(writes, commit)})
+        self._documents.commit({table: rows for table, rows in writes.items() if rows})
         self._discount(refused)
         self._tell(News(released=released, removed=refused))
         self._add(entries)
         return entries
 
-    def _next_revision(self, writes: Writes, commit: GovernanceCommit) -> Writes:
+    def _next_revision(self, entries: int, commit: GovernanceCommit) -> Writes:
         """Return the head with the next revision if models changed: a poll that began before is then refused."""
         head = self.head
         if not commit.models or head is None:
             return {}
-        document = writes.get(META, {}).get(HEAD) or head.to_document()
-        return {META: {HEAD: {**document, "revision": head.revision + 1}}}
+        after = numbered_head(head, head, entries, len(commit.notes))
+        return {META: {HEAD: replace(after, revision=head.revision + 1).to_document()}}
 
     def _changed(self, models: Iterable[RegisteredModel]) -> dict[str, Document | None]:
         """Return the documents of known models that the bridge itself changed."""

@@ -11,13 +11,14 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot_packing import count_versions
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
-from bridge.governance.transition_request import TransitionRequest
+from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.store.document_store import Document, Documents
 from bridge.store.poll_commit import (
     ABILITIES,
     ATTEMPTS,
     AUDIT,
     DETAILS,
+    DIRECT,
     EVENTS,
     META,
     OUTBOX,
@@ -33,7 +34,15 @@ from bridge.store.poll_commit import (
     head_in,
 )
 from bridge.store.sink_summaries import SinkSummaries
-from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.state_metadata import (
+    AttemptRecord,
+    GovernanceSummary,
+    Head,
+    Note,
+    PollRecord,
+    ReconcileRecord,
+    SinkSummary,
+)
 from bridge.store.stored_models import MODELS, UNSETTLED, StoredIdentities, StoredModels
 
 
@@ -194,9 +203,15 @@ class DocumentReader:
         document = self._documents.get(REQUESTS, request)
         return TransitionRequest.from_document(document) if document else None
 
-    def count_requests(self) -> dict[str, int]:
-        """Return how many transition requests have each status."""
-        return dict(Counter(document["status"] for _, document in self._documents.items(REQUESTS)))
+    def governance(self) -> GovernanceSummary:
+        """Return the transition requests and direct transitions in numbers."""
+        requests = [document for _, document in self._documents.items(REQUESTS)]
+        pending = (one["created_at"] for one in requests if one["status"] == RequestStatus.PENDING.value)
+        return GovernanceSummary(
+            Counter(one["status"] for one in requests),
+            Counter(one["status"] for _, one in self._documents.items(DIRECT)),
+            min(pending, default=None),
+        )
 
     def conditions(self) -> dict[str, Condition]:
         """Return the states of the sinks that have one stored."""

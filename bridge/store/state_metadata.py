@@ -227,6 +227,19 @@ class AttemptRecord(_Documented):
 
 
 @dataclass(frozen=True, slots=True)
+class GovernanceSummary:
+    """The requests and direct transitions in numbers.
+
+    ``requests`` and ``direct`` are how many have each status. ``oldest_pending_at`` is when the request was made that waits
+    longest for a decision (ms since the epoch).
+    """
+
+    requests: Mapping[str, int] = field(default_factory=dict)
+    direct: Mapping[str, int] = field(default_factory=dict)
+    oldest_pending_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SinkSummary:
     """The outbox of one sink in numbers. ``oldest_pending`` is the number of the entry that waits longest."""
 

@@ -12,7 +12,15 @@ from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store import Document
-from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord, SinkSummary
+from bridge.store.state_metadata import (
+    AttemptRecord,
+    GovernanceSummary,
+    Head,
+    Note,
+    PollRecord,
+    ReconcileRecord,
+    SinkSummary,
+)
 
 
 class StateReader(Protocol):
@@ -138,8 +146,8 @@ class StateReader(Protocol):
         """Return a transition request, or None."""
         ...
 
-    def count_requests(self) -> dict[str, int]:
-        """Return how many transition requests have each status."""
+    def governance(self) -> GovernanceSummary:
+        """Return the transition requests and direct transitions in numbers."""
         ...
 
     def conditions(self) -> dict[str, Condition]:
