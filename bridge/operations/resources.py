@@ -56,6 +56,9 @@ _EVERY = tuple(kind.value for kind in EVENT_TYPES)
 MOST_EVENTS = 100
 """How many events of a model are returned."""
 
+MOST_OTHERS = 20
+"""How many other requests about a version are returned."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelHistory:
@@ -148,6 +151,13 @@ class Resources:
         if found is None:
             raise NotFound(f"there is no request {arguments.request_id!r:.80}")
         return request_document(found)
+
+    async def others_like(self, arguments: RequestArguments) -> list[Document]:
+        """Return the other requests about the version of a request, newest first."""
+        one = await self._state.load_request(arguments.request_id)
+        found = await self._state.load_requests_of(one.model_name, one.version) if one else []
+        others = (other for other in reversed(found) if other.id != arguments.request_id)
+        return list(map(request_document, islice(others, MOST_OTHERS)))
 
     async def gates(self) -> Document:
         """Return the gates of the configuration."""

@@ -35,7 +35,18 @@ def status_document(settings: Settings, state: StateReader, now_ms: int) -> dict
         "doubted": list(poll.doubted) if poll else [],
         "left_aside": [asdict(row) for row in poll.odd_rows] if poll else [],
         "snapshot": {"models": models, "versions": versions},
+        "governance": _governance(state),
         "sinks": sink_rows(settings, state, now_ms),
+    }
+
+
+def _governance(state: StateReader) -> dict[str, Any]:
+    """Return how many requests and direct transitions have each status, and since when a request waits."""
+    found = state.governance()
+    return {
+        "requests": dict(found.requests),
+        "direct_transitions": dict(found.direct),
+        "oldest_pending_at": found.oldest_pending_at,
     }
 
 

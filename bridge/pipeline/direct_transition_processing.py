@@ -155,9 +155,7 @@ class DirectTransitionProcessing:
         await self._ledger.change_direct(direct, decide, moved)
 
     async def _postpone(self, direct: DirectTransition, at: int, movement: Movement, why: str) -> None:
-        if self._clock.now_ms() - direct.observed_at > self._policy.max_age_ms:
-            await self._ledger.change_direct(direct, lambda one, now: kept(one, f"given up: {why}", now))
-            return
+        """Try again later, however long it takes: a refused version must not stay where it is because MLflow was down."""
         wait = wait_ms(movement.application.attempts, self._policy)
         log.warning(
             "revert.postponed", model=direct.model_name, version=direct.version, error=why, wait_ms=wait

@@ -71,7 +71,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Error": an_object({"error_code": TEXT, "message": TEXT}),
     "Status": an_object(
         {
-            **dict.fromkeys(("registry", "state", "watched", "snapshot"), OBJECT),
+            **dict.fromkeys(("registry", "state", "watched", "snapshot", "governance"), OBJECT),
             **dict.fromkeys(("last_poll", "full_scan", "held"), either(OBJECT)),
             "doubted": some(TEXT),
             "left_aside": some(OBJECT),

@@ -43,6 +43,30 @@ def command(config: str | None, output: str) -> int:
     return ExitCode.DONE
 
 
+def _governance(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what waits for a decision, and what went wrong; nothing if there is neither."""
+    requests, direct = found["requests"], found["direct_transitions"]
+    waiting = requests.get("pending", 0)
+    told = [
+        *(
+            [f"{count(waiting, 'request')} pending since {instant(found['oldest_pending_at'])}"]
+            if waiting
+            else []
+        ),
+        *([f"{requests['approved']} to be made"] if requests.get("approved") else []),
+        *([f"{requests['failed']} failed"] if requests.get("failed") else []),
+    ]
+    kept = direct.get("kept", 0)
+    return [
+        *([("requests", f"{', '.join(told)}: mlflow-bridge requests list --all")] if told else []),
+        *(
+            [("past gates", f"{count(kept, 'refused transition')} could not be undone (events list)")]
+            if kept
+            else []
+        ),
+    ]
+
+
 def _print(document: dict[str, Any]) -> None:
     registry, state, poll = document["registry"], document["state"], document["last_poll"]
     snapshot = document["snapshot"]
@@ -65,6 +89,7 @@ def _print(document: dict[str, Any]) -> None:
         facts.append(("held", f"{document['held']['why']}; {HOLD_ADVICE}"))
     if document["doubted"]:
         facts.append(("in doubt", f"{', '.join(document['doubted'])}: {_IN_DOUBT}"))
+    facts += _governance(document["governance"])
     facts += [("left aside", _odd_row(row)) for row in document["left_aside"]]
     for name, value in facts:
         word, comma, rest = printable(value).partition(",")

@@ -35,6 +35,10 @@ _DONE = {
     "deleted": "The webhook is deleted",
     "redriven": "Dead entries are sent again",
     "dropped": "The entries are dropped",
+    "requested": "It is asked for",
+    "approved": "It is approved",
+    "rejected": "It is rejected",
+    "cancelled": "It is taken back",
     "nothing": "Nothing was done: they are being sent, have been delivered, or their sinks are gone",
 }
 """What is told after a form, by the word in the address: nothing of an address is shown."""

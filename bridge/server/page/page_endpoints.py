@@ -17,6 +17,7 @@ from bridge.server.page.delivery_pages import DeliveryPages
 from bridge.server.page.history_pages import HistoryPages
 from bridge.server.page.page_access import MisdirectedRequest, PageAccess, sent_to_sign_in
 from bridge.server.page.page_context import Endpoint, PageContext, message
+from bridge.server.page.request_pages import RequestPages
 from bridge.server.page.sessions import Sessions
 from bridge.server.page.sign_in_pages import SignInPages
 from bridge.server.page.webhook_pages import WebhookPages
@@ -36,8 +37,8 @@ def page_routes(door: ApiDoor, present: Present, status: Page) -> Iterator[Route
         return await show(request)
 
     found: dict[str, dict[str, Endpoint]] = {"/": {"GET": overview}}
-    for pages in (SignInPages(context), HistoryPages(context), DeliveryPages(context), WebhookPages(context)):
-        for path, method, endpoint in pages.endpoints():
+    for pages in (SignInPages, HistoryPages, DeliveryPages, WebhookPages, RequestPages):
+        for path, method, endpoint in pages(context).endpoints():
             found.setdefault(path, {})[method] = endpoint
     for path, endpoints in found.items():
         yield Route(path, _guarded(endpoints), methods=list(endpoints))
