@@ -41,6 +41,7 @@ def gate_event(request: TransitionRequest, verdict: Verdict, state_id: str) -> E
 def failure_event(direct: DirectTransition, verdict: Verdict, state_id: str) -> Event:
     """Return the event that tells that a direct transition failed a gate."""
     changed = {**_about(direct), "gate": verdict.gate, "reasons": "; ".join(verdict.reasons)}
+    changed.pop("from_stage", None)  # as with requests
     return _event(direct, G.GATE_FAILED, state_id, "", changed, verdict.gate)
 
 

@@ -25,10 +25,13 @@ from bridge.store.poll_commit import (
     outbox_writes,
     removal,
 )
-from bridge.store.stored_models import MODELS
+from bridge.store.stored_models import MODELS, UNSETTLED
 
 _OPEN = frozenset(status.value for status in RequestStatus if status.is_open)
 _GRANTED = frozenset({RequestStatus.APPROVED.value, RequestStatus.APPLIED.value})
+_IDENTITY = ("lane", "generation", UNSETTLED)
+"""What the document of a model has besides the model."""
+
 _OPEN_DIRECT = frozenset(status.value for status in DirectStatus if status.is_open)
 
 
@@ -95,9 +98,13 @@ class DocumentGovernance(DocumentWebhooks):
         return {META: {HEAD: replace(after, revision=head.revision + 1).to_document()}}
 
     def _changed(self, models: Iterable[RegisteredModel]) -> dict[str, Document | None]:
-        """Return the documents of known models that the bridge itself changed."""
+        """Return the documents of known models that the bridge itself changed; their identities stay."""
         stored = ((one, self._documents.get(MODELS, one.name)) for one in models)
-        return {one.name: {**document, **pack_model(one)} for one, document in stored if document is not None}
+        return {
+            one.name: {**{key: document[key] for key in _IDENTITY if key in document}, **pack_model(one)}
+            for one, document in stored
+            if document is not None
+        }
 
     def _waiting_for(self, direct: Iterable[DirectTransition]) -> list[Entry]:
         """Return the entries that wait for the verdict on one of these."""
