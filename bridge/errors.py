@@ -112,7 +112,12 @@ class RegistryLacks(RegistryRefused):
 
 
 class TransitionRefused(RegistryError):
-    """MLflow refuses to make a transition; the message is MLflow's own."""
+    """MLflow refuses to make a transition; the message is MLflow's own, unless it ``is_denied`` (no permission)."""
+
+    def __init__(self, message: str, *, is_denied: bool = False) -> None:
+        """Say why."""
+        super().__init__(message)
+        self.is_denied = is_denied
 
 
 class PollHeld(BridgeError):

@@ -106,7 +106,7 @@ def check_connections(
     try:
         found = _ask(settings, scanned)
         answer = found.told
-        warnings += _unmatched(settings, found.names)
+        warnings += [*_unmatched(settings, found.names), *_read_only(settings, found.names)]
     except BridgeError as error:
         unreachable = [error]
     hidden = _secrets(settings) if with_secrets else ()
@@ -121,6 +121,17 @@ def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
     for sink in settings.sinks if names else ():
         for place, told in unmatched(sink.models, names):
             yield f"sinks.{sink.name}.models[{place}]: {told}"
+
+
+def _read_only(settings: Settings, names: Collection[str]) -> Iterator[str]:
+    """Yield a warning if a gate decides, and the bridge may not change a model that it guards."""
+    if not any(gate.mode != "audit" for gate in settings.gates):
+        return
+    from bridge.operations.gate_listing import write_fault  # noqa: PLC0415 - brings in the loops
+
+    fault = write_fault(settings, sorted(names))
+    if fault:
+        yield f"gates: {fault}"
 
 
 def _ask(settings: Settings, scanned: Scanned | None = None) -> "RegistryAnswer":

@@ -16,6 +16,8 @@ from bridge.config import Settings
 from bridge.demo.demo_receiver import Received, Receiver
 from bridge.errors import BridgeError
 from bridge.events.display_text import count
+from bridge.operations.request_execution import Requester
+from bridge.operations.requests import change_requests
 from bridge.operations.single_run import run_once
 from bridge.operations.verified_configuration import load_settings
 from bridge.operations.webhooks import change_webhooks
@@ -39,6 +41,11 @@ url = "tinydb:./state"
 [webhooks]                       # sinks that are created at run time
 encryption_key = {{ env = "DEMO_KEY" }}
 allowed_hosts = ["127.0.0.0/8"]  # not public addresses alone: the receiver is on this machine
+
+[[gates]]                        # what has to hold before a request for Production is approved
+name = "quality"
+to_stages = ["Production"]
+checks = [{{ name = "accuracy", require = "run.metrics.accuracy >= `0.90`", message = "below 0.90" }}]
 
 [[sinks]]
 name = "ci"
@@ -87,6 +94,7 @@ class _Demo:
         self._promote()
         self._outage()
         self._webhook()
+        self._govern()
         self._end()
 
     def _begin(self) -> None:
@@ -129,6 +137,33 @@ class _Demo:
         self._say(f"  bridge: the webhook {made['id']} is created; its secret is stored encrypted")
         self._registry.set_registered_model_alias(_MODEL, "champion", "2")
         self._poll()
+
+    def _govern(self) -> None:
+        self._title("Two versions are asked into Production; a gate decides by a metric of their runs")
+        for version, accuracy in (("3", 0.80), ("4", 0.95)):
+            run = self._registry.create_run("0")
+            self._registry.log_metric(run.info.run_id, "accuracy", accuracy)
+            self._registry.create_model_version(
+                _MODEL, f"s3://models/fraud/{version}", run_id=run.info.run_id
+            )
+            self._say(f"  somebody: asks for Production for version {version}, whose accuracy is {accuracy}")
+            asked = {
+                "name": _MODEL,
+                "version": version,
+                "stage": "Production",
+                "comment": "is it good enough?",
+            }
+            made = change_requests(self._settings, "create", asked, Requester("demo", "demo"))["request"]
+            self._say(f"  bridge: {self._decision(made['id'])}")
+        self._title("The transition of the approved one was made by the bridge; the next poll sees it")
+        self._poll()
+
+    def _decision(self, request: str) -> str:
+        with read_state(self._settings) as state:
+            found = state.request(request)
+        if found is None:
+            return "the request is gone"
+        return f"{found.status.value} by {found.decided_by}: {found.decision_comment}"
 
     def _why(self) -> str:
         with read_state(self._settings) as state:

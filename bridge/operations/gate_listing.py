@@ -1,6 +1,7 @@
 """The gates of the configuration as JSON documents, and the trial of gates on a real version."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from bridge.config import GateSettings, Settings
@@ -12,6 +13,9 @@ from bridge.governance.request_steps import holder_of
 from bridge.governance.transition_request import TransitionRequest
 from bridge.governance.transition_target import Target
 from bridge.pipeline.gate_judgement import GateJudgement
+from bridge.pipeline.movement_making import MovementMaking
+from bridge.pipeline.request_processing import guarded_model
+from bridge.registry.mlflow_transitions import MlflowTransitions
 from bridge.registry.version_details import MlflowFacts
 from bridge.store.state_opening import read_state
 
@@ -30,6 +34,20 @@ def gate_document(gate: GateSettings) -> dict[str, Any]:
             {"name": one.name, "require": one.require.text, "message": one.message} for one in gate.checks
         ],
     }
+
+
+def write_fault(settings: Settings, names: Sequence[str]) -> str:
+    """Return why the bridge may not change a model for which a gate decides, or nothing.
+
+    Raises:
+        RegistryError: the registry gave no usable answer.
+    """
+    model = guarded_model(names, [gate.gate() for gate in settings.gates])
+    if model is None:
+        return ""
+    making = MovementMaking(MlflowTransitions(settings.registry))
+    fault = asyncio.run(making.write_fault(model))
+    return f"{fault} ({model})" if fault else ""
 
 
 def try_gates(

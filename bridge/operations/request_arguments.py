@@ -10,10 +10,14 @@ from bridge.errors import InvalidArgument
 from bridge.events.event_names import STAGES
 from bridge.governance.transition_request import RequestStatus
 from bridge.governance.transition_target import Target, canonical_stage
+from bridge.operations.resource_arguments import PageArguments
 from bridge.operations.webhook_arguments import Arguments
 
 _LONGEST_COMMENT = 65_535
 """Databricks' limit (*Make a transition request*: ``comment``)."""
+
+_LONGEST_IN_QUERY = 1_024
+"""No server takes a longer query for sure."""
 
 _LONGEST_NAME = 256
 
@@ -104,21 +108,19 @@ class ApproveArguments(WhichArguments):
 class CancelArguments(WhichArguments):
     """The arguments of *delete*."""
 
+    comment: Annotated[str, Field(max_length=_LONGEST_IN_QUERY)] = ""
+    """Why it is taken back."""
     creator: str = ""
     """Who made the request; needed if it is not named by its id."""
 
 
-class RequestsArguments(Arguments):
-    """Which requests to list, newest first."""
+class RequestsArguments(PageArguments):
+    """Which requests to list."""
 
     model: str = ""
     """Only those about this registered model."""
     status: RequestStatus | None = None
     """Only those with this status."""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    """How many are returned at most."""
-    cursor: str = ""
-    """Where to go on: `next_cursor` of the page before."""
 
 
 class RequestArguments(Arguments):

@@ -140,7 +140,7 @@ class Resources:
 
         def page(state: StateReader) -> Document:
             before = state.requests_before(arguments.cursor or None)
-            found, cursor = _page(before, is_asked_for, PageArguments(limit=arguments.limit))
+            found, cursor = _page(before, is_asked_for, arguments)
             return _paged("requests", list(map(request_document, found)), cursor.id if cursor else None)
 
         return await self._state.ask(page)

@@ -11,6 +11,9 @@ from bridge.pipeline.request_processing import RequestProcessing
 from bridge.pipeline.step_loop import StepLoop
 from bridge.store.base import GovernanceCommit
 
+_PERMISSION = "permission"
+"""What the loop calls the question whether the bridge may write at all."""
+
 
 class GovernanceLoop:
     """Takes the next steps of requests and direct transitions."""
@@ -38,6 +41,7 @@ class GovernanceLoop:
         """Take up what is open."""
         await self._requests.load(self._steps.put)
         await self._direct.load(self._steps.put)
+        self._steps.put(_PERMISSION, 0.0)
 
     async def observe(self, names: Collection[str]) -> None:
         """Take up what a poll has found, after it changed these models."""
@@ -53,6 +57,8 @@ class GovernanceLoop:
         await self._steps.run_due(until)
 
     async def _take(self, name: str) -> float | None:
+        if name == _PERMISSION:
+            return await self._requests.warn_if_read_only()
         if name.startswith(PREFIX):
             return await self._direct.take(name.removeprefix(PREFIX))
         return await self._requests.take(name)

@@ -49,6 +49,10 @@ class MovementMaking:
             lambda deadline: self._transitions.make(movement, deadline, archives=archives)
         )
 
+    async def write_fault(self, model: str) -> str:
+        """Return why the bridge may not change a model, or nothing if it may; raises as `look` does."""
+        return await self._asked(lambda deadline: self._transitions.write_fault(model, deadline))
+
     async def tag(self, movement: Movement, key: str, value: str) -> None:
         """Set a tag of the version; raises as `make` does."""
         await self._asked(lambda deadline: self._transitions.tag(movement, key, value, deadline))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from bridge.delivery.event_routing import selects
 from bridge.delivery.retry_policy import RetryPolicy, backoff_ms
 from bridge.errors import BridgeError, NotFound, StateUnwritable, TransitionRefused
 from bridge.events.json_templates import context_of
@@ -30,6 +31,7 @@ _NO_STATE = "00000000-0000-4000-8000-000000000000"
 
 _TAG = "mlflow_bridge.gate."
 _LONGEST_TAG = 500
+_ASK_AGAIN_S = 60.0
 
 Schedule = Callable[[str, float | None], None]
 """Has a thing of this name looked at in so many seconds; None: not any more."""
@@ -92,6 +94,19 @@ class RequestProcessing:
                     StateUnwritable
                 ):  # the next poll of this model, or the next start, finds it again
                     await self._ledger.close_if_overtaken(request)
+
+    async def warn_if_read_only(self) -> float | None:
+        """Warn if a gate decides, and the bridge may not change a model that it guards; return when to ask again."""
+        model = await self._state.ask(lambda reader: guarded_model(reader.known(), self._gates))
+        if model is None:
+            return None
+        try:
+            fault = await self._making.write_fault(model)
+        except (BridgeError, TimeoutError):
+            return _ASK_AGAIN_S
+        if fault:
+            log.warning("registry.read_only", model=model, error=fault)
+        return None
 
     async def take(self, wanted: str) -> float | None:
         """Take the next step of a request, if it is due; return in how many seconds the one after it is."""
@@ -180,6 +195,12 @@ class RequestProcessing:
             request.id,
             lambda one, now: replace(one, application=postponed(one.application, why, wait, now)),
         )
+
+
+def guarded_model(names: Iterable[str], gates: Sequence[Gate]) -> str | None:
+    """Return a model for which a gate decides, or None."""
+    deciding = [gate for gate in gates if gate.mode.decides]
+    return next((name for name in names if any(selects(gate.models, name) for gate in deciding)), None)
 
 
 def wait_ms(attempts: int, policy: RetryPolicy) -> int:

@@ -132,6 +132,10 @@ class Transitions(Protocol):
         """
         ...
 
+    def write_fault(self, name: str, deadline: Deadline) -> str:
+        """Return why the bridge may not change a model, or nothing if it may; nothing is changed."""
+        ...
+
     def tag(self, movement: Movement, key: str, value: str, deadline: Deadline) -> None:
         """Set a tag of the version; raises as `make` does."""
         ...

@@ -10,10 +10,13 @@ from bridge.diff.snapshot import NO_STAGE
 from bridge.errors import RegistryError, TransitionRefused
 from bridge.governance.movement import Movement, Standing
 from bridge.registry.base import Deadline
-from bridge.registry.error_translation import is_final
+from bridge.registry.error_translation import is_final, is_refusal
 from bridge.registry.mlflow_client import Connection
 
 T = TypeVar("T")
+
+_NO_TAG = "mlflow_bridge.permission"
+"""A tag that no model has."""
 
 _NO_PERMISSION = (
     "the registry does not let the bridge change this model: give the bridge's user EDIT permission for it"
@@ -79,6 +82,18 @@ class MlflowTransitions:
         )
         return int(made.last_updated_timestamp)
 
+    def write_fault(self, name: str, deadline: Deadline) -> str:
+        """Return why a model may not be changed: MLflow checks that before it finds that there is no such tag to delete.
+
+        Raises:
+            RegistryError: there was no usable answer.
+        """
+        try:
+            self._written(deadline, lambda client: client.delete_registered_model_tag(name, _NO_TAG))
+        except TransitionRefused as error:
+            return str(error) if error.is_denied else ""
+        return ""
+
     def tag(self, movement: Movement, key: str, value: str, deadline: Deadline) -> None:
         """Call ``set_model_version_tag``; raises as `make` does."""
         self._written(
@@ -97,5 +112,6 @@ class MlflowTransitions:
             cause = error.__cause__
             if not is_final(cause):
                 raise
-            words = str(getattr(cause, "message", "")) or _NO_PERMISSION
-            raise TransitionRefused(words) from None
+            if is_refusal(cause):
+                raise TransitionRefused(_NO_PERMISSION, is_denied=True) from None
+            raise TransitionRefused(str(getattr(cause, "message", "")) or str(error)) from None

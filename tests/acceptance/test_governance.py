@@ -1,8 +1,12 @@
 """Transition requests and gates: a real registry, the real daemon, and the service of the ordering document."""
 
 import json
+import os
+import random
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from support.until import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+CLIENTS = Path(__file__).parents[2] / ".venv" / "databricks"
 HOOK = Path(__file__).parents[1] / "support" / "promotion_receiver.py"
 EVERYTHING = """events = ["MODEL_VERSION_TRANSITIONED_STAGE", "TRANSITION_REQUEST_CREATED", "TRANSITION_REQUEST_APPROVED",
 "TRANSITION_REQUEST_REJECTED", "TRANSITION_REQUEST_CANCELLED", "TRANSITION_REQUEST_EXPIRED", "GATE_FAILED"]"""
@@ -278,3 +283,93 @@ def test_a_tag_in_mlflow_makes_a_request_and_verdicts_are_tags_where_that_is_ask
         (good, "applied", "tag"),
         (bad, "rejected", "tag"),
     }
+
+
+@pytest.mark.extra
+def test_databricks_sdk_makes_and_decides_requests_unchanged(tmp_path, server, client) -> None:
+    client.create_registered_model("asked")
+    for _ in range(2):
+        version_with(client, "asked", validation_accuracy=0.95)
+    governed = Governed(tmp_path, server.url)
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        program = [
+            CLIENTS / "bin" / "python",
+            "-P",
+            HOOK.with_name("databricks_clients.py"),
+            "requests",
+            governed.url,
+            TOKENS["admin"],
+            TOKENS["decider"],
+        ]
+        environment = {"PATH": governed.bridge.environment["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        wait_until(lambda: _stage(client, "asked", "1") == "Production")
+
+    assert found["made"]["request"]["to_stage"] == "Production"
+    assert found["listed"][0]["user_id"] == "admin"
+    assert "nobody decides on their own request" in found["refused"]
+    assert found["approved"]["activity"]["activity_type"] == "APPROVED_REQUEST"
+    assert found["rejected"]["activity"]["comment"] == "no"
+    assert "was rejected by decider" in found["opposite"]
+    assert found["deleted"]["activity"]["activity_type"] == "CANCELLED_REQUEST"
+    assert found["left"] == []
+
+
+def test_whoever_promotes_at_random_only_what_passed_is_in_production_in_the_end(
+    tmp_path, server, client, request
+) -> None:
+    """Writers promote directly, one asks: `GOVERNANCE_RACE_S` says how long, in seconds."""
+    seconds = float(os.environ.get("GOVERNANCE_RACE_S", "8"))
+    names = [f"race-{number}" for number in range(20 if seconds > 60 else 4)]
+    good: dict[str, set[str]] = {}
+    for name in names:
+        client.create_registered_model(name)
+        made = {version_with(client, name, validation_accuracy=one): one for one in (0.95, 0.8, 0.97, 0.5)}
+        good[name] = {version for version, one in made.items() if one >= 0.9}
+        client.transition_model_version_stage(name, "1", "Production")
+    limit = "[governance]\nmost_reverts = 1000\n"
+    gate = ENFORCED.replace("to_stages", 'models = ["race-*"]\nto_stages')
+    governed = Governed(tmp_path, server.url, more=limit + gate, poll="1s")
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+        writers = [threading.Thread(target=_promote, args=(server.url, names, seconds, n)) for n in range(4)]
+        asker = threading.Thread(target=_ask, args=(governed, names, seconds))
+        for each in (*writers, asker):
+            each.start()
+        for each in (*writers, asker):
+            each.join()
+        wait_until(lambda: all(_is_governed(client, name, good[name]) for name in names))
+        governed.bridge.run("once")  # refused beside a daemon: nothing changes
+        assert all(_is_governed(client, name, good[name]) for name in names)
+
+    assert not [line for line in governed.bridge.log if line["event"].endswith(".fault")]
+    assert [line for line in governed.bridge.log if line["event"] == "transition.reverted"]
+
+
+def _promote(url: str, names: list[str], seconds: float, seed: int) -> None:
+    from mlflow import MlflowClient
+
+    dice, client, end = random.Random(seed), MlflowClient(url), time.monotonic() + seconds  # noqa: S311
+    while time.monotonic() < end:
+        stage = dice.choice(("Production", "Production", "Staging", "Archived", "None"))
+        archives = stage == "Production" and dice.random() < 0.5
+        client.transition_model_version_stage(
+            dice.choice(names), str(dice.randint(1, 4)), stage, archive_existing_versions=archives
+        )
+        time.sleep(dice.uniform(0.05, 0.6))
+
+
+def _ask(governed: Governed, names: list[str], seconds: float) -> None:
+    dice, end = random.Random(9), time.monotonic() + seconds  # noqa: S311
+    while time.monotonic() < end:
+        given = {"name": dice.choice(names), "version": str(dice.randint(1, 4)), "stage": "Production"}
+        governed.ask("POST", f"{REQUESTS}/create", given, "asker")
+        time.sleep(dice.uniform(0.1, 0.5))
+
+
+def _is_governed(client, name: str, good: set[str]) -> bool:
+    versions = client.search_model_versions(f"name = '{name}'")
+    return {one.version for one in versions if one.current_stage == "Production"} <= good

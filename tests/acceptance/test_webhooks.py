@@ -264,7 +264,7 @@ def test_schemathesis_finds_no_fault_in_the_api_and_no_answer_outside_of_its_des
     """That a request fits the schema and is refused is none: no schema knows what a cursor or a host is."""
     if not (SCHEMATHESIS.parent.parent / ".done").exists():
         pytest.fail("schemathesis is not installed: make test-extra does that")
-    hooked.may = '["read", "operate", "webhooks"]'
+    hooked.may = '["read", "operate", "webhooks", "request", "decide"]'
     hooked.configure('encryption_key = { env = "BRIDGE_KEY" }')
     with hooked.bridge.running():
         hooked.bridge.wait_for_log("baseline.taken")

@@ -1,6 +1,7 @@
 """What Databricks' own clients do with webhooks, run in an environment of their own; prints JSON.
 
     python databricks_clients.py sdk|registry_webhooks HOST TOKEN URL
+    python databricks_clients.py requests HOST TOKEN OTHER_TOKEN
 
 Nothing of it knows the bridge: `databricks-sdk` speaks ``/api/2.0/mlflow``, `databricks-registry-webhooks` (which needs
 protobuf before 6) ``/api/2.0/preview/mlflow``.
@@ -65,6 +66,43 @@ def sdk(host: str, token: str, url: str) -> dict:
     }
 
 
+def requests(host: str, token: str, other: str) -> dict:
+    """Make, list, approve, reject and delete transition requests of the model ``asked``; ``other`` is another token."""
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.errors import DatabricksError, PermissionDenied
+
+    mine = WorkspaceClient(host=host, token=token).model_registry
+    theirs = WorkspaceClient(host=host, token=other).model_registry
+    made = mine.create_transition_request("asked", "1", "Production", comment="please")
+    listed = [one.as_dict() for one in mine.list_transition_requests("asked", "1")]
+    refused = ""
+    try:
+        mine.approve_transition_request("asked", "1", "Production", True)
+    except PermissionDenied as error:
+        refused = str(error)
+    approved = theirs.approve_transition_request("asked", "1", "Production", True, comment="fine")
+    mine.create_transition_request("asked", "2", "Staging")
+    rejected = theirs.reject_transition_request("asked", "2", "Staging", comment="no")
+    opposite = ""
+    try:
+        theirs.approve_transition_request("asked", "2", "Staging", False)
+    except DatabricksError as error:
+        opposite = str(error)
+    mine.create_transition_request("asked", "2", "Archived")
+    (mine_now,) = mine.list_transition_requests("asked", "2")
+    deleted = mine.delete_transition_request("asked", "2", "Archived", mine_now.user_id)
+    return {
+        "made": made.as_dict(),
+        "listed": listed,
+        "refused": refused,
+        "approved": approved.as_dict(),
+        "rejected": rejected.as_dict(),
+        "opposite": opposite,
+        "deleted": deleted.as_dict(),
+        "left": [one.as_dict() for one in mine.list_transition_requests("asked", "2")],
+    }
+
+
 def registry_webhooks(host: str, token: str, url: str) -> dict:
     os.environ |= {"DATABRICKS_HOST": host, "DATABRICKS_TOKEN": token}
     from databricks_registry_webhooks import HttpUrlSpec, RegistryWebhooksClient
@@ -103,4 +141,6 @@ def registry_webhooks(host: str, token: str, url: str) -> dict:
 
 if __name__ == "__main__":
     which, *given = sys.argv[1:]
-    sys.stdout.write(json.dumps({"sdk": sdk, "registry_webhooks": registry_webhooks}[which](*given)))
+    sys.stdout.write(
+        json.dumps({"sdk": sdk, "requests": requests, "registry_webhooks": registry_webhooks}[which](*given))
+    )

@@ -17,6 +17,7 @@ class GovernedRegistry(FakeRegistry):
     accuracy: dict[tuple[str, str], float | None] = field(default_factory=dict)
     fault: str = ""
     is_unreadable: bool = False
+    is_writable: bool = True
     made: list[Movement] = field(default_factory=list)
     """What the bridge changed, in order."""
 
@@ -85,6 +86,10 @@ class GovernedRegistry(FakeRegistry):
         if fault == "lost":
             raise RegistryUnreachable("the answer was lost")
         return at
+
+    def write_fault(self, name, deadline) -> str:
+        self._check()
+        return "" if self.is_writable else "the bridge may not change this model"
 
     def tag(self, movement, key, value, deadline) -> None:
         self._check()

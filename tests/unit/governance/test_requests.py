@@ -352,3 +352,18 @@ def test_an_approval_of_somebody_without_a_name_is_taken() -> None:
 
     assert (found.status, found.approvals) == (RequestStatus.APPROVED, (Approval("", 5),))
     assert judged(found, (), (), 6).status is RequestStatus.APPROVED
+
+
+def test_where_the_bridge_may_only_read_that_is_told_once_if_a_gate_decides(gated, capsys) -> None:
+    gated.registry.is_writable = False
+    gated.start()
+    gated.processed()
+    audit = GovernedWorld({**GATE, "mode": "audit"})
+    audit.registry.is_writable = False
+    for _ in _begun(audit):
+        audit.start()
+        audit.processed()
+    told = capsys.readouterr().out
+
+    assert told.count("registry.read_only") == 1
+    assert "may not change this model" in told
