@@ -229,7 +229,8 @@ class Requests:
 
     async def _check_number(self) -> None:
         most = self._settings.governance.max
-        if len(await self._state.load_open_requests()) >= most:
+        numbers = (await self._state.ask(lambda reader: reader.governance())).requests
+        if sum(numbers.get(status.value, 0) for status in RequestStatus if status.is_open) >= most:
             msg = f"there are {most} open requests, and governance.max is {most}: decide on some, or raise it"
             raise LimitExceeded(msg)
 

@@ -1,5 +1,6 @@
 """Transition requests and gates: a real registry, the real daemon, and the service of the ordering document."""
 
+import http.client
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -318,8 +320,9 @@ def test_databricks_sdk_makes_and_decides_requests_unchanged(tmp_path, server, c
     assert found["left"] == []
 
 
+@pytest.mark.extra
 def test_whoever_promotes_at_random_only_what_passed_is_in_production_in_the_end(
-    tmp_path, server, client, request
+    tmp_path, server, client
 ) -> None:
     """Writers promote directly, one asks: `GOVERNANCE_RACE_S` says how long, in seconds."""
     seconds = float(os.environ.get("GOVERNANCE_RACE_S", "8"))
@@ -373,3 +376,82 @@ def _ask(governed: Governed, names: list[str], seconds: float) -> None:
 def _is_governed(client, name: str, good: set[str]) -> bool:
     versions = client.search_model_versions(f"name = '{name}'")
     return {one.version for one in versions if one.current_stage == "Production"} <= good
+
+
+@pytest.mark.extra
+def test_kills_at_any_moment_make_nothing_twice_forget_nothing_and_let_nothing_past_the_gate(
+    tmp_path, server, client, receiver
+) -> None:
+    dice = random.Random(7)  # noqa: S311
+    names = [f"killed-{number}" for number in range(4)]
+    good: dict[str, set[str]] = {}
+    for name in names:
+        client.create_registered_model(name)
+        made = {version_with(client, name, validation_accuracy=one): one for one in (0.95, 0.8, 0.97, 0.99)}
+        good[name] = {version for version, one in made.items() if one >= 0.9}
+        client.transition_model_version_stage(name, "1", "Production")
+    gate = ENFORCED.replace("to_stages", 'models = ["killed-*"]\nto_stages')
+    sink = http_sink(receiver.url, more='models = ["killed-*"]')
+    limits = "[governance]\nmost_reverts = 1000\n"
+    governed = Governed(tmp_path, server.url, sink, more=limits + gate, poll="300ms")
+    stopping = threading.Event()
+    writers = [
+        threading.Thread(target=_write_until, args=(stopping, lambda: _promote_once(client, names, dice))),
+        threading.Thread(target=_write_until, args=(stopping, lambda: _ask_once(governed, names, dice))),
+    ]
+    with governed.bridge.running():
+        governed.bridge.wait_for_log("baseline.taken")
+    for each in writers:
+        each.start()
+    for _ in range(int(os.environ.get("GOVERNANCE_KILLS", "10"))):
+        with governed.bridge.running():
+            time.sleep(dice.uniform(0.2, 2.5))
+    stopping.set()
+    for each in writers:
+        each.join()
+    with governed.bridge.running():
+        wait_until(lambda: is_listening(governed.port))
+        wait_until(lambda: all(_is_governed(client, name, good[name]) for name in names))
+        wait_until(lambda: not _open_ones(governed))
+        wait_until(lambda: all(one["pending"] == 0 for one in governed.bridge.status()["sinks"]))
+        found = governed.ask("GET", "/api/v1/requests?limit=500")[1]["requests"]
+
+    refused = [
+        got.body
+        for got in receiver.got
+        if got.body["to_stage"] == "Production"
+        and got.body["model_version"] not in good[got.body["model_name"]]
+    ]
+    assert refused == []
+    used = [one["event_id"] for one in found if one["event_id"]]
+    assert len(used) == len(set(used)) > 0
+    assert {one["status"] for one in found} <= {"applied", "rejected", "cancelled", "failed"}
+    assert {one["version"] for one in found if one["status"] == "rejected"} <= {"2"}
+
+
+def _open_ones(governed: Governed) -> list:
+    return [
+        one
+        for status in ("pending", "approved")
+        for one in governed.ask("GET", f"/api/v1/requests?status={status}")[1]["requests"]
+    ]
+
+
+def _write_until(stopping: threading.Event, write) -> None:
+    while not stopping.is_set():
+        write()
+        time.sleep(0.2)
+
+
+def _promote_once(client, names: list[str], dice: random.Random) -> None:
+    stage = dice.choice(("Production", "Production", "Staging", "None"))
+    archives = stage == "Production" and dice.random() < 0.5
+    client.transition_model_version_stage(
+        dice.choice(names), str(dice.randint(1, 4)), stage, archive_existing_versions=archives
+    )
+
+
+def _ask_once(governed: Governed, names: list[str], dice: random.Random) -> None:
+    given = {"name": dice.choice(names), "version": str(dice.randint(1, 4)), "stage": "Production"}
+    with suppress(OSError, http.client.HTTPException, ValueError):  # the daemon is being killed
+        governed.ask("POST", f"{REQUESTS}/create", given, "asker")

@@ -13,6 +13,8 @@ from support.sinks import DELIVERY
 
 from bridge.config import build
 from bridge.delivery.attempt_outcome import Verdict
+from bridge.events.formats import default_payload
+from bridge.events.sample_events import synthetic_event
 from bridge.sinks.sink_type_table import KINDS, SETTINGS
 from bridge.sinks.transport.http_client import Client
 
@@ -139,3 +141,17 @@ async def test_the_generic_webhook_trigger_finds_what_it_looks_for() -> None:
     looked_for = re.findall(r"value: '\$\.(\w+)'", text)
     assert (got.path, got.headers["token"]) == ("/generic-webhook-trigger/invoke", TOKEN)
     assert [got.body[name] for name in looked_for] == ["fraud", "1"]
+
+
+def test_the_workflow_that_decides_reads_what_a_request_has() -> None:
+    folder = EXAMPLES / "github-actions"
+    text = (folder / "decide-promotion.yml").read_text()
+    tables = tomllib.loads((folder / "decide-sinks.toml").read_text())["sinks"]
+    (sink,) = build({"registry": {"tracking_uri": "http://r"}, "sinks": tables}, SETTINGS).sinks
+    event = synthetic_event(sink.events[0], (), "id", 0)
+    payload = default_payload(event, sink.events[0], ("delivery_id", event.id))
+
+    read = set(re.findall(r"client_payload\.(\w+)", text))
+
+    assert yaml.safe_load(text)[True]["repository_dispatch"]["types"] == [sink.event_type]
+    assert {"model_name", "model_version", "transition_request_id"} <= read <= payload.keys()
