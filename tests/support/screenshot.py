@@ -13,15 +13,19 @@ from PIL import Image
 
 from bridge.config import ServerSettings
 from bridge.delivery.outbox_entry import Status
+from bridge.governance.gate import Finding, GateMode, Verdict
+from bridge.governance.transition_request import Approval
+from bridge.governance.transition_target import Target
 from bridge.server.http_application import serving
 from bridge.server.page.page_templates import TYPE
 from bridge.server.page.status_page import render
+from bridge.store.base import GovernanceCommit
 from bridge.store.document_state import DocumentState
 from support.browser import CHROMIUM, MISSING, Browser
 from support.hooks import Hooks, api_of
 from support.page_story import Story
 from support.receiver import free_port
-from support.values import commit, model, onto, transition
+from support.values import commit, model, onto, request, transition
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -53,10 +57,15 @@ async def webhooks(folder: Path) -> None:
     await hooks.created(description="Deploys what is promoted", model_name="fraud-detector")
     await hooks.created(events=["MODEL_VERSION_ALIAS_SET"], status="TEST_MODE")
     await promote(hooks.state)
-    token = {"name": "ann", "token": {"env": "CI"}, "may": ["read", "operate", "webhooks"]}
+    asked = await ask(hooks)
+    token = {
+        "name": "ann",
+        "token": {"env": "CI"},
+        "may": ["read", "operate", "webhooks", "request", "decide"],
+    }
     async with api_of(hooks, token) as api:
         with tempfile.TemporaryDirectory() as home:
-            await asyncio.to_thread(shoot_signed_in, api.port, folder, Path(home))
+            await asyncio.to_thread(shoot_signed_in, api.port, folder, Path(home), asked)
 
 
 async def promote(state: DocumentState) -> None:
@@ -84,7 +93,35 @@ async def promote(state: DocumentState) -> None:
         await state.settle([replace(entry, status=Status.DELIVERED if days > 1 else Status.PENDING)])
 
 
-def shoot_signed_in(port: int, folder: Path, home: Path) -> None:
+async def ask(hooks: Hooks) -> str:
+    """Have somebody ask for a promotion that a gate cannot decide alone; return the id of the request."""
+    now = time.time_ns() // 1_000_000
+    values = {
+        "run.metrics.validation_accuracy": 0.942,
+        "incumbent.run.metrics.validation_accuracy": 0.936,
+        "version.description": "Trained on the data of October.",
+    }
+    verdict = Verdict("quality", GateMode.DECIDE, Finding.PASSED, (), values, now)
+    asked = request(
+        "tr_" + "5f0c9d2e" * 4,
+        model_name="fraud-detector",
+        version="8",
+        lane="fraud-detector",
+        target=Target("Production"),
+        before="Staging",
+        creator="ci",
+        comment="Beats version 7 on the data of November.",
+        created_at=now - 3_600_000,
+        expires_at=now + 6 * 86_400_000,
+        archives=True,
+        verdicts=(verdict,),
+        approvals=(Approval("bob", now - 60_000, "reviewed the report"),),
+    )
+    await hooks.state.commit_governance(GovernanceCommit(now, [asked]))
+    return asked.id
+
+
+def shoot_signed_in(port: int, folder: Path, home: Path, asked: str) -> None:
     browser = Browser(home)
     browser.show(f"http://127.0.0.1:{port}/webhooks", 1120, 760)
     browser.fill(token=TOKEN)
@@ -92,6 +129,8 @@ def shoot_signed_in(port: int, folder: Path, home: Path) -> None:
     _save(browser.picture(), folder / "webhooks-page.png")
     browser.show(f"http://127.0.0.1:{port}/models?name=fraud-detector", 1120, 800)
     _save(browser.picture(), folder / "model-page.png")
+    browser.show(f"http://127.0.0.1:{port}/requests/{asked}", 1120, 900)
+    _save(browser.picture(), folder / "request-page.png")
     browser.close()
 
 

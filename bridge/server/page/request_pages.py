@@ -123,8 +123,8 @@ class RequestPages:
         self._check(viewer, verb)
         wanted = request.path_params["request_id"]
         given: dict[str, Any] = {"transition_request_id": wanted, "comment": last(form, "comment")}
-        if verb == "approve" and last(form, "archives"):
-            given["archive_existing_versions"] = True
+        if verb == "approve":  # a box that is not ticked is not sent: it means no
+            given["archive_existing_versions"] = bool(last(form, "archives"))
 
         async def do() -> None:
             requests = await self._context.present.requests()
