@@ -106,6 +106,7 @@ def wire_governance(
     state: State,
     ledger: GovernanceLedger,
     clock: Clock,
+    trust: Trust,
     observer: Observer | None = None,
 ) -> GovernanceLoop:
     """Build the loop of the requests and direct transitions in ``ledger``."""
@@ -113,7 +114,7 @@ def wire_governance(
     judgement = GateJudgement(MlflowFacts(settings.registry))
     making = MovementMaking(MlflowTransitions(settings.registry))
     policy = _retry_policy(settings.delivery)
-    shared = Collaborators(state, ledger, judgement, making, policy, clock, observer or NullObserver())
+    shared = Collaborators(state, ledger, judgement, making, policy, clock, trust, observer or NullObserver())
     requests = RequestProcessing(shared, gates, tags=settings.governance.tags)
     direct = DirectTransitionProcessing(shared, enforcing(gates), settings.governance.most_reverts)
     return GovernanceLoop(ledger, requests, direct, clock)
@@ -299,7 +300,7 @@ async def wired(
         poll = wire_poll(sinks.settings, state, clock, observer, scanned)
         sinks.run_with(poll, relay)
         ledger = GovernanceLedger(state, clock, lambda: sinks.routes, observer)
-        governance = wire_governance(settings, state, ledger, clock, observer)
+        governance = wire_governance(settings, state, ledger, clock, trust, observer)
         poll.models_changed = governance.observe
         try:
             yield App(sinks, state, poll, relay, ledger, governance, clock, trust)

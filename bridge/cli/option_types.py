@@ -39,7 +39,7 @@ NOTE_KINDS = (
         "request_cancelled",
     ),
     *("request_expired", "request_applied", "request_failed"),
-    *("transition_refused", "transition_reverted", "transition_kept"),
+    *("transition_refused", "transition_reverted", "transition_overtaken", "transition_kept"),
 )
 """The kinds of notes in the audit trail (see `bridge.store.state_metadata.Note`)."""
 

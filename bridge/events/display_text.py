@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.events.event import Event
+from bridge.events.event_types import GovernanceKind
 
 
 def visible(text: str) -> str:
@@ -24,7 +25,10 @@ def printable(value: Any) -> str:
 def changed(event: Event) -> str:
     """Return in a few words what changed."""
     facts = event.changed
-    if "to_stage" in facts:
+    if event.type is GovernanceKind.TRANSITION_REVERTED:
+        asked = f"@{facts['alias']}" if "alias" in facts else facts["to_stage"]
+        return f"{asked} refused: {facts['reasons']}"
+    if "to_stage" in facts and "from_stage" in facts:
         return f"{facts['from_stage']} → {facts['to_stage']}"
     return ", ".join(f"{key}={str(value)[:40]}" for key, value in facts.items() if value)
 

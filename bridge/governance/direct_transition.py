@@ -30,8 +30,10 @@ class DirectStatus(StrEnum):
     REVERTING = "reverting"
     """It was refused, and is being undone."""
     REVERTED = "reverted"
+    OVERTAKEN = "overtaken"
+    """The version was moved on before it could be judged, or undone."""
     KEPT = "kept"
-    """It was refused, and is not undone: something happened since, or MLflow refuses, or it was undone too often."""
+    """It was refused, and is not undone: MLflow refuses, or it was undone too often."""
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +65,7 @@ class DirectTransition:
         changed_at: the registry's time of the change; of an alias, that of the observation.
         observed_at: when a poll saw it.
         left: the versions that left the stage with it.
+        gates: the names of the gates that guarded it then.
         sinks: those that wait for the verdict.
         status: where it is in its life.
         verdicts: what the enforcing gates found.
@@ -81,6 +84,7 @@ class DirectTransition:
     changed_at: int
     observed_at: int
     left: tuple[Left, ...] = ()
+    gates: tuple[str, ...] = ()
     sinks: tuple[str, ...] = ()
     status: DirectStatus = DirectStatus.PENDING
     verdicts: tuple[Verdict, ...] = ()
@@ -99,6 +103,7 @@ class DirectTransition:
             **asdict(self),
             "status": self.status.value,
             "left": [asdict(one) for one in self.left],
+            "gates": list(self.gates),
             "sinks": list(self.sinks),
             "verdicts": [one.to_document() for one in self.verdicts],
             "undoing": [asdict(one) for one in self.undoing],
@@ -112,6 +117,7 @@ class DirectTransition:
             "target": Target(**document["target"]),
             "status": DirectStatus(document["status"]),
             "left": tuple(Left(**one) for one in document["left"]),
+            "gates": tuple(document["gates"]),
             "sinks": tuple(document["sinks"]),
             "verdicts": tuple(map(Verdict.from_document, document["verdicts"])),
             "undoing": tuple(map(Movement.from_document, document["undoing"])),
@@ -144,6 +150,7 @@ def find_direct(
         watch: what is enforced, and being undone.
     """
     own = {event.id for event in events if any(_is_own(event, one) for one in watch.undoing)}
+    approved = {(event.lane, event.timestamp) for event in events if event.id in granted}
     found: list[DirectTransition] = []
     waiting: dict[str, str] = {}
     for event in events:
@@ -151,14 +158,15 @@ def find_direct(
         model = models.get(event.model_name)
         if target is None or model is None or event.id in own or event.id in granted:
             continue
-        if not guarding(watch.gates, event.model_name, target):
+        gates = guarding(watch.gates, event.model_name, target)
+        if not gates:
             continue
-        left = [one for one in events if target.alias is None and _left_with(one, event, target)]
+        is_alone = target.alias is not None or (event.lane, event.timestamp) in approved
+        left = [] if is_alone else [one for one in events if _left_with(one, event, target, waiting)]
         one = _direct(event, target, model, left)
         if one is not None:
-            for each in (event, *left):
-                waiting.setdefault(each.id, one.id)
-            found.append(one)
+            waiting |= dict.fromkeys([event.id, *(each.id for each in left)], one.id)
+            found.append(replace(one, gates=tuple(gate.name for gate in gates)))
     told = [
         replace(one, waits_for=waiting.get(one.event.id, "")) for one in routed if one.event.id not in own
     ]
@@ -171,10 +179,12 @@ def _target_of(event: Event) -> Target | None:
     return Target(alias=event.changed["alias"]) if event.type is ChangeKind.ALIAS_SET else None
 
 
-def _left_with(other: Event, event: Event, target: Target) -> bool:
-    if other.type is not ChangeKind.TRANSITIONED or other.lane != event.lane:
+def _left_with(other: Event, event: Event, target: Target, taken: Collection[str]) -> bool:
+    """Whether a version was archived by this very transition: MLflow gives both the same time."""
+    if other.type is not ChangeKind.TRANSITIONED or other.lane != event.lane or other.id in taken:
         return False
-    return (other.changed["from_stage"], other.changed["to_stage"]) == (target.stage, ARCHIVED)
+    moved = (other.changed["from_stage"], other.changed["to_stage"])
+    return moved == (target.stage, ARCHIVED) and other.timestamp == event.timestamp
 
 
 def _direct(
@@ -273,30 +283,16 @@ def _undoing(direct: DirectTransition, earlier: Sequence[DirectTransition]) -> l
     )
     rest = [
         _movement(direct, one.version, one.created, target, ARCHIVED, one.changed_at)
-        for one in _to_restore(direct, {one.version: one for one in earlier if _was_refused(one, target)})
+        for one in direct.left
+        if one.version not in {each.version for each in earlier if _was_refused(each, target)}
     ]
     return [first, *rest]
 
 
-def _to_restore(direct: DirectTransition, refused: Mapping[str, DirectTransition]) -> list[Left]:
-    """Return the versions that come back: in place of one that was itself refused, those that left with it."""
-    found: dict[str, Left] = {}
-    waiting, seen = list(direct.left), {direct.version}
-    while waiting:
-        one = waiting.pop(0)
-        if one.version in seen:
-            continue
-        seen.add(one.version)
-        if one.version in refused:
-            waiting += refused[one.version].left
-        else:
-            found[one.version] = one
-    return list(found.values())
-
-
 def _was_refused(direct: DirectTransition, target: Target) -> bool:
-    refused = {DirectStatus.REVERTING, DirectStatus.REVERTED, DirectStatus.KEPT}
-    return direct.target == target and direct.status in refused
+    """Whether nobody vouches for its version in this stage: it must not come back there."""
+    vouched = {DirectStatus.PENDING, DirectStatus.PASSED}
+    return direct.target == target and direct.status not in vouched
 
 
 def _movement(
@@ -324,6 +320,78 @@ def reverted(direct: DirectTransition, now_ms: int) -> DirectTransition:
 def kept(direct: DirectTransition, why: str, now_ms: int) -> DirectTransition:
     """Return a refused direct transition that cannot be undone."""
     return replace(direct, status=DirectStatus.KEPT, system_comment=why, updated_at=now_ms)
+
+
+def overtaken_direct(direct: DirectTransition, why: str, now_ms: int) -> DirectTransition:
+    """Return a direct transition of which the version was moved on."""
+    return replace(direct, status=DirectStatus.OVERTAKEN, system_comment=why, updated_at=now_ms)
+
+
+def with_left_of(direct: DirectTransition, other: DirectTransition) -> DirectTransition:
+    """Return a direct transition that takes over what left with another one, which it overtook."""
+    known = {one.version for one in direct.left}
+    more = tuple(one for one in other.left if one.version not in known | {direct.version})
+    return replace(
+        direct, left=(*direct.left, *more), sinks=tuple(dict.fromkeys((*direct.sinks, *other.sinks)))
+    )
+
+
+def renamed_direct(direct: DirectTransition, name: str) -> DirectTransition:
+    """Return a direct transition of a model that has another name now."""
+    undoing = tuple(replace(one, model_name=name) for one in direct.undoing)
+    return replace(direct, model_name=name, undoing=undoing)
+
+
+def moved_on(
+    direct: DirectTransition, model: RegisteredModel | None, later: Iterable[DirectTransition]
+) -> str:
+    """Return why there is nothing to judge any more, by what was observed; empty if there is.
+
+    A version that left with a ``later`` direct transition is judged all the same: it may come back.
+    """
+    if model is None:
+        return "the model was deleted"
+    version = model.versions.get(direct.version)
+    if version is None or version.created != direct.version_created:
+        return f"version {direct.version} was deleted"
+    if direct.target.alias is not None:
+        holder = dict(model.aliases).get(direct.target.alias)
+        return (
+            ""
+            if holder == direct.version
+            else f"the alias is at {f'version {holder}' if holder else 'no version'}"
+        )
+    if version.stage == direct.target.stage:
+        return ""
+    comes_back = any(left.version == direct.version for one in later for left in one.left)
+    return "" if comes_back else f"the version is in {version.stage}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What becomes of the entries that wait for a verdict, by the versions that their events are about; ``every``: of all."""
+
+    let_go: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    every: bool = False
+
+
+def ends_of(before: DirectTransition, after: DirectTransition) -> Ends:
+    """Return what becomes of the entries that wait, by what has changed.
+
+    The event of a refused promotion is never delivered. What left with it is told of, unless it came back.
+    """
+    if after.status is DirectStatus.PASSED:
+        return Ends(every=before.status is not after.status)
+    is_over = before.status.is_open and not after.status.is_open
+    if after.status is DirectStatus.KEPT and before.status is DirectStatus.PENDING:
+        return Ends(every=True)  # it was undone too often: from now on, it is told
+    made = {one.version for one in after.undoing if one.is_made and not one.application.error}
+    let_go = {one.version for one in after.undoing if one.is_made and one.application.error}
+    if is_over:
+        made.add(after.version)
+        let_go |= {one.version for one in after.left} - made
+    return Ends(frozenset(let_go), frozenset(made))
 
 
 def enforcing(gates: Iterable[Gate]) -> tuple[Gate, ...]:

@@ -88,7 +88,7 @@ class Gate:
 class Verdict:
     """What a gate found, with every reason, and the values that its checks used.
 
-    ``at`` is ms since the epoch. ``is_final`` is False if the registry could not be read: that says nothing about the
+    ``at`` is ms since the epoch; ``approvals`` is how many the request had then. ``is_final`` is False if the registry could not be read: that says nothing about the
     version, which is judged again.
     """
 
@@ -99,6 +99,7 @@ class Verdict:
     values: Mapping[str, Any] = field(default_factory=dict)
     at: int = 0
     is_final: bool = True
+    approvals: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values."""
@@ -110,6 +111,7 @@ class Verdict:
             "values": dict(self.values),
             "at": self.at,
             "is_final": self.is_final,
+            "approvals": self.approvals,
         }
 
     @classmethod
@@ -123,6 +125,7 @@ class Verdict:
             document["values"],
             document["at"],
             document["is_final"],
+            document.get("approvals", 0),
         )
 
 

@@ -19,6 +19,7 @@ class Application:
 
     Attributes:
         attempts: how many have begun.
+        failures: how many came to no answer, also of those that only looked.
         last_at: when the last one began, or failed, ms since the epoch; None before the first.
         wait_ms: how long to wait after it before the next.
         updated: ``last_updated_timestamp`` of the version when it was decided on, or before the first attempt; None for
@@ -33,6 +34,7 @@ class Application:
     updated: int | None = None
     made: int | None = None
     error: str = ""
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +74,19 @@ class Movement:
     def was_made_by(self, event: Event) -> bool:
         """Whether ``event``, of the same lane, shows this movement.
 
-        MLflow's time of the change tells it from a later one. While it is not known whether an attempt was made, any
+        MLflow's time of the change tells it from an earlier one. While it is not known whether an attempt was made, any
         such change since its beginning is taken for it.
         """
         application = self.application
-        if event.model_version != self.version or not application.attempts:
+        if not application.attempts or (self.version and event.model_version != self.version):
             return False
         if self.target.alias is not None:
-            return event.type is ChangeKind.ALIAS_SET and event.changed.get("alias") == self.target.alias
+            kind = ChangeKind.ALIAS_SET if self.version else ChangeKind.ALIAS_DELETED
+            return event.type is kind and event.changed.get("alias") == self.target.alias
         if event.type is not ChangeKind.TRANSITIONED or event.changed.get("to_stage") != self.target.stage:
             return False
-        if application.made is not None:
-            return event.timestamp == application.made
+        if application.made is not None:  # later, if the version was changed otherwise before the poll
+            return event.timestamp >= application.made
         return application.updated is not None and event.timestamp > application.updated
 
 
@@ -157,9 +160,10 @@ _LOST = (
 def begun(application: Application, found: Standing, target: Target, now_ms: int) -> Application:
     """Return the attempts with one that begins now."""
     updated = None if target.alias is not None else found.updated
-    return Application(application.attempts + 1, now_ms, 0, updated)
+    return Application(application.attempts + 1, now_ms, 0, updated, failures=application.failures)
 
 
 def postponed(application: Application, why: str, wait_ms: int, now_ms: int) -> Application:
     """Return the attempts with one that got no answer: it is made again after ``wait_ms``."""
-    return replace(application, last_at=now_ms, wait_ms=wait_ms, error=why)
+    failures = application.failures + 1
+    return replace(application, last_at=now_ms, wait_ms=wait_ms, error=why, failures=failures)

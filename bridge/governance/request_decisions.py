@@ -42,7 +42,8 @@ def approved(
         return request
     _check_pending(request, "approved")
     _check_other(request, by, self_approval=self_approval)
-    if any(one.by == by for one in request.approvals):
+    waits = any(gate.mode.decides for gate in gates)
+    if waits and any(one.by == by for one in request.approvals):
         return request
     found = replace(
         request,
@@ -50,7 +51,7 @@ def approved(
         archives=request.archives if archives is None else archives,
         updated_at=now_ms,
     )
-    if any(gate.mode.decides for gate in gates):
+    if waits:
         return found
     return _decided(found, RequestStatus.APPROVED, by, comment, now_ms)
 
@@ -104,6 +105,9 @@ def judged(
     found = replace(request, verdicts=tuple(verdicts), updated_at=now_ms)
     deciding = {gate.name: gate for gate in gates if gate.mode.decides}
     ours = [one for one in verdicts if one.gate in deciding]
+    if not deciding and request.approvals:
+        decisive = request.approvals[-1]
+        return _decided(found, RequestStatus.APPROVED, decisive.by, decisive.comment, now_ms)
     if not ours:
         return found
     result = overall(one.finding for one in ours)
@@ -168,7 +172,7 @@ def _check_pending(request: TransitionRequest, verb: str) -> None:
 
 
 def _check_other(request: TransitionRequest, by: str, *, self_approval: bool) -> None:
-    if by and by == request.creator and not self_approval:
+    if by == request.creator and not self_approval:
         msg = (
             f"{by} asked for this, and nobody decides on their own request: ask somebody else, or set "
             "governance.self_approval = true"

@@ -50,14 +50,15 @@ def next_step(request: TransitionRequest, gates: Sequence[Gate], now_ms: int) ->
 def _judged_in(request: TransitionRequest, gates: Sequence[Gate], now_ms: int) -> int | None:
     """Return in how many ms a request is judged; None if its verdicts stand."""
     by_gate = {one.gate: one for one in request.verdicts}
-    approved_at = max((one.at for one in request.approvals), default=-1)
+    if request.approvals and not any(gate.mode.decides for gate in gates):
+        return 0  # the gate that waited for more of them is gone
     waits: list[int] = []
     for gate in gates:
         verdict = by_gate.get(gate.name)
         if verdict is None:
             return 0
         decides = gate.mode.decides
-        if decides and approved_at >= verdict.at:
+        if decides and len(request.approvals) > verdict.approvals:
             return 0
         if not verdict.is_final or (decides and verdict.finding is Finding.INCONCLUSIVE):
             waits.append(left_ms(verdict.at, REJUDGE_MS, now_ms))
@@ -138,6 +139,9 @@ def with_grants(
     )
 
 
+_USING = frozenset({ChangeKind.TRANSITIONED, ChangeKind.ALIAS_SET, ChangeKind.ALIAS_DELETED})
+
+
 def may_use_grants(events: Sequence[Event]) -> bool:
     """Whether one of these events can be a transition that was asked for."""
-    return any(event.type in {ChangeKind.TRANSITIONED, ChangeKind.ALIAS_SET} for event in events)
+    return any(event.type in _USING for event in events)

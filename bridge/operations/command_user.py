@@ -1,17 +1,18 @@
 """Who gives a command, for the audit trail."""
 
-from getpass import getuser
+import os
+from pwd import getpwuid
 
 
 def command_user() -> str:
     """Return the user of this process as the audit trail names who gave a command."""
-    name = user_name()
-    return f"command ({name})" if name else "command"
+    return f"command ({user_name()})"
 
 
 def user_name() -> str:
-    """Return the name of the user of this process; empty if it has none, as in some containers."""
+    """Return the name of the user of this process, by its number: variables such as $USER could name anybody."""
+    number = os.getuid()
     try:
-        return getuser()
-    except (KeyError, OSError):
-        return ""
+        return getpwuid(number).pw_name
+    except KeyError:  # a container's user may have no name
+        return f"uid {number}"

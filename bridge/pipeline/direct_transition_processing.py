@@ -13,11 +13,13 @@ from bridge.governance.direct_transition import (
     DirectTransition,
     judged_direct,
     kept,
+    moved_on,
+    overtaken_direct,
     reverted,
     with_undone,
 )
-from bridge.governance.gate import Gate, guarding
-from bridge.governance.movement import Move, Movement, begun, next_move, postponed
+from bridge.governance.gate import Gate
+from bridge.governance.movement import Move, Movement, Standing, begun, next_move, postponed
 from bridge.governance.request_steps import REJUDGE_MS, left_ms
 from bridge.governance.transition_request import RequestStatus
 from bridge.pipeline.request_processing import Collaborators, Schedule, report_verdicts, wait_ms
@@ -26,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 PREFIX = "direct "
 """Before the name of a model: what the loop calls the direct transitions of that model."""
+
+_AGAIN_S = 1.0
+"""When what is still open after its step is looked at again, if nothing says so before."""
 
 Between = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 """Calls something while no poll is under way, so that no poll sees half of an undoing."""
@@ -63,9 +68,17 @@ class DirectTransitionProcessing:
 
     async def take(self, model: str) -> float | None:
         """Take the next steps that are due for a model; return in how many seconds the ones after them are."""
-        open_ones = [one for one in await self._state.load_direct(model) if one.status.is_open]
-        waits = [await self._step(one) for one in open_ones]
-        return min((wait for wait in waits if wait is not None), default=None)
+        waits: list[float] = []
+        for one in await self._state.load_direct(model):
+            if not one.status.is_open:
+                continue
+            wait = await self._step(one)
+            after = await self._present(one)
+            if after.status.is_open:
+                waits.append(_AGAIN_S if wait is None else wait)
+            if after.status is DirectStatus.REVERTING:
+                break  # what comes after it may have to undo what it leaves behind
+        return min(waits, default=None)
 
     async def _step(self, direct: DirectTransition) -> float | None:
         now_ms = self._clock.now_ms()
@@ -84,29 +97,49 @@ class DirectTransitionProcessing:
         return None
 
     async def _judge(self, direct: DirectTransition) -> None:
-        model, now_ms = await self._state.load_model(direct.model_name), self._clock.now_ms()
-        gates = guarding(self._gates, direct.model_name, direct.target)
-        if model is None or not gates:  # nothing is left to be guarded: its events are delivered
+        model, now_ms = await self._known(direct), self._clock.now_ms()
+        others = [one for one in await self._state.load_direct(direct.model_name) if one.id != direct.id]
+        later = [one for one in others if one.status.is_open and one.observed_at >= direct.observed_at]
+        why = moved_on(direct, model, later)
+        if why or model is None:
+            await self._ledger.change_direct(direct, lambda one, now: overtaken_direct(one, why, now))
+            return
+        gates = [gate for gate in self._gates if gate.name in direct.gates]
+        if not gates:  # they are not configured any more
             await self._ledger.change_direct(direct, _passed)
             return
         verdicts = await self._judgement.verdicts(
             gates, _as_it_was(model, direct), direct.version, direct.target, _seen(direct), now_ms
         )
         report_verdicts(verdicts, direct, self._observer)
-        earlier = [one for one in await self._state.load_direct(direct.model_name) if one.id != direct.id]
 
         def decide(one: DirectTransition, now: int) -> DirectTransition:
             if one.status is not DirectStatus.PENDING:
                 return one
-            return judged_direct(one, verdicts, gates, earlier, self._most_reverts, now)
+            return judged_direct(one, verdicts, gates, others, self._most_reverts, now)
 
         await self._ledger.change_direct(direct, decide)
 
-    async def _undo(self, direct: DirectTransition, at: int) -> None:
+    async def _known(self, direct: DirectTransition) -> RegisteredModel | None:
+        """Return the model as it is known now; None if it was deleted, or its name belongs to another."""
+        lane = await self._state.ask(lambda reader: reader.identities().by_name.get(direct.model_name))
+        if lane is None or lane.lane != direct.lane:
+            return None
+        return await self._state.load_model(direct.model_name)
+
+    async def _undo(self, wanted: DirectTransition, at: int) -> None:
         """Make movement number ``at`` of an undoing, or find that it was made, or cannot be."""
+        direct = await self._present(wanted)  # a poll may have seen a new name since
+        if direct.status is not DirectStatus.REVERTING:
+            return
         movement = direct.undoing[at]
         try:
-            found = await self._making.look(movement)
+            movement, found = await self._looked(movement)
+            if found is None and at == 0 and await self._is_known(direct):
+                await self._postpone(
+                    direct, at, movement, "it is not found by this name: the next poll says more"
+                )
+                return
             move, why = next_move(movement if at else _whatever_changed(movement), found)
             if at == 0 and await self._is_approved_meanwhile(direct):
                 move, why = Move.REFUSE, "it was approved meanwhile"
@@ -117,20 +150,41 @@ class DirectTransitionProcessing:
                 await self._ledger.change_direct(direct, lambda one, now: with_undone(one, at, movement, now))
                 made = await self._making.make(movement)
         except TransitionRefused as error:
-            move, why = Move.REFUSE, str(error)
+            told = str(error)
+            if at == 0:
+                await self._ledger.change_direct(direct, lambda one, now: kept(one, told, now))
+                return
+            move, why, made = Move.REFUSE, told, 0
         except StateUnwritable:
             raise
         except (BridgeError, TimeoutError) as error:
             await self._postpone(direct, at, movement, str(error) or "the registry did not answer in time")
             return
         if move is Move.REFUSE and at == 0:
-            await self._ledger.change_direct(direct, lambda one, now: kept(one, why, now))
+            await self._ledger.change_direct(direct, lambda one, now: overtaken_direct(one, why, now))
             return
         moved = _unmoved if move is Move.REFUSE else partial(_moved, movement, made)
         application = replace(
             movement.application, made=0 if move is Move.REFUSE else made, error=why, wait_ms=0
         )
         await self._record(direct, at, replace(movement, application=application), moved)
+
+    async def _present(self, wanted: DirectTransition) -> DirectTransition:
+        """Return a direct transition as it is now."""
+        return await self._state.load_direct_transition(wanted.id) or wanted
+
+    async def _looked(self, movement: Movement) -> tuple[Movement, Standing | None]:
+        """Return a movement, and where its version stands; an alias is removed if the one that had it is gone."""
+        found = await self._making.look(movement)
+        if found is not None or movement.target.alias is None or not movement.version:
+            return movement, found
+        removal = replace(movement, version="", created=0)
+        return removal, await self._making.look(removal)
+
+    async def _is_known(self, direct: DirectTransition) -> bool:
+        """Whether the version is there by what was observed, so that it was renamed or deleted since."""
+        model = await self._known(direct)
+        return model is not None and direct.version in model.versions
 
     async def _is_approved_meanwhile(self, direct: DirectTransition) -> bool:
         """Whether the version may be where it is by now, because somebody asked for it."""
@@ -156,7 +210,7 @@ class DirectTransitionProcessing:
 
     async def _postpone(self, direct: DirectTransition, at: int, movement: Movement, why: str) -> None:
         """Try again later, however long it takes: a refused version must not stay where it is because MLflow was down."""
-        wait = wait_ms(movement.application.attempts, self._policy)
+        wait = wait_ms(movement.application.failures + 1, self._policy)
         log.warning(
             "revert.postponed", model=direct.model_name, version=direct.version, error=why, wait_ms=wait
         )

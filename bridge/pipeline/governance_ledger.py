@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import partial
 
 from bridge.delivery.event_routing import Route, route
+from bridge.delivery.outbox_entry import Entry
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import NotFound
 from bridge.events.event import Event
-from bridge.governance.direct_transition import DirectStatus, DirectTransition
+from bridge.governance.direct_transition import DirectStatus, DirectTransition, ends_of, with_left_of
 from bridge.governance.gate import Finding
 from bridge.governance.request_decisions import closed
 from bridge.governance.request_events import (
@@ -178,24 +179,37 @@ class GovernanceLedger:
             changed_models = [one for one in moved if one != model]
             if after == before and not changed_models:
                 return after
-            goes_on = after.status is DirectStatus.PASSED or (
-                after.status is DirectStatus.KEPT and before.status is DirectStatus.PENDING
-            )
-            is_refused = after.status in {DirectStatus.REVERTING, DirectStatus.REVERTED}
-            events = list(_direct_events(before, after, state_id))
-            notes = list(_direct_notes(before, after))
+            heir = _heir_of(after, of_model) if after.status is DirectStatus.OVERTAKEN else None
+            released, refused = await self._ended(before, after, heir)
             await self._commit(
                 GovernanceCommit(
                     at=now_ms,
-                    direct=[after],
-                    released=[after] if goes_on and before.status is not after.status else [],
-                    refused=[after] if is_refused and before.status is DirectStatus.PENDING else [],
+                    direct=[after] if heir is None else [after, with_left_of(heir, after)],
+                    released=released,
+                    refused=refused,
                     models=changed_models,
-                    events=events,
-                    notes=notes,
+                    events=list(_direct_events(before, after, state_id)),
+                    notes=list(_direct_notes(before, after)),
                 )
             )
         return after
+
+    async def _ended(
+        self, before: DirectTransition, after: DirectTransition, heir: DirectTransition | None
+    ) -> tuple[list[Entry], list[Entry]]:
+        """Return the waiting entries that are let go (or wait for the ``heir`` now), and those that are removed."""
+        ends = ends_of(before, after)
+        released: list[Entry] = []
+        refused: list[Entry] = []
+        for entry in await self._state.load_waiting(before):
+            event = await self._state.load_event(entry.event_id)
+            version = event.model_version if event else None
+            if ends.every or version in ends.let_go:
+                passed_on = heir.id if heir is not None and not ends.every else ""
+                released.append(replace(entry, waits_for=passed_on))
+            elif version in ends.removed:
+                refused.append(entry)
+        return released, refused
 
     async def _commit(self, commit: GovernanceCommit) -> None:
         routed = route(commit.events, self._routes())
@@ -215,9 +229,9 @@ def _overtaken(request: TransitionRequest, state: StateReader) -> str:
 
 
 def _events(before: TransitionRequest, after: TransitionRequest, state_id: str) -> Iterator[Event]:
-    known = {(one.gate, one.at) for one in before.verdicts if one.finding is Finding.FAILED}
+    known = {(one.gate, one.reasons) for one in before.verdicts if one.finding is Finding.FAILED}
     for verdict in after.verdicts:
-        if verdict.finding is Finding.FAILED and (verdict.gate, verdict.at) not in known:
+        if verdict.finding is Finding.FAILED and (verdict.gate, verdict.reasons) not in known:
             yield gate_event(after, verdict, state_id)
     event = status_event(after, state_id) if after.status is not before.status else None
     if event is not None:
@@ -238,6 +252,20 @@ def _note(request: TransitionRequest, kind: str, who: str) -> Note:
     return Note(request.updated_at, kind, request.model_name, request.version, told, who)
 
 
+def _heir_of(direct: DirectTransition, of_model: Sequence[DirectTransition]) -> DirectTransition | None:
+    """Return the open direct transition that overtook another: with it, that one's version left the stage."""
+    return next(
+        (
+            one
+            for one in of_model
+            if one.status.is_open
+            and one.target == direct.target
+            and any(left.version == direct.version for left in one.left)
+        ),
+        None,
+    )
+
+
 def _direct_events(before: DirectTransition, after: DirectTransition, state_id: str) -> Iterator[Event]:
     if before.status is DirectStatus.PENDING and after.status in _REFUSED:
         for verdict in after.verdicts:
@@ -252,6 +280,7 @@ _DIRECT_NOTES = {
     DirectStatus.REVERTING: "transition_refused",
     DirectStatus.REVERTED: "transition_reverted",
     DirectStatus.KEPT: "transition_kept",
+    DirectStatus.OVERTAKEN: "transition_overtaken",
 }
 
 

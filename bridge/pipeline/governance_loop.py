@@ -29,6 +29,9 @@ class GovernanceLoop:
         self._requests = requests
         self._direct = direct
         self._steps = StepLoop(self._take, clock)
+        self._undoing = StepLoop(
+            self._take_direct, clock
+        )  # its steps may wait for a poll: no request waits behind them
         self.made: Callable[[], None] = lambda: None
         """Is called after a transition was made: the next poll can see it."""
         ledger.tell(self._hear)
@@ -40,31 +43,32 @@ class GovernanceLoop:
     async def load(self) -> None:
         """Take up what is open."""
         await self._requests.load(self._steps.put)
-        await self._direct.load(self._steps.put)
+        await self._direct.load(self._undoing.put)
         self._steps.put(_PERMISSION, 0.0)
 
     async def observe(self, names: Collection[str]) -> None:
         """Take up what a poll has found, after it changed these models."""
         await self._requests.observe(names, self._steps.put)
-        await self._direct.load(self._steps.put)
+        await self._direct.load(self._undoing.put)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take steps until ``stop`` is set."""
-        await self._steps.run(stop)
+        await asyncio.gather(self._steps.run(stop), self._undoing.run(stop))
 
     async def run_due(self, until: float) -> None:
         """Take the steps that are due now, until this time by the monotonic clock."""
-        await self._steps.run_due(until)
+        await asyncio.gather(self._steps.run_due(until), self._undoing.run_due(until))
 
     async def _take(self, name: str) -> float | None:
         if name == _PERMISSION:
             return await self._requests.warn_if_read_only()
-        if name.startswith(PREFIX):
-            return await self._direct.take(name.removeprefix(PREFIX))
         return await self._requests.take(name)
+
+    async def _take_direct(self, name: str) -> float | None:
+        return await self._direct.take(name.removeprefix(PREFIX))
 
     def _hear(self, commit: GovernanceCommit) -> None:
         self._requests.hear(commit.requests, self._steps.put)
-        self._direct.hear(commit.direct, self._steps.put)
+        self._direct.hear(commit.direct, self._undoing.put)
         if any(one.status is RequestStatus.APPLIED and not one.event_id for one in commit.requests):
             self.made()

@@ -47,6 +47,7 @@ _NOTES = {
     "request_failed": (logging.ERROR, "request.failed"),
     "transition_refused": (logging.WARNING, "transition.refused"),
     "transition_reverted": (logging.WARNING, "transition.reverted"),
+    "transition_overtaken": (logging.WARNING, "transition.overtaken"),
     "transition_kept": (logging.ERROR, "transition.kept"),
 }
 

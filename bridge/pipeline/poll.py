@@ -20,7 +20,7 @@ from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
-from bridge.pipeline.poll_governance import PollGovernance
+from bridge.pipeline.poll_governance import PollGovernance, ReadSpan
 from bridge.pipeline.poll_records import (
     Span,
     doubt_notes,
@@ -217,7 +217,8 @@ class Poll:
         routed = [
             one for one in found.routed if one.sink in self._sinks
         ]  # a webhook may be gone since the plan
-        governed = await self.governance.govern(found, routed, self._reader.routes, span.ended_ms)
+        reading = ReadSpan(span.began_ms, span.ended_ms, is_full=seen.read is Read.FULL)
+        governed = await self.governance.govern(found, routed, self._reader.routes, reading)
         record = poll_record(seen, before, span)
         commit = PollCommit(
             head=found.head,

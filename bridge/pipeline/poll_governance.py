@@ -1,11 +1,14 @@
 """What governance makes of the events of a poll, before they are committed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bridge.delivery.event_routing import Route, Routed, route
+from bridge.diff.registry_changes import ChangeKind
+from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
-from bridge.governance.direct_transition import DirectTransition, Watch, find_direct
+from bridge.events.event_synthesis import Identity
+from bridge.governance.direct_transition import DirectTransition, Watch, find_direct, renamed_direct
 from bridge.governance.gate import Gate
 from bridge.governance.request_by_tag import is_request, requests_by_tag
 from bridge.governance.request_events import creation_event
@@ -15,7 +18,23 @@ from bridge.pipeline.commit_plan import Plan
 from bridge.store.base import PollState
 from bridge.store.state_metadata import Note
 
+_LONGEST_SCAN_MS = 3_600_000
+"""A full scan may have read a model so long before it is complete."""
+
 _WEEK_MS = 7 * 86_400_000
+
+
+NOT_SEEN = "not seen"
+"""In place of the event of a transition that was undone before a poll saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpan:
+    """When a poll began and ended to read (ms since the epoch), and whether it read the whole registry."""
+
+    began_ms: int
+    ended_ms: int
+    is_full: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +60,26 @@ class PollGovernance:
         self._expires_ms = expires_ms
 
     async def govern(
-        self, found: Plan, routed: Sequence[Routed], routes: Sequence[Route], now_ms: int
+        self,
+        found: Plan,
+        routed: Sequence[Routed],
+        routes: Sequence[Route],
+        read: ReadSpan,
     ) -> Governed:
         """Return what is to be committed of a plan, of which ``routed`` is delivered."""
+        now_ms = read.ended_ms
         events: Sequence[Event] = found.events
         granted: Sequence[TransitionRequest] = ()
         direct: Sequence[DirectTransition] = ()
         models = {name: model for name, (model, _) in found.models.items()} if events else {}
         if may_use_grants(events):
-            grants = await self._state.load_grants()
-            events, routed, granted = with_grants(events, routed, grants)
+            events, routed, granted = with_grants(events, routed, await self._state.load_grants())
             if self._enforcing:
                 watch = Watch(self._enforcing, tuple(await self._state.load_undoing()))
                 used = {one.event_id for one in granted}
                 direct, routed = find_direct(events, routed, used, models, watch)
+        granted = [*granted, *await self._lapsed(found, granted, read)]
+        direct = [*direct, *await self._renamed(events)]
         if not any(map(is_request, events)):
             return Governed(events, routed, granted, direct)
         made, refused = requests_by_tag(events, models, self._expires_ms, now_ms)
@@ -66,6 +91,37 @@ class PollGovernance:
             for one, why in refused
         ]
         return Governed([*events, *told], [*routed, *route(told, routes)], [*granted, *made], direct, notes)
+
+    async def _lapsed(
+        self, found: Plan, used: Sequence[TransitionRequest], read: ReadSpan
+    ) -> list[TransitionRequest]:
+        """Return the requests of which this poll should have seen the transition, and did not: it was undone before.
+
+        Otherwise, their approvals would cover a later transition that nobody was asked about.
+        """
+        ids = {one.id for one in used}
+        return [
+            replace(one, event_id=NOT_SEEN)
+            for one in await self._state.load_grants()
+            if one.id not in ids
+            and one.status is RequestStatus.APPLIED
+            and one.updated_at < read.began_ms
+            and (
+                _has_left(one, found.models)
+                or (read.is_full and one.updated_at < read.began_ms - _LONGEST_SCAN_MS)
+            )
+        ]
+
+    async def _renamed(self, events: Sequence[Event]) -> list[DirectTransition]:
+        """Return the open direct transitions of models that have other names now."""
+        names = {one.lane: one.model_name for one in events if one.type is ChangeKind.MODEL_RENAMED}
+        if not names:
+            return []
+        return [
+            renamed_direct(one, names[one.lane])
+            for one in await self._state.load_direct()
+            if one.lane in names
+        ]
 
     async def _is_open(self, asked: TransitionRequest) -> bool:
         """Whether such a request is open, or this one was made already."""
@@ -84,3 +140,12 @@ def _created(request: TransitionRequest) -> Note:
     return Note(
         request.created_at, "request_created", request.model_name, request.version, told, request.creator
     )
+
+
+def _has_left(request: TransitionRequest, models: Mapping[str, tuple[RegisteredModel, Identity]]) -> bool:
+    """Whether a model that was just read shows the version in another stage than the one that it was given."""
+    if request.target.alias is not None or request.model_name not in models:
+        return False
+    model, _ = models[request.model_name]
+    version = model.versions.get(request.version)
+    return version is not None and version.stage != request.target.stage

@@ -18,7 +18,7 @@ from bridge.governance.request_decisions import applied, expired, failed, judged
 from bridge.governance.request_events import creation_event
 from bridge.governance.request_steps import Step, next_step
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
-from bridge.pipeline.clocks import Clock
+from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.gate_judgement import GateJudgement
 from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver, Observer
@@ -32,6 +32,8 @@ _NO_STATE = "00000000-0000-4000-8000-000000000000"
 _TAG = "mlflow_bridge.gate."
 _LONGEST_TAG = 500
 _ASK_AGAIN_S = 60.0
+_LEAST_S = 0.2
+"""How long a request waits at least between two steps, if nothing has changed: a clock that jumps must not busy the loop."""
 
 Schedule = Callable[[str, float | None], None]
 """Has a thing of this name looked at in so many seconds; None: not any more."""
@@ -47,6 +49,7 @@ class Collaborators:
     making: MovementMaking
     policy: RetryPolicy
     clock: Clock
+    trust: Trust
     observer: Observer = field(default_factory=NullObserver)
 
 
@@ -62,6 +65,7 @@ class RequestProcessing:
         self._making = shared.making
         self._policy = shared.policy
         self._clock = shared.clock
+        self._trust = shared.trust
         self._observer = shared.observer
         self._gates = gates
 
@@ -118,13 +122,17 @@ class RequestProcessing:
             return found.wait_ms / 1000
         with suppress(NotFound):  # it was pruned meanwhile
             match found.step:
+                case Step.EXPIRE if not self._trust.is_given():
+                    return _ASK_AGAIN_S
                 case Step.EXPIRE:
                     await self._ledger.change(request.id, _expire)
                 case Step.JUDGE:
                     await self._judge(request)
                 case Step.APPLY:
                     await self._apply(request)
-        return None  # the change that was made says when to look again
+        after = await self._state.load_request(wanted)
+        due_s = self._due_in_s(after) if after else None
+        return None if due_s is None else max(due_s, _LEAST_S)
 
     async def _judge(self, request: TransitionRequest) -> None:
         model = await self._state.load_model(request.model_name)
@@ -183,11 +191,12 @@ class RequestProcessing:
 
     async def _postpone(self, request: TransitionRequest, why: str) -> None:
         now_ms, policy = self._clock.now_ms(), self._policy
-        if now_ms - (request.decided_at or now_ms) > policy.max_age_ms:
+        is_old = now_ms - (request.decided_at or now_ms) > policy.max_age_ms
+        if is_old and self._trust.is_given():
             told = f"given up: {why}"
             await self._ledger.change(request.id, lambda one, now: failed(one, told, now))
             return
-        wait = wait_ms(request.application.attempts, policy)
+        wait = wait_ms(request.application.failures + 1, policy)
         log.warning(
             "request.postponed", request=request.id, model=request.model_name, error=why, wait_ms=wait
         )

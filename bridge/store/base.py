@@ -105,6 +105,10 @@ class PollState(Protocol):
         """Return the direct transitions that are being undone."""
         ...
 
+    async def load_direct(self, model: str | None = None) -> list[DirectTransition]:
+        """Return the direct transitions of a model, or else of all those about which something is to be done, oldest first."""
+        ...
+
     async def load_requests_of(self, model: str, version: str) -> list[TransitionRequest]:
         """Return the requests about a version that are still kept, oldest first."""
         ...
@@ -270,8 +274,8 @@ class GovernanceCommit:
     Attributes:
         requests: the requests that are new or changed.
         direct: the direct transitions that changed.
-        released: those of which the entries need not wait any more.
-        refused: those of which the entries are removed.
+        released: entries that need not wait for a verdict any more.
+        refused: entries that are removed, because what they tell of was undone.
         models: known models as they are now, because the bridge itself changed them.
         events: what tells of it, in order.
         routed: the events to deliver, in order.
@@ -282,8 +286,8 @@ class GovernanceCommit:
     at: int
     requests: Sequence[TransitionRequest] = ()
     direct: Sequence[DirectTransition] = ()
-    released: Sequence[DirectTransition] = ()
-    refused: Sequence[DirectTransition] = ()
+    released: Sequence[Entry] = ()
+    refused: Sequence[Entry] = ()
     models: Sequence[RegisteredModel] = ()
     events: Sequence[Event] = ()
     routed: Sequence[Routed] = ()
@@ -301,8 +305,12 @@ class GovernanceState(Protocol):
         """Return the request with this id, or None."""
         ...
 
-    async def load_direct(self, model: str | None = None) -> list[DirectTransition]:
-        """Return the direct transitions of a model, or else of all those about which something is to be done, oldest first."""
+    async def load_direct_transition(self, direct: str) -> DirectTransition | None:
+        """Return the direct transition with this id, or None."""
+        ...
+
+    async def load_waiting(self, direct: DirectTransition) -> list[Entry]:
+        """Return the entries that wait for the verdict on a direct transition."""
         ...
 
     async def commit_governance(self, commit: GovernanceCommit) -> list[Entry]:

@@ -70,9 +70,7 @@ class DocumentGovernance(DocumentWebhooks):
         if head is None:
             raise InvalidState("there is no baseline yet: requests can be made once the registry was read")
         entries = new_entries(commit.routed, head.sequence, commit.at)
-        released = [replace(one, waits_for="") for one in self._waiting_for(commit.released)]
-        refused = self._waiting_for(commit.refused)
-        gone = removal(refused)
+        gone = removal(commit.refused)
         writes: dict[str, Mapping[str, Document | None]] = {
             REQUESTS: governance_writes(commit.requests),
             DIRECT: governance_writes(commit.direct),
@@ -81,11 +79,12 @@ class DocumentGovernance(DocumentWebhooks):
             **gone,
             **self._numbered(entries, commit.notes),
             **self._next_revision(len(entries), commit),
-            OUTBOX: {**gone[OUTBOX], **outbox_writes([*released, *entries])[OUTBOX]},
+            OUTBOX: {**gone[OUTBOX], **outbox_writes([*commit.released, *entries])[OUTBOX]},
         }
         self._documents.commit({table: rows for table, rows in writes.items() if rows})
-        self._discount(refused)
-        self._tell(News(released=released, removed=refused))
+        self._discount(commit.refused)
+        free = [one for one in commit.released if not one.waits_for]
+        self._tell(News(released=free, removed=commit.refused))
         self._add(entries)
         return entries
 
@@ -106,15 +105,16 @@ class DocumentGovernance(DocumentWebhooks):
             if document is not None
         }
 
-    def _waiting_for(self, direct: Iterable[DirectTransition]) -> list[Entry]:
-        """Return the entries that wait for the verdict on one of these."""
-        return [
-            entry
-            for one in direct
-            for sink in one.sinks
-            for number in self._counted().pending_of(sink)
-            if (entry := self.entry(number)) is not None and entry.waits_for == one.id
-        ]
+    async def load_direct_transition(self, direct: str) -> DirectTransition | None:
+        """Return a direct transition."""
+        document = self._documents.get(DIRECT, direct)
+        return DirectTransition.from_document(document) if document else None
+
+    async def load_waiting(self, direct: DirectTransition) -> list[Entry]:
+        """Return the entries that wait for the verdict on a direct transition; no others are decoded."""
+        numbers = (number for sink in direct.sinks for number in self._counted().pending_of(sink))
+        found = (self._documents.get(OUTBOX, str(number)) for number in numbers)
+        return [Entry.from_document(one) for one in found if one and one.get("waits_for") == direct.id]
 
     def _requests_where(self, is_wanted: Callable[[Document], bool]) -> list[TransitionRequest]:
         """Return the requests of which the document is wanted; no others are decoded."""

@@ -203,7 +203,7 @@ class Note(_Documented):
     have to), ``request_approved``, ``request_rejected``, ``request_cancelled``, ``request_expired``,
     ``request_applied`` (the transition was made), ``request_failed`` (MLflow refused it);
     or of a transition that went past an enforcing gate: ``transition_refused``, ``transition_reverted``,
-    ``transition_kept`` (it could not be undone).
+    ``transition_overtaken`` (the version was moved on since), ``transition_kept`` (it could not be undone).
     ``by`` is who gave it: the name of a token, or ``command``; empty for what no request caused.
     """
 

@@ -32,8 +32,10 @@ def bridge(tmp_path, server) -> Bridge:
     bridge.environment |= {"BRIDGE_TOKEN": TOKEN, "BRIDGE_KEY": KEY}
     more = (
         f'[server]\nlisten = "127.0.0.1:{bridge.port}"\n'
-        'tokens = [{ name = "ann", token = { env = "BRIDGE_TOKEN" }, may = ["read", "operate", "webhooks"] }]\n'
+        'tokens = [{ name = "ann", token = { env = "BRIDGE_TOKEN" }, may = ["read", "operate", "webhooks", "request", "decide"] }]\n'
         '[webhooks]\nencryption_key = { env = "BRIDGE_KEY" }\nallowed_hosts = ["127.0.0.0/8"]\n'
+        '[[gates]]\nname = "described"\nmode = "audit"\nto_stages = ["Production"]\n'
+        'checks = [{ name = "described", require = "version.description != null" }]\n'
     )
     bridge.write(server.url, more=more)
     return bridge
@@ -88,16 +90,54 @@ def test_a_webhook_from_sign_in_to_its_end(browser, bridge, client, model, recei
     assert browser.evaluate("document.scripts.length") == 0
 
 
+def test_a_request_is_decided_on_its_page(browser, bridge, client, model) -> None:
+    with bridge.running():
+        bridge.wait_for_log("baseline.taken")
+        made = bridge.run(
+            "requests", "create", model, "1", "Production", "--comment", "please"
+        ).stdout.split()[-1]
+        bridge.wait_for_log("gate.judged")
+        sign_in(browser, bridge)
+        browser.press("nav a[href='/requests']")
+        assert made[:13] in text(browser, "tbody")
+        browser.press("tbody a")
+        assert "described: version.description != null is false" in text(browser)
+        browser.fill(comment="seen")
+        browser.press("button[value=approve]")
+        assert "It is approved" in text(browser, "[role=status]")
+        wait_until(lambda: client.get_model_version(model, "1").current_stage == "Production")
+
+        browser.press("nav a[href='/requests']")
+        browser.fill(name=model, version="1", target="@champion", comment="the best")
+        browser.press("[aria-labelledby=ask] button")
+        assert "It is asked for" in text(browser, "[role=status]")
+        browser.press("button[value=cancel]")
+        assert "It is taken back" in text(browser, "[role=status]")
+
+    assert browser.complaints == []
+    assert browser.evaluate("document.scripts.length") == 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_the_pages_fit_the_screen_and_can_be_read_and_used_by_keyboard(
-    browser, bridge, receiver, width, scheme
+    browser, bridge, receiver, model, width, scheme
 ) -> None:
     with bridge.running():
         bridge.wait_for_log("baseline.taken")
         made = bridge.run("webhooks", "create", receiver.url, "--description", "w" * 300).stdout.split()[-1]
+        asked = bridge.run("requests", "create", model, "1", "Production", "--comment", "w" * 300)
+        request = asked.stdout.split()[-1]
+        bridge.wait_for_log("gate.judged")
         sign_in(browser, bridge, width=width, scheme=scheme)
-        for path in ("/webhooks", f"/webhooks/{made}", "/deliveries", "/sign-in"):
+        for path in (
+            "/webhooks",
+            f"/webhooks/{made}",
+            "/deliveries",
+            "/requests",
+            f"/requests/{request}",
+            "/sign-in",
+        ):
             browser.show(f"http://127.0.0.1:{bridge.port}{path}", width=width, scheme=scheme)
             wide = browser.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from bridge.diff.absence_verification import Absence
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
-from bridge.errors import RegistryUnreachable
+from bridge.errors import RegistryUnreachable, TransitionRefused
 from bridge.governance.movement import Movement, Standing
 from support.registry import FakeRegistry
 
@@ -16,6 +16,7 @@ class GovernedRegistry(FakeRegistry):
     now: int = 1_000
     accuracy: dict[tuple[str, str], float | None] = field(default_factory=dict)
     fault: str = ""
+    refusal: str = ""
     is_unreadable: bool = False
     is_writable: bool = True
     made: list[Movement] = field(default_factory=list)
@@ -45,6 +46,19 @@ class GovernedRegistry(FakeRegistry):
         self.put(replace(model, updated=at, versions=versions))
         return at
 
+    def touch(self, name: str, version: str) -> None:
+        """Change something else about a version."""
+        at, model = self.tick(), self.models[name]
+        one = replace(model.versions[version], description=f"at {at}", updated=at)
+        self.put(replace(model, updated=at, versions={**model.versions, version: one}))
+
+    def rename(self, name: str, to: str) -> None:
+        model = self.models.pop(name)
+        self.put(replace(model, name=to, updated=self.tick()))
+        for (of, version), accuracy in list(self.accuracy.items()):
+            if of == name:
+                self.accuracy[to, version] = accuracy
+
     def set_alias(self, name: str, alias: str, version: str | None) -> None:
         model = self.models[name]
         aliases = {key: value for key, value in model.aliases if key != alias}
@@ -72,6 +86,8 @@ class GovernedRegistry(FakeRegistry):
 
     def make(self, movement: Movement, deadline, *, archives: bool) -> int:
         self._check()
+        if self.refusal:
+            raise TransitionRefused(self.refusal)
         fault, self.fault = self.fault, ""
         if fault == "down":
             raise RegistryUnreachable("nobody answers")

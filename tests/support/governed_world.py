@@ -9,6 +9,7 @@ from bridge.delivery.retry_policy import RetryPolicy
 from bridge.events.event_types import EVENT_TYPES
 from bridge.governance.direct_transition import enforcing
 from bridge.operations.request_execution import Requester, Requests
+from bridge.pipeline.clocks import Trust
 from bridge.pipeline.direct_transition_processing import DirectTransitionProcessing
 from bridge.pipeline.gate_judgement import GateJudgement
 from bridge.pipeline.governance_ledger import GovernanceLedger
@@ -59,16 +60,17 @@ class MortalDocuments(MemoryDocuments):
 class GovernedWorld:
     """A bridge without a relay: what would be delivered is in the outbox."""
 
-    def __init__(self, gate: dict | None = None, **governance) -> None:
+    def __init__(self, gate: dict | None = None, gates=(), **governance) -> None:
         self.registry = GovernedRegistry()
         self.clock = HandClock()
         self.documents = MortalDocuments()
-        gates = [] if gate is None else [{"name": "quality", "to_stages": ["Production"], **gate}]
+        tables = [*([{"name": "quality", **gate}] if gate is not None else []), *gates]
+        tables = [{"to_stages": ["Production"], **one} for one in tables]
         self.settings = build(
             {
                 "registry": {"tracking_uri": "http://h"},
                 "governance": governance,
-                "gates": gates,
+                "gates": tables,
             },
             SETTINGS,
         )
@@ -104,6 +106,7 @@ class GovernedWorld:
             MovementMaking(self.registry),
             RetryPolicy(),
             self.clock,
+            Trust.since(self.clock, None),
         )
         self.governance = GovernanceLoop(
             self.ledger,

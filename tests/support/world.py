@@ -66,7 +66,7 @@ class World:
         relay = Relay(self.state, {}, self.clock, self.trust, NullObserver())
         sinks = RunningSinks(self.settings, (), self.endpoint_of)
         ledger = GovernanceLedger(self.state, self.clock, lambda: sinks.routes)
-        governance = wire_governance(self.settings, self.state, ledger, self.clock)
+        governance = wire_governance(self.settings, self.state, ledger, self.clock, self.trust)
         return App(sinks, self.state, poll, relay, ledger, governance, self.clock, self.trust)
 
     def endpoint_of(self, sink):

@@ -1,7 +1,10 @@
 """What goes past an enforcing gate: judged, undone, told; over a registry in memory."""
 
+import asyncio
+
 import pytest
 from support.governed_world import CHECK, GovernedWorld
+from support.patience import patience
 
 from bridge.governance.direct_transition import DirectStatus, DirectTransition
 from bridge.governance.transition_request import RequestStatus
@@ -16,6 +19,12 @@ def world_of(**gate):
     found.registry.set_alias("m", "champion", "1")
     found.polled()
     return found
+
+
+def settings_of(gate=None, **more):
+    found = GovernedWorld(gate, **more)
+    found.close()
+    return found.settings
 
 
 @pytest.fixture
@@ -153,7 +162,7 @@ def test_what_was_moved_on_since_is_left_alone(world) -> None:
     world.processed()
     world.polled()
 
-    assert direct(world)[0].status is DirectStatus.KEPT
+    assert direct(world)[0].status is DirectStatus.OVERTAKEN
     assert world.stage("m", "2") == "Staging"
     (event,) = [one for one in world.told() if one.type.value == "MODEL_VERSION_TRANSITIONED_STAGE"]
     assert event.changed["to_stage"] == "Staging"
@@ -219,9 +228,7 @@ def test_what_was_approved_meanwhile_stays(world) -> None:
 def test_without_a_gate_that_guards_it_any_more_it_is_told(world) -> None:
     world.registry.transition("m", "2", "Production")
     world.polled()
-    ungated = GovernedWorld()
-    world.settings = ungated.settings
-    ungated.close()
+    world.settings = settings_of()
     world.start()
     world.processed()
 
@@ -267,3 +274,195 @@ def test_history_is_pruned_and_what_is_open_is_not(world) -> None:
 
     assert direct(world) == []
     assert (world.shown(asked), world.shown(late).status) == (None, RequestStatus.PENDING)
+
+
+def pending_versions(world: GovernedWorld) -> list[str]:
+    return [world.state.event(one.event_id).model_version for one in world.state.entries() if one.waits_for]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_one_that_was_moved_on_before_it_could_be_judged_holds_nothing_up(world, gone) -> None:
+    world.registry.transition("m", "3", "Production", archives=True)
+    world.polled()
+    world.processed()
+    if gone:
+        world.registry.drop("m", "3")
+    else:
+        world.registry.transition("m", "3", "None")
+    world.polled()
+    world.clock.sleep(61)
+    world.processed()
+
+    assert direct(world)[0].status is DirectStatus.OVERTAKEN
+    assert pending_versions(world) == []
+    told = [(event.model_version, event.changed.get("to_stage")) for event in world.told()]
+    assert told[0] == ("1", "Archived")
+    assert ("3", "Production") not in told
+
+
+def test_a_new_name_is_no_way_past_a_gate(world) -> None:
+    world.settings = settings_of({**GATE, "models": ["m"]})
+    world.start()
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    world.registry.rename("m", "n")
+    world.polled()
+    world.processed()
+    (one,) = world.do(world.state.load_direct("n"))
+
+    assert one.status is DirectStatus.REVERTED
+    assert world.stage("n", "2") == "None"
+
+
+def test_a_new_name_between_the_verdict_and_the_undoing_is_waited_for(world) -> None:
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    world.registry.fault = "down"
+    world.processed()
+    world.registry.rename("m", "n")
+    world.clock.sleep(5)
+    world.processed()
+    waiting = direct(world)[0].status
+    world.polled()
+    world.clock.sleep(5)
+    world.processed()
+    world.clock.sleep(60)
+    world.processed()
+
+    assert waiting is DirectStatus.REVERTING
+    assert world.stage("n", "2") == "None"
+
+
+def test_what_could_not_be_undone_is_not_told_but_what_left_with_it_is() -> None:
+    world = world_of()
+    world.registry.refusal = "you may not"
+    world.registry.transition("m", "2", "Production", archives=True)
+    world.polled()
+    world.processed()
+    (one,) = direct(world)
+    told = [(event.type.value, event.model_version) for event in world.told()]
+    world.close()
+
+    assert (one.status, one.system_comment) == (DirectStatus.KEPT, "you may not")
+    assert ("MODEL_VERSION_TRANSITIONED_STAGE", "1") in told
+    assert ("MODEL_VERSION_TRANSITIONED_STAGE", "2") not in told
+
+
+def test_a_version_that_changed_since_it_left_does_not_come_back_and_its_leaving_is_told(world) -> None:
+    world.registry.transition("m", "2", "Production", archives=True)
+    world.polled()
+    world.registry.touch("m", "1")
+    world.processed()
+
+    assert direct(world)[0].status is DirectStatus.REVERTED
+    assert (world.stage("m", "1"), world.stage("m", "2")) == ("Archived", "None")
+    assert [event.model_version for event in world.told()][-1] in {"1", "2"}
+    assert ("1", "Archived") in [(one.model_version, one.changed.get("to_stage")) for one in world.told()]
+    assert pending_versions(world) == []
+
+
+def test_what_was_archived_by_hand_or_for_a_grant_stays_archived(world) -> None:
+    world.registry.transition("m", "1", "Archived")
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    world.processed()
+
+    assert (world.stage("m", "1"), world.stage("m", "2")) == ("Archived", "None")
+
+
+def test_an_alias_whose_former_holder_is_gone_is_removed(world) -> None:
+    world.registry.set_alias("m", "champion", "2")
+    world.polled()
+    world.registry.drop("m", "1")
+    world.processed()
+    world.polled()
+
+    assert dict(world.registry.models["m"].aliases) == {}
+    assert direct(world)[0].status is DirectStatus.REVERTED
+
+
+def test_a_grant_covers_its_transition_also_if_the_version_was_changed_since() -> None:
+    world = world_of(approvals=1)
+    asked = world.ask("m", "4")
+    world.processed()
+    world.clock.sleep(1)
+    world.decide("approve", asked)
+    world.processed()
+    world.registry.touch("m", "4")
+    world.polled()
+    world.processed()
+    stage, found = world.stage("m", "4"), world.shown(asked)
+    world.close()
+
+    assert stage == "Production"
+    assert found.event_id
+
+
+def test_a_grant_that_was_undone_before_a_poll_saw_it_covers_nothing_later() -> None:
+    world = world_of(approvals=1)
+    for stage, alias in (("Production", None), (None, "champion")):
+        asked = world.ask("m", "4", stage, alias=alias)
+        world.processed()
+        world.clock.sleep(1)
+        world.decide("approve", asked)
+        world.processed()
+        if alias:
+            world.registry.set_alias("m", "champion", "1")
+        else:
+            world.registry.transition("m", "4", "None")
+        world.clock.sleep(2 * 3_600)
+        world.polled()
+        assert world.shown(asked).event_id == "not seen"
+    world.registry.transition("m", "4", "Production")
+    world.registry.set_alias("m", "champion", "4")
+    world.polled()
+    world.processed()
+    after = world.stage("m", "4"), dict(world.registry.models["m"].aliases)
+    world.close()
+
+    assert after == ("None", {"champion": "1"})
+
+
+def test_undoing_that_waits_for_a_poll_holds_up_no_request(world) -> None:
+    async def never(call) -> None:
+        await asyncio.Event().wait()
+
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    world.governance.take_turns_with_polls(never)
+    asked = world.ask("m", "3", "Staging")
+    world.decide("approve", asked)
+    until = world.clock.monotonic() + 1
+
+    async def both() -> None:
+        stop = asyncio.Event()
+        running = asyncio.create_task(world.governance.run(stop))
+        async with asyncio.timeout(patience()):
+            while world.shown(asked).status is not RequestStatus.APPLIED:  # noqa: ASYNC110 - the state has no event
+                await asyncio.sleep(0.01)
+        stop.set()
+        await running
+
+    world.do(both())
+
+    assert world.stage("m", "3") == "Staging"
+    assert until > 0
+
+
+def test_a_failed_gate_is_told_once_however_often_it_is_asked() -> None:
+    audit = {"name": "accuracy", "require": "run.metrics.validation_accuracy >= `0.99`"}
+    other = {"name": "other", "require": "run.metrics.other > `1`"}
+    world = GovernedWorld({"mode": "decide", "checks": [audit, other]})
+    world.registry.add("m", "1", 0.5)
+    world.polled()
+    world.settings = settings_of(
+        {"mode": "decide", "checks": [other]}, gates=[{"name": "audit", "mode": "audit", "checks": [audit]}]
+    )
+    world.start()
+    world.ask("m", "1")
+    for _ in range(5):
+        world.processed()
+        world.clock.sleep(61)
+    world.close()
+
+    assert kinds(world).count("GATE_FAILED") == 1

@@ -347,11 +347,12 @@ def test_a_clock_that_was_wrong_neither_hastens_nor_stalls_a_request() -> None:
     assert next_step(asked, (), 99_000_000).step is Step.EXPIRE
 
 
-def test_an_approval_of_somebody_without_a_name_is_taken() -> None:
-    found = approved(request(creator=""), "", "", 5, gates=(), self_approval=False)
+def test_when_the_gate_that_waited_for_more_approvals_is_gone_one_is_enough() -> None:
+    waiting = request(approvals=(Approval("bob", 4, "fine"),))
 
-    assert (found.status, found.approvals) == (RequestStatus.APPROVED, (Approval("", 5),))
-    assert judged(found, (), (), 6).status is RequestStatus.APPROVED
+    assert next_step(waiting, (), 5).step is Step.JUDGE
+    assert judged(waiting, (), (), 6).status is RequestStatus.APPROVED
+    assert approved(waiting, "bob", "", 6, gates=(), self_approval=False).status is RequestStatus.APPROVED
 
 
 def test_where_the_bridge_may_only_read_that_is_told_once_if_a_gate_decides(gated, capsys) -> None:
