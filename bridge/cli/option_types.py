@@ -136,7 +136,11 @@ class TargetParam(click.ParamType[Target]):
         stage = canonical_stage(text)
         if stage is None:
             meant = did_you_mean(text.capitalize(), STAGES)
-            self.fail(f"{text!r} is no stage{meant}; an alias is written @{text or 'champion'}", param, ctx)
+            self.fail(
+                f"{text!r} is no stage{meant}; an alias is written @{text.removeprefix('@') or 'champion'}",
+                param,
+                ctx,
+            )
         return Target(stage=stage)
 
     def shell_complete(

@@ -30,9 +30,27 @@ def _requirement(value: object) -> Expression:
         if name in _LITERALS:
             raise ValueError(f"{name!r} is read as the name of a member: the value is written `{name}`")
         raise ValueError(f"{name!r} is not what a check sees: {', '.join(_SEEN)}{did_you_mean(name, _SEEN)}")
+    _check_paths(requirement)
     for sample in (_sample(), {**_sample(), "incumbent": None}):
         _try(requirement, sample)
     return requirement
+
+
+def _check_paths(requirement: Expression) -> None:
+    """Refuse a path that nothing has, such as ``run.metric.x``; members of an event differ by what is asked for.
+
+    Raises:
+        ValueError: it has one.
+    """
+    sample = _sample()
+    for path, value in requirement.paths(sample):
+        if value is None and not path.startswith("event."):
+            around: Any = sample
+            for name in path.split("."):
+                known = list(around) if isinstance(around, Mapping) else []
+                around = around.get(name) if isinstance(around, Mapping) else None
+                if around is None:
+                    raise ValueError(f"{path!r}: nothing is called {name!r} there{did_you_mean(name, known)}")
 
 
 def _try(requirement: Expression, sample: Mapping[str, Any]) -> None:

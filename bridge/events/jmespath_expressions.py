@@ -230,6 +230,8 @@ def _why(error: BaseException) -> str:
         return "it is nested too deeply"
     if isinstance(error, JMESPathTypeError):
         return f"{error.function_name}() takes {' or '.join(error.expected_types)}, not {error.actual_type}"
+    if isinstance(error, TypeError) and "not supported between" in str(error):
+        return "a number is compared with a text (a number is written in backticks: `0.9`)"
     return _first_line(error)
 
 

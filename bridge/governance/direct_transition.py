@@ -93,6 +93,12 @@ class DirectTransition:
     updated_at: int = 0
 
     @property
+    def is_told(self) -> bool:
+        """Whether sinks hear of it: it passed, or from then on nothing was undone any more."""
+        is_let_pass = self.status is DirectStatus.KEPT and not self.undoing
+        return self.status is DirectStatus.PASSED or is_let_pass
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why it was refused."""
         return tuple(reason for one in self.verdicts for reason in one.reasons)
@@ -131,6 +137,11 @@ class Watch:
 
     gates: tuple[Gate, ...] = ()
     undoing: tuple[DirectTransition, ...] = ()
+
+
+def id_of(event_id: str) -> str:
+    """Return the id of the direct transition that an event would tell of."""
+    return f"dt_{event_id.replace('-', '')}"
 
 
 def find_direct(
@@ -194,7 +205,7 @@ def _direct(
     if version is None:
         return None
     return DirectTransition(
-        id=f"dt_{event.id.replace('-', '')}",
+        id=id_of(event.id),
         model_name=event.model_name,
         version=version.version,
         lane=event.lane,
@@ -265,7 +276,7 @@ def _with_approvals(verdict: Verdict, gate: Gate) -> Verdict:
     """Return a verdict that fails where people have to approve: nobody was asked."""
     if not gate.approvals:
         return verdict
-    why = f"nobody was asked, and {gate.approvals} have to approve: make a request"
+    why = f"approvals are needed ({gate.approvals}), and nobody was asked: make a request"
     return replace(verdict, finding=Finding.FAILED, reasons=(*verdict.reasons, why))
 
 

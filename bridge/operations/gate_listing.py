@@ -61,7 +61,7 @@ def try_gates(
     with read_state(settings) as state:
         model = state.known().get(model_name)
     if model is None or version not in model.versions:
-        msg = f"no poll has seen version {version} of {model_name!r:.256}: run 'mlflow-bridge once', or check the name"
+        msg = f"no poll has seen version {version} of {model_name!r:.256}: check both, or wait for the next poll"
         raise NotFound(msg)
     request = TransitionRequest(
         id="tr_" + "0" * 32,

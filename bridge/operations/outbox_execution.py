@@ -11,6 +11,7 @@ from bridge.delivery.resend import Resend, entry_of
 from bridge.delivery.retry_policy import redriven
 from bridge.delivery.sink_state import RUNNING, Condition, paused, resumed, stood_still_ms
 from bridge.events.display_text import count
+from bridge.governance.direct_transition import id_of
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.hold_decisions import report_note
 from bridge.pipeline.relay import Relay
@@ -34,9 +35,21 @@ class Operations:
         self._clock = clock
         self._relay = relay
 
+    async def _are_told(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return those of ``entries`` of which the event may be told: no sink hears of a promotion that a gate refused."""
+        found: list[Entry] = []
+        for entry in entries:
+            waited = await self._state.load_direct_transition(entry.waits_for) if entry.waits_for else None
+            direct = await self._state.load_direct_transition(id_of(entry.event_id))
+            is_open = waited is not None and waited.status.is_open
+            if not is_open and (direct is None or direct.is_told):
+                found.append(replace(entry, waits_for=""))
+        return found
+
     async def redrive(self, numbers: Sequence[int], by: str = "") -> list[int]:
         """Send dead entries again; return the numbers of those that were dead."""
-        again = [redriven(entry) for entry in await self._entries(numbers) if entry.status is Status.DEAD]
+        dead = [entry for entry in await self._entries(numbers) if entry.status is Status.DEAD]
+        again = [redriven(entry) for entry in await self._are_told(dead)]
         if again:
             notes = _notes("redriven", again, self._clock.now_ms(), by)
             await self._state.redrive(again, notes)
@@ -63,6 +76,7 @@ class Operations:
             for one in resends
             if (event := await self._state.load_event(one.event_id)) is not None
         ]
+        entries = await self._are_told(entries)
         if not entries:
             return []
         notes = _notes("replayed", entries, now_ms, by)

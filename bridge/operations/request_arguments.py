@@ -25,7 +25,10 @@ _LONGEST_NAME = 256
 def _stage(name: str) -> str:
     found = canonical_stage(name)
     if found is None:
-        msg = f"{name[:80]!r} is no stage{did_you_mean(name[:80].capitalize(), STAGES)}: one of {', '.join(STAGES)}"
+        if name.startswith("@"):
+            msg = f"{name[:80]!r} is an alias, and no stage: give alias instead of stage"
+            raise ValueError(msg)
+        msg = f"{name[:80]!r} is no stage{did_you_mean(name[:80].capitalize(), STAGES)}"
         raise ValueError(msg)
     return found
 
@@ -150,5 +153,6 @@ def check_named(arguments: WhichArguments, needed: Iterable[str] = ("name", "ver
     """
     missing = [name for name in needed if not getattr(arguments, name)]
     if missing and not arguments.is_by_id:
-        msg = f"{missing[0]}: is missing: give transition_request_id, or name, version and stage"
+        rest = ", ".join(needed)
+        msg = f"{missing[0]}: is missing: give transition_request_id, or {rest} and stage (or alias)"
         raise InvalidArgument(msg)

@@ -92,8 +92,13 @@ class Requests:
             await self._catch_up()
             known = await self._known(arguments.name, arguments.version, target)
         if known is None:
-            msg = f"the registry has no version {arguments.version} of {arguments.name!r:.256}"
-            raise NotFound(msg)
+            has_model = await self._state.ask(lambda reader: arguments.name in reader.known())
+            what = (
+                f"version {arguments.version} of {arguments.name!r:.256}"
+                if has_model
+                else f"model {arguments.name!r:.256}"
+            )
+            raise NotFound(f"the registry has no {what}")
         now_ms = self._clock.now_ms()
         asked = TransitionRequest(
             id=f"tr_{uuid4().hex}",
@@ -142,7 +147,7 @@ class Requests:
             NotAllowed: it is their own.
         """
         arguments, _ = parse_arguments(ApproveArguments, given)
-        (request, *_) = await self._named(arguments)
+        request = self._not_own(await self._named(arguments), caller)
         await self._check_up_to_date(request)
         gates = guarding(self._gates, request.model_name, request.target)
 
@@ -172,7 +177,9 @@ class Requests:
             self_approval = self._settings.governance.self_approval
             return rejected(one, caller.user, arguments.comment, now_ms, self_approval=self_approval)
 
-        named = [(one.id, decide) for one in await self._named(arguments)]
+        found = await self._named(arguments)
+        others = [one for one in found if one.creator != caller.user] if not arguments.is_by_id else found
+        named = [(one.id, decide) for one in others or found]
         (after, *_) = await self._ledger.change_all(named, caller.who)
         return _activity(after, RequestStatus.REJECTED, caller, arguments.comment)
 
@@ -223,9 +230,7 @@ class Requests:
         has_it = asked.before == (asked.version if target.alias is not None else target.stage)
         if has_it:
             where = f"has the alias {target.told}" if target.alias is not None else f"is in {target.told}"
-            raise InvalidArgument(
-                f"stage: version {asked.version} {where} already: there is nothing to ask for"
-            )
+            raise InvalidArgument(f"version {asked.version} {where} already: there is nothing to ask for")
 
     async def _check_number(self) -> None:
         most = self._settings.governance.max
@@ -259,6 +264,10 @@ class Requests:
             raise NotFound(msg)
         return [one for one in found if one.status is RequestStatus.PENDING] or found[-1:]
 
+    def _not_own(self, found: Sequence[TransitionRequest], caller: Requester) -> TransitionRequest:
+        """Return the oldest of several requests for the same that the caller may decide on; else the oldest."""
+        return next((one for one in found if one.creator != caller.user), found[0])
+
     async def _check_up_to_date(self, request: TransitionRequest) -> None:
         """Refuse to decide on a request that cannot be fulfilled any more; close it.
 
@@ -288,7 +297,9 @@ def _known(state: StateReader, model: str, version: str, target: Target) -> _Kno
 
 
 def _activity(request: TransitionRequest, kind: RequestStatus, caller: Requester, comment: str) -> Document:
-    return {"activity": activity_answer(request, kind, caller.user, comment)}
+    if request.decided_by and request.decided_by != caller.user:  # somebody else had decided so before
+        return {"activity": activity_answer(request, kind, request.decided_by, request.decision_comment)}
+    return {"activity": activity_answer(request, kind, caller.user, comment or request.decision_comment)}
 
 
 def _digest(caller: Requester, arguments: MakeArguments) -> str:

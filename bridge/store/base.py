@@ -212,6 +212,10 @@ class RelayState(Protocol):
         """
         ...
 
+    async def load_direct_transition(self, direct: str) -> DirectTransition | None:
+        """Return the direct transition with this id, or None."""
+        ...
+
     async def load_clock(self) -> ClockRecord | None:
         """Return the clocks when they were last recorded, or None."""
         ...
@@ -303,10 +307,6 @@ class GovernanceState(Protocol):
 
     async def load_request(self, request: str) -> TransitionRequest | None:
         """Return the request with this id, or None."""
-        ...
-
-    async def load_direct_transition(self, direct: str) -> DirectTransition | None:
-        """Return the direct transition with this id, or None."""
         ...
 
     async def load_waiting(self, direct: DirectTransition) -> list[Entry]:

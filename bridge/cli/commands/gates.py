@@ -1,5 +1,6 @@
 """The ``gates`` commands: list the gates of the configuration, and try them on a version."""
 
+import json
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from bridge.cli.exit_codes import ExitCode
 from bridge.cli.option_types import TargetParam
 from bridge.cli.text_tables import print_table
 from bridge.events.display_text import printable
-from bridge.governance.gate import Finding, Verdict, overall
+from bridge.governance.gate import Finding, GateMode, Verdict, overall
 from bridge.governance.transition_target import Target
 
 
@@ -66,7 +67,7 @@ def check(
 ) -> int:
     """Judge VERSION of MODEL as if somebody asked for STAGE (or @ALIAS) for it; change nothing.
 
-    Reads the run from the registry. Exits 0 if all gates pass, else 1.
+    Reads the run from the registry. Exits 0 if all gates that decide pass, else 1.
 
     \b
     Examples:
@@ -86,17 +87,20 @@ def check(
         )
     else:
         for one in verdicts:
-            _print(one)
-    is_passed = overall(one.finding for one in verdicts) is Finding.PASSED
+            _print(one, next(gate.approvals for gate in settings.gates if gate.name == one.gate))
+    deciding = [one.finding for one in verdicts if one.mode is not GateMode.AUDIT]
+    is_passed = overall(deciding) is Finding.PASSED
     return ExitCode.DONE if is_passed else ExitCode.FAILED
 
 
-def _print(verdict: Verdict) -> None:
-    click.echo(f"{verdict.gate}: {verdict.finding.value}")
+def _print(verdict: Verdict, approvals: int) -> None:
+    more = f"; {approvals} people have to approve besides" if approvals else ""
+    audit = " (audit: it decides nothing)" if verdict.mode is GateMode.AUDIT else ""
+    click.echo(f"{verdict.gate}: {verdict.finding.value}{audit}{more}")
     for reason in verdict.reasons:
         click.echo(f"  {printable(reason)}")
     for path, value in verdict.values.items():
-        click.echo(f"  {printable(path)} = {printable(str(value))}")
+        click.echo(f"  {printable(path)} = {printable(json.dumps(value))}")
 
 
 def _row(gate: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The ``requests`` commands: list, show, make, approve, reject and cancel transition requests."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -123,13 +124,13 @@ def show(config: str | None, output: str, request_id: str) -> int:
         click.echo(f"{key:<26} {printable(shown)}")
     for one in approvals:
         why = f": {one['comment']}" if one["comment"] else ""
-        click.echo(f"approved by {printable(one['by'])} at {instant(one['at'])}{printable(why)}")
+        click.echo(printable(f"approved by {one['by']} at {instant(one['at'])}{why}"))
     for one in verdicts:
         click.echo(f"gate {one['gate']} ({one['mode']}): {one['verdict']} at {instant(one['at'])}")
         for reason in one["reasons"]:
             click.echo(f"  {printable(reason)}")
         for path, value in one["values"].items():
-            click.echo(f"  {printable(path)} = {printable(str(value))}")
+            click.echo(f"  {printable(path)} = {printable(json.dumps(value))}")
     return ExitCode.DONE
 
 
@@ -301,6 +302,7 @@ def _row(request: TransitionRequest) -> dict[str, Any]:
         "FOR": request.target.told,
         "BY": request.creator,
         "CHECKS": ", ".join(f"{one.gate}: {one.finding.value}" for one in request.verdicts) or "-",
+        "APPROVED BY": ", ".join(one.by for one in request.approvals) or "-",
         "DECIDED BY": request.decided_by or "-",
         "COMMENT": request.decision_comment or request.system_comment or request.comment,
         "MADE": instant(request.created_at),

@@ -56,9 +56,19 @@ def _governance(found: dict[str, Any]) -> list[tuple[str, str]]:
         *([f"{requests['approved']} to be made"] if requests.get("approved") else []),
         *([f"{requests['failed']} failed"] if requests.get("failed") else []),
     ]
-    kept = direct.get("kept", 0)
+    kept, waiting = direct.get("kept", 0), direct.get("pending", 0) + direct.get("reverting", 0)
     return [
-        *([("requests", f"{', '.join(told)}: mlflow-bridge requests list --all")] if told else []),
+        *([("requests", f"{', '.join(told)}: mlflow-bridge requests list")] if told else []),
+        *(
+            [
+                (
+                    "at gates",
+                    f"{count(waiting, 'direct transition')} to be judged or undone: its deliveries wait",
+                )
+            ]
+            if waiting
+            else []
+        ),
         *(
             [("past gates", f"{count(kept, 'refused transition')} could not be undone (events list)")]
             if kept

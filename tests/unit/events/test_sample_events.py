@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bridge.diff.registry_changes import ChangeKind as K
+from bridge.events.display_text import changed
 from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import mlflow_body
 from bridge.events.sample_events import TEST_MODEL, synthetic_event
@@ -49,3 +50,10 @@ def test_every_type_has_one_which_is_about_something_and_selected_by_its_name(na
     assert any(event.changed.values()) or event.type in no_news
     assert (event.model_version is None) == event.type.value.startswith("REGISTERED_MODEL")
     assert (event.id, event.model_name, event.user_id) == ("id-1", TEST_MODEL, None)
+
+
+@pytest.mark.parametrize("name", sorted(EVENT_NAMES))
+def test_every_type_is_told_in_a_few_words(name) -> None:
+    event = synthetic_event(name, (), "id-1", 5)
+
+    assert bool(changed(event)) == bool(event.changed)

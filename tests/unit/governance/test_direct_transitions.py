@@ -6,8 +6,11 @@ import pytest
 from support.governed_world import CHECK, GovernedWorld
 from support.patience import patience
 
+from bridge.delivery.outbox_entry import Status
+from bridge.delivery.resend import Resend
 from bridge.governance.direct_transition import DirectStatus, DirectTransition
 from bridge.governance.transition_request import RequestStatus
+from bridge.operations.outbox_execution import Operations
 
 GATE = {"mode": "enforce", "aliases": ["champion"], "checks": [CHECK]}
 
@@ -466,3 +469,41 @@ def test_a_failed_gate_is_told_once_however_often_it_is_asked() -> None:
     world.close()
 
     assert kinds(world).count("GATE_FAILED") == 1
+
+
+def test_what_a_gate_refused_or_has_yet_to_judge_is_neither_replayed_nor_redriven(world) -> None:
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    (waiting,) = [one for one in world.state.entries() if one.waits_for]
+    operations = Operations(world.state, world.clock)
+    resend = [Resend(waiting.event_id, "ci", "MODEL_VERSION_TRANSITIONED_STAGE")]
+
+    early = world.do(operations.replay(resend, new_ids=False))
+    world.processed()
+    late = world.do(operations.replay(resend, new_ids=False))
+    ended = world.state.entry(waiting.id)
+    redriven = world.do(operations.redrive([waiting.id]))
+    (of_the_refusal, *_) = world.told()
+    told = world.do(operations.replay([Resend(of_the_refusal.id, "ci", "GATE_FAILED")], new_ids=False))
+
+    assert (early, late, redriven) == ([], [], [])
+    assert ended is None or ended.status is Status.DEAD
+    assert len(told) == 1
+
+
+def test_what_passed_its_gate_is_replayed(world) -> None:
+    world.registry.transition("m", "4", "Production")
+    world.polled()
+    world.processed()
+    (passed,) = world.told()
+
+    assert (
+        len(
+            world.do(
+                Operations(world.state, world.clock).replay(
+                    [Resend(passed.id, "ci", "MODEL_VERSION_TRANSITIONED_STAGE")], new_ids=False
+                )
+            )
+        )
+        == 1
+    )

@@ -169,6 +169,10 @@ def faults(*gates: dict) -> str:
             "'run'",
         ),
         (
+            {"name": "g", "to_stages": ["Production"], "checks": [{**GOOD, "require": "run.metric.x > `1`"}]},
+            "did you mean 'metrics'",
+        ),
+        (
             {"name": "g", "to_stages": ["Production"], "checks": [{**GOOD, "require": "run.a == true"}]},
             "`true`",
         ),

@@ -13,6 +13,7 @@ from bridge.governance.request_decisions import approved, judged
 from bridge.governance.request_steps import Step, next_step
 from bridge.governance.transition_request import Approval, RequestStatus, TransitionRequest
 from bridge.governance.transition_target import Target
+from bridge.operations.request_execution import Requester
 
 GATE = {"checks": [CHECK]}
 
@@ -111,8 +112,6 @@ def test_requests_are_named_by_version_and_stage_too(world) -> None:
     asked = world.ask("m", "2")
     other = world.ask("m", "2", by="cid")
     named = {"name": "m", "version": "2", "stage": "PRODUCTION"}
-    from bridge.operations.request_execution import Requester
-
     answer = world.do(world.requests.reject(named, Requester("bob", "bob")))
     again = world.do(world.requests.reject(named, Requester("bob", "bob")))
     listed = world.do(world.requests.open_ones({"name": "m", "version": 2}))
@@ -127,11 +126,32 @@ def test_requests_are_named_by_version_and_stage_too(world) -> None:
     assert listed == {"requests": []}
 
 
+def test_whoever_asked_for_the_same_as_somebody_else_decides_on_the_request_of_the_other(world) -> None:
+    own = world.ask("m", "2", by="bob")
+    other = world.ask("m", "2", by="ann")
+    named = {"name": "m", "version": "2", "stage": "Production"}
+    world.do(world.requests.approve(named, Requester("bob", "bob")))
+
+    assert (world.shown(other).status, world.shown(own).status) == (
+        RequestStatus.APPROVED,
+        RequestStatus.CANCELLED,
+    )
+
+
+def test_a_repeated_decision_is_answered_with_who_decided(world) -> None:
+    asked = world.ask("m", "2")
+    world.decide("reject", asked, comment="too slow")
+    again = world.decide("reject", asked, by="cid")
+
+    assert (again["activity"]["user_id"], again["activity"]["comment"]) == ("bob", "too slow")
+
+
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
         ({"version": "9"}, NotFound, "has no version 9"),
-        ({"name": "nobody"}, NotFound, "has no version"),
+        ({"name": "nobody"}, NotFound, "has no model 'nobody'"),
+        ({"stage": "@champion"}, InvalidArgument, "give alias instead of stage"),
         ({"stage": "Produktion"}, InvalidArgument, "did you mean 'Production'"),
         ({"version": "1"}, InvalidArgument, "already"),
         ({"stage": None}, InvalidArgument, "stage: is missing"),

@@ -94,7 +94,7 @@ async def test_the_page_of_a_request_has_what_its_checks_used_beside_the_incumbe
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ({"name": "nobody", "version": "1", "target": "Staging"}, "has no version 1"),
+        ({"name": "nobody", "version": "1", "target": "Staging"}, "has no model"),
         ({"name": "m", "version": "1", "target": "Nirvana"}, "is no stage"),
         ({"name": "", "version": "1", "target": "@x"}, "name"),
     ],
