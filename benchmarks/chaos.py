@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from measure import table
@@ -64,9 +65,15 @@ def report(verdict: Verdict) -> None:
         *((f"  {how} {call}", f"{storm.points[call, how]:,}") for call, how in POINTS),
         ("  in the commit of a poll", f"{storm.polls_killed:,}"),
         ("  in that of a webhook", f"{storm.webhooks_killed:,}"),
+        ("  in that of governance", f"{storm.governance_killed:,}"),
         ("webhooks created", f"{len(storm.hooks.told):,}"),
         ("  deleted", f"{sum(one.deleted is not None for one in storm.hooks.told.values()):,}"),
-        ("  requests answered", f"{storm.hooks.answered:,}"),
+        ("  requests answered", f"{storm.hooks.client.answered:,}"),
+        ("moves of governed versions", f"{storm.promotions.moves:,}"),
+        *(
+            (f"  requests {status}", f"{count:,}")
+            for status, count in sorted(Counter(one.status.value for one in verdict.evidence.decided).items())
+        ),
         ("mutations that took effect", f"{verdict.mutations:,}"),
         ("events", f"{len(verdict.evidence.events):,}"),
         ("requests", f"{len(requests):,}"),

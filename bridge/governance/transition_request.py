@@ -67,6 +67,7 @@ class TransitionRequest:
         system_comment: what the bridge has to say about its end.
         application: the attempts to make the transition.
         event_id: the event of the transition that used the approval up; empty before it was observed.
+        is_lapsed: the transition was undone before a poll saw it; no other may use the approval up.
         digest: of what was asked for, to recognise the repetition of a request.
     """
 
@@ -92,13 +93,14 @@ class TransitionRequest:
     system_comment: str = ""
     application: Application = field(default_factory=Application)
     event_id: str = ""
+    is_lapsed: bool = False
     digest: str = ""
 
     @property
     def is_grant(self) -> bool:
         """Whether a transition may still use its approval up."""
         is_approved = self.status in {RequestStatus.APPROVED, RequestStatus.APPLIED}
-        return is_approved and self.application.attempts > 0 and not self.event_id
+        return is_approved and self.application.attempts > 0 and not self.event_id and not self.is_lapsed
 
     @property
     def movement(self) -> Movement:

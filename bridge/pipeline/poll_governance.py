@@ -24,10 +24,6 @@ _LONGEST_SCAN_MS = 3_600_000
 _WEEK_MS = 7 * 86_400_000
 
 
-NOT_SEEN = "not seen"
-"""In place of the event of a transition that was undone before a poll saw it."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReadSpan:
     """When a poll began and ended to read (ms since the epoch), and whether it read the whole registry."""
@@ -101,7 +97,7 @@ class PollGovernance:
         """
         ids = {one.id for one in used}
         return [
-            replace(one, event_id=NOT_SEEN)
+            replace(one, is_lapsed=True)
             for one in await self._state.load_grants()
             if one.id not in ids
             and one.status is RequestStatus.APPLIED

@@ -11,7 +11,9 @@ from bridge.pipeline.clocks import Clock
 
 log = structlog.get_logger(__name__)
 
-_AT_A_TIME = 4
+_AT_A_TIME = 1
+"""More delay deliveries (`benchmarks/governance.py`), and a registry that hangs hangs for all of them."""
+
 _LONGEST_SLEEP_S = 30.0
 """While the machine sleeps, asyncio's timers stand still and due times come closer, so check at least this often."""
 

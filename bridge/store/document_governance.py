@@ -44,7 +44,9 @@ class DocumentGovernance(DocumentWebhooks):
 
     async def load_grants(self) -> list[TransitionRequest]:
         """Return the requests of which the approval may still be used up by a transition, oldest first."""
-        return self._requests_where(lambda one: one["status"] in _GRANTED and not one["event_id"])
+        return self._requests_where(
+            lambda one: one["status"] in _GRANTED and not one["event_id"] and not one["is_lapsed"]
+        )
 
     async def load_request(self, request: str) -> TransitionRequest | None:
         """Return a request."""

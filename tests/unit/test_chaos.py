@@ -1,5 +1,6 @@
 """The judge of a storm finds what it is there to find, and a seed draws the same storm again."""
 
+import json
 from dataclasses import replace
 from itertools import islice
 
@@ -17,7 +18,18 @@ from support.chaos.judge import (
     repeats,
     signature,
 )
+from support.chaos.promotions import (
+    PREFIX,
+    past_the_gate,
+    told_past_the_gate,
+    unlike_decisions,
+    unlike_last_told,
+)
 from support.chaos.schedule import COMMIT, POINTS, lives
+from support.fidelity import Model, Models
+from support.values import request as asked
+
+from bridge.governance.transition_request import RequestStatus
 
 SECRET = "s"
 DUE = [Due("ci", f"event-{number}", f"lane-{number % 2}", number) for number in range(1, 7)]
@@ -128,3 +140,46 @@ def test_a_seed_draws_the_same_storm_again_and_another_seed_another() -> None:
 def test_a_long_storm_comes_to_every_commit_point() -> None:
     drawn = [life.faults["kill"] for life in islice(lives(1, ["a"]), 100) if life.kind == COMMIT]
     assert {(call, how) for call, how, _ in drawn} == set(POINTS)
+
+
+def promoted(version: str, sink: str = "ci") -> Request:
+    body = {"model_name": f"{PREFIX}0", "model_version": version, "to_stage": "Production"}
+    return Request(sink, f"event-of-{version}", json.dumps(body), 1.0)
+
+
+def in_stages(**stages: str) -> Models:
+    slots = {("stage", version.removeprefix("v"), None): stage for version, stage in stages.items()}
+    return {f"{PREFIX}0": Model(f"{PREFIX}0", slots)}
+
+
+def test_a_promotion_that_a_gate_refuses_is_found_where_it_was_told_and_where_it_stayed() -> None:
+    assert len(told_past_the_gate([promoted("1"), promoted("2")])) == 1
+    assert len(past_the_gate(in_stages(v1="Production", v2="Production", v4="Staging"))) == 1
+
+
+def test_a_stage_that_was_not_told_of_is_found() -> None:
+    assert unlike_last_told([promoted("1")], in_stages(v1="Production", v3="Archived")) == []
+    assert len(unlike_last_told([promoted("1")], in_stages(v1="Archived"))) == 1
+
+
+def test_a_request_that_was_forgotten_left_open_or_decided_against_its_gate_is_found() -> None:
+    good = replace(asked("tr_1"), version="1", status=RequestStatus.APPLIED, event_id="event-of-1")
+    bad = replace(asked("tr_2"), version="2", status=RequestStatus.APPLIED)
+    told = {"tr_1": "1"}
+
+    assert unlike_decisions(told, [good], [promoted("1")]) == []
+    assert len(unlike_decisions(told, [], [])) == 1
+    assert len(unlike_decisions(told, [good], [])) == 1
+    assert len(unlike_decisions(told, [good, replace(good, id="tr_3")], [promoted("1")])) == 1
+    assert (
+        len(
+            unlike_decisions(
+                told,
+                [good, replace(good, id="tr_3", event_id="", status=RequestStatus.REJECTED)],
+                [promoted("1")],
+            )
+        )
+        == 1
+    )
+    assert len(unlike_decisions({}, [bad], [])) == 1
+    assert len(unlike_decisions({}, [replace(good, status=RequestStatus.PENDING)], [])) == 1

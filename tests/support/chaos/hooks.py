@@ -1,18 +1,16 @@
 """Webhooks that come, change and go during a storm, by a client that repeats a request until it is answered."""
 
 import base64
-import http.client
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 from threading import Thread
-from typing import Any
 
 from bridge.events.event import Event
 from support.chaos.judge import Due, Request
+from support.chaos.patient_client import PatientClient
 from support.chaos.sinks import EVERYTHING, SECRET
 from support.receiver import lasting_port
 
@@ -43,18 +41,17 @@ class HookChurn:
     def __init__(self, seed: int, target: str) -> None:
         self.port = lasting_port()
         self.told: dict[str, Told] = {}
-        self.unexpected: list[str] = []
-        self.answered = 0
         self._target = target
         self._chance = random.Random(seed)  # noqa: S311
         self._stop = Flag()
+        self.client = PatientClient(self.port, TOKEN, self._stop)
         self._thread = Thread(target=self._work, daemon=True)
 
     def section(self) -> str:
         """Return the sections of the configuration that the webhooks need."""
         return (
             f'[server]\nlisten = "127.0.0.1:{self.port}"\n'
-            'tokens = [{ name = "storm", token = { env = "STORM_TOKEN" }, may = ["webhooks"] }]\n'
+            'tokens = [{ name = "storm", token = { env = "STORM_TOKEN" }, may = ["webhooks", "request"] }]\n'
             '[webhooks]\nencryption_key = { env = "STORM_KEY" }\nallowed_hosts = ["127.0.0.0/8"]\n'
         )
 
@@ -81,55 +78,27 @@ class HookChurn:
 
     def _create(self, number: int) -> None:
         spec = {"url": self._target, "secret": SECRET}
-        answer = self._asked(
-            "POST", "create", {"events": EVERYTHING, "http_url_spec": spec, "description": f"made {number}"}
-        )
+        given = {"events": EVERYTHING, "http_url_spec": spec, "description": f"made {number}"}
+        answer = self.client.asked("POST", f"{_PATH}/create", given)
         if answer:
-            made = answer["webhook"]
+            made = answer[1]["webhook"]
             self.told[made["id"]] = Told(made["id"], time.time(), description=made["description"])
 
     def _update(self, webhook: str, number: int) -> None:
         description = f"changed {number}"
-        if self._asked("PATCH", "update", {"id": webhook, "description": description}):
+        if self.client.asked("PATCH", f"{_PATH}/update", {"id": webhook, "description": description}):
             self.told[webhook] = replace(self.told[webhook], description=description)
         else:
             self.told[webhook] = replace(self.told[webhook], description="?")
 
     def _delete(self, webhook: str) -> None:
         self.told[webhook] = replace(self.told[webhook], deleting=time.time())
-        if self._asked("DELETE", "delete", {"id": webhook}, may_be_gone=True) is not None:
+        answer = self.client.asked("DELETE", f"{_PATH}/delete", {"id": webhook}, may_be=[404])
+        if answer is not None:
+            tries, found = answer
+            if tries == 1 and "webhook" not in found and "error_code" in found:
+                self.client.unexpected.append(f"{webhook} is gone before its deletion: {found}")
             self.told[webhook] = replace(self.told[webhook], deleted=time.time())
-
-    def _asked(
-        self, method: str, verb: str, body: Mapping[str, Any], *, may_be_gone: bool = False
-    ) -> dict[str, Any] | None:
-        """Repeat a request until it is answered, or the storm is over."""
-        tries = 0
-        while not self._stop.is_set():
-            tries += 1
-            try:
-                status, answer = self._ask(method, f"{_PATH}/{verb}", body)
-            except (OSError, http.client.HTTPException, ValueError):
-                status, answer = 0, {}
-            self.answered += status == 200
-            if status == 200 or (
-                status == 404 and may_be_gone and tries > 1
-            ):  # the answer before did not arrive
-                return answer
-            if status not in {0, 503}:
-                self.unexpected.append(f"{verb} was answered with {status}: {answer}")
-                return None
-            self._stop.wait(0.05)
-        return None
-
-    def _ask(self, method: str, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request(method, path, json.dumps(body), {"Authorization": f"Bearer {TOKEN}"})
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
 
 
 def wanted_by(told: Mapping[str, Told], events: Mapping[str, Event]) -> Iterator[tuple[str, str]]:

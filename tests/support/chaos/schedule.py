@@ -20,6 +20,9 @@ POINTS = (
 WEBHOOKS = '"webhooks":{'
 """What the commit of a change of a webhook holds, and no other."""
 
+REQUESTS, DIRECT = '"requests":{', '"direct_transitions":{'
+"""What the commit of a step of a transition request holds, and that of a direct transition."""
+
 POLL = '"events":{'
 """What the commit of a poll holds, and no other."""
 
@@ -87,7 +90,10 @@ def _faults(kind: str, chance: random.Random, turns: Iterator[tuple[str, str]]) 
     early = 1 + int(30 * chance.random() ** 2)
     if call in {"pwrite", "fdatasync"}:
         if chance.random() < 0.5:
-            return {"kill": [call, how, chance.randint(1, 3)], "holding": chance.choice((POLL, WEBHOOKS))}
+            return {
+                "kill": [call, how, chance.randint(1, 3)],
+                "holding": chance.choice((POLL, WEBHOOKS, REQUESTS, DIRECT)),
+            }
         return {"kill": [call, how, early]}
     if call == "ftruncate":  # what could not be written, or flushed, is cut off
         return {"kill": [call, how, 1], **_failed_write(chance, early)}

@@ -14,6 +14,7 @@ from support.chaos import schedule
 from support.chaos.churn import Churn
 from support.chaos.daemon import Daemon, log_lines
 from support.chaos.hooks import KEY, TOKEN, HookChurn
+from support.chaos.promotions import GATE, PromotionChurn
 from support.chaos.schedule import Life, Outage
 from support.chaos.sinks import BY_PROXY, RECEIVERS, SECRET, Receivers
 from support.chaos.wire import Wire
@@ -34,6 +35,7 @@ _DELIVERY = '[delivery]\nfirst_retry = "50ms"\nlongest_retry = "1s"\ntimeout = "
 _START_S, _POLL_S, _TICK_S = 60.0, 10.0, 0.02
 """How long a start and a first poll are waited for, at most; how long the clock's ticks are."""
 _UNWRITABLE = 73
+_OPEN = ("pending", "approved", "reverting")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Storm:
         self.receivers = Receivers(folder, seed)
         self.bridge = Bridge(folder, self._wire.url)
         self.hooks = HookChurn(seed, self.receivers.url_of_webhooks())
-        more = f"{_DELIVERY}{self.hooks.section()}"
+        self.promotions = PromotionChurn(server.url, seed, self.hooks.port, TOKEN)
+        more = f"{_DELIVERY}{self.hooks.section()}{GATE}"
         self.bridge.write(self._wire.url, *self.receivers.sections(), poll=_POLL, more=more)
         self.bridge.environment |= {"STORM_SECRET": SECRET, "STORM_TOKEN": TOKEN, "STORM_KEY": KEY}
         self.proxy = ForwardProxy(port=lasting_port())
@@ -78,6 +81,7 @@ class Storm:
         self.points: Counter[tuple[str, str]] = Counter()
         self.polls_killed = 0
         self.webhooks_killed = 0
+        self.governance_killed = 0
         self.faults: list[str] = []
         self.recoveries: list[float] = []
         self.events = 0
@@ -89,6 +93,7 @@ class Storm:
 
     def begin(self) -> None:
         """Take the baseline, in peace."""
+        self.promotions.prepare()
         taken = self.bridge.run("once", timeout=120)
         assert taken.returncode == 0, taken.stderr
 
@@ -97,13 +102,15 @@ class Storm:
         end = time.monotonic() + measure.seconds
         self._churn.start()
         self.hooks.start()
+        self.promotions.start()
         while time.monotonic() < end and not self.faults:
             if self.kills >= measure.kills and self.events >= measure.events:
                 break
             self._live(next(self._lives))
         self._churn.stop()
         self.hooks.stop()
-        self.faults += self.hooks.unexpected
+        self.promotions.stop()
+        self.faults += [*self.hooks.client.unexpected, *self.promotions.client.unexpected]
 
     def calm(self, seconds: float = 300) -> float:
         """Cure everything, and let a last life deliver what is left; return how long that took."""
@@ -118,20 +125,26 @@ class Storm:
         daemon = self._launch(Life(0, schedule.STOP, 0.0))
         try:
             self._pass(seconds, lambda: daemon.has_polled.is_set() or daemon.has_ended)
-            scanned = self.bridge.run("once", "--full", timeout=seconds)
-            if scanned.returncode in {0, 74}:  # 74: something still waits to be delivered
+            for _ in range(
+                2
+            ):  # what is decided after the first scan is made, or undone, and told after the second
+                self._scan(seconds)
                 self._pass(seconds, self._is_empty)
-            else:
-                self.faults.append(f"the last scan exited {scanned.returncode}: {scanned.stderr[-500:]}")
             took = time.monotonic() - began
             self._check_stop(daemon)
         finally:
             daemon.end()
         return took
 
+    def _scan(self, seconds: float) -> None:
+        scanned = self.bridge.run("once", "--full", timeout=seconds)
+        if scanned.returncode not in {0, 74}:  # 74: something still waits to be delivered
+            self.faults.append(f"the last scan exited {scanned.returncode}: {scanned.stderr[-500:]}")
+
     def stop(self) -> None:
         self._churn.stop()
         self.hooks.stop()
+        self.promotions.stop()
         if self._restart is not None:
             self._restart.join()
         self.receivers.stop()
@@ -139,7 +152,10 @@ class Storm:
         self._wire.stop()
 
     def _is_empty(self) -> bool:
-        return not any(sink["pending"] for sink in self.bridge.status()["sinks"])
+        found = self.bridge.status()
+        requests, direct = (found["governance"][kind] for kind in ("requests", "direct_transitions"))
+        is_governed = not any(one.get(status) for one in (requests, direct) for status in _OPEN)
+        return is_governed and not any(sink["pending"] for sink in found["sinks"])
 
     def _launch(self, life: Life) -> Daemon:
         self.logs.append(self.folder / f"life-{len(self.logs):04}.log")
@@ -174,6 +190,7 @@ class Storm:
             self.points[last[-1]["call"], last[-1]["how"]] += 1
             self.polls_killed += last[-1]["holding"] == schedule.POLL
             self.webhooks_killed += last[-1]["holding"] == schedule.WEBHOOKS
+            self.governance_killed += last[-1]["holding"] in {schedule.REQUESTS, schedule.DIRECT}
         elif status == _UNWRITABLE and life.faults.keys() & {"full", "no_space", "flush_fails"}:
             self.ends["gave up on a full disk"] += 1
         else:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bridge.errors import StateError
 from bridge.events.event import Event
+from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
-from support.chaos import hooks, judge
+from support.chaos import hooks, judge, promotions
 from support.chaos.churn import Churn
 from support.chaos.daemon import instant_of, log_lines
 from support.chaos.hooks import Told
@@ -37,6 +38,8 @@ class Evidence:
     unreadable: Sequence[str] = ()
     told: Mapping[str, Told] = field(default_factory=dict)
     stored: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
+    decided: Sequence[TransitionRequest] = ()
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,12 @@ def trial(folder: Path, server: MlflowServer, seed: int, churn: Churn, measure: 
 
 def _evidence(storm: Storm, baseline: Models, final: Models, history: History) -> Evidence:
     events: Mapping[str, Event] = {}
-    due, unreadable, stored = [], [], {}
+    due, unreadable, stored, decided = [], [], {}, []
     try:
         events, due = recorded_events(storm.folder / "state"), _due(storm.folder / "state")
-        webhooks = DocumentState(TinyDocuments.read(storm.folder / "state")).webhooks()
-        stored = {one.id: one.description for one in webhooks}
+        state = DocumentState(TinyDocuments.read(storm.folder / "state"))
+        stored = {one.id: one.description for one in state.webhooks()}
+        decided = list(state.requests())
     except StateError as error:
         unreadable.append(str(error))
     requests = storm.receivers.requests()
@@ -101,6 +105,8 @@ def _evidence(storm: Storm, baseline: Models, final: Models, history: History) -
         unreadable,
         storm.hooks.told,
         stored,
+        storm.promotions.told,
+        decided,
     )
 
 
@@ -126,9 +132,15 @@ def faults_of(evidence: Evidence) -> dict[str, Sequence[str]]:
         return {"unreadable state": evidence.unreadable}
     requests, due = evidence.requests, evidence.due
     told = evidence.told
+    # Of a governed model, what a gate refused comes to nobody; the replay says whether the rest came.
+    free = {
+        key: event
+        for key, event in evidence.events.items()
+        if not event.model_name.startswith(promotions.PREFIX)
+    }
     wanted = [
-        *((sink.name, key) for key, event in evidence.events.items() for sink in SINKS if sink.wants(event)),
-        *hooks.wanted_by(told, evidence.events),
+        *((sink.name, key) for key, event in free.items() for sink in SINKS if sink.wants(event)),
+        *hooks.wanted_by(told, free),
     ]
     return {
         "unreadable state": (),
@@ -141,6 +153,11 @@ def faults_of(evidence: Evidence) -> dict[str, Sequence[str]]:
         "unlike the registry": _replayed(evidence),
         "after a webhook's deletion": hooks.after_deletion(told, requests),
         "webhooks unlike what was acknowledged": hooks.unlike_told(told, evidence.stored),
+        "told past the gate": promotions.told_past_the_gate(requests),
+        "past the gate": promotions.past_the_gate(evidence.final),
+        "requests unlike their decisions": promotions.unlike_decisions(
+            evidence.asked, evidence.decided, requests
+        ),
     }
 
 
@@ -149,6 +166,15 @@ def _replayed(evidence: Evidence) -> list[str]:
     copied = [
         Delivered(one.id, evidence.events[one.id].lane, one.body, one.at)
         for one in judge.first_takes(evidence.requests, SINKS[0].name)
-        if one.id in evidence.events
+        if one.id in evidence.events and not one.body["model_name"].startswith(promotions.PREFIX)
     ]
-    return replay(evidence.baseline, copied, evidence.final, evidence.history.left_behind)
+    governed = judge.first_takes(evidence.requests, SINKS[0].name)
+    return [
+        *replay(_free(evidence.baseline), copied, _free(evidence.final), evidence.history.left_behind),
+        *promotions.unlike_last_told(governed, evidence.final),
+    ]
+
+
+def _free(models: Models) -> Models:
+    """Return the models that no gate guards."""
+    return {name: model for name, model in models.items() if not name.startswith(promotions.PREFIX)}
