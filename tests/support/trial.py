@@ -3,23 +3,30 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import EVENTS
 from bridge.store.tinydb_store import TinyDocuments
+from support import promotions
+from support.chaos.judge import Request
 from support.command import Bridge, stop
 from support.fidelity import THERE, Delivered, Model, Models, judge_deliveries, replay
 from support.history import History, judge_history
 from support.mutations import Effect
-from support.receiver import Receiver
+from support.promotions import PromotionChurn
+from support.receiver import Receiver, lasting_port
 from support.workload import Workload
 
+_PROMOTION_PAUSE_S = 0.3
+_TOKEN = "t0ken-of-the-promotions"
+_ASKER = '{ name = "asker", token = { env = "ASKER" }, may = ["request"] }'
 _POLL = """
 interval = "200ms"
 reconcile_interval = "2s"
@@ -52,29 +59,43 @@ def trial(folder: Path, url: str, workload: Workload) -> Verdict:
     """Let the daemon watch the registry at ``url`` while ``workload`` changes it; then judge."""
     receiver = Receiver()
     workload.prepare()
-    bridge = Bridge(folder, url, _sink(receiver.url), poll=_POLL)
+    promoting = PromotionChurn(url, workload.seed, lasting_port(), _TOKEN, _PROMOTION_PAUSE_S)
+    promoting.prepare()
+    bridge = Bridge(folder, url)
+    server = f'[server]\nlisten = "127.0.0.1:{promoting.port}"\ntokens = [{_ASKER}]\n'
+    bridge.write(url, _sink(receiver.url), poll=_POLL, more=f"{server}{promotions.GATE}")
+    bridge.environment["ASKER"] = _TOKEN
     bridge.log_level = "debug"  # else polls that find nothing are not told
     baseline = read_registry(url)
     try:
         with bridge.running() as daemon:
             bridge.wait_for_log("baseline.taken")
             began = time.monotonic()
+            promoting.start()
             workload.run()
+            promoting.stop()
             seconds = time.monotonic() - began
             _settle(bridge)
             assert stop(daemon) == 0
     finally:
+        promoting.stop()
         receiver.stop()
     recorded = recorded_events(folder / "state")
     deliveries = [
         Delivered(got.delivery_id, recorded[got.delivery_id].lane, got.body, got.at) for got in receiver.got
     ]
     _keep(folder, deliveries, workload.effects)
-    history = History(workload.effects)
+    history, final = History(workload.effects), read_registry(url)
+    free = [one for one in deliveries if not one.body["model_name"].startswith(promotions.PREFIX)]
     faults = [
-        *judge_deliveries(deliveries, recorded),
-        *replay(baseline, deliveries, read_registry(url), history.left_behind),
-        *judge_history(deliveries, history),
+        *judge_deliveries(
+            deliveries,
+            [key for key, one in recorded.items() if not one.model_name.startswith(promotions.PREFIX)],
+        ),
+        *replay(promotions.free(baseline), free, promotions.free(final), history.left_behind),
+        *judge_history(free, history),
+        *_judge_promotions(folder / "state", promoting.told, deliveries, final),
+        *promoting.client.unexpected,
     ]
     return Verdict(
         faults=faults,
@@ -88,6 +109,20 @@ def trial(folder: Path, url: str, workload: Workload) -> Verdict:
     )
 
 
+def _judge_promotions(
+    state: Path, told: Mapping[str, str], deliveries: Sequence[Delivered], final: Models
+) -> list[str]:
+    """Return what was told, stayed or was forgotten against the gate."""
+    came = [Request("copy", one.id, json.dumps(one.body), one.at) for one in deliveries]
+    stored = list(DocumentState(TinyDocuments.read(state)).requests())
+    return [
+        *promotions.told_past_the_gate(came),
+        *promotions.past_the_gate(final),
+        *promotions.unlike_last_told(came, final),
+        *promotions.unlike_decisions(told, stored, came),
+    ]
+
+
 def _sink(url: str) -> str:
     kinds = json.dumps([kind.value for kind in ChangeKind])
     return (
@@ -98,11 +133,16 @@ def _sink(url: str) -> str:
 def _settle(bridge: Bridge, seconds: float = 120) -> None:
     """Have the daemon scan everything once more, now that nothing changes, and deliver what there is."""
     end = time.monotonic() + seconds
-    scanned = bridge.run("once", "--full", timeout=seconds)
-    assert scanned.returncode in {0, 74}, scanned.stderr  # 74: something still waits to be delivered
-    while bridge.status()["sinks"][0]["pending"]:
-        assert time.monotonic() < end, bridge.status()
-        time.sleep(0.2)
+    for _ in range(2):  # what is decided after the first scan is made, or undone, and told after the second
+        scanned = bridge.run("once", "--full", timeout=seconds)
+        assert scanned.returncode in {0, 74}, scanned.stderr  # 74: something still waits to be delivered
+        while not _is_settled(bridge.status()):
+            assert time.monotonic() < end, bridge.status()
+            time.sleep(0.2)
+
+
+def _is_settled(status: Mapping[str, Any]) -> bool:
+    return promotions.is_settled(status) and not status["sinks"][0]["pending"]
 
 
 def _keep(folder: Path, deliveries: Sequence[Delivered], effects: Sequence[Effect]) -> None:

@@ -19,6 +19,7 @@ class Workload:
         self, url: str, seed: int, mutations: int, threads: int = 3, prefix: str = "fidelity"
     ) -> None:
         names, belief = [f"{prefix} {name}" for name in NAMES], Belief()
+        self.seed = seed
         self._names = names
         self._turns = iter(range(mutations))
         self._lock = Lock()

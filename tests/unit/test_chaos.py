@@ -18,15 +18,15 @@ from support.chaos.judge import (
     repeats,
     signature,
 )
-from support.chaos.promotions import (
+from support.chaos.schedule import COMMIT, POINTS, lives
+from support.fidelity import Model, Models
+from support.promotions import (
     PREFIX,
     past_the_gate,
     told_past_the_gate,
     unlike_decisions,
     unlike_last_told,
 )
-from support.chaos.schedule import COMMIT, POINTS, lives
-from support.fidelity import Model, Models
 from support.values import request as asked
 
 from bridge.governance.transition_request import RequestStatus

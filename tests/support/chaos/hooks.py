@@ -10,8 +10,8 @@ from threading import Thread
 
 from bridge.events.event import Event
 from support.chaos.judge import Due, Request
-from support.chaos.patient_client import PatientClient
 from support.chaos.sinks import EVERYTHING, SECRET
+from support.patient_client import PatientClient
 from support.receiver import lasting_port
 
 KEY = base64.urlsafe_b64encode(b"storm" * 6 + b"!!").decode()

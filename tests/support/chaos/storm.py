@@ -14,13 +14,13 @@ from support.chaos import schedule
 from support.chaos.churn import Churn
 from support.chaos.daemon import Daemon, log_lines
 from support.chaos.hooks import KEY, TOKEN, HookChurn
-from support.chaos.promotions import GATE, PromotionChurn
 from support.chaos.schedule import Life, Outage
 from support.chaos.sinks import BY_PROXY, RECEIVERS, SECRET, Receivers
 from support.chaos.wire import Wire
 from support.command import Bridge
 from support.forward_proxy import ForwardProxy, Refusal
 from support.mlflow_server import MlflowServer
+from support.promotions import GATE, PromotionChurn, is_settled
 from support.receiver import lasting_port
 
 _POLL = """
@@ -35,7 +35,7 @@ _DELIVERY = '[delivery]\nfirst_retry = "50ms"\nlongest_retry = "1s"\ntimeout = "
 _START_S, _POLL_S, _TICK_S = 60.0, 10.0, 0.02
 """How long a start and a first poll are waited for, at most; how long the clock's ticks are."""
 _UNWRITABLE = 73
-_OPEN = ("pending", "approved", "reverting")
+_PROMOTION_PAUSE_S = 1.2
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Storm:
         self.receivers = Receivers(folder, seed)
         self.bridge = Bridge(folder, self._wire.url)
         self.hooks = HookChurn(seed, self.receivers.url_of_webhooks())
-        self.promotions = PromotionChurn(server.url, seed, self.hooks.port, TOKEN)
+        self.promotions = PromotionChurn(server.url, seed, self.hooks.port, TOKEN, _PROMOTION_PAUSE_S)
         more = f"{_DELIVERY}{self.hooks.section()}{GATE}"
         self.bridge.write(self._wire.url, *self.receivers.sections(), poll=_POLL, more=more)
         self.bridge.environment |= {"STORM_SECRET": SECRET, "STORM_TOKEN": TOKEN, "STORM_KEY": KEY}
@@ -153,9 +153,7 @@ class Storm:
 
     def _is_empty(self) -> bool:
         found = self.bridge.status()
-        requests, direct = (found["governance"][kind] for kind in ("requests", "direct_transitions"))
-        is_governed = not any(one.get(status) for one in (requests, direct) for status in _OPEN)
-        return is_governed and not any(sink["pending"] for sink in found["sinks"])
+        return is_settled(found) and not any(sink["pending"] for sink in found["sinks"])
 
     def _launch(self, life: Life) -> Daemon:
         self.logs.append(self.folder / f"life-{len(self.logs):04}.log")

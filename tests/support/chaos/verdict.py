@@ -11,7 +11,8 @@ from bridge.events.event import Event
 from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_state import DocumentState
 from bridge.store.tinydb_store import TinyDocuments
-from support.chaos import hooks, judge, promotions
+from support import promotions
+from support.chaos import hooks, judge
 from support.chaos.churn import Churn
 from support.chaos.daemon import instant_of, log_lines
 from support.chaos.hooks import Told
@@ -170,11 +171,11 @@ def _replayed(evidence: Evidence) -> list[str]:
     ]
     governed = judge.first_takes(evidence.requests, SINKS[0].name)
     return [
-        *replay(_free(evidence.baseline), copied, _free(evidence.final), evidence.history.left_behind),
+        *replay(
+            promotions.free(evidence.baseline),
+            copied,
+            promotions.free(evidence.final),
+            evidence.history.left_behind,
+        ),
         *promotions.unlike_last_told(governed, evidence.final),
     ]
-
-
-def _free(models: Models) -> Models:
-    """Return the models that no gate guards."""
-    return {name: model for name, model in models.items() if not name.startswith(promotions.PREFIX)}

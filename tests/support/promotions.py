@@ -1,22 +1,23 @@
-"""Promotions during a storm, past an enforcing gate and by requests: what may be in Production is known from the start."""
+"""Promotions beside a storm or a workload, past an enforcing gate and by requests: what may be in Production is known from the start."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from threading import Event as Flag
 from threading import Thread
+from typing import Any
 
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from support.chaos.judge import Request
-from support.chaos.patient_client import PatientClient
 from support.fidelity import Models
+from support.patient_client import PatientClient
 
 PREFIX = "gate "
 _MODELS = 4
 _ACCURACIES = (0.95, 0.8, 0.97, 0.5)
 _GOOD = frozenset(str(number) for number, one in enumerate(_ACCURACIES, 1) if one >= 0.9)
-_PAUSE_S = 1.2
 _PATH = "/api/2.0/mlflow/transition-requests"
+_OPEN = ("pending", "approved", "reverting")
 _ENDED = frozenset({"applied", "rejected", "cancelled", "failed"})
 
 GATE = f"""
@@ -32,14 +33,16 @@ checks = [{{ name = "accuracy", require = "run.metrics.accuracy >= `0.9`" }}]
 
 
 class PromotionChurn:
-    """Moves versions of the governed models, and asks for Production for them, until it is stopped."""
+    """Moves versions of the governed models, and asks for Production for them, every ``pause_s`` at the latest."""
 
-    def __init__(self, url: str, seed: int, port: int, token: str) -> None:
+    def __init__(self, url: str, seed: int, port: int, token: str, pause_s: float) -> None:
         from mlflow import MlflowClient
 
+        self.port = port
+        self._pause_s = pause_s
         self.told: dict[str, str] = {}
         self.moves = 0
-        self._names = [f"{PREFIX}{number}" for number in range(_MODELS)]
+        self._names = [f"{PREFIX}{port} {number}" for number in range(_MODELS)]
         self._registry = MlflowClient(url)
         self._stop = Flag()
         self.client = PatientClient(port, token, self._stop)
@@ -57,7 +60,9 @@ class PromotionChurn:
             for accuracy in _ACCURACIES:
                 run = self._registry.create_run("0")
                 self._registry.log_metric(run.info.run_id, "accuracy", accuracy)
-                self._registry.create_model_version(name, "s3://b/x", run_id=run.info.run_id)
+                self._registry.create_model_version(
+                    name, "s3://b/x", run_id=run.info.run_id, await_creation_for=0
+                )
 
     def start(self) -> None:
         for thread in self._threads:
@@ -71,7 +76,7 @@ class PromotionChurn:
                 thread.join()
 
     def _work(self, step, chance: random.Random) -> None:
-        while not self._stop.wait(_PAUSE_S * chance.random()):
+        while not self._stop.wait(self._pause_s * chance.random()):
             step(chance, chance.choice(self._names), str(chance.randint(1, len(_ACCURACIES))))
 
     def _move(self, chance: random.Random, name: str, version: str) -> None:
@@ -90,6 +95,17 @@ class PromotionChurn:
         answer = self.client.asked("POST", f"{_PATH}/create", given, may_be=[400])
         if answer and "request" in answer[1]:
             self.told[answer[1]["request"]["id"]] = version
+
+
+def is_settled(status: Mapping[str, Any]) -> bool:
+    """Return whether nothing is left to decide, to make or to undo, by what ``status --output json`` says."""
+    found = status["governance"]
+    return not any(found[kind].get(one) for kind in ("requests", "direct_transitions") for one in _OPEN)
+
+
+def free(models: Models) -> Models:
+    """Return the models that no gate guards."""
+    return {name: model for name, model in models.items() if not name.startswith(PREFIX)}
 
 
 def told_past_the_gate(requests: Iterable[Request]) -> list[str]:
