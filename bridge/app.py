@@ -114,8 +114,18 @@ def wire_governance(
     judgement = GateJudgement(MlflowFacts(settings.registry))
     making = MovementMaking(MlflowTransitions(settings.registry))
     policy = _retry_policy(settings.delivery)
-    shared = Collaborators(state, ledger, judgement, making, policy, clock, trust, observer or NullObserver())
-    requests = RequestProcessing(shared, gates, tags=settings.governance.tags)
+    shared = Collaborators(
+        state,
+        ledger,
+        judgement,
+        making,
+        policy,
+        clock,
+        trust,
+        observer or NullObserver(),
+        settings.governance.tags,
+    )
+    requests = RequestProcessing(shared, gates)
     direct = DirectTransitionProcessing(shared, enforcing(gates), settings.governance.most_reverts)
     return GovernanceLoop(ledger, requests, direct, clock)
 

@@ -118,9 +118,13 @@ def check_connections(
 
 def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
     """Yield a warning for each model filter that matches no model; none for an empty registry."""
-    for sink in settings.sinks if names else ():
-        for place, told in unmatched(sink.models, names):
-            yield f"sinks.{sink.name}.models[{place}]: {told}"
+    filtered = [
+        *((f"sinks.{sink.name}", sink.models) for sink in settings.sinks),
+        *((f"gates.{gate.name}", gate.models) for gate in settings.gates),
+    ]
+    for what, globs in filtered if names else ():
+        for place, told in unmatched(globs, names):
+            yield f"{what}.models[{place}]: {told}"
 
 
 def _read_only(settings: Settings, names: Collection[str]) -> Iterator[str]:

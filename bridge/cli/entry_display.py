@@ -33,7 +33,7 @@ def entry_row(entry: Entry, event: Event | None, waits: "Waits") -> dict[str, An
 
 
 class Waits:
-    """Tells what each pending entry waits for: an older entry, its sink, or a time."""
+    """Tells what each pending entry waits for: an older entry, the verdict of a gate, its sink, or a time."""
 
     def __init__(self, state: StateReader, now_ms: int) -> None:
         """Read the pending entries and the sink states from ``state``."""
@@ -50,6 +50,8 @@ class Waits:
         head = self._heads[entry.sink, entry.lane]
         if head != entry.id:
             return f"after {head}"
+        if entry.waits_for:
+            return "verdict"
         condition = self._conditions.get(entry.sink, RUNNING)
         if not condition.is_running:
             return condition.word

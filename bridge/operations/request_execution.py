@@ -232,6 +232,10 @@ class Requests:
             where = f"has the alias {target.told}" if target.alias is not None else f"is in {target.told}"
             raise InvalidArgument(f"version {asked.version} {where} already: there is nothing to ask for")
 
+    def may_decide_on(self, creator: str, user: str) -> bool:
+        """Whether ``user`` may decide on a request of ``creator``: on one's own only where the configuration allows it."""
+        return creator != user or self._settings.governance.self_approval
+
     async def _check_number(self) -> None:
         most = self._settings.governance.max
         numbers = (await self._state.ask(lambda reader: reader.governance())).requests

@@ -23,6 +23,7 @@ from bridge.governance.movement import Move, Movement, Standing, begun, next_mov
 from bridge.governance.request_steps import REJUDGE_MS, left_ms
 from bridge.governance.transition_request import RequestStatus
 from bridge.pipeline.request_processing import Collaborators, Schedule, report_verdicts, wait_ms
+from bridge.pipeline.verdict_tags import write_tags
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class DirectTransitionProcessing:
         self._policy = shared.policy
         self._clock = shared.clock
         self._observer = shared.observer
+        self._tags = shared.tags
         self._gates = gates
         self._most_reverts = most_reverts
         self.between: Between = _at_once
@@ -119,6 +121,8 @@ class DirectTransitionProcessing:
             return judged_direct(one, verdicts, gates, others, self._most_reverts, now)
 
         await self._ledger.change_direct(direct, decide)
+        if self._tags:
+            await write_tags(self._making, direct, verdicts)
 
     async def _known(self, direct: DirectTransition) -> RegisteredModel | None:
         """Return the model as it is known now; None if it was deleted, or its name belongs to another."""

@@ -23,14 +23,13 @@ from bridge.pipeline.gate_judgement import GateJudgement
 from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.pipeline.movement_making import MovementMaking
+from bridge.pipeline.verdict_tags import write_tags
 from bridge.store.base import State
 
 log = structlog.get_logger(__name__)
 
 _NO_STATE = "00000000-0000-4000-8000-000000000000"
 
-_TAG = "mlflow_bridge.gate."
-_LONGEST_TAG = 500
 _ASK_AGAIN_S = 60.0
 _LEAST_S = 0.2
 """How long a request waits at least between two steps, if nothing has changed: a clock that jumps must not busy the loop."""
@@ -41,7 +40,10 @@ Schedule = Callable[[str, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
-    """What processes requests and direct transitions: attempts to make movements are repeated as ``policy`` says."""
+    """What processes requests and direct transitions.
+
+    Attempts to make movements are repeated as ``policy`` says. With ``tags``, verdicts are written to versions.
+    """
 
     state: State
     ledger: GovernanceLedger
@@ -51,14 +53,15 @@ class Collaborators:
     clock: Clock
     trust: Trust
     observer: Observer = field(default_factory=NullObserver)
+    tags: bool = False
 
 
 class RequestProcessing:
     """The next steps of open requests."""
 
-    def __init__(self, shared: Collaborators, gates: Sequence[Gate], *, tags: bool = False) -> None:
-        """Process the requests in the ledger by ``gates``; verdicts are written to versions as ``tags``, or not."""
-        self._tags = tags
+    def __init__(self, shared: Collaborators, gates: Sequence[Gate]) -> None:
+        """Process the requests in the ledger by ``gates``."""
+        self._tags = shared.tags
         self._state = shared.state
         self._ledger = shared.ledger
         self._judgement = shared.judgement
@@ -151,19 +154,7 @@ class RequestProcessing:
             ),
         )
         if self._tags:
-            await self._tag(request, verdicts)
-
-    async def _tag(self, request: TransitionRequest, verdicts: Sequence[Verdict]) -> None:
-        """Write verdicts to the version as tags, where MLflow's own pages show them; one that is lost is lost."""
-        for one in verdicts:
-            value = "; ".join((one.finding.value, *one.reasons))[:_LONGEST_TAG]
-            try:
-                await self._making.tag(request.movement, f"{_TAG}{one.gate}", value)
-            except (BridgeError, TimeoutError) as error:
-                log.warning(
-                    "verdict.untagged", model=request.model_name, version=request.version, error=str(error)
-                )
-                return
+            await write_tags(self._making, request, verdicts)
 
     async def _apply(self, request: TransitionRequest) -> None:
         """Make the transition of an approved request, or find that it was made, or cannot be."""

@@ -194,6 +194,34 @@ def test_read_permission_is_enough_on_a_server_with_basic_auth(
     assert told(receiver) == [promoted("risk")]
 
 
+GATE = """
+[[gates]]
+name = "quality"
+to_stages = ["Production"]
+checks = [{ name = "described", require = "version.description != ''" }]
+"""
+
+
+def test_a_bridge_that_may_only_read_says_so_where_a_gate_decides(
+    tmp_path, guarded, admin, reader, receiver
+) -> None:
+    registry, users = admin
+    registry.create_registered_model("read-only")
+    users.grant_user_permission(reader, "registered_model", "read-only", "READ")
+    bridge = guarded_bridge(tmp_path, guarded, reader, receiver)
+    bridge.config.write_text(bridge.config.read_text() + GATE)
+    reading = bridge.run("check", "--connect")
+    users.revoke_user_permission(reader, "registered_model", "read-only")
+    users.grant_user_permission(reader, "registered_model", "read-only", "EDIT")
+    editing = bridge.run("check", "--connect")
+
+    assert (reading.returncode, editing.returncode) == (0, 0)
+    assert "warning: gates: " in reading.stderr
+    assert "read-only" in reading.stderr
+    assert editing.stderr == ""
+    assert ", 1 gate" in editing.stdout
+
+
 def test_a_wrong_password_ends_with_69_and_one_sentence(tmp_path, guarded, reader, receiver) -> None:
     done = guarded_bridge(tmp_path, guarded, reader, receiver, "not-the-password").run("once")
 

@@ -19,6 +19,7 @@ class GovernedRegistry(FakeRegistry):
     refusal: str = ""
     is_unreadable: bool = False
     is_writable: bool = True
+    tags: dict[tuple[str, str, str], str] = field(default_factory=dict)
     made: list[Movement] = field(default_factory=list)
     """What the bridge changed, in order."""
 
@@ -109,6 +110,11 @@ class GovernedRegistry(FakeRegistry):
 
     def tag(self, movement, key, value, deadline) -> None:
         self._check()
+        model = self.models.get(movement.model_name)
+        if model is None or movement.version not in model.versions:
+            raise TransitionRefused("there is no such version")
+        self.tags[movement.model_name, movement.version, key] = value
+        self.touch(movement.model_name, movement.version)
 
     def version(self, name, version, deadline):
         self._check()

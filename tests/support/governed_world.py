@@ -107,6 +107,7 @@ class GovernedWorld:
             RetryPolicy(),
             self.clock,
             Trust.since(self.clock, None),
+            tags=self.settings.governance.tags,
         )
         self.governance = GovernanceLoop(
             self.ledger,

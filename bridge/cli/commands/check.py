@@ -68,7 +68,11 @@ def _print(found: CheckResult, path: Path, settings: Settings, *, asked: bool) -
     for fault in found.faults:
         complain(str(fault))
     if not found.faults:
-        click.echo(f"{path}: ok, {_sinks(len(settings.sinks), asked=asked)}")
+        click.echo(f"{path}: ok, {_sinks(len(settings.sinks), asked=asked)}{_gates(len(settings.gates))}")
+
+
+def _gates(number: int) -> str:
+    return f", {count(number, 'gate')}" if number else ""
 
 
 def _sinks(number: int, *, asked: bool) -> str:

@@ -97,7 +97,7 @@ def list_command(
 ) -> int:
     """List entries, oldest first.
 
-    NEXT shows what a pending entry waits for: a time, an older entry of its model, or its sink. Works
+    NEXT shows what a pending entry waits for: a time, an older entry of its model, a gate's verdict, or its sink. Works
     beside a running daemon.
 
     \b

@@ -97,9 +97,12 @@ class RequestPages:
 
         async def seen() -> dict[str, Any]:
             resources = await self._context.present.resources()
+            requests = await self._context.present.requests()
+            one = await resources.request(arguments)
             return {
-                "one": await resources.request(arguments),
+                "one": one,
                 "others": await resources.others_like(arguments),
+                "is_free": requests.may_decide_on(one["creator"], viewer.caller.user),
             }
 
         found = await self._context.call(seen)
@@ -108,7 +111,7 @@ class RequestPages:
         shown = {
             **found,
             "verdicts": verdicts,
-            "may_decide": viewer.may("decide"),
+            "may_decide": viewer.may("decide") and found["is_free"],
             "may_cancel": viewer.may("decide")
             or (viewer.may("request") and one["creator"] == viewer.caller.user),
         }

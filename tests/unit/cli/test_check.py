@@ -182,6 +182,19 @@ def test_with_connect_filters_that_match_no_model_are_warned_of(bridge, monkeypa
     assert "did you mean '[[]PROD] *'?" in warnings[0]
 
 
+def test_so_are_gates_that_guard_no_model(bridge, monkeypatch) -> None:
+    answer = RegistryAnswer("answers", frozenset({"fraud", "churn"}))
+    monkeypatch.setattr("bridge.cli.configuration_checks._ask", lambda _settings, _scanned: answer)
+    gate = '[[gates]]\nname = "g"\nmode = "audit"\nmodels = ["Fraud"]\nto_stages = ["Production"]\napprovals = 1\n'
+    bridge.configure(http_sink("https://h"), gate)
+
+    connected = bridge.run("check", "--connect")
+
+    assert "gates.g.models[0]: 'Fraud' matches none" in connected.err
+    assert "there is 'fraud'" in connected.err
+    assert "1 gate" in connected.out
+
+
 def test_an_empty_registry_says_nothing_of_filters(bridge, monkeypatch) -> None:
     monkeypatch.setattr(
         "bridge.cli.configuration_checks._ask",

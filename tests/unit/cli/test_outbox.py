@@ -70,6 +70,15 @@ def test_what_an_entry_waits_for_is_told(bridge) -> None:
     assert told() == ["paused", "after 1", "paused"]
 
 
+def test_an_entry_that_waits_for_the_verdict_of_a_gate_says_so(bridge) -> None:
+    bridge.configure(http_sink("https://h"))
+    (routed, *_) = commit(transition(1)).routed
+    bridge.commit(replace(commit(transition(1)), routed=[replace(routed, waits_for="dt_1")]))
+
+    (row,) = bridge.run("outbox", "list").out.splitlines()[1:]
+    assert re.split(r"\s{2,}", row)[8] == "verdict"
+
+
 def test_an_empty_outbox_says_so(bridge) -> None:
     assert bridge.run("outbox", "list").out == "nothing waits, and nothing is dead\n"
     assert bridge.run("outbox", "list", "--sink", "ci").out == "no such entry\n"

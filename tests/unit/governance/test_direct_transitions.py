@@ -471,6 +471,30 @@ def test_a_failed_gate_is_told_once_however_often_it_is_asked() -> None:
     assert kinds(world).count("GATE_FAILED") == 1
 
 
+def test_its_verdict_is_written_to_the_version_where_that_is_asked_for() -> None:
+    found = GovernedWorld(GATE, tags=True)
+    for version, accuracy in (("1", 0.95), ("2", 0.85)):
+        found.registry.add("m", version, accuracy)
+    found.polled()
+    found.registry.transition("m", "1", "Production")
+    found.polled()
+    found.processed()
+    found.polled()
+    found.registry.transition("m", "2", "Production", archives=True)
+    found.polled()
+    found.processed()
+    found.settle()
+    stages = found.stage("m", "1"), found.stage("m", "2")
+    found.close()
+
+    key = "mlflow_bridge.gate.quality"
+    assert found.registry.tags == {
+        ("m", "1", key): "passed",
+        ("m", "2", key): "failed; accuracy: below 0.9",
+    }
+    assert stages == ("Production", "None")
+
+
 def test_what_a_gate_refused_or_has_yet_to_judge_is_neither_replayed_nor_redriven(world) -> None:
     world.registry.transition("m", "2", "Production")
     world.polled()

@@ -27,7 +27,7 @@ class GovernanceMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         gate = {"mode": "enforce", "checks": [CHECK], "on_inconclusive": "reject"}
-        self.world = GovernedWorld(gate, most_reverts=1_000)
+        self.world = GovernedWorld(gate, most_reverts=1_000, tags=True)
         self.asked: list[str] = []
         self.rejected: set[str] = set()
 

@@ -81,6 +81,17 @@ async def test_somebody_asks_sees_it_and_somebody_else_decides(person) -> None:
     assert found.archives
 
 
+async def test_nobody_is_offered_to_decide_on_their_own_request(person) -> None:
+    await person.sign_in()
+    _, _, headers = await person.send("/requests", name="m", version="1", target="Production")
+    _, own, _ = await person.ask("GET", headers["Location"].partition("?")[0])
+
+    assert 'value="approve"' not in own
+    assert 'value="reject"' not in own
+    assert 'value="cancel"' in own
+    assert "somebody else decides" in own
+
+
 async def test_the_page_of_a_request_has_what_its_checks_used_beside_the_incumbents(person) -> None:
     await person.sign_in()
     _, page, _ = await person.ask("GET", f"/requests/{THEIRS}")
