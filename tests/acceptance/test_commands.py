@@ -387,7 +387,9 @@ def test_the_demo_shows_the_main_job_end_to_end() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("signature verified") == 5
+    assert done.stdout.count("signature verified") == 6
+    assert "rejected by gate quality: accuracy: below 0.90" in done.stdout
+    assert "applied by gate quality: all checks passed" in done.stdout
     assert '"to_stage": "Archived"' in done.stdout
     assert '"event": "MODEL_VERSION_ALIAS_SET"' in done.stdout, "the webhook that is created at run time"
     assert "SIGNATURE WRONG" not in done.stdout

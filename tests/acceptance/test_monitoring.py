@@ -19,6 +19,9 @@ from support.until import wait_until
 
 from bridge.delivery.attempt_outcome import Reason
 from bridge.delivery.sink_state import WORDS
+from bridge.governance.direct_transition import DirectStatus
+from bridge.governance.gate import Finding
+from bridge.governance.transition_request import RequestStatus
 
 TARGET_LABELS = {"job", "instance", "namespace", "pod"}
 """What Prometheus knows of a target."""
@@ -27,8 +30,15 @@ CLOSED = {
     "reason": {reason.value for reason in Reason},
     "condition": set(WORDS),
     "status": {"pending", "delivered", "dead"},
+    "verdict": {finding.value for finding in Finding},
 }
 """The labels whose values are the bridge's own."""
+
+STATUSES = {
+    "mlflow_bridge_requests": {status.value for status in RequestStatus},
+    "mlflow_bridge_direct_transitions": {status.value for status in DirectStatus},
+}
+"""The metrics whose statuses are not those of entries."""
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -47,8 +57,10 @@ def test_every_metric_and_label_that_is_asked_for_is_served_by_a_daemon(
             together |= found[selector.metric]
             for label, _, value in selector.matchers:
                 assert label in found[selector.metric] | TARGET_LABELS, f"{query.where}: {label}"
+                closed = STATUSES.get(selector.metric) if label == "status" else None
                 if label in CLOSED:
-                    assert set(value.split("|")) <= CLOSED[label] | {""}, f"{query.where}: {value}"
+                    known = (closed or CLOSED[label]) | {""}
+                    assert set(value.split("|")) <= known, f"{query.where}: {value}"
         assert query.groups <= together, query.where
 
 
