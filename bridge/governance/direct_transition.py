@@ -12,7 +12,7 @@ from bridge.delivery.event_routing import Routed
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
-from bridge.governance.gate import Finding, Gate, GateMode, Verdict, guarding
+from bridge.governance.gate import Finding, Gate, GateMode, Verdict, guarding, refusing
 from bridge.governance.movement import Application, Movement
 from bridge.governance.transition_target import Target
 
@@ -246,23 +246,16 @@ def judged_direct(
 
     Args:
         direct: the transition.
-        verdicts: what the enforcing ``gates`` that guard it found.
+        verdicts: what the enforcing ``gates`` that guard it found, `with_approvals`.
         gates: these gates.
         earlier: the direct transitions of the same model before it.
         most_reverts: how often transitions of a model are undone within an hour.
         now_ms: ms since the epoch.
     """
     by_name = {gate.name: gate for gate in gates}
-    judged = [_with_approvals(one, by_name[one.gate]) for one in verdicts]
-    found = replace(direct, verdicts=tuple(judged), updated_at=now_ms)
-    refusing = [
-        one
-        for one in judged
-        if one.finding is Finding.FAILED
-        or (one.finding is Finding.INCONCLUSIVE and one.is_final and by_name[one.gate].rejects_inconclusive)
-    ]
-    if not refusing:
-        is_open = any(one.finding is Finding.INCONCLUSIVE for one in judged)
+    found = replace(direct, verdicts=tuple(verdicts), updated_at=now_ms)
+    if not refusing(verdicts, by_name):
+        is_open = any(one.finding is Finding.INCONCLUSIVE for one in verdicts)
         return found if is_open else replace(found, status=DirectStatus.PASSED)
     undone = [one for one in earlier if one.status is DirectStatus.REVERTED]
     lately = [one for one in undone if 0 <= now_ms - one.updated_at < HOUR_MS]
@@ -272,7 +265,7 @@ def judged_direct(
     return replace(found, status=DirectStatus.REVERTING, undoing=tuple(_undoing(direct, earlier)))
 
 
-def _with_approvals(verdict: Verdict, gate: Gate) -> Verdict:
+def with_approvals(verdict: Verdict, gate: Gate) -> Verdict:
     """Return a verdict that fails where people have to approve: nobody was asked."""
     if not gate.approvals:
         return verdict

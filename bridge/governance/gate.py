@@ -88,8 +88,8 @@ class Gate:
 class Verdict:
     """What a gate found, with every reason, and the values that its checks used.
 
-    ``at`` is ms since the epoch; ``approvals`` is how many the request had then. ``is_final`` is False if the registry could not be read: that says nothing about the
-    version, which is judged again.
+    ``at`` is ms since the epoch; ``approvals`` is how many the request had then. ``is_final`` is False if the registry
+    could not be read: that says nothing about the version, which is judged again.
     """
 
     gate: str
@@ -170,6 +170,16 @@ def overall(findings: Iterable[Finding]) -> Finding:
     if Finding.FAILED in present:
         return Finding.FAILED
     return Finding.INCONCLUSIVE if Finding.INCONCLUSIVE in present else Finding.PASSED
+
+
+def refusing(verdicts: Iterable[Verdict], gates: Mapping[str, Gate]) -> list[Verdict]:
+    """Return the verdicts that refuse; ``gates`` are those that gave them, by name."""
+    return [
+        one
+        for one in verdicts
+        if one.finding is Finding.FAILED
+        or (one.finding is Finding.INCONCLUSIVE and one.is_final and gates[one.gate].rejects_inconclusive)
+    ]
 
 
 def _checked(check: Check, context: Mapping[str, Any]) -> tuple[Finding, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.errors import InvalidState, NotAllowed
-from bridge.governance.gate import Finding, Gate, Verdict, overall
+from bridge.governance.gate import Finding, Gate, Verdict, overall, refusing
 from bridge.governance.transition_request import Approval, RequestStatus, TransitionRequest
 
 _APPROVED = frozenset({RequestStatus.APPROVED, RequestStatus.APPLIED, RequestStatus.FAILED})
@@ -111,15 +111,10 @@ def judged(
     if not ours:
         return found
     result = overall(one.finding for one in ours)
-    refusing = [
-        one
-        for one in ours
-        if one.finding is Finding.FAILED
-        or (one.finding is Finding.INCONCLUSIVE and one.is_final and deciding[one.gate].rejects_inconclusive)
-    ]
-    if refusing:
-        why = "; ".join(reason for one in refusing for reason in one.reasons)
-        return _decided(found, RequestStatus.REJECTED, gate_user(refusing), why, now_ms)
+    against = refusing(ours, deciding)
+    if against:
+        why = "; ".join(reason for one in against for reason in one.reasons)
+        return _decided(found, RequestStatus.REJECTED, gate_user(against), why, now_ms)
     needed = max(gate.approvals for gate in deciding.values())
     if result is Finding.INCONCLUSIVE or len(request.approvals) < needed:
         return found

@@ -16,6 +16,7 @@ from bridge.governance.direct_transition import (
     moved_on,
     overtaken_direct,
     reverted,
+    with_approvals,
     with_undone,
 )
 from bridge.governance.gate import Gate
@@ -110,9 +111,10 @@ class DirectTransitionProcessing:
         if not gates:  # they are not configured any more
             await self._ledger.change_direct(direct, _passed)
             return
-        verdicts = await self._judgement.verdicts(
+        found = await self._judgement.verdicts(
             gates, _as_it_was(model, direct), direct.version, direct.target, _seen(direct), now_ms
         )
+        verdicts = [with_approvals(one, gate) for one, gate in zip(found, gates, strict=True)]
         report_verdicts(verdicts, direct, self._observer)
 
         def decide(one: DirectTransition, now: int) -> DirectTransition:

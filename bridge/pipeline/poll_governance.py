@@ -68,13 +68,14 @@ class PollGovernance:
         granted: Sequence[TransitionRequest] = ()
         direct: Sequence[DirectTransition] = ()
         models = {name: model for name, (model, _) in found.models.items()} if events else {}
+        grants = await self._state.load_grants()
         if may_use_grants(events):
-            events, routed, granted = with_grants(events, routed, await self._state.load_grants())
+            events, routed, granted = with_grants(events, routed, grants)
             if self._enforcing:
                 watch = Watch(self._enforcing, tuple(await self._state.load_undoing()))
                 used = {one.event_id for one in granted}
                 direct, routed = find_direct(events, routed, used, models, watch)
-        granted = [*granted, *await self._lapsed(found, granted, read)]
+        granted = [*granted, *_lapsed(found, grants, granted, read)]
         direct = [*direct, *await self._renamed(events)]
         if not any(map(is_request, events)):
             return Governed(events, routed, granted, direct)
@@ -87,26 +88,6 @@ class PollGovernance:
             for one, why in refused
         ]
         return Governed([*events, *told], [*routed, *route(told, routes)], [*granted, *made], direct, notes)
-
-    async def _lapsed(
-        self, found: Plan, used: Sequence[TransitionRequest], read: ReadSpan
-    ) -> list[TransitionRequest]:
-        """Return the requests of which this poll should have seen the transition, and did not: it was undone before.
-
-        Otherwise, their approvals would cover a later transition that nobody was asked about.
-        """
-        ids = {one.id for one in used}
-        return [
-            replace(one, is_lapsed=True)
-            for one in await self._state.load_grants()
-            if one.id not in ids
-            and one.status is RequestStatus.APPLIED
-            and one.updated_at < read.began_ms
-            and (
-                _has_left(one, found.models)
-                or (read.is_full and one.updated_at < read.began_ms - _LONGEST_SCAN_MS)
-            )
-        ]
 
     async def _renamed(self, events: Sequence[Event]) -> list[DirectTransition]:
         """Return the open direct transitions of models that have other names now."""
@@ -136,6 +117,27 @@ def _created(request: TransitionRequest) -> Note:
     return Note(
         request.created_at, "request_created", request.model_name, request.version, told, request.creator
     )
+
+
+def _lapsed(
+    found: Plan, grants: Sequence[TransitionRequest], used: Sequence[TransitionRequest], read: ReadSpan
+) -> list[TransitionRequest]:
+    """Return the requests of which this poll should have seen the transition, and did not: it was undone before.
+
+    Otherwise, their approvals would cover a later transition that nobody was asked about.
+    """
+    ids = {one.id for one in used}
+    return [
+        replace(one, is_lapsed=True)
+        for one in grants
+        if one.id not in ids
+        and one.status is RequestStatus.APPLIED
+        and one.updated_at < read.began_ms
+        and (
+            _has_left(one, found.models)
+            or (read.is_full and one.updated_at < read.began_ms - _LONGEST_SCAN_MS)
+        )
+    ]
 
 
 def _has_left(request: TransitionRequest, models: Mapping[str, tuple[RegisteredModel, Identity]]) -> bool:

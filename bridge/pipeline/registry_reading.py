@@ -65,8 +65,9 @@ class RegistryReader:
         """Compose a read; ``binding`` names the configured registry (without its fingerprint)."""
         self._registry = registry
         self.routes = tuple(routes)
-        self.watched: tuple[Route, ...] = ()
         """The routes of the next poll."""
+        self.watched: tuple[Route, ...] = ()
+        """Routes of which the models are read by name as well; nothing is sent by them."""
         self._settings = settings
         self._binding = binding
         self._clock = clock

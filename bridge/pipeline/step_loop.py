@@ -1,4 +1,4 @@
-"""Takes the next step of several things when it is due, a few at a time."""
+"""Takes the next step of several things when it is due, one after the other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

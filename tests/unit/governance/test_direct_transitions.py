@@ -495,6 +495,22 @@ def test_its_verdict_is_written_to_the_version_where_that_is_asked_for() -> None
     assert stages == ("Production", "None")
 
 
+def test_the_tag_of_a_gate_with_approvals_does_not_say_that_the_refused_one_passed(capsys) -> None:
+    found = GovernedWorld({**GATE, "approvals": 1}, tags=True)
+    found.registry.add("m", "1", 0.95)
+    found.polled()
+    found.registry.transition("m", "1", "Production")
+    found.polled()
+    found.processed()
+    stage = found.stage("m", "1")
+    found.close()
+
+    (told,) = found.registry.tags.values()
+    assert stage == "None"
+    assert told.startswith("failed; approvals are needed (1)")
+    assert "verdict=passed" not in capsys.readouterr().out
+
+
 def test_what_a_gate_refused_or_has_yet_to_judge_is_neither_replayed_nor_redriven(world) -> None:
     world.registry.transition("m", "2", "Production")
     world.polled()
