@@ -26,6 +26,9 @@ REQUESTS, DIRECT = '"requests":{', '"direct_transitions":{'
 POLL = '"events":{'
 """What the commit of a poll holds, and no other."""
 
+_AIMS = (POLL, WEBHOOKS, REQUESTS, REQUESTS, DIRECT, DIRECT)
+"""Steps of governance come less often than the other commits: more of the kills wait for one."""
+
 RANDOM, COMMIT, DISK, STOP = "at random", "at a commit point", "with a full disk", "stopped"
 KINDS = {RANDOM: 35, COMMIT: 45, DISK: 12, STOP: 8}
 """How lives end, and how often: the last is no kill, but a SIGTERM."""
@@ -90,10 +93,7 @@ def _faults(kind: str, chance: random.Random, turns: Iterator[tuple[str, str]]) 
     early = 1 + int(30 * chance.random() ** 2)
     if call in {"pwrite", "fdatasync"}:
         if chance.random() < 0.5:
-            return {
-                "kill": [call, how, chance.randint(1, 3)],
-                "holding": chance.choice((POLL, WEBHOOKS, REQUESTS, DIRECT)),
-            }
+            return {"kill": [call, how, chance.randint(1, 2)], "holding": chance.choice(_AIMS)}
         return {"kill": [call, how, early]}
     if call == "ftruncate":  # what could not be written, or flushed, is cut off
         return {"kill": [call, how, 1], **_failed_write(chance, early)}
