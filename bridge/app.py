@@ -27,14 +27,14 @@ from bridge.pipeline.delivery_attempts import Endpoint, Enrich
 from bridge.pipeline.detail_fetching import Enrichment
 from bridge.pipeline.direct_transition_processing import DirectTransitionProcessing
 from bridge.pipeline.gate_judgement import GateJudgement
-from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.pipeline.governance_loop import GovernanceLoop
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver, Observer
-from bridge.pipeline.movement_making import MovementMaking
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.poll_governance import PollGovernance
 from bridge.pipeline.relay import Relay
 from bridge.pipeline.request_processing import Collaborators, RequestProcessing
+from bridge.pipeline.transition_execution import MovementMaking
 from bridge.pipeline.worker_threads import in_thread
 from bridge.registry.mlflow_reader import MlflowRegistry
 from bridge.registry.mlflow_transitions import MlflowTransitions

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from bridge import __version__
 from bridge.cli.command_help import WIDEST, Group
 from bridge.cli.exit_codes import ExitCode, code_of
-from bridge.cli.home_variable import provide_home
+from bridge.cli.home_directory_fallback import provide_home
 from bridge.cli.shell_completion import config_files
 from bridge.cli.standard_streams import prepare_streams
 from bridge.cli.startup_signals import release_signals

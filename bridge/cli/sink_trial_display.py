@@ -6,7 +6,7 @@ import click
 
 from bridge.delivery.attempt_outcome import Verdict
 from bridge.events.display_text import printable
-from bridge.operations.json_documents import answer_document, request_document
+from bridge.operations.json_serialization import answer_document, request_document
 
 if TYPE_CHECKING:
     from bridge.operations.sink_trial import Trial

@@ -1,9 +1,9 @@
 """The configuration: settings read from TOML, and references to secrets."""
 
+from bridge.config.bridge_secret_validation import own_secret_faults
 from bridge.config.file_loading import SEARCHED, SinkKinds, build, find, load
 from bridge.config.governance_settings import GateSettings, GovernanceSettings
 from bridge.config.mlflow_process_environment import workspace_of
-from bridge.config.own_secrets import own_secret_faults
 from bridge.config.registry_kinds import (
     folder_of,
     is_databricks,
@@ -33,7 +33,7 @@ from bridge.config.settings import (
     StateSettings,
     is_database,
 )
-from bridge.config.sink_access import Access, access_of
+from bridge.config.sink_connection_settings import Access, access_of
 from bridge.config.sink_routes import routes_of, watched_by_gates
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
 from bridge.config.tls_settings import TlsSettings

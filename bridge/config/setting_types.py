@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.config.preloaded_secrets import known_reading
 from bridge.config.receiver_urls import BaseUrl, HttpUrl, http_url
-from bridge.config.secret_prefetch import known_reading
 from bridge.config.secret_trimming import LONGEST, bare, decoded
 from bridge.errors import SecretUnavailable
 
@@ -127,7 +127,7 @@ class Secret(Model):
     def read(self) -> str:
         """Return the present value of the secret, without a byte order mark and final line breaks.
 
-        Within a delivery attempt, return the value that was read for it (`bridge.config.secret_prefetch`).
+        Within a delivery attempt, return the value that was read for it (`bridge.config.preloaded_secrets`).
 
         Raises:
             SecretUnavailable: it cannot be read, or is empty; the message names the place.

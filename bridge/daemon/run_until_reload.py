@@ -10,7 +10,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.app import App
-from bridge.daemon.poll_scheduler import Polling
+from bridge.daemon.poll_queue import Polling
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.systemd_notify import notify, notify_ready, notify_status, watchdog_interval
 from bridge.daemon.systemd_status import status_text

@@ -7,15 +7,15 @@ from contextlib import suppress
 from bridge.config import Settings
 from bridge.control.socket_messages import Document
 from bridge.daemon.configuration_reload import Configuration
-from bridge.daemon.poll_scheduler import ENDING, Polling
+from bridge.daemon.poll_queue import ENDING, Polling
 from bridge.daemon.signal_handling import Signals
 from bridge.errors import OwnerUnavailable, StateForeign
+from bridge.operations.bridge_api_operations import Resources
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.registry_rebinding import rebind
 from bridge.operations.request_execution import Requester, Requests
 from bridge.operations.requests import carry_out as carry_out_request
-from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Sinks, Webhooks
 from bridge.operations.webhooks import carry_out
 from bridge.pipeline.clocks import Clock

@@ -15,7 +15,7 @@ from bridge.server.host_header_check import is_welcome
 from bridge.server.http_application import Answer, Later, Page, PageRequest, text_answer
 from bridge.server.page.page_templates import TYPE
 from bridge.server.page.status_page import refresh_of, render
-from bridge.server.page.view_model import DeadLetter, Pulse, View
+from bridge.server.page.status_page_data import DeadLetter, Pulse, View
 from bridge.store.base import State
 from bridge.store.state_reader import StateReader
 

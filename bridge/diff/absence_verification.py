@@ -13,8 +13,8 @@ from enum import Enum, auto
 from itertools import chain
 
 from bridge.diff.known_snapshot import KnownModels
-from bridge.diff.model_pairing import Pair, pair_models
 from bridge.diff.registry_abilities import Abilities
+from bridge.diff.rename_detection import Pair, pair_models
 from bridge.diff.snapshot import RegisteredModel, Snapshot
 
 

@@ -7,9 +7,9 @@ as it was, so the next full scan finds the change again.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from bridge.diff.model_pairing import Pair, pair_models
 from bridge.diff.previously_hidden_models import UNLIMITED, Horizon
 from bridge.diff.registry_changes import ChangeKind as K
+from bridge.diff.rename_detection import Pair, pair_models
 from bridge.diff.snapshot import NO_STAGE, ModelVersion, Pairs, RegisteredModel, Snapshot
 from bridge.diff.version_comparison import known_version
 

@@ -6,7 +6,7 @@ The bridge could not see them before, or the pages of a scan skipped them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from bridge.diff.model_pairing import Pair
+from bridge.diff.rename_detection import Pair
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.diff.version_comparison import created_versions
 

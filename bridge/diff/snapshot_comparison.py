@@ -8,9 +8,9 @@ descriptions, status; versions deleted.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.diff.model_pairing import Pair, pair_models
 from bridge.diff.previously_hidden_models import UNLIMITED, Horizon
 from bridge.diff.registry_changes import Change, ChangeKind, Flag
+from bridge.diff.rename_detection import Pair, pair_models
 from bridge.diff.snapshot import (
     RegisteredModel,
     Snapshot,

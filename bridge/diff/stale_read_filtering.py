@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.diff.held_changes import aliases_within
-from bridge.diff.model_pairing import Pair, pair_models
 from bridge.diff.previously_hidden_models import UNLIMITED, Horizon
 from bridge.diff.recently_replaced_values import RecentlyReplacedValues, Superseded, former_versions
+from bridge.diff.rename_detection import Pair, pair_models
 from bridge.diff.snapshot import ModelVersion, Pairs, RegisteredModel, Snapshot
 from bridge.diff.timestamp_regressions import Caution, TimestampRegression, find_regressions
 

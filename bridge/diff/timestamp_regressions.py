@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from bridge.diff.model_pairing import Pair
 from bridge.diff.recently_replaced_values import (
     OVERLAP_MS,
     RecentlyReplacedValues,
     Superseded,
     former_versions,
 )
+from bridge.diff.rename_detection import Pair
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 
 RACE_MS = 10_000

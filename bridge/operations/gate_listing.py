@@ -13,8 +13,8 @@ from bridge.governance.request_steps import holder_of
 from bridge.governance.transition_request import TransitionRequest
 from bridge.governance.transition_target import Target
 from bridge.pipeline.gate_judgement import GateJudgement
-from bridge.pipeline.movement_making import MovementMaking
 from bridge.pipeline.request_processing import guarded_model
+from bridge.pipeline.transition_execution import MovementMaking
 from bridge.registry.mlflow_transitions import MlflowTransitions
 from bridge.registry.version_details import MlflowFacts
 from bridge.store.state_opening import read_state

@@ -10,7 +10,7 @@ from bridge.errors import InvalidArgument
 from bridge.events.event_names import STAGES
 from bridge.governance.transition_request import RequestStatus
 from bridge.governance.transition_target import Target, canonical_stage
-from bridge.operations.resource_arguments import PageArguments
+from bridge.operations.bridge_api_arguments import PageArguments
 from bridge.operations.webhook_arguments import Arguments
 
 _LONGEST_COMMENT = 65_535

@@ -15,7 +15,6 @@ from bridge.governance.request_decisions import approved, cancelled, rejected
 from bridge.governance.request_steps import holder_of
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.governance.transition_target import Target
-from bridge.operations.request_answers import activity_answer, request_answer
 from bridge.operations.request_arguments import (
     ApproveArguments,
     CancelArguments,
@@ -25,9 +24,10 @@ from bridge.operations.request_arguments import (
     check_named,
     target_of,
 )
+from bridge.operations.transition_request_responses import activity_answer, request_answer
 from bridge.operations.webhook_arguments import parse_arguments
 from bridge.pipeline.clocks import Clock
-from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.store.base import State
 from bridge.store.state_reader import StateReader
 

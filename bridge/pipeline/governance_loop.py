@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from bridge.governance.transition_request import RequestStatus
 from bridge.pipeline.clocks import Clock
 from bridge.pipeline.direct_transition_processing import PREFIX, Between, DirectTransitionProcessing
-from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.pipeline.request_processing import RequestProcessing
-from bridge.pipeline.step_loop import StepLoop
+from bridge.pipeline.task_scheduler import StepLoop
 from bridge.store.base import GovernanceCommit
 
 _PERMISSION = "permission"

@@ -21,8 +21,8 @@ from bridge.diff.absence_verification import (
     models_to_reread,
 )
 from bridge.diff.known_snapshot import KnownModels
-from bridge.diff.model_pairing import Pair
 from bridge.diff.recently_replaced_values import RecentlyReplacedValues
+from bridge.diff.rename_detection import Pair
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.stale_read_filtering import FilteredRead
 from bridge.diff.timestamp_regressions import TimestampRegression, find_regressions

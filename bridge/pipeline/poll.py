@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.config import PollSettings
-from bridge.delivery.event_model_details import models_told
 from bridge.delivery.event_routing import Route
+from bridge.delivery.model_details_by_event import models_told
 from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
 from bridge.pipeline.clocks import Clock, stamp_of

@@ -20,9 +20,9 @@ from bridge.governance.request_steps import Step, next_step
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.gate_judgement import GateJudgement
-from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver, Observer
-from bridge.pipeline.movement_making import MovementMaking
+from bridge.pipeline.transition_execution import MovementMaking
 from bridge.pipeline.verdict_tags import write_tags
 from bridge.store.base import State
 

@@ -9,7 +9,7 @@ from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.gate import Verdict
 from bridge.governance.movement import Movement
 from bridge.governance.transition_request import TransitionRequest
-from bridge.pipeline.movement_making import MovementMaking
+from bridge.pipeline.transition_execution import MovementMaking
 
 log = structlog.get_logger(__name__)
 

@@ -5,10 +5,7 @@ from typing import Any, Protocol
 
 from starlette.routing import Route
 
-from bridge.operations.poll_requests import OnceResult, PollOrder
-from bridge.operations.request_arguments import RequestArguments, RequestsArguments
-from bridge.operations.request_execution import Requests
-from bridge.operations.resource_arguments import (
+from bridge.operations.bridge_api_arguments import (
     EntriesArguments,
     EntryArguments,
     EventArguments,
@@ -21,10 +18,13 @@ from bridge.operations.resource_arguments import (
     SinkArguments,
     SinkTestArguments,
 )
-from bridge.operations.resources import Resources
+from bridge.operations.bridge_api_operations import Resources
+from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.request_arguments import RequestArguments, RequestsArguments
+from bridge.operations.request_execution import Requests
 from bridge.operations.webhook_execution import Webhooks
 from bridge.server.api_endpoints import ApiDoor, Document
-from bridge.server.api_resource import Operation, Resource, openapi
+from bridge.server.api_operation import Operation, Resource, openapi
 from bridge.server.registry_webhooks_api import registry_webhooks_routes, webhook_resources
 from bridge.server.token_authority import Caller
 from bridge.server.transition_requests_api import request_resources, transition_requests_routes

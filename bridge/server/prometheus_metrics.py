@@ -10,7 +10,7 @@ from bridge import __version__
 from bridge.config import TlsSettings
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.pipeline.clocks import Clock
-from bridge.server.certificate_expiry import Certificates
+from bridge.server.certificate_expiry_metrics import Certificates
 from bridge.server.state_metrics import PREFIX, Conditions, Governance, Outbox, Polls, Summaries
 from bridge.store.state_metadata import GovernanceSummary, PollRecord, ReconcileRecord
 

@@ -19,7 +19,7 @@ from bridge.operations.webhook_arguments import (
 )
 from bridge.operations.webhook_execution import Webhooks
 from bridge.server.api_endpoints import ApiDoor, Document
-from bridge.server.api_resource import Operation, Resource
+from bridge.server.api_operation import Operation, Resource
 from bridge.server.token_authority import Caller
 
 PREFIXES = ("/api/2.0/mlflow", "/api/2.0/preview/mlflow", "/ajax-api/2.0/mlflow")

@@ -21,7 +21,7 @@ from bridge.operations.request_arguments import (
 from bridge.operations.request_execution import Requester, Requests
 from bridge.operations.webhook_arguments import Arguments
 from bridge.server.api_endpoints import ApiDoor, Document
-from bridge.server.api_resource import Operation, Resource
+from bridge.server.api_operation import Operation, Resource
 from bridge.server.registry_webhooks_api import PREFIXES
 from bridge.server.token_authority import Caller
 

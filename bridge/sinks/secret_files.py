@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from bridge.config import Secret, SinkSettings
-from bridge.config.secret_prefetch import Reading, readings_known
+from bridge.config.preloaded_secrets import Reading, readings_known
 from bridge.delivery.attempt_outcome import Outcome, Reason, retryable
 from bridge.errors import SecretUnavailable
 from bridge.sinks.base import Delivery, Sink

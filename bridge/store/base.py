@@ -16,7 +16,7 @@ from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.transition_request import TransitionRequest
-from bridge.store.document_store import Document
+from bridge.store.document_store_protocol import Document
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state_metadata import (
     ClockRecord,

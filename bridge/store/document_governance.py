@@ -10,7 +10,7 @@ from bridge.errors import InvalidState
 from bridge.governance.direct_transition import DirectStatus, DirectTransition
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.store.base import GovernanceCommit, News
-from bridge.store.document_store import Document, Writes
+from bridge.store.document_store_protocol import Document, Writes
 from bridge.store.document_webhooks import DocumentWebhooks
 from bridge.store.poll_commit import (
     DIRECT,

@@ -10,7 +10,7 @@ from bridge.events.event import Event
 from bridge.events.event_details import merged
 from bridge.store.base import Backlog, Listener, News
 from bridge.store.document_reader import DocumentReader
-from bridge.store.document_store import Document, Documents, Writes
+from bridge.store.document_store_protocol import Document, Documents, Writes
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,

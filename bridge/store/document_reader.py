@@ -12,7 +12,7 @@ from bridge.diff.snapshot_packing import count_versions
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
-from bridge.store.document_store import Document, Documents
+from bridge.store.document_store_protocol import Document, Documents
 from bridge.store.poll_commit import (
     ABILITIES,
     ATTEMPTS,

@@ -8,7 +8,7 @@ from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.recently_replaced_values import Superseded
 from bridge.store.base import Basis, Upkeep
 from bridge.store.document_governance import DocumentGovernance
-from bridge.store.document_store import Document
+from bridge.store.document_store_protocol import Document
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,

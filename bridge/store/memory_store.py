@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
-from bridge.store.document_store import Document, Writes, before_key
+from bridge.store.document_store_protocol import Document, Writes, before_key
 
 
 class MemoryDocuments:

@@ -16,7 +16,7 @@ from bridge.events.event import Event
 from bridge.events.event_synthesis import Identity
 from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.transition_request import TransitionRequest
-from bridge.store.document_store import Document, Documents, Writes
+from bridge.store.document_store_protocol import Document, Documents, Writes
 from bridge.store.state_metadata import AttemptRecord, Head, Note, PollRecord, ReconcileRecord
 from bridge.store.stored_models import MODELS, UNSETTLED
 

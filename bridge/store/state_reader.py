@@ -11,7 +11,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.transition_request import TransitionRequest
-from bridge.store.document_store import Document
+from bridge.store.document_store_protocol import Document
 from bridge.store.state_metadata import (
     AttemptRecord,
     GovernanceSummary,

@@ -7,7 +7,7 @@ from bridge.diff.known_snapshot import KnownModels, checksum
 from bridge.diff.snapshot import RegisteredModel
 from bridge.diff.snapshot_packing import packed_versions, unpack_model, unpack_row
 from bridge.events.event_synthesis import Identity
-from bridge.store.document_store import Document, Documents
+from bridge.store.document_store_protocol import Document, Documents
 
 MODELS = "models"
 """The table of models, by name."""

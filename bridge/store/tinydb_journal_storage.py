@@ -14,7 +14,7 @@ from tinydb.storages import Storage
 from tinydb.table import Table
 
 from bridge.errors import StateUnwritable
-from bridge.store.document_store import Writes
+from bridge.store.document_store_protocol import Writes
 from bridge.store.journal import Journal
 
 Tables = dict[str, dict[str, dict[str, Any]]]

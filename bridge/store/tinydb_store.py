@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from bridge.errors import StateUnwritable
-from bridge.store.document_store import Document, Writes, before_key
+from bridge.store.document_store_protocol import Document, Writes, before_key
 from bridge.store.durable_files import keep_folder_private
 from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.folder_lock import FolderLock
@@ -18,7 +18,7 @@ JOURNAL = "journal"
 
 
 class TinyDocuments:
-    """`bridge.store.document_store.Documents` in a folder."""
+    """`bridge.store.document_store_protocol.Documents` in a folder."""
 
     def __init__(self, database: JournalDB, lock: FolderLock | None) -> None:
         """Wrap an open database; use `open` or `read` to get one."""

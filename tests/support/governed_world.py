@@ -12,13 +12,13 @@ from bridge.operations.request_execution import Requester, Requests
 from bridge.pipeline.clocks import Trust
 from bridge.pipeline.direct_transition_processing import DirectTransitionProcessing
 from bridge.pipeline.gate_judgement import GateJudgement
-from bridge.pipeline.governance_ledger import GovernanceLedger
 from bridge.pipeline.governance_loop import GovernanceLoop
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver
-from bridge.pipeline.movement_making import MovementMaking
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.poll_governance import PollGovernance
 from bridge.pipeline.request_processing import Collaborators, RequestProcessing
+from bridge.pipeline.transition_execution import MovementMaking
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from bridge.config import ServerSettings, routes_of
 from bridge.config.file_loading import build
 from bridge.errors import BridgeError
+from bridge.operations.bridge_api_operations import Resources
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.request_execution import Requests
-from bridge.operations.resources import Resources
 from bridge.operations.webhook_execution import Webhooks
-from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.server.bridge_api import api_routes
 from bridge.server.http_application import serving, text_answer
 from bridge.server.page.page_endpoints import page_routes

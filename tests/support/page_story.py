@@ -10,7 +10,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.server.health_probes import Probes
-from bridge.server.page.view_model import View
+from bridge.server.page.status_page_data import View
 from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments

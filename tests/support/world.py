@@ -7,7 +7,7 @@ from bridge.config.file_loading import build
 from bridge.daemon.run_until_reload import DaemonRun
 from bridge.daemon.signal_handling import Signals
 from bridge.pipeline.clocks import Trust
-from bridge.pipeline.governance_ledger import GovernanceLedger
+from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll
 from bridge.pipeline.relay import Relay

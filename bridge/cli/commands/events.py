@@ -10,7 +10,7 @@ from bridge.cli.exit_codes import ExitCode
 from bridge.cli.option_types import NOTE_KINDS, EventNameParam, Instant, InstantParam, print_assumed_zone
 from bridge.cli.point_in_time_display import Question, print_models_at
 from bridge.cli.text_tables import print_table
-from bridge.operations.json_documents import event_document
+from bridge.operations.json_serialization import event_document
 from bridge.store.state_opening import check_binding, read_state
 from bridge.store.state_reader import StateReader
 

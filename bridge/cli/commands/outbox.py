@@ -34,7 +34,7 @@ from bridge.delivery.attempt_outcome import Reason
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.resend import Resend
 from bridge.errors import NotFound
-from bridge.operations.json_documents import entry_document
+from bridge.operations.json_serialization import entry_document
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_opening import check_binding, read_state
 

@@ -23,7 +23,7 @@ from bridge.events.display_text import instant, printable
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.governance.transition_target import Target
 from bridge.operations.command_user import command_user, user_name
-from bridge.operations.request_answers import request_document
+from bridge.operations.transition_request_responses import request_document
 from bridge.store.state_opening import read_state
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -15,7 +15,7 @@ from bridge.cli.text_tables import print_table
 from bridge.config import Settings, SinkSettings
 from bridge.delivery.attempt_outcome import Verdict
 from bridge.events.event_names import EVENT_NAMES
-from bridge.operations.json_documents import trial_document
+from bridge.operations.json_serialization import trial_document
 from bridge.operations.sink_listing import sink_documents
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_opening import read_state

@@ -29,8 +29,8 @@ from bridge.errors import BridgeError, InvalidState, NotFound
 from bridge.events.display_text import count, instant, printable
 from bridge.events.event_names import DEFAULT_EVENTS
 from bridge.operations.command_user import command_user
-from bridge.operations.json_documents import trial_document
-from bridge.operations.webhook_facts import webhook_facts
+from bridge.operations.json_serialization import trial_document
+from bridge.operations.webhook_redaction import redacted_webhook
 from bridge.sinks.http.webhook_sink import routable_events, sink_of_webhook
 from bridge.store.state_opening import read_state
 
@@ -108,7 +108,7 @@ def list_command(config: str | None, output: str) -> int:
     settings = read_settings(config)
     webhooks = _webhooks(settings)
     if output == "json":
-        print_json({"webhooks": [webhook_facts(one, settings.webhooks) for one in webhooks]})
+        print_json({"webhooks": [redacted_webhook(one, settings.webhooks) for one in webhooks]})
     elif not webhooks:
         click.echo("no webhooks" + ("" if settings.webhooks else f", and they are switched off: {_MEND}"))
     else:
@@ -133,7 +133,7 @@ def show(config: str | None, output: str, webhook_id: str) -> int:
       mlflow-bridge webhooks show 3f2a9c --output json
     """
     settings = read_settings(config)
-    document = webhook_facts(_named(settings, webhook_id), settings.webhooks)
+    document = redacted_webhook(_named(settings, webhook_id), settings.webhooks)
     if output == "json":
         print_json(document)
     else:
@@ -256,7 +256,7 @@ def delete(ctx: click.Context, config: str | None, output: str, webhook_id: str,
     start_logs(ctx, "error")
     settings = read_settings(config)
     webhook = _named(settings, webhook_id)
-    to = webhook_facts(webhook, settings.webhooks)["to"]
+    to = redacted_webhook(webhook, settings.webhooks)["to"]
     confirm(f"Delete the webhook {webhook.id} to {to}?", yes=yes)
     _change(settings, "delete", {"id": webhook.id})
     if output == "json":
@@ -422,7 +422,7 @@ def _section(settings: Settings) -> Any:
 
 
 def _row(webhook: Webhook, settings: Settings) -> dict[str, Any]:
-    document = webhook_facts(webhook, settings.webhooks)
+    document = redacted_webhook(webhook, settings.webhooks)
     return {
         "WEBHOOK": webhook.id[:_SHORT],
         "STATUS": document["status"],

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from bridge.operations.resource_arguments import (
+from bridge.operations.bridge_api_arguments import (
     EntriesArguments,
     EntryArguments,
     NumbersArguments,

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.events.event import Event
-from bridge.operations.resource_arguments import EventsArguments
-from bridge.operations.resources import ModelHistory
+from bridge.operations.bridge_api_arguments import EventsArguments
+from bridge.operations.bridge_api_operations import ModelHistory
 from bridge.operations.webhook_arguments import parse_strictly
 from bridge.pipeline.clocks import SystemClock
 from bridge.server.page.model_page import event_values, model_values

@@ -6,7 +6,7 @@ from enum import StrEnum, unique
 
 from bridge.delivery.attempt_outcome import Reason
 from bridge.events.display_text import count, instant, span
-from bridge.server.page.view_model import Facts, View
+from bridge.server.page.status_page_data import Facts, View
 
 _LATE_S = 600
 """The age in seconds from which a backlog needs action."""

@@ -4,8 +4,8 @@ from urllib.parse import parse_qs
 
 from bridge.server.page.page_templates import rendered
 from bridge.server.page.problem_advice import findings
+from bridge.server.page.status_page_data import View
 from bridge.server.page.status_values import status_values
-from bridge.server.page.view_model import View
 
 _USUAL = 30
 _REFRESHES = {str(seconds): seconds for seconds in (10, _USUAL, 60, 300)}

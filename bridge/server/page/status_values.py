@@ -9,7 +9,7 @@ from bridge.delivery.outbox_entry import Entry, Status
 from bridge.events.display_text import changed, count, span
 from bridge.events.event import Event
 from bridge.server.page.problem_advice import Finding, Level
-from bridge.server.page.view_model import DeadLetter, Facts, View
+from bridge.server.page.status_page_data import DeadLetter, Facts, View
 from bridge.store.state_metadata import AttemptRecord
 
 NOTHING = "-"

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from bridge.errors import BridgeError, NotFound
 from bridge.events.display_text import visible
 from bridge.events.event_names import DEFAULT_EVENTS
-from bridge.operations.resource_arguments import SinkArguments
+from bridge.operations.bridge_api_arguments import SinkArguments
 from bridge.server.api_endpoints import status_of
 from bridge.server.page.page_access import Viewer
 from bridge.server.page.page_context import EVENTS, FOREIGN, Endpoints, Form, PageContext, after, last, page

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bridge.server.api_resource import openapi
+from bridge.server.api_operation import openapi
 from bridge.server.bridge_api import api_resources
 from support.hooks import Hooks
 

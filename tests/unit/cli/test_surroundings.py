@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.home_variable import provide_home
+from bridge.cli.home_directory_fallback import provide_home
 from bridge.cli.output_files import absolute, refuse_existing, write_new
 from bridge.config.file_loading import find
 from bridge.errors import BridgeError, ConfigurationError

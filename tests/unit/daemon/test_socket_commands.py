@@ -9,10 +9,10 @@ from support.patience import patience
 from support.world import World
 
 from bridge.config.file_loading import build
-from bridge.daemon import poll_scheduler
+from bridge.daemon import poll_queue
 from bridge.daemon import socket_commands as module
 from bridge.daemon.configuration_reload import Configuration
-from bridge.daemon.poll_scheduler import Polling
+from bridge.daemon.poll_queue import Polling
 from bridge.daemon.socket_commands import Commands
 from bridge.errors import ConfigurationError, OwnerUnavailable, RegistryUnreachable, StateForeign
 from bridge.operations import daemon_requests
@@ -62,7 +62,7 @@ def desk(monkeypatch) -> Desk:
 
 
 async def test_a_poll_is_made_and_what_came_of_it_is_the_answer(desk, monkeypatch) -> None:
-    monkeypatch.setattr(poll_scheduler, "REST_S", 0.01)  # there is no relay
+    monkeypatch.setattr(poll_queue, "REST_S", 0.01)  # there is no relay
     await desk.live()
 
     answer = await desk.commands.by_name()["poll"](arguments(full=True))

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from support.values import model
 
-from bridge.diff.model_pairing import Pair
 from bridge.diff.previously_hidden_models import Horizon
+from bridge.diff.rename_detection import Pair
 from bridge.diff.snapshot import ModelVersion
 
 ASIDE = Horizon(models=1_000, aside={"m": 500})

@@ -12,8 +12,8 @@ from support.hooks import Hooks, api_of, settings_of
 from support.values import commit, model, onto, transition
 
 from bridge.delivery.outbox_entry import Status
-from bridge.operations import resources
-from bridge.server.api_resource import openapi
+from bridge.operations import bridge_api_operations as resources
+from bridge.server.api_operation import openapi
 from bridge.server.bridge_api import api_resources
 
 TOKEN = "0123456789abcdef0123456789abcdef"

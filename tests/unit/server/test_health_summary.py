@@ -10,7 +10,7 @@ from support.page_story import NOW, Story
 
 from bridge.diff.malformed_rows import OddRow
 from bridge.server.page.problem_advice import Level, findings
-from bridge.server.page.view_model import Pulse, View
+from bridge.server.page.status_page_data import Pulse, View
 from bridge.store.state_metadata import PollRecord
 
 WELL = View(NOW, {"uri": "http://r"}, PollRecord(NOW, "ok", NOW))

@@ -17,7 +17,7 @@ from support.tls import Authority, TlsReceiver
 from bridge.config import Access, TlsSettings
 from bridge.delivery.allowed_destinations import Targets
 from bridge.delivery.attempt_outcome import Reason, Verdict
-from bridge.operations.json_documents import trial_document
+from bridge.operations.json_serialization import trial_document
 from bridge.operations.sink_trial import Trial
 from bridge.sinks.base import Delivery
 from bridge.sinks.http.oauth2_tokens import kept_of

@@ -9,7 +9,7 @@ from support.receiver import Answer, Receiver
 from support.sinks import DELIVERY, attempt, built, settings_of
 
 from bridge.delivery.attempt_outcome import Reason, Verdict
-from bridge.operations.json_documents import trial_document
+from bridge.operations.json_serialization import trial_document
 from bridge.operations.sink_trial import Trial
 from bridge.sinks.transport.exchange_recorder import RecordingTransport
 from bridge.sinks.transport.http_client import Client

@@ -20,12 +20,12 @@ from support.values import commit, transition
 from bridge import app as app_module
 from bridge.app import wired
 from bridge.config import Access, Secret, TlsSettings
-from bridge.config.secret_prefetch import readings_known
+from bridge.config.preloaded_secrets import readings_known
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.errors import SecretUnavailable
 from bridge.operations.verified_configuration import load_settings
 from bridge.pipeline.metrics_observer import NullObserver
-from bridge.server.certificate_expiry import Certificates
+from bridge.server.certificate_expiry_metrics import Certificates
 from bridge.sinks.base import Request, Response
 from bridge.sinks.sink_type_table import sink_of
 from bridge.sinks.transport.client_cache import LazyTransport

@@ -13,7 +13,7 @@ from bridge.events.display_text import visible
 from bridge.events.event import Event
 from bridge.server.page.page_templates import shortened
 from bridge.server.page.status_page import render
-from bridge.server.page.view_model import DeadLetter, View
+from bridge.server.page.status_page_data import DeadLetter, View
 from bridge.store.state_metadata import AttemptRecord, PollRecord
 
 HOSTILE = st.one_of(

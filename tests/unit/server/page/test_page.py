@@ -10,7 +10,7 @@ from bridge.delivery.outbox_entry import Status
 from bridge.diff.registry_changes import ChangeKind
 from bridge.server.page.page_templates import is_link, shortened
 from bridge.server.page.status_page import refresh_of, render
-from bridge.server.page.view_model import View
+from bridge.server.page.status_page_data import View
 
 
 @pytest.fixture(autouse=True)

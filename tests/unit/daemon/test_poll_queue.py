@@ -11,7 +11,7 @@ from support.until import eventually
 from support.values import model
 from support.world import World
 
-from bridge.daemon.poll_scheduler import Polling
+from bridge.daemon.poll_queue import Polling
 from bridge.errors import OwnerUnavailable, PollHeld, RegistryBusy, RegistryUnreachable, ScanUnfinished
 from bridge.operations.poll_requests import OnceResult, PollOrder
 
@@ -180,7 +180,7 @@ async def test_a_scan_that_is_not_over_goes_on_with_polls_of_its_own_behind_othe
 
     monkeypatch.setattr(poll, "run", part_of_the_way)
     accepted = AsyncMock(return_value=frozenset({"digest"}))
-    monkeypatch.setattr("bridge.daemon.poll_scheduler.accepted_hold", accepted)
+    monkeypatch.setattr("bridge.daemon.poll_queue.accepted_hold", accepted)
     done = await polling.now(PollOrder(accept_held=True))
     assert [str(error) for error in done.errors] == ["not over"]
     await eventually(lambda: len([one for one in made if one[0] == "full"]) == 3)

@@ -17,12 +17,7 @@ from bridge.events.event import Event
 from bridge.events.event_names import EVENT_NAMES
 from bridge.events.event_types import EVENT_TYPES
 from bridge.governance.transition_request import TransitionRequest
-from bridge.operations.gate_listing import gate_document
-from bridge.operations.json_documents import entry_document, event_document, trial_document
-from bridge.operations.outbox_execution import Operations
-from bridge.operations.request_answers import request_document
-from bridge.operations.request_arguments import RequestArguments, RequestsArguments
-from bridge.operations.resource_arguments import (
+from bridge.operations.bridge_api_arguments import (
     EntriesArguments,
     EntryArguments,
     EventArguments,
@@ -33,12 +28,17 @@ from bridge.operations.resource_arguments import (
     SinkArguments,
     SinkTestArguments,
 )
+from bridge.operations.gate_listing import gate_document
+from bridge.operations.json_serialization import entry_document, event_document, trial_document
+from bridge.operations.outbox_execution import Operations
+from bridge.operations.request_arguments import RequestArguments, RequestsArguments
 from bridge.operations.sink_listing import sink_documents
 from bridge.operations.sink_trial import Trial, try_out
 from bridge.operations.status_report import condition_word, status_document
+from bridge.operations.transition_request_responses import request_document
 from bridge.operations.webhook_answers import without_addresses
 from bridge.operations.webhook_execution import Webhooks
-from bridge.operations.webhook_facts import webhook_facts
+from bridge.operations.webhook_redaction import redacted_webhook
 from bridge.pipeline.clocks import Clock
 from bridge.store.base import State
 from bridge.store.state_metadata import SinkSummary
@@ -293,7 +293,7 @@ def _facts(webhooks: Iterable[Webhook], settings: Settings, state: StateReader) 
         summary = summaries.get(webhook.id) or SinkSummary(webhook.id)
         condition = condition_word(sinks.get(webhook.id), conditions.get(webhook.id, RUNNING))
         waits = {"pending": summary.pending, "dead": summary.dead, "condition": condition}
-        return {**webhook_facts(webhook, settings.webhooks), **waits}
+        return {**redacted_webhook(webhook, settings.webhooks), **waits}
 
     return list(map(facts, webhooks))
 

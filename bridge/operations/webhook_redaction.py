@@ -7,7 +7,7 @@ from bridge.delivery.webhook import Webhook
 from bridge.sinks.http.webhook_sink import sink_of_webhook
 
 
-def webhook_facts(webhook: Webhook, settings: WebhookSettings | None) -> dict[str, Any]:
+def redacted_webhook(webhook: Webhook, settings: WebhookSettings | None) -> dict[str, Any]:
     """Return the facts as a JSON document; paths of URLs may hold secrets."""
     return {
         "id": webhook.id,
