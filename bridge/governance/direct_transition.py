@@ -265,6 +265,25 @@ def judged_direct(
     return replace(found, status=DirectStatus.REVERTING, undoing=tuple(_undoing(direct, earlier)))
 
 
+def told_before(direct: DirectTransition, untold: Iterable[DirectTransition]) -> str | None:
+    """Return what was there before a direct transition, as sinks know it: that is what it goes back to.
+
+    ``untold`` are direct transitions of the same model that nobody was told of or vouches for. If one of them led to what
+    was there, what was there before that counts: two quick moves must not pass the gates of either.
+    """
+    back = direct.before
+    for one in sorted(untold, key=lambda other: other.observed_at, reverse=True):
+        if one.observed_at < direct.observed_at and back is not None and _led_to(one, direct, back):
+            back = one.before
+    return back
+
+
+def _led_to(one: DirectTransition, direct: DirectTransition, back: str) -> bool:
+    if direct.target.alias is not None:
+        return (one.target, one.version) == (direct.target, back)
+    return (one.version, one.target.stage) == (direct.version, back)
+
+
 def with_approvals(verdict: Verdict, gate: Gate) -> Verdict:
     """Return a verdict that fails where people have to approve: nobody was asked."""
     if not gate.approvals:

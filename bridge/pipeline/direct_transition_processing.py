@@ -16,6 +16,7 @@ from bridge.governance.direct_transition import (
     moved_on,
     overtaken_direct,
     reverted,
+    told_before,
     with_approvals,
     with_undone,
 )
@@ -111,6 +112,12 @@ class DirectTransitionProcessing:
         if not gates:  # they are not configured any more
             await self._ledger.change_direct(direct, _passed)
             return
+        back = told_before(direct, [one for one in others if await self._is_untold(one)])
+        direct = replace(direct, before=back)
+        if direct.target.alias is not None and back == direct.version:
+            why = "the alias is where it was before it went past the gate"
+            await self._ledger.change_direct(direct, lambda one, now: overtaken_direct(one, why, now))
+            return
         found = await self._judgement.verdicts(
             gates, _as_it_was(model, direct), direct.version, direct.target, _seen(direct), now_ms
         )
@@ -120,11 +127,15 @@ class DirectTransitionProcessing:
         def decide(one: DirectTransition, now: int) -> DirectTransition:
             if one.status is not DirectStatus.PENDING:
                 return one
-            return judged_direct(one, verdicts, gates, others, self._most_reverts, now)
+            return judged_direct(replace(one, before=back), verdicts, gates, others, self._most_reverts, now)
 
         await self._ledger.change_direct(direct, decide)
         if self._tags:
             await write_tags(self._making, direct, verdicts)
+
+    async def _is_untold(self, direct: DirectTransition) -> bool:
+        """Whether no sink hears of it, and nobody has approved since what it made."""
+        return not (direct.is_told or await self._is_approved_meanwhile(direct))
 
     async def _known(self, direct: DirectTransition) -> RegisteredModel | None:
         """Return the model as it is known now; None if it was deleted, or its name belongs to another."""
@@ -147,8 +158,8 @@ class DirectTransitionProcessing:
                 )
                 return
             move, why = next_move(movement if at else _whatever_changed(movement), found)
-            if at == 0 and await self._is_approved_meanwhile(direct):
-                move, why = Move.REFUSE, "it was approved meanwhile"
+            if at == 0 and (other := await self._made_needless(direct)):
+                move, why = Move.REFUSE, other
             made = found.updated if found and movement.target.alias is None else 0
             if move is Move.MAKE and found is not None:
                 beginning = begun(movement.application, found, movement.target, self._clock.now_ms())
@@ -200,6 +211,21 @@ class DirectTransitionProcessing:
             and (one.decided_at or 0) > direct.observed_at
             for one in await self._state.load_requests_of(direct.model_name, direct.version)
         )
+
+    async def _made_needless(self, direct: DirectTransition) -> str:
+        """Return why there is nothing to undo any more: it was approved, or another one is undone in its place; or nothing.
+
+        What the version would go back to is not what was told last, if it was seen elsewhere since, and then here again.
+        """
+        if await self._is_approved_meanwhile(direct):
+            return "it was approved meanwhile"
+        others = await self._state.load_direct(direct.model_name)
+        has_come_again = any(
+            (one.version, one.target) == (direct.version, direct.target)
+            and one.observed_at > direct.observed_at
+            for one in others
+        )
+        return "it was moved on, and came again: that is judged by itself" if has_come_again else ""
 
     async def _record(
         self,

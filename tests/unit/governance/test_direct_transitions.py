@@ -547,3 +547,62 @@ def test_what_passed_its_gate_is_replayed(world) -> None:
         )
         == 1
     )
+
+
+@pytest.mark.parametrize("alias", [False, True])
+def test_an_undoing_that_comes_late_does_not_bring_back_what_was_left_long_ago(world, alias) -> None:
+    """The version was seen elsewhere, and came again before it was undone: it goes back to where it was seen last."""
+
+    def promote(version: str, stage: str = "Production") -> None:
+        world.clock.sleep(10)
+        if alias:
+            world.registry.set_alias("m", "champion", version)
+        else:
+            world.registry.transition("m", "2", stage)
+        world.polled()
+
+    promote("2")
+    world.registry.fault = "down"
+    world.processed()
+    (first,) = direct(world)
+    promote("4", "Staging")
+    promote("2")
+    world.registry.fault = ""
+    world.clock.sleep(3_600)
+    world.processed()
+    world.polled()
+
+    told = [event for event in world.told() if event.type.value.startswith("MODEL_VERSION")]
+    if alias:
+        assert dict(world.registry.models["m"].aliases)["champion"] == "1"  # the others were never told of
+        assert told == []
+    else:
+        assert world.stage("m", "2") == told[-1].changed["to_stage"] == "Staging"
+    assert first.status.is_open
+    assert [one.status for one in direct(world) if one.version == "2"] == [
+        DirectStatus.OVERTAKEN,
+        DirectStatus.REVERTED,
+    ]
+
+
+def test_two_quick_moves_do_not_pass_the_gates_of_either() -> None:
+    """The first is overtaken before it is judged: what undoes the second must not bring it back."""
+    world = world_of(to_stages=["Staging", "Production"])
+    world.registry.accuracy["m", "3"] = 0.5
+    for version, stage in (("2", "Staging"), ("2", "Production")):
+        world.clock.sleep(10)
+        world.registry.transition("m", version, stage)
+        world.polled()
+    for version in ("2", "3"):
+        world.clock.sleep(10)
+        world.registry.set_alias("m", "champion", version)
+        world.polled()
+    world.processed()
+    world.clock.sleep(100)
+    world.processed()
+    world.polled()
+
+    assert world.stage("m", "2") == "None"
+    assert dict(world.registry.models["m"].aliases)["champion"] == "1"
+    assert not [event for event in world.told() if event.type.value.startswith("MODEL_VERSION")]
+    world.close()
