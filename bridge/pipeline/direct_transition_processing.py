@@ -158,8 +158,8 @@ class DirectTransitionProcessing:
                 )
                 return
             move, why = next_move(movement if at else _whatever_changed(movement), found)
-            if at == 0 and (other := await self._made_needless(direct)):
-                move, why = Move.REFUSE, other
+            if at == 0 and move is Move.MAKE and (needless := await self._made_needless(direct)):
+                move, why = Move.REFUSE, needless
             made = found.updated if found and movement.target.alias is None else 0
             if move is Move.MAKE and found is not None:
                 beginning = begun(movement.application, found, movement.target, self._clock.now_ms())
@@ -213,19 +213,20 @@ class DirectTransitionProcessing:
         )
 
     async def _made_needless(self, direct: DirectTransition) -> str:
-        """Return why there is nothing to undo any more: it was approved, or another one is undone in its place; or nothing.
+        """Return why it must not be undone any more: it was approved, or another one is undone in its place; or nothing.
 
-        What the version would go back to is not what was told last, if it was seen elsewhere since, and then here again.
+        What it would go back to is not what was told last, if the version was seen elsewhere since, and is here again.
         """
         if await self._is_approved_meanwhile(direct):
             return "it was approved meanwhile"
-        others = await self._state.load_direct(direct.model_name)
-        has_come_again = any(
-            (one.version, one.target) == (direct.version, direct.target)
-            and one.observed_at > direct.observed_at
-            for one in others
-        )
-        return "it was moved on, and came again: that is judged by itself" if has_come_again else ""
+        later = [
+            one
+            for one in await self._state.load_direct(direct.model_name)
+            if one.observed_at > direct.observed_at
+        ]
+        if any((one.version, one.target) == (direct.version, direct.target) for one in later):
+            return "it was moved on, and came again: that is judged by itself"
+        return moved_on(direct, await self._known(direct), later)
 
     async def _record(
         self,
