@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator, StrictBool
 
 from bridge.config.setting_types import Model, Secret
 from bridge.config.validation_messages import did_you_mean
@@ -39,6 +39,8 @@ class TokenSettings(Model):
     """The token itself: at least 16 characters."""
     may: tuple[Annotated[Permission, PlainValidator(_permission)], ...] = Field(min_length=1)
     """What it may do: `read`, `operate`, `webhooks`, `request`, `decide`."""
+    acts_for_users: StrictBool = False
+    """Whether it is that of the plug-in in MLflow's server, which says on whose behalf it asks, and sends hints."""
 
 
 def token_fault(value: str) -> str:

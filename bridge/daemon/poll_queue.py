@@ -1,7 +1,7 @@
 """Run the daemon's polls one at a time: on schedule, on a signal, and on an operator's order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -10,12 +10,15 @@ import structlog
 
 from bridge.app import App
 from bridge.config import Settings
+from bridge.daemon.hint_rate import HintRate
 from bridge.daemon.registry_backoff import Backoff
 from bridge.daemon.registry_outage_log import PollResult, WatchedPoll
 from bridge.errors import BridgeError, OwnerUnavailable, RegistryUnreachable, StateUnwritable
+from bridge.events.change_hints import Hint
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder, accepted_hold
 from bridge.operations.request_execution import Requests
+from bridge.operations.transition_checks import TransitionChecks
 from bridge.pipeline.history_pruning import housekeep
 from bridge.pipeline.incremental_read import Read
 from bridge.server.health_probes import Probes
@@ -47,8 +50,12 @@ class Polling:
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
         self._poll_waits = False
+        self._hints = app.poll.hints
+        self._hint_rate = HintRate(poll.interval, app.clock)
+        self._hint_reads: asyncio.Task[None] | None = None
         self.is_over = False
         self.operations = Operations(app.state, app.clock, app.relay)
+        self.checks = TransitionChecks(app.state, app.settings, app.clock)
         self.requests = Requests(app.state, app.ledger, app.settings, app.clock, self.catch_up)
 
     @property
@@ -84,6 +91,31 @@ class Polling:
         if not self._poll_waits:
             self._poll_waits = True
             self._begin(self._look_again)
+
+    def hint(self, hints: Sequence[Hint]) -> None:
+        """Read the models that ``hints`` name as soon as may be; what comes meanwhile is read together."""
+        left_out = self._hints.add(hints)
+        if left_out:
+            log.warning("hints.left_out", hints=left_out)
+        if self._hint_reads is None or self._hint_reads.done():
+            self._hint_reads = asyncio.create_task(self._read_hinted(), name="hints")
+
+    async def _read_hinted(self) -> None:
+        """Read until no hint waits, or the registry fails: then the next poll takes those that are left."""
+        while self._hints and not self.is_over and not self._backoff.is_on():
+            await asyncio.sleep(self._hint_rate.wait_s())
+            if not self._hints:  # a poll has taken them meanwhile
+                return
+            self._hint_rate.spend()
+            with suppress(OwnerUnavailable):
+                result = await self._ordered(self._poll_for_hints, _FOREVER)
+                if result is None or result.has_failed or result.is_unfinished:
+                    return
+
+    async def _poll_for_hints(self) -> PollResult | None:
+        """Make the first read that is due: only without a fast one, that is a scan. Return None if none is due."""
+        due = await self._app.poll.due()
+        return await self._read(due[:1]) if due else None
 
     async def catch_up(self) -> None:
         """Poll now, without a wait for deliveries; if that fails, the state is as it was.
@@ -129,7 +161,7 @@ class Polling:
     async def end(self) -> None:
         """Start no more polls, and cancel the one under way."""
         self.is_over = True
-        tasks = set(self._tasks)
+        tasks: set[asyncio.Task[object]] = {*self._tasks, *([self._hint_reads] if self._hint_reads else [])}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -195,10 +227,21 @@ class Polling:
         *,
         full: bool = False,
     ) -> PollResult:
+        reads = [Read.FULL] if full else await self._app.poll.due()
+        return await self._read(reads, accepted, within_ms, afresh=full)
+
+    async def _read(
+        self,
+        reads: Sequence[Read],
+        accepted: frozenset[str] = frozenset(),
+        within_ms: int | None = None,
+        *,
+        afresh: bool = False,
+    ) -> PollResult:
         results = [PollResult()]
-        for read in [Read.FULL] if full else await self._app.poll.due():
+        for read in reads:
             self._probes.poll_began()  # each read has its own deadline
-            results.append(await self._poll.run(read, accepted, within_ms, afresh=full))
+            results.append(await self._poll.run(read, accepted, within_ms, afresh=afresh))
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             await housekeep(self._app.state, self._app.settings, self._app.trust)

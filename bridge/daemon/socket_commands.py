@@ -1,7 +1,7 @@
 """The commands that the daemon carries out for requests at the control socket."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bridge.config import Settings
@@ -10,12 +10,14 @@ from bridge.daemon.configuration_reload import Configuration
 from bridge.daemon.poll_queue import ENDING, Polling
 from bridge.daemon.signal_handling import Signals
 from bridge.errors import OwnerUnavailable, StateForeign
+from bridge.events.change_hints import Hint
 from bridge.operations.bridge_api_operations import Resources
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.registry_rebinding import rebind
 from bridge.operations.request_execution import Requester, Requests
 from bridge.operations.requests import carry_out as carry_out_request
+from bridge.operations.transition_checks import TransitionChecks
 from bridge.operations.webhook_execution import Sinks, Webhooks
 from bridge.operations.webhooks import carry_out
 from bridge.pipeline.clocks import Clock
@@ -107,6 +109,14 @@ class Commands:
             OwnerUnavailable: there is none.
         """
         return (await self._present_polling()).requests
+
+    async def checks(self) -> TransitionChecks:
+        """Return the checks of transitions of the present `DaemonRun`; raises as `requests` does."""
+        return (await self._present_polling()).checks
+
+    async def hint(self, hints: Sequence[Hint]) -> None:
+        """Have the models that ``hints`` name read; raises as `requests` does."""
+        (await self._present_polling()).hint(hints)
 
     async def change_requests(self, arguments: Document) -> Document:
         """Carry out what ``verb`` says (see `bridge.operations.requests.carry_out`), for ``who``."""

@@ -27,6 +27,7 @@ class Listing:
         same: the names of models that equal the known snapshot, versions included.
         orphans: names of models of which only versions were listed (created or renamed during the scan).
         unread: models that were listed but could not be read by name afterwards: nothing is known of them.
+        absent: known models that were asked for by name and not found.
         is_complete: whether this was a full scan, so that a model it does not list is missing.
         atomic: whether one page held all models, so that none can have been skipped.
         pages_versions: whether versions came in several pages, so that some can have been skipped.
@@ -39,6 +40,7 @@ class Listing:
     same: AbstractSet[str] = frozenset()
     orphans: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
     is_complete: bool = True
     atomic: bool = True
     pages_versions: bool = False
@@ -79,7 +81,7 @@ def vanished(known: KnownModels, listing: Listing) -> list[str]:
 
 def doubts(known: KnownModels, listing: Listing) -> list[Doubt]:
     """Return the models to read by name before ``listing`` can be compared with what is ``known``."""
-    names = set(listing.orphans) | set(vanished(known, listing))
+    names = set(listing.orphans) | set(listing.absent) | set(vanished(known, listing))
     if known:
         names.update(name for name, model in listing.models.items() if is_torn(model, known.get(name)))
     if known or not listing.atomic:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bridge.errors import InvalidState, NotAllowed
 from bridge.governance.gate import Finding, Gate, Verdict, overall, refusing
-from bridge.governance.transition_request import Approval, RequestStatus, TransitionRequest
+from bridge.governance.transition_request import ANONYMOUS, Approval, RequestStatus, TransitionRequest
 
 _APPROVED = frozenset({RequestStatus.APPROVED, RequestStatus.APPLIED, RequestStatus.FAILED})
 
@@ -166,8 +166,13 @@ def _check_pending(request: TransitionRequest, verb: str) -> None:
         raise InvalidState(f"the request {request.id} was {told}{who}, and cannot be {verb} any more")
 
 
+def is_own(creator: str, user: str) -> bool:
+    """Whether a request of ``creator`` is known to be that of ``user``."""
+    return creator == user and user != ANONYMOUS
+
+
 def _check_other(request: TransitionRequest, by: str, *, self_approval: bool) -> None:
-    if by == request.creator and not self_approval:
+    if is_own(request.creator, by) and not self_approval:
         msg = (
             f"{by} asked for this, and nobody decides on their own request: ask somebody else, or set "
             "governance.self_approval = true"

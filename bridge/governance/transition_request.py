@@ -12,6 +12,9 @@ from bridge.governance.gate import Verdict
 from bridge.governance.movement import Application, Movement
 from bridge.governance.transition_target import Target
 
+ANONYMOUS = "anonymous"
+"""The name of whoever asks MLflow's server if that does not authenticate: it may be a different person each time."""
+
 
 @unique
 class RequestStatus(StrEnum):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
+from bridge.events.change_hints import Hint
 from bridge.events.event_names import EVENT_NAMES
 from bridge.operations.webhook_arguments import Arguments, at_most, event_among, one_of
 
@@ -13,6 +14,9 @@ MOST = 500
 _USUAL = 50
 _MOST_ALTERNATIVES = 100
 _MOST_NUMBERS = 5_000
+_MOST_HINTS = 1_000
+_MOST_MEMBERS = 20
+_LONGEST_NAME = 256
 
 
 def _number(value: object) -> object:
@@ -109,6 +113,32 @@ class SinkTestArguments(SinkArguments):
     """The event to send; left out: the first that the sink asks for."""
     dry_run: StrictBool = False
     """Whether the request is only built and shown, not sent."""
+
+
+class HintArguments(Arguments):
+    """What MLflow's server answered with success."""
+
+    model: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
+    """The model that was changed, by its name before."""
+    operation: Annotated[str, Field(max_length=_LONGEST_NAME)] = ""
+    """The end of the path in MLflow's REST API, such as `model-versions/transition-stage`."""
+    arguments: dict[str, str] = Field(default_factory=dict, max_length=_MOST_MEMBERS)
+    """The members of the request, as text."""
+    user: Annotated[str, Field(max_length=_LONGEST_NAME)] | None = None
+    """Who changed it; left out: that is not known."""
+
+    def hint(self) -> Hint:
+        """Return the hint."""
+        return Hint(self.model, self.operation, self.arguments, self.user)
+
+
+class HintsArguments(Arguments):
+    """What MLflow's server answered with success, in that order."""
+
+    hints: Annotated[tuple[HintArguments, ...], at_most(_MOST_HINTS)] = ()
+    """The hints."""
+    workspace: str | None = None
+    """MLflow's workspace; left out: there are none."""
 
 
 class PollArguments(Arguments):

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from bridge.config import Settings
-from bridge.errors import InvalidArgument, InvalidState, LimitExceeded, NotAllowed, NotFound
+from bridge.errors import InvalidArgument, InvalidState, LimitExceeded, NotAllowed, NotFound, OwnerUnavailable
 from bridge.governance.gate import guarding
-from bridge.governance.request_decisions import approved, cancelled, rejected
+from bridge.governance.request_decisions import approved, cancelled, is_own, rejected
 from bridge.governance.request_steps import holder_of
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.governance.transition_target import Target
@@ -33,6 +33,13 @@ from bridge.store.state_reader import StateReader
 
 Document = dict[str, Any]
 
+_FORWARDED_S = 3.0
+"""How long the registry may take to show a new version, if it may be waiting for the answer itself."""
+
+_NOT_YET = (
+    "the bridge has not seen this version yet, and MLflow did not show it in time: try again in a moment"
+)
+
 _REPEATED_WITHIN_MS = 60_000
 """How long the same request returns the one that it made: clients repeat a POST without an answer."""
 
@@ -45,11 +52,13 @@ class Requester:
         who: as the audit trail names them.
         user: as requests and events name them.
         may_decide: whether they may decide on requests.
+        is_forwarded: whether MLflow's server forwards it, which perhaps answers nobody else until then.
     """
 
     who: str
     user: str
     may_decide: bool = True
+    is_forwarded: bool = False
 
 
 class Requests:
@@ -89,7 +98,7 @@ class Requests:
         target = target_of(arguments.stage, arguments.alias)
         known = await self._known(arguments.name, arguments.version, target)
         if known is None:
-            await self._catch_up()
+            await self._read_first(caller)
             known = await self._known(arguments.name, arguments.version, target)
         if known is None:
             has_model = await self._state.ask(lambda reader: arguments.name in reader.known())
@@ -124,6 +133,21 @@ class Requests:
                 await self._ledger.add(asked, caller.who)
                 request = asked
         return {"request": request_answer(request)}
+
+    async def _read_first(self, caller: Requester) -> None:
+        """Poll, for a version that is not known yet.
+
+        Raises:
+            OwnerUnavailable: MLflow's server waits for this answer, and did not answer the poll meanwhile.
+        """
+        if not caller.is_forwarded:
+            await self._catch_up()
+            return
+        try:
+            async with asyncio.timeout(_FORWARDED_S):
+                await self._catch_up()
+        except TimeoutError:
+            raise OwnerUnavailable(_NOT_YET) from None
 
     async def open_ones(self, given: Mapping[str, Any]) -> Document:
         """Return the open requests about a version, oldest first.
@@ -178,7 +202,7 @@ class Requests:
             return rejected(one, caller.user, arguments.comment, now_ms, self_approval=self_approval)
 
         found = await self._named(arguments)
-        others = [one for one in found if one.creator != caller.user] if not arguments.is_by_id else found
+        others = [one for one in found if arguments.is_by_id or not is_own(one.creator, caller.user)]
         named = [(one.id, decide) for one in others or found]
         (after, *_) = await self._ledger.change_all(named, caller.who)
         return _activity(after, RequestStatus.REJECTED, caller, arguments.comment)
@@ -234,7 +258,7 @@ class Requests:
 
     def may_decide_on(self, creator: str, user: str) -> bool:
         """Whether ``user`` may decide on a request of ``creator``: on one's own only where the configuration allows it."""
-        return creator != user or self._settings.governance.self_approval
+        return not is_own(creator, user) or self._settings.governance.self_approval
 
     async def _check_number(self) -> None:
         most = self._settings.governance.max
@@ -270,7 +294,7 @@ class Requests:
 
     def _not_own(self, found: Sequence[TransitionRequest], caller: Requester) -> TransitionRequest:
         """Return the oldest of several requests for the same that the caller may decide on; else the oldest."""
-        return next((one for one in found if one.creator != caller.user), found[0])
+        return next((one for one in found if not is_own(one.creator, caller.user)), found[0])
 
     async def _check_up_to_date(self, request: TransitionRequest) -> None:
         """Refuse to decide on a request that cannot be fulfilled any more; close it.

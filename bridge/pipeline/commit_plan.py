@@ -1,6 +1,6 @@
 """The plan of a poll: what to commit, computed from what was read. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from bridge.diff.snapshot import RegisteredModel, Snapshot
 from bridge.diff.snapshot_comparison import ModelDifference, compare
 from bridge.diff.stale_read_filtering import FilteredRead, filter_stale_reads
 from bridge.diff.timestamp_regressions import Caution, TimestampRegression
+from bridge.events.change_hints import Hint, with_users
 from bridge.events.display_text import instant
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities, Identity, synthesize
@@ -35,8 +36,8 @@ class Known:
     """What was known before the poll.
 
     ``counted`` are the numbers of models and versions, ``memory`` holds recently replaced values, ``aside``
-    is as in `Horizon`, ``since`` is from when on changes are read (ms by the registry's clock), and
-    ``is_first`` says that there is no baseline yet.
+    is as in `Horizon`, ``since`` is from when on changes are read (ms by the registry's clock),
+    ``is_first`` says that there is no baseline yet, and ``hints`` returns what MLflow's server said since the poll before.
     """
 
     models: KnownModels
@@ -47,6 +48,7 @@ class Known:
     aside: Mapping[str, int] = field(default_factory=dict)
     since: int = 0
     is_first: bool = False
+    hints: Callable[[], Sequence[Hint]] = tuple
 
     def caution(self, now_ms: int) -> Caution:
         """Return how far values without a timestamp are accepted."""
@@ -172,13 +174,14 @@ def _plan(
     changed = [one.after for one in differences if one.after is not None]
     ahead = skew(known.head, differences, reading)
     head = replace(known.head, floor=synthesis.floor, past_lanes=dict(synthesis.past_lanes), skew=ahead)
-    routed = tuple(route(synthesis.events, routes))
+    events = with_users(synthesis.events, known.hints()) if synthesis.events else ()
+    routed = tuple(route(events, routes))
     superseded = superseded_by(differences, now_ms)
     return Plan(
         head=with_clock(head, reading),
         removed=tuple(one.before.name for one in differences if one.before is not None),
         models={model.name: (model, synthesis.identities[model.name]) for model in changed},
-        events=synthesis.events,
+        events=events,
         routed=routed,
         counted=_counted(known, differences),
         unsettled=frozenset(model.name for model in changed if not is_past(model, head, reading)),

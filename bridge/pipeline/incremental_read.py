@@ -13,6 +13,9 @@ from bridge.registry.base import Deadline, Registry
 MOST_DIFFERING = 200
 """If more models than this differ, a full scan is cheaper than reading each of them."""
 
+_MOST_ABSENT = 5
+"""How many named models that are not found a read asks for: if more are gone at once, full scans decide, and hold it."""
+
 _TAIL = 2
 """How many unchanged rows have to follow the changed ones before the read stops."""
 
@@ -39,11 +42,13 @@ class Interest:
     Attributes:
         since: the registry's time before which nothing new can be, ms, judged by its rows.
         watch: models to read by name.
+        named: models to read by name with their versions, because hints name them: they may also be gone.
         overlooked: rows that differ because a hold keeps them from being recorded.
     """
 
     since: int
     watch: Watch = field(default_factory=Watch)
+    named: frozenset[str] = frozenset()
     overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
 
 
@@ -61,15 +66,18 @@ def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadli
     rows = _latest(registry, known, interest, deadline)
     if known and not rows:
         raise FullScanNeeded
-    named = (interest.watch.rows | set(known.unsettled)) - rows.keys()
+    named = (interest.watch.rows | set(known.unsettled) | interest.named) - rows.keys()
     rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
+    absent = sorted(name for name in interest.named - rows.keys() if name in known)
+    absent = [] if len(absent) > _MOST_ABSENT else absent
     wanted = _differing(rows.values(), known, interest)
     if len(wanted) > MOST_DIFFERING:
         raise FullScanNeeded
-    wanted |= {name for name in (*known.unsettled, *interest.watch.versions) if name in rows}
+    by_name = (*known.unsettled, *interest.watch.versions, *interest.named)
+    wanted |= {name for name in by_name if name in rows}
     latest = max((row.updated for row in rows.values()), default=0)
     models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
-    return Listing(models, is_complete=False, latest=latest)
+    return Listing(models, absent=frozenset(absent), is_complete=False, latest=latest)
 
 
 def _latest(

@@ -20,6 +20,7 @@ from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
+from bridge.pipeline.pending_hints import PendingHints
 from bridge.pipeline.poll_governance import PollGovernance, ReadSpan
 from bridge.pipeline.poll_records import (
     Span,
@@ -90,6 +91,7 @@ class Poll:
         self._observer = observer
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
+        self.hints = PendingHints()
         self.models_changed: ModelsChanged = _nobody
         self.governance = PollGovernance(state)
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
@@ -132,7 +134,7 @@ class Poll:
         *,
         afresh: bool = False,
     ) -> PollResult:
-        """Poll once and commit.
+        """Poll once and commit, also for the hints that wait.
 
         Args:
             read: how much to read.
@@ -147,9 +149,15 @@ class Poll:
             StateError: the state belongs to another registry, or cannot be written; nothing changed.
         """
         basis = await self._state.load_basis()
-        order = Order(read, accepted, may_scan=self._is_full_due(basis, is_wanted=True))
+        may_scan = self._is_full_due(basis, is_wanted=True)
+        hints = self.hints.take()
+        order = Order(read, accepted, may_scan=may_scan, hints=hints, since=self.hints.waiting)
         kept = None if afresh else basis.unfinished_scan
-        polled = await self._run(basis, order, within_ms, ScanSlice(stamp_of(self._clock), kept))
+        try:
+            polled = await self._run(basis, order, within_ms, ScanSlice(stamp_of(self._clock), kept))
+        except BaseException:
+            self.hints.put_back(hints)
+            raise
         if polled.read is Read.FULL:
             release_memory(polled.rows)  # now that nothing refers to what was read
         return polled

@@ -1,6 +1,6 @@
 """The instructions for reading the registry, and the result of a read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.delivery.storm_guard import Hold
@@ -8,6 +8,7 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel
+from bridge.events.change_hints import Hint
 from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.incremental_read import Read
 
@@ -23,6 +24,8 @@ class Order:
         held: kinds of changes that are held, and so left out of the result.
         silently: whether to record the registry as it is, without announcing anything.
         may_scan: whether a full scan is within its share of the registry's time, if a fast read needs one.
+        hints: what MLflow's server said before: a fast read also reads these models by name.
+        since: returns what it has said since: that, too, tells who made the changes that are read.
     """
 
     read: Read
@@ -31,6 +34,17 @@ class Order:
     held: frozenset[ChangeKind] = frozenset()
     silently: bool = False
     may_scan: bool = True
+    hints: tuple[Hint, ...] = ()
+    since: Callable[[], tuple[Hint, ...]] = tuple
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The names of the models that hints name."""
+        return frozenset(name for hint in self.hints for name in hint.models)
+
+    def all_hints(self) -> tuple[Hint, ...]:
+        """Return all that it has said until now."""
+        return (*self.hints, *self.since())
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,11 +115,11 @@ class RegistryReader:
         deadline: Deadline,
     ) -> Observation | None:
         """Return the recent changes, or None if there are so many that a full scan is needed."""
-        known, began = self._known(basis), stamp_of(self._clock)
+        known, began = self._known(basis, order), stamp_of(self._clock)
         watched = watch_of(
             (*self.routes, *self.watched), known.models, has_names=(basis.abilities or Abilities()).has_names
         )
-        interest = Interest(known.since, watched, overlooked)
+        interest = Interest(known.since, watched, order.named, overlooked)
         last = basis.last_poll
         has_vanished = last is not None and last.held_vanished
         try:
@@ -130,7 +130,7 @@ class RegistryReader:
             return None
         if len(find_replaced_models(known.models, listing).replaced) > _FEW_REPLACED:
             return None
-        if listing.models:
+        if listing.models or listing.absent:
             known = self._checked(known, deadline)
         if has_vanished:
             listing = without_unknown_models(known.models, listing)
@@ -141,7 +141,7 @@ class RegistryReader:
         return replace(found, overlooked=overlooked)
 
     def _full(self, basis: Basis, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
-        known = self._checked(self._known(basis), deadline)
+        known = self._checked(self._known(basis, order), deadline)
         progress = scan.begin(known.head, stamp_of(self._clock))
         with_facts = self._settings.first_run == "emit" or not known.is_first
         listing = self._registry.scan(known.models, deadline, with_facts=with_facts, progress=progress)
@@ -229,7 +229,7 @@ class RegistryReader:
             return plan_silently(known, reading, self._clock.now_ms())
         return plan(known, reading, self.routes, self._clock.now_ms(), order.held)
 
-    def _known(self, basis: Basis) -> Known:
+    def _known(self, basis: Basis, order: Order) -> Known:
         head, last = basis.head, basis.last_poll
         since = (last.read_from if last else 0) - OVERLAP_MS
         if head is None:
@@ -241,7 +241,9 @@ class RegistryReader:
         aside = {name: at + shift for name, at in aside_since(last.odd_rows if last else ()).items()}
         last_scan = basis.last_reconcile
         memory = RecentlyReplacedValues(basis.superseded, head.baseline_at, last_scan.at if last_scan else 0)
-        return Known(basis.known, basis.identities, head, counted, memory, aside, since)
+        return Known(
+            basis.known, basis.identities, head, counted, memory, aside, since, hints=order.all_hints
+        )
 
     def _checked(self, known: Known, deadline: Deadline) -> Known:
         """Check which database the registry has; store its fingerprint if none is known.

@@ -7,11 +7,9 @@ from bridge.config import RegistrySettings
 from bridge.diff.absence_verification import Absence
 from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.base import Deadline
+from bridge.registry.entity_details import run_details, version_details
 from bridge.registry.mlflow_client import Connection
 from bridge.registry.model_signature import read_signature
-
-_HISTORY_TAG = "mlflow.log-model.history"
-"""A copy of each ``MLmodel`` file that a run logged: long, and not set by a person."""
 
 
 class MlflowFacts:
@@ -33,7 +31,7 @@ class MlflowFacts:
             RegistryError: there was no usable answer.
         """
         found = self._asked(deadline, lambda client: client.get_model_version(name, version))
-        return found if isinstance(found, Absence) else _version(found)
+        return found if isinstance(found, Absence) else version_details(found)
 
     def files(self, name: str, version: str, deadline: Deadline) -> Mapping[str, Any]:
         """Return ``artifact_location`` and ``signature``; each is None where the registry does not give it in time."""
@@ -49,7 +47,7 @@ class MlflowFacts:
             RegistryError: there was no usable answer.
         """
         found = self._asked(deadline, lambda client: client.get_run(run_id))
-        return found if isinstance(found, Absence) else _run(found)
+        return found if isinstance(found, Absence) else run_details(found)
 
     def _asked(self, deadline: Deadline, request: Callable[[Any], Any]) -> Any:
         """Return one object; if the registry refuses the request (a malformed run id), the object does not exist."""
@@ -65,41 +63,3 @@ class MlflowFacts:
         except RegistryError:
             return None
         return None if isinstance(found, Absence) else found
-
-
-def _version(entity: Any) -> dict[str, Any]:
-    """Return an ``mlflow.entities.model_registry.ModelVersion`` as plain values."""
-    return {
-        "version": str(entity.version),
-        "stage": entity.current_stage or None,
-        "status": entity.status or None,
-        "description": entity.description or None,
-        "user_id": entity.user_id or None,
-        "created": entity.creation_timestamp,
-        "updated": entity.last_updated_timestamp,
-        "run_id": entity.run_id or None,
-        "run_link": entity.run_link or None,
-        "model_id": getattr(entity, "model_id", None) or None,  # since MLflow 3
-        "source": entity.source or None,
-        "aliases": [] if callable(entity.aliases) else [str(alias) for alias in entity.aliases or ()],
-        "tags": {} if callable(entity.tags) else dict(entity.tags or {}),
-    }
-
-
-def _run(entity: Any) -> dict[str, Any]:
-    """Return an ``mlflow.entities.Run`` as plain values."""
-    info, data = entity.info, entity.data
-    return {
-        "run_id": info.run_id,
-        "name": getattr(info, "run_name", None) or None,
-        "status": info.status,
-        "lifecycle_stage": info.lifecycle_stage,
-        "user_id": info.user_id or None,
-        "experiment_id": info.experiment_id,
-        "started": info.start_time,
-        "ended": info.end_time,
-        "artifact_location": info.artifact_uri or None,
-        "metrics": dict(data.metrics),
-        "params": dict(data.params),
-        "tags": {key: value for key, value in data.tags.items() if key != _HISTORY_TAG},
-    }

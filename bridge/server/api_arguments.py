@@ -12,6 +12,9 @@ from bridge.errors import BridgeError
 LONGEST_BODY = 1024 * 1024
 """The longest body in bytes."""
 
+LONGEST_OF_SERVER = 16 * 1024 * 1024
+"""The longest body from MLflow's server: a run can have many metrics and long params."""
+
 _DEEPEST = 20
 _TOO_DEEP = "the body is nested too deeply"
 
@@ -24,19 +27,21 @@ class BodyTooLong(BridgeError):
     """A request's body is longer than `LONGEST_BODY`."""
 
 
-async def arguments_of(request: Request, lists: Collection[str] = ()) -> dict[str, Any]:
+async def arguments_of(
+    request: Request, lists: Collection[str] = (), longest: int = LONGEST_BODY
+) -> dict[str, Any]:
     """Return the arguments of ``request``; those in its body count more than those in its query.
 
     Of an argument in ``lists``, the query may have several; of others, the last one counts.
 
     Raises:
         MalformedRequest: the body is not a JSON object, or the query is no text.
-        BodyTooLong: it is too long.
+        BodyTooLong: it is longer than ``longest`` bytes.
     """
     found: dict[str, Any] = {}
     for name, value in _query(request):
         found[name] = [*found.get(name, []), value] if name in lists else value
-    return {**found, **parse_body(await _body(request))}
+    return {**found, **parse_body(await _body(request, longest))}
 
 
 def _query(request: Request) -> list[tuple[str, str]]:
@@ -47,12 +52,12 @@ def _query(request: Request) -> list[tuple[str, str]]:
         raise MalformedRequest("the query is not UTF-8 text, or has too many members") from None
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, longest: int) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_BODY:
-            raise BodyTooLong(f"the body is longer than {LONGEST_BODY} bytes")
+        if len(body) > longest:
+            raise BodyTooLong(f"the body is longer than {longest} bytes")
     return body
 
 

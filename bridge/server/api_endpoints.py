@@ -27,7 +27,13 @@ from bridge.errors import (
     SecretUnavailable,
     StateUnwritable,
 )
-from bridge.server.api_arguments import BodyTooLong, MalformedRequest, arguments_of
+from bridge.server.api_arguments import (
+    LONGEST_BODY,
+    LONGEST_OF_SERVER,
+    BodyTooLong,
+    MalformedRequest,
+    arguments_of,
+)
 from bridge.server.daemon_loop_calls import DaemonLoop
 from bridge.server.host_header_check import is_welcome
 from bridge.server.token_authority import (
@@ -36,7 +42,9 @@ from bridge.server.token_authority import (
     Caller,
     PermissionDenied,
     Unauthenticated,
+    check_acts_for_users,
     check_permission,
+    with_user,
 )
 
 log = structlog.get_logger(__name__)
@@ -116,21 +124,32 @@ class ApiDoor:
     names: Collection[str] = ()
     """Host names for which it answers without a token (see `bridge.server.host_header_check`)."""
     calls: Calls = field(default_factory=Calls)
+    of_server: Calls = field(default_factory=Calls)
+    """Those of MLflow's server, which no other calls may hold up: a transition waits for the answer."""
 
     def endpoint(
-        self, permission: Permission, operation: Operation, lists: Collection[str] = ()
+        self,
+        permission: Permission,
+        operation: Operation,
+        lists: Collection[str] = (),
+        *,
+        is_for_server: bool = False,
     ) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint for an operation that needs a permission.
 
         The query may have several of each argument in ``lists``.
         """
+        longest = LONGEST_OF_SERVER if is_for_server else LONGEST_BODY
+        calls = self.of_server if is_for_server else self.calls
 
         async def endpoint(request: Request) -> Response:
             try:
                 caller = await self._caller(request)
                 check_permission(caller, permission)
-                arguments = {**await arguments_of(request, lists), **request.path_params}
-                with self.calls:
+                if is_for_server:
+                    check_acts_for_users(caller)
+                arguments = {**await arguments_of(request, lists, longest), **request.path_params}
+                with calls:
                     return json_answer(
                         await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
                     )
@@ -152,7 +171,7 @@ class ApiDoor:
         """
         if is_from_another_site(request, self.names):
             raise PermissionDenied(_FOREIGN)
-        caller = await self.authority.caller(request.headers.get("authorization"))
+        caller = with_user(await self.authority.caller(request.headers.get("authorization")), request.headers)
         if caller is NOBODY and not is_welcome(request.headers.get("host"), self.names):
             raise PermissionDenied(_STRANGER)
         return caller

@@ -42,6 +42,7 @@ class Resource:
         operation: what carries it out.
         is_strict: whether its arguments are parsed here, and others are refused. Clients that nobody here wrote may send
             more, so that their requests are parsed by the operation.
+        is_for_server: whether only MLflow's server may ask for it, whose token has ``acts_for_users``.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Resource:
     answer: str
     operation: Operation
     is_strict: bool = True
+    is_for_server: bool = False
 
     def route(self, door: ApiDoor) -> Route:
         """Return its route."""
@@ -60,7 +62,9 @@ class Resource:
             return await self.operation(parse_strictly(self.arguments, given), caller)
 
         operation = strictly if self.is_strict else self.operation
-        endpoint = door.endpoint(self.permission, operation, lists_of(self.arguments))
+        endpoint = door.endpoint(
+            self.permission, operation, lists_of(self.arguments), is_for_server=self.is_for_server
+        )
         path = self.path.replace("{number}", "{number:int}")  # so that no word is taken for one
         return Route(path, endpoint, methods=[self.method])
 
@@ -89,7 +93,7 @@ class Resource:
         return {
             "operationId": f"{self.method.lower()}_{self.path.rpartition('/api/')[2]}",
             "summary": self.summary,
-            "description": f"Needs a token that may `{self.permission}`.",
+            "description": f"Needs a token {self._needed}.",
             **({"parameters": parameters} if parameters else {}),
             **body,
             "responses": {
@@ -97,6 +101,10 @@ class Resource:
                 **{status: _response(told, named("Error")) for status, told in _STATUSES.items()},
             },
         }
+
+    @property
+    def _needed(self) -> str:
+        return "with `acts_for_users`" if self.is_for_server else f"that may `{self.permission}`"
 
 
 def lists_of(model: type[BaseModel]) -> set[str]:

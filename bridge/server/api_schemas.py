@@ -35,6 +35,9 @@ def named(name: str) -> Schema:
 
 _ANYTHING: Schema = {}
 _STATUSES = ["pending", "approved", "applied", "rejected", "cancelled", "expired", "failed"]
+_GUARD: Schema = an_object(
+    {"gate": TEXT, "models": some(TEXT), "to_stages": some(TEXT), "aliases": some(TEXT)}
+)
 _PAGE: Mapping[str, Schema] = {
     "next_cursor": {
         **TEXT,
@@ -102,6 +105,10 @@ SCHEMAS: Mapping[str, Schema] = {
             "exchanges": some(OBJECT),
             **dict.fromkeys(("outcome", "reason", "detail"), either(TEXT)),
         }
+    ),
+    "Guards": an_object({"guards": some(_GUARD), "is_polled": TRUTH}),
+    "TransitionCheck": an_object(
+        {"allowed": TRUTH, "reasons": some(TEXT), "guards": some(_GUARD), "is_polled": TRUTH}
     ),
     "Poll": an_object({**dict.fromkeys(("new", "delivered", "waiting"), NUMBER), "errors": some(OBJECT)}),
     "Webhook": an_object(_WEBHOOK, {"description": TEXT, "model_name": TEXT}),

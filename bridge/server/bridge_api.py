@@ -1,15 +1,17 @@
 """The bridge's own API, ``/api/v1/``, with the OpenAPI description of all that the bridge's address takes."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from starlette.routing import Route
 
+from bridge.events.change_hints import Hint
 from bridge.operations.bridge_api_arguments import (
     EntriesArguments,
     EntryArguments,
     EventArguments,
     EventsArguments,
+    HintsArguments,
     NoArguments,
     NumbersArguments,
     PageArguments,
@@ -21,7 +23,8 @@ from bridge.operations.bridge_api_arguments import (
 from bridge.operations.bridge_api_operations import Resources
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.request_arguments import RequestArguments, RequestsArguments
-from bridge.operations.request_execution import Requests
+from bridge.operations.request_execution import Requester, Requests
+from bridge.operations.transition_checks import CheckArguments, TransitionChecks
 from bridge.operations.webhook_execution import Webhooks
 from bridge.server.api_endpoints import ApiDoor, Document
 from bridge.server.api_operation import Operation, Resource, openapi
@@ -45,6 +48,14 @@ class Present(Protocol):
 
     async def requests(self) -> Requests:
         """Return its transition requests."""
+        ...
+
+    async def checks(self) -> TransitionChecks:
+        """Return its checks of transitions."""
+        ...
+
+    async def hint(self, hints: Sequence[Hint]) -> None:
+        """Have it read the models that hints name."""
         ...
 
     async def poll_now(self, order: PollOrder) -> OnceResult:
@@ -77,6 +88,15 @@ def bridge_resources(present: Present) -> list[Resource]:
         order = PollOrder(accept_held=arguments.accept_held, full=arguments.full)
         return (await present.poll_now(order)).to_document()
 
+    async def hint(given: HintsArguments, _caller: Caller) -> Document:
+        checks = await present.checks()
+        if checks.is_of_registry(given.workspace):
+            await present.hint([one.hint() for one in given.hints])
+        return checks.guards(given.workspace)
+
+    async def check(given: CheckArguments, caller: Caller) -> Document:
+        return await (await present.checks()).check(given, Requester(caller.name, caller.user))
+
     async def description(_arguments: NoArguments, _caller: Caller) -> Document:
         return openapi(api_resources(present))
 
@@ -98,6 +118,8 @@ def bridge_resources(present: Present) -> list[Resource]:
         _get("requests/{request_id}", RequestArguments, "Request", asks("request")),
         _get("gates", NoArguments, "Gates", asks("gates")),
         _post("polls", PollArguments, "Poll", poll),
+        _of_server("hints", HintsArguments, "Guards", hint),
+        _of_server("transition-checks", CheckArguments, "TransitionCheck", check),
         _get("openapi.json", NoArguments, "Description", description),
     ]
 
@@ -120,6 +142,8 @@ _SUMMARIES = {
     "requests/{request_id}": "Return one transition request, with the verdicts of its gates and the decisions on it",
     "gates": "List the gates of the configuration",
     "polls": "Poll the registry now, and wait for what is delivered soon",
+    "hints": "Say which models were changed, so that they are read at once; for MLflow's server",
+    "transition-checks": "Ask whether the enforcing gates let a transition through; for MLflow's server",
     "openapi.json": "Return this description",
 }
 
@@ -130,6 +154,14 @@ def _get(place: str, arguments: Any, answer: str, operation: Operation) -> Resou
 
 def _post(place: str, arguments: Any, answer: str, operation: Operation) -> Resource:
     return Resource("POST", f"{_V1}/{place}", "operate", _SUMMARIES[place], arguments, answer, operation)
+
+
+def _of_server(place: str, arguments: Any, answer: str, operation: Operation) -> Resource:
+    """Return what the plug-in in MLflow's server asks for: its token has ``acts_for_users``."""
+    summary = _SUMMARIES[place]
+    return Resource(
+        "POST", f"{_V1}/{place}", "read", summary, arguments, answer, operation, is_for_server=True
+    )
 
 
 def _asking(present: Present) -> Callable[[str], Operation]:

@@ -3,28 +3,39 @@
 import asyncio
 import hmac
 from base64 import b64decode
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
+from urllib.parse import unquote
 
 from bridge.config import PERMISSIONS, Permission, Secret, TokenSettings
 from bridge.config.server_tokens import token_fault
 from bridge.errors import BridgeError, SecretUnavailable
+from bridge.governance.transition_request import ANONYMOUS
 from bridge.sinks.transport.blocking_calls import SharedCalls
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks: the name that the audit trail gets, and what they may do."""
+    """Whoever asks.
+
+    Attributes:
+        name: the name that the audit trail has for them.
+        may: what they may do.
+        acts_for_users: whether they may say on whose behalf they ask.
+        on_behalf_of: the user on whose behalf they ask; None: they ask for themselves.
+    """
 
     name: str
     may: Collection[Permission]
+    acts_for_users: bool = False
+    on_behalf_of: str | None = None
 
     @property
     def user(self) -> str:
         """The name that requests and events have for them."""
-        return self.name.removeprefix("token ")
+        return self.name.removeprefix("token ") if self.on_behalf_of is None else self.on_behalf_of
 
 
 class Unauthenticated(BridgeError):
@@ -73,7 +84,7 @@ class Tokens:
         found = [one for one, value in pairs if value is not None and _is_equal(given, value)]
         if not found:
             raise Unauthenticated(_UNKNOWN_TOKEN)
-        return Caller(f"token {found[0].name}", found[0].may)
+        return Caller(f"token {found[0].name}", found[0].may, found[0].acts_for_users)
 
     async def _value_of(self, one: TokenSettings) -> str | None:
         """Return a token's value; None if it cannot be read now, or used: `check` tells why, and the others work."""
@@ -99,7 +110,50 @@ class Everybody:
 
     async def caller(self, authorization: str | None) -> Caller:  # noqa: ARG002 - the file's mode is the authentication
         """Return somebody who may do everything."""
-        return Caller("control socket", PERMISSIONS)
+        return Caller("control socket", PERMISSIONS, acts_for_users=True)
+
+
+USER_HEADER = "X-MLflow-Bridge-User"
+"""The user on whose behalf MLflow's server asks, percent-encoded (RFC 3986, 2.1); empty where it knows none."""
+
+MAY_HEADER = "X-MLflow-Bridge-May"
+"""What that user may do, as names of permissions with commas between them: nothing else is permitted."""
+
+_LONGEST_USER = 256
+
+
+def with_user(caller: Caller, headers: Mapping[str, str]) -> Caller:
+    """Return the caller with the user on whose behalf they ask, by the request's headers.
+
+    Raises:
+        PermissionDenied: they may not, or it cannot be the name of a user.
+    """
+    given = headers.get(USER_HEADER)
+    if given is None:
+        return caller
+    if not caller.acts_for_users:
+        raise PermissionDenied(f"{caller.name} may not ask on behalf of users: {_ACTS}")
+    user = unquote(given, errors="replace")
+    if user == ANONYMOUS or len(user) > _LONGEST_USER or not user.isprintable():
+        raise PermissionDenied(f"{user[:80]!r} cannot be the name of a user here")
+    wanted = headers.get(MAY_HEADER)
+    names = {one.strip() for one in wanted.split(",")} if wanted is not None else set(caller.may)
+    may = [one for one in caller.may if one in names]
+    name = f"{user} ({caller.name})" if user else caller.name
+    return replace(caller, name=name, may=may, on_behalf_of=user or ANONYMOUS)
+
+
+def check_acts_for_users(caller: Caller) -> None:
+    """Refuse whoever is not MLflow's server.
+
+    Raises:
+        PermissionDenied: they are not.
+    """
+    if not caller.acts_for_users:
+        raise PermissionDenied(f"{caller.name} may not do this: {_ACTS}")
+
+
+_ACTS = "it needs acts_for_users = true in [[server.tokens]], in the configuration of the bridge, and is for MLflow's server"
 
 
 def check_permission(caller: Caller, permission: Permission) -> None:

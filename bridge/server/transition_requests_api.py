@@ -46,7 +46,12 @@ def request_resources(requests: PresentRequests) -> list[Resource]:
 
     def changing(change: Change) -> Operation:
         async def operation(given: Document, caller: Caller) -> Document:
-            requester = Requester(caller.name, caller.user, may_decide="decide" in caller.may)
+            requester = Requester(
+                caller.name,
+                caller.user,
+                may_decide="decide" in caller.may,
+                is_forwarded=caller.on_behalf_of is not None,
+            )
             return await change(await requests(), given, requester)
 
         return operation

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -15,42 +14,19 @@ import pytest
 from support.command import http_sink, stop
 from support.front import Front
 from support.governed import ACCURACY, REQUESTS, TOKENS, Governed, version_with
-from support.receiver import free_port, is_listening
+from support.promotion_service import HOOK, Hook
+from support.receiver import is_listening
 from support.until import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 CLIENTS = Path(__file__).parents[2] / ".venv" / "databricks"
-HOOK = Path(__file__).parents[1] / "support" / "promotion_receiver.py"
 EVERYTHING = """events = ["MODEL_VERSION_TRANSITIONED_STAGE", "TRANSITION_REQUEST_CREATED", "TRANSITION_REQUEST_APPROVED",
 "TRANSITION_REQUEST_REJECTED", "TRANSITION_REQUEST_CANCELLED", "TRANSITION_REQUEST_EXPIRED", "GATE_FAILED"]"""
 
 
 def _stage(client, model: str, version: str) -> str:
     return client.get_model_version(model, version).current_stage
-
-
-class Hook:
-    """The service of the ordering document, as a process."""
-
-    def __init__(self, mlflow: str, environment: dict) -> None:
-        self.port = free_port()
-        self._environment = {
-            **environment,
-            "MLFLOW_TRACKING_URI": mlflow,
-            "MLFLOW_API_TOKEN": TOKENS["decider"],
-        }
-        self._process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-P", str(HOOK), str(self.port)]
-        self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
-        wait_until(lambda: is_listening(self.port))
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
 
 
 def test_the_service_of_the_ordering_document_decides_by_the_metric_also_after_it_was_killed(

@@ -8,12 +8,13 @@ from support.command import Bridge
 from support.patience import patience
 from support.receiver import free_port
 
-TOKENS = {name: f"{name}-0123456789abcdef" for name in ("asker", "decider", "other", "admin")}
+TOKENS = {name: f"{name}-0123456789abcdef" for name in ("asker", "decider", "other", "admin", "mlflow")}
 _MAY = {
     "asker": ["read", "request"],
     "decider": ["read", "decide"],
     "other": ["read", "decide"],
     "admin": ["read", "operate", "webhooks", "request", "decide"],
+    "mlflow": ["read", "webhooks", "request", "decide"],
 }
 REQUESTS = "/api/2.0/mlflow/transition-requests"
 ACCURACY = """
@@ -25,19 +26,31 @@ checks = [{ name = "accuracy", require = "run.metrics.validation_accuracy >= `0.
 
 
 class Governed:
-    """A bridge with four tokens, and whatever else its configuration has."""
+    """A bridge with five tokens, the last of which is for MLflow's server, and whatever else its configuration has."""
 
-    def __init__(self, folder: Path, registry: str, *sinks: str, more: str = "", poll: str = "200ms") -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        folder: Path,
+        registry: str,
+        *sinks: str,
+        more: str = "",
+        poll: str = "200ms",
+        access: str = "",
+        port: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
         self.bridge = Bridge(folder, registry)
         self.bridge.environment |= {f"TOKEN_{name.upper()}": value for name, value in TOKENS.items()}
         tokens = ", ".join(
-            f'{{ name = "{name}", token = {{ env = "TOKEN_{name.upper()}" }}, may = {json.dumps(may)} }}'
+            f'{{ name = "{name}", token = {{ env = "TOKEN_{name.upper()}" }}, may = {json.dumps(may)}, '
+            f"acts_for_users = {json.dumps(name == 'mlflow')} }}"
             for name, may in _MAY.items()
         )
         server = f'[server]\nlisten = "127.0.0.1:{self.port}"\ntokens = [{tokens}]\n'
         webhooks = '[webhooks]\nallowed_hosts = ["127.0.0.0/8"]\n'
-        self.bridge.write(registry, *sinks, poll=f'interval = "{poll}"', more=f"{server}\n{webhooks}\n{more}")
+        self.bridge.write(
+            registry, *sinks, poll=f'interval = "{poll}"', more=f"{server}\n{webhooks}\n{more}", access=access
+        )
 
     @property
     def url(self) -> str:

@@ -13,6 +13,7 @@ from bridge.operations.bridge_api_operations import Resources
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.request_execution import Requests
+from bridge.operations.transition_checks import TransitionChecks
 from bridge.operations.webhook_execution import Webhooks
 from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.server.bridge_api import api_routes
@@ -68,6 +69,7 @@ class Present:
     def __init__(self, hooks: "Hooks") -> None:
         self._hooks = hooks
         self.orders: list[PollOrder] = []
+        self.hints: list = []
 
     async def webhooks(self) -> Webhooks:
         return self._hooks.webhooks
@@ -86,6 +88,12 @@ class Present:
         hooks = self._hooks
         ledger = GovernanceLedger(hooks.state, hooks.clock, lambda: routes_of(hooks.present_settings()))
         return Requests(hooks.state, ledger, hooks.present_settings(), hooks.clock, hooks.catch_up)
+
+    async def checks(self) -> TransitionChecks:
+        return TransitionChecks(self._hooks.state, self._hooks.present_settings(), self._hooks.clock)
+
+    async def hint(self, hints) -> None:
+        self.hints += hints
 
     async def poll_now(self, order: PollOrder) -> OnceResult:
         self.orders.append(order)

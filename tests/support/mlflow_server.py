@@ -25,6 +25,8 @@ class MlflowServer:
     """
 
     python = sys.executable
+    prefix = ""
+    """``--static-prefix``, if it has one."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self._folder = folder
@@ -98,7 +100,7 @@ class MlflowServer:
         end = time.monotonic() + START_S
         while time.monotonic() < end and self._process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=2):
+                with urllib.request.urlopen(f"{self.url}{self.prefix}/health", timeout=2):
                     return
             except OSError:
                 time.sleep(0.2)

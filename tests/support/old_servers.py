@@ -24,8 +24,8 @@ _OURS = ("MLFLOW_", "_MLFLOW_", "PYTHON", "COV", "VIRTUAL_ENV", "GUNICORN_")
 class OldMlflowServer(MlflowServer):
     """The server of another version."""
 
-    def __init__(self, version: str, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, version: str, folder: Path, *arguments: str, **environment: str) -> None:
+        super().__init__(folder, *arguments, **environment)
         self.python = str(ENVIRONMENTS / f"mlflow-{version}" / "bin" / "python")
 
     @property
@@ -33,13 +33,13 @@ class OldMlflowServer(MlflowServer):
         return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
 
 
-def old_server(version: str, folder: Path) -> OldMlflowServer:
+def old_server(version: str, folder: Path, *arguments: str, **environment: str) -> OldMlflowServer:
     """Return a server to be started; skip the test where this machine cannot have it.
 
     MLflow 2.9.2 fails to start on Python 3.12 and later.
     """
     if (ENVIRONMENTS / f"mlflow-{version}" / ".done").exists():
-        return OldMlflowServer(version, folder)
+        return OldMlflowServer(version, folder, *arguments, **environment)
     if version == "2.9.2" and not _has_python_311():
         pytest.skip("MLflow 2.9.2 needs Python 3.11, and there is no python3.11 on the PATH")
     pytest.fail(f"MLflow {version} is not installed: make test-extra does that")

@@ -16,6 +16,7 @@ VIOLATIONS = {
         "import bridge.store.tinydb_store",
     ),
     "the control socket knows no command": ("bridge/control/planted.py", "import bridge.pipeline.poll"),
+    "the plug-in in MLflow's server imports little": ("bridge/mlflow_app/planted.py", "import bridge.config"),
     "pure code does no I/O": ("bridge/delivery/planted.py", "import time"),
     "one way out to the network": ("bridge/sinks/planted.py", "import httpx"),
     "only the registry knows mlflow": ("bridge/store/planted.py", "import mlflow"),

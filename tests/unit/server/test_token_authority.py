@@ -9,13 +9,19 @@ import pytest
 
 from bridge.config import PERMISSIONS, Secret, TokenSettings
 from bridge.config.server_tokens import token_fault
+from bridge.governance.transition_request import ANONYMOUS
 from bridge.server import token_authority as module
 from bridge.server.token_authority import (
+    MAY_HEADER,
+    USER_HEADER,
+    Caller,
     Everybody,
     PermissionDenied,
     Tokens,
     Unauthenticated,
+    check_acts_for_users,
     check_permission,
+    with_user,
 )
 
 CI, EYE = "0123456789abcdef" * 2, "fedcba9876543210"
@@ -112,3 +118,29 @@ async def test_a_file_that_hangs_holds_up_no_other_token_and_is_read_by_one_thre
     assert {one.name for one in callers} == {"token ci"}
     assert sum(thread.name == "token file" for thread in threading.enumerate()) == 1
     (tmp_path / "hangs").write_text("x")
+
+
+PLUGIN = Caller("token mlflow", ("read", "request", "decide"), acts_for_users=True)
+
+
+def test_mlflows_server_says_on_whose_behalf_it_asks_and_what_they_may() -> None:
+    ann = with_user(PLUGIN, {USER_HEADER: "ann%20b", MAY_HEADER: "read, request,operate"})
+    assert (ann.user, ann.name, list(ann.may)) == ("ann b", "ann b (token mlflow)", ["read", "request"])
+    nobody = with_user(PLUGIN, {USER_HEADER: ""})
+    assert (nobody.user, nobody.name, list(nobody.may)) == (ANONYMOUS, "token mlflow", list(PLUGIN.may))
+    assert with_user(PLUGIN, {}) is PLUGIN
+
+
+def test_nobody_else_says_on_whose_behalf_they_ask() -> None:
+    other = Caller("token ci", ("read",))
+    with pytest.raises(PermissionDenied, match="acts_for_users = true"):
+        with_user(other, {USER_HEADER: "ann"})
+    with pytest.raises(PermissionDenied, match="acts_for_users = true"):
+        check_acts_for_users(other)
+    assert with_user(other, {}) is other
+
+
+@pytest.mark.parametrize("name", [ANONYMOUS, "a%0Ab", "x" * 300])
+def test_what_cannot_be_a_users_name_is_refused(name) -> None:
+    with pytest.raises(PermissionDenied, match="cannot be the name of a user"):
+        with_user(PLUGIN, {USER_HEADER: name})
