@@ -21,10 +21,14 @@ def own_secret_faults(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield key, f"{secret}: {fault}"
 
 
+def _no_fault(_value: str) -> str:
+    return ""
+
+
 def _own_secrets(settings: Settings) -> Iterator[tuple[str, Secret, Callable[[str], str]]]:
     if settings.server is not None:
         for key, secret in settings.server.secrets().items():
-            yield f"server.{key}", secret, token_fault
+            yield f"server.{key}", secret, token_fault if key.startswith("tokens") else _no_fault
     if settings.webhooks is not None:
         for key, secret in settings.webhooks.secrets().items():
             yield f"webhooks.{key}", secret, key_fault

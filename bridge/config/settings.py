@@ -211,6 +211,8 @@ class ServerSettings(Model):
     """Host names for which the page answers, such as that of a proxy before it. IP addresses and names without a dot are always accepted."""
     tokens: tuple[TokenSettings, ...] = ()
     """The tokens of the API. Without one, this address is for looking only."""
+    mlflow_webhook_secret: Secret | None = None
+    """The secret of webhooks in MLflow that tell the bridge of changes, at `/api/v1/mlflow-webhooks`. Without it, they are refused."""
 
     @field_validator("listen")
     @classmethod
@@ -245,7 +247,9 @@ class ServerSettings(Model):
 
     def secrets(self) -> dict[str, Secret]:
         """Return the tokens by their keys in the section."""
-        return {f"tokens[{index}].token": one.token for index, one in enumerate(self.tokens)}
+        tokens = {f"tokens[{index}].token": one.token for index, one in enumerate(self.tokens)}
+        of_mlflow = self.mlflow_webhook_secret
+        return tokens if of_mlflow is None else {**tokens, "mlflow_webhook_secret": of_mlflow}
 
 
 class Settings(Model):

@@ -12,6 +12,7 @@ from bridge.daemon.signal_handling import Signals
 from bridge.errors import OwnerUnavailable, StateForeign
 from bridge.events.change_hints import Hint
 from bridge.operations.bridge_api_operations import Resources
+from bridge.operations.mlflow_webhook_hints import MlflowDelivery, webhook_hint
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.registry_rebinding import rebind
@@ -117,6 +118,13 @@ class Commands:
     async def hint(self, hints: Sequence[Hint]) -> None:
         """Have the models that ``hints`` name read; raises as `requests` does."""
         (await self._present_polling()).hint(hints)
+
+    async def take_mlflow_webhook(self, delivery: MlflowDelivery) -> None:
+        """Have the model read that a webhook of MLflow names; raises as `webhook_hint` and `requests` do."""
+        now_s = self._clock.now_ms() // 1000
+        hint, workspace = await webhook_hint(self._configuration.settings, delivery, now_s)
+        if (await self.checks()).is_of_registry(workspace):
+            await self.hint([hint])
 
     async def change_requests(self, arguments: Document) -> Document:
         """Carry out what ``verb`` says (see `bridge.operations.requests.carry_out`), for ``who``."""

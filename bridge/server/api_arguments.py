@@ -41,7 +41,7 @@ async def arguments_of(
     found: dict[str, Any] = {}
     for name, value in _query(request):
         found[name] = [*found.get(name, []), value] if name in lists else value
-    return {**found, **parse_body(await _body(request, longest))}
+    return {**found, **parse_body(await body_of(request, longest))}
 
 
 def _query(request: Request) -> list[tuple[str, str]]:
@@ -52,7 +52,12 @@ def _query(request: Request) -> list[tuple[str, str]]:
         raise MalformedRequest("the query is not UTF-8 text, or has too many members") from None
 
 
-async def _body(request: Request, longest: int) -> bytes:
+async def body_of(request: Request, longest: int) -> bytes:
+    """Return the body of ``request``.
+
+    Raises:
+        BodyTooLong: it is longer than ``longest`` bytes.
+    """
     body = b""
     async for chunk in request.stream():
         body += chunk

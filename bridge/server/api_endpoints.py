@@ -158,7 +158,7 @@ class ApiDoor:
             except TimeoutError:
                 return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _STUCK)
             except (asyncio.CancelledError, ClientDisconnect):  # the daemon ends, or the client is gone
-                return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _ENDING)
+                return stopping()
 
         return endpoint
 
@@ -217,6 +217,11 @@ def error_answer(error: BridgeError) -> Response:
     if isinstance(error, Unauthenticated):
         answer.headers["WWW-Authenticate"] = 'Bearer realm="mlflow-bridge"'
     return answer
+
+
+def stopping() -> Response:
+    """Return the answer to a request that is not carried out, because the daemon ends."""
+    return _error(HTTPStatus.SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", _ENDING)
 
 
 def refusal(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:

@@ -28,6 +28,7 @@ from bridge.operations.transition_checks import CheckArguments, TransitionChecks
 from bridge.operations.webhook_execution import Webhooks
 from bridge.server.api_endpoints import ApiDoor, Document
 from bridge.server.api_operation import Operation, Resource, openapi
+from bridge.server.mlflow_webhooks_api import Receiver, mlflow_webhooks_route
 from bridge.server.registry_webhooks_api import registry_webhooks_routes, webhook_resources
 from bridge.server.token_authority import Caller
 from bridge.server.transition_requests_api import request_resources, transition_requests_routes
@@ -35,7 +36,7 @@ from bridge.server.transition_requests_api import request_resources, transition_
 _V1 = "/api/v1"
 
 
-class Present(Protocol):
+class Present(Receiver, Protocol):
     """The present run of the daemon; during a reload, the next one."""
 
     async def resources(self) -> Resources:
@@ -69,6 +70,7 @@ def api_routes(door: ApiDoor, present: Present) -> Iterator[Route]:
         yield resource.route(door)
     yield from registry_webhooks_routes(door, present.webhooks)
     yield from transition_requests_routes(door, present.requests)
+    yield mlflow_webhooks_route(door, present)
 
 
 def api_resources(present: Present) -> list[Resource]:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.fernet import Fernet
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from support.command import http_sink
-from support.governed import REQUESTS, version_with
-from support.plugged_server import ADMIN, EVERYTHING, PASSWORD, PluggedServer, new_name
+from support.governed import REQUESTS, Governed, version_with
+from support.mlflow_server import MlflowServer
+from support.plugged_server import ADMIN, EVERYTHING, NEVER, PASSWORD, PluggedServer, new_name
 from support.promotion_service import Hook
 from support.until import wait_until
 
@@ -445,3 +447,38 @@ def test_the_ordering_documents_curl_and_service_work_with_basic_authentication(
     address = guarded.plugged.url.replace("http://", f"http://{ADMIN}:{PASSWORD}@")
     shown = _decided_by_the_service(guarded.plugged, guarded.bridge, guarded.client, address, "reader")
     assert {(one["creator"], one["decided_by"]) for one in shown} == {("reader", ADMIN)}
+
+
+# Without the plug-in
+
+
+def test_mlflows_own_webhooks_wake_the_bridge_up(tmp_path, receiver) -> None:
+    server = MlflowServer(
+        tmp_path / "mlflow",
+        MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY=Fernet.generate_key().decode(),
+        MLFLOW_WEBHOOK_ALLOWED_SCHEMES="http",
+        MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS="true",
+    ).start()
+    try:
+        sink = http_sink(receiver.url, more=EVERYTHING)
+        governed = Governed(tmp_path / "bridge", server.url, sink, poll=NEVER)
+        config = governed.bridge.config
+        secret = 'mlflow_webhook_secret = { env = "OF_MLFLOW" }\n'
+        config.write_text(config.read_text().replace("[server]\n", f"[server]\n{secret}"))
+        governed.bridge.environment["OF_MLFLOW"] = "the secret of the webhook"
+        client = MlflowClient(server.url)
+        client.create_registered_model("m")
+        client.create_model_version("m", "s3://b/x")
+        client.create_webhook(
+            "bridge",
+            f"{governed.url}/api/v1/mlflow-webhooks",
+            ["model_version_alias.created", "model_version_tag.set"],
+            secret="the secret of the webhook",
+        )
+        with governed.bridge.running():
+            governed.bridge.wait_for_log("baseline.taken")
+            client.set_registered_model_alias("m", "champion", "1")
+            client.set_model_version_tag("m", "1", "k", "v")
+            wait_until(lambda: {"MODEL_VERSION_ALIAS_SET", "MODEL_VERSION_TAG_SET"} <= set(_events(receiver)))
+    finally:
+        server.stop()

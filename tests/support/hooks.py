@@ -10,6 +10,7 @@ from bridge.config import ServerSettings, routes_of
 from bridge.config.file_loading import build
 from bridge.errors import BridgeError
 from bridge.operations.bridge_api_operations import Resources
+from bridge.operations.mlflow_webhook_hints import webhook_hint
 from bridge.operations.outbox_execution import Operations
 from bridge.operations.poll_requests import OnceResult, PollOrder
 from bridge.operations.request_execution import Requests
@@ -94,6 +95,10 @@ class Present:
 
     async def hint(self, hints) -> None:
         self.hints += hints
+
+    async def take_mlflow_webhook(self, delivery) -> None:
+        hint, _ = await webhook_hint(self._hooks.settings, delivery, self._hooks.clock.now_ms() // 1000)
+        self.hints.append(hint)
 
     async def poll_now(self, order: PollOrder) -> OnceResult:
         self.orders.append(order)

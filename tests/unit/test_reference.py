@@ -53,6 +53,7 @@ _GOES_WITH = {
     "page": {"listen": "127.0.0.1:9464"},
     "hosts": {"listen": "127.0.0.1:9464"},
     "tokens": {"listen": "127.0.0.1:9464"},
+    "mlflow_webhook_secret": {"listen": "127.0.0.1:9464"},
     "body": {"format": "template"},
     "content_type": {"format": "template", "body": {}},
     "format": {"body": {}},
