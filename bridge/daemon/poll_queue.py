@@ -51,6 +51,7 @@ class Polling:
         self._scan_waits = False
         self._poll_waits = False
         self._hints = app.poll.hints
+        app.poll.gives_way = self._may_read_hints
         self._hint_rate = HintRate(poll.interval, app.clock)
         self._hint_reads: asyncio.Task[None] | None = None
         self.is_over = False
@@ -106,11 +107,13 @@ class Polling:
             await asyncio.sleep(self._hint_rate.wait_s())
             if not self._hints:  # a poll has taken them meanwhile
                 return
-            self._hint_rate.spend()
             with suppress(OwnerUnavailable):
                 result = await self._ordered(self._poll_for_hints, _FOREVER)
                 if result is None or result.has_failed or result.is_unfinished:
                     return
+
+    def _may_read_hints(self) -> bool:
+        return bool(self._hints) and self._hint_rate.wait_s() == 0
 
     async def _poll_for_hints(self) -> PollResult | None:
         """Make the first read that is due: only without a fast one, that is a scan. Return None if none is due."""
@@ -241,6 +244,8 @@ class Polling:
         results = [PollResult()]
         for read in reads:
             self._probes.poll_began()  # each read has its own deadline
+            if self._hints:
+                self._hint_rate.spend()
             results.append(await self._poll.run(read, accepted, within_ms, afresh=afresh))
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):

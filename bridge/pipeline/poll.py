@@ -55,6 +55,15 @@ async def _nobody(_names: Collection[str]) -> None:
     """Tell nobody of changed models."""
 
 
+def _has_order(basis: Basis) -> bool:
+    """Whether the registry can be read fast: it lists recent changes, and there is a baseline."""
+    return basis.head is not None and (basis.abilities is None or basis.abilities.has_order)
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class PollResult:
     """The result of a poll: new outbox entries, the hold that stands, if there is one, and how much was read.
@@ -92,6 +101,8 @@ class Poll:
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
         self.hints = PendingHints()
+        self.gives_way: Callable[[], bool] = _never
+        """Whether a full scan has to stop between two pages, so that hints are read first; called in a thread."""
         self.models_changed: ModelsChanged = _nobody
         self.governance = PollGovernance(state)
         self._bounded = BoundedReader(self._reader, settings.deadline, clock)
@@ -114,8 +125,7 @@ class Poll:
         basis = await self._state.load_basis()
         if basis.head is None:
             return [Read.FULL]
-        has_order = basis.abilities is None or basis.abilities.has_order
-        reads = [Read.FAST] if has_order else []
+        reads = [Read.FAST] if _has_order(basis) else []
         return [*reads, Read.FULL] if self._is_full_due(basis) else reads
 
     def _is_full_due(self, basis: Basis, *, is_wanted: bool = False) -> bool:
@@ -150,11 +160,12 @@ class Poll:
         """
         basis = await self._state.load_basis()
         may_scan = self._is_full_due(basis, is_wanted=True)
-        hints = self.hints.take()
+        hints = self.hints.take() if read is Read.FAST or not _has_order(basis) else ()
         order = Order(read, accepted, may_scan=may_scan, hints=hints, since=self.hints.waiting)
         kept = None if afresh else basis.unfinished_scan
         try:
-            polled = await self._run(basis, order, within_ms, ScanSlice(stamp_of(self._clock), kept))
+            scan = ScanSlice(stamp_of(self._clock), kept, self.gives_way if basis.head else _never)
+            polled = await self._run(basis, order, within_ms, scan)
         except BaseException:
             self.hints.put_back(hints)
             raise

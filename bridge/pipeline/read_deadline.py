@@ -11,6 +11,7 @@ from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.pipeline.worker_threads import SharedCall, ThreadedCall
 from bridge.registry.base import Deadline
+from bridge.registry.scan_position import ScanGaveWay
 from bridge.store.base import Basis
 
 GRACE_S = 5.0
@@ -56,8 +57,10 @@ class BoundedReader:
         try:
             return await reading.within(deadline.remaining() + (GRACE_S if within_ms is None else 0))
         except (TimeoutError, RegistryUnreachable) as error:
+            if isinstance(error, ScanGaveWay):
+                raise ScanUnfinished(_told(scan, "before a hint came first")) from error
             if scan.progress.pages and deadline.remaining() == 0:
-                raise ScanUnfinished(_told(scan)) from error
+                raise ScanUnfinished(_told(scan, "in time (poll.deadline, or --deadline)")) from error
             if isinstance(error, RegistryUnreachable):
                 raise
             msg = "the registry did not answer everything in time (poll.deadline, or --deadline)"
@@ -97,9 +100,9 @@ class BoundedReader:
         return min(max(0, within_ms - taken_ms), self._deadline_ms)
 
 
-def _told(scan: ScanSlice) -> str:
+def _told(scan: ScanSlice, until: str) -> str:
     models, versions = scan.progress.counted
     return (
-        f"the full scan is not over: {count(models, 'model')} and {count(versions, 'version')} were read in time "
-        "(poll.deadline, or --deadline), and the next poll goes on from there"
+        f"the full scan is not over: {count(models, 'model')} and {count(versions, 'version')} were read {until}, "
+        "and the next poll goes on from there"
     )

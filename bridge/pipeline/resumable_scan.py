@@ -1,6 +1,6 @@
 """A full scan that takes longer than one poll: the part that each of several polls reads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bridge.registry.scan_position import ScanProgress
@@ -13,13 +13,22 @@ _LONGEST_MS = 12 * 3_600_000
 class ScanSlice:
     """One poll's part of a scan; `keep` returns the document with which the next poll continues."""
 
-    def __init__(self, now: Stamp, kept: Mapping[str, Any] | None = None) -> None:
-        """Continue from ``kept``, unless that is too old (or in the future, because the clock was set back)."""
+    def __init__(
+        self,
+        now: Stamp,
+        kept: Mapping[str, Any] | None = None,
+        gives_way: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Continue from ``kept``, unless that is too old (or in the future, because the clock was set back).
+
+        After each page, ``gives_way`` says whether something more urgent waits.
+        """
         is_recent = kept is not None and 0 <= now.wall_ms - kept["began"][0] < _LONGEST_MS
         self._kept = kept if is_recent else None
         self._place: list[str | None] = []
         self._now = now
-        self.progress = ScanProgress()
+        self._gives_way = gives_way
+        self.progress = ScanProgress(gives_way=gives_way)
 
     @property
     def began(self) -> Stamp:
@@ -35,7 +44,7 @@ class ScanSlice:
         """Return the progress to continue from; progress with another registry than that of ``head`` is discarded."""
         self._place, self._now = [head.uri, head.workspace, head.fingerprint], now
         if self._kept is not None and self._kept["place"] == self._place:
-            self.progress = ScanProgress(self._kept["progress"])
+            self.progress = ScanProgress(self._kept["progress"], self._gives_way)
         return self.progress
 
     def keep(self, duration_ms: int) -> Mapping[str, Any] | None:

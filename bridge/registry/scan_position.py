@@ -13,6 +13,10 @@ from bridge.registry.page_sizes import PageSizes
 Document = Mapping[str, Any]
 
 
+class ScanGaveWay(RegistryUnreachable):
+    """A scan stopped between two pages, so that something more urgent is read first; it can be continued."""
+
+
 class ScanProgress:
     """The pages that a scan has read.
 
@@ -20,9 +24,13 @@ class ScanProgress:
     accepted.
     """
 
-    def __init__(self, kept: Document | None = None) -> None:
-        """Continue from ``kept``, the progress of an earlier scan, as far as it is usable."""
+    def __init__(self, kept: Document | None = None, gives_way: Callable[[], bool] = lambda: False) -> None:
+        """Continue from ``kept``, the progress of an earlier scan, as far as it is usable.
+
+        After each page, ``gives_way`` says whether something more urgent waits.
+        """
         self._kept: Document = kept or {}
+        self._gives_way = gives_way
         self._lock = Lock()
         self._is_kept = False
         self._collector: Collector | None = None
@@ -66,6 +74,7 @@ class ScanProgress:
 
         Raises:
             RegistryUnreachable: the caller no longer waits for the scan.
+            ScanGaveWay: the page was added, and something more urgent waits.
         """
         with self._lock:
             if self._is_kept:
@@ -74,6 +83,8 @@ class ScanProgress:
             self._several[of_versions] |= self.token is not None or bool(token)
             self.step, self.token = (self.step, token) if token else (self.step + 1, None)
             self.pages += 1
+        if self._gives_way():
+            raise ScanGaveWay("something more urgent is read first")
 
     def begin_again(self) -> None:
         """Go back to the first page."""

@@ -17,6 +17,7 @@ from bridge.config import RegistrySettings
 from bridge.config.file_loading import build
 from bridge.diff.known_snapshot import PlainModels
 from bridge.errors import RegistryError, RegistryRefused, RegistryUnreachable, ScanUnfinished
+from bridge.events.change_hints import Hint
 from bridge.operations.poll_requests import PollOrder
 from bridge.operations.registry_check import ask_registry
 from bridge.operations.single_run import run_once
@@ -295,3 +296,34 @@ async def test_nothing_is_kept_of_a_registry_that_gives_nothing(tmp_path) -> Non
     with read_state(settings) as state:
         assert state.unfinished_scan is None
     trickle.stop()
+
+
+async def test_a_full_scan_gives_way_to_hints_between_two_pages_and_goes_on(tmp_path, monkeypatch) -> None:
+    with registry(60) as served:
+        slow_pages(monkeypatch, served, 10, 0.0)
+        settings = settings_of(served, tmp_path)
+        with owned_state(settings) as state:
+            poll = wire_poll(settings, state, SystemClock())
+            await poll.run(Read.FULL)
+            poll.gives_way = lambda: bool(poll.hints)
+            poll.hints.add([Hint("m00001")])
+            with pytest.raises(ScanUnfinished, match="before a hint came first"):
+                await poll.run(Read.FULL)
+            assert state.last_reconcile.unfinished
+            served.move("m00001", "Production", BORN + 5_000_000)
+            await poll.run(Read.FAST)
+            assert not poll.hints
+            await poll.run(Read.FULL)
+            assert (state.last_reconcile.unfinished, state.unfinished_scan) == (False, None)
+            assert [event.type.value for event in state.events()] == ["MODEL_VERSION_TRANSITIONED_STAGE"]
+
+
+async def test_the_first_scan_gives_way_to_nothing(tmp_path, monkeypatch) -> None:
+    with registry(20) as served:
+        slow_pages(monkeypatch, served, 10, 0.0)
+        settings = settings_of(served, tmp_path)
+        with owned_state(settings) as state:
+            poll = wire_poll(settings, state, SystemClock())
+            poll.gives_way = lambda: True
+            await poll.run(Read.FULL)
+            assert len(state.known()) == 20

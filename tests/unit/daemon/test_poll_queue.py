@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from unittest.mock import AsyncMock
 
 import pytest
@@ -13,6 +14,7 @@ from support.world import World
 
 from bridge.daemon.poll_queue import Polling
 from bridge.errors import OwnerUnavailable, PollHeld, RegistryBusy, RegistryUnreachable, ScanUnfinished
+from bridge.events.change_hints import Hint
 from bridge.operations.poll_requests import OnceResult, PollOrder
 
 
@@ -208,3 +210,76 @@ async def test_a_registry_that_asks_for_a_pause_is_given_one_and_told_of_once(wo
     world.registry.failure = None
     await polling.now(PollOrder())
     assert polling.rests_for_s == 0
+
+
+class Tagged(FakeRegistry):
+    """A model whose alias moves no timestamp: a fast read sees it only by name."""
+
+    def __init__(self) -> None:
+        super().__init__({f"m{number}": model(f"m{number}") for number in range(3)})
+
+    def set_alias(self, name: str) -> None:
+        self.put(replace(self.models[name], aliases=(("a", "1"),)))
+
+
+@pytest.fixture
+async def hinted(monkeypatch):
+    monkeypatch.setattr("bridge.pipeline.watched_models.MOST_UNNAMED", 0)
+    world = World()
+    world.registry = Tagged()
+    app = world.app()
+    polling = Polling(app, world.probes)
+    await polling.catch_up()
+    world.clock.sleep(600)
+    await polling.catch_up()
+    polling.world = world
+    yield polling
+    await polling.end()
+
+
+def aliases(polling, name: str):
+    return polling.world.state.known()[name].aliases
+
+
+async def test_a_hint_has_its_model_read_at_once(hinted) -> None:
+    hinted.world.registry.set_alias("m1")
+    hinted.hint([Hint("m1")])
+    await eventually(lambda: aliases(hinted, "m1"))
+
+
+async def test_more_hints_than_the_rate_allows_wait_and_are_read_together(hinted, monkeypatch) -> None:
+    monkeypatch.setattr(hinted._hint_rate, "wait_s", lambda: 0.05)
+    for name in ("m0", "m1", "m2"):
+        hinted.world.registry.set_alias(name)
+        hinted.hint([Hint(name)])
+    reads = len(hinted.world.registry.read)
+    await eventually(lambda: all(aliases(hinted, name) for name in ("m0", "m1", "m2")))
+    assert len(hinted.world.registry.read) - reads == 3
+    assert hinted._hint_reads is not None
+
+
+async def test_hints_wait_for_the_polls_while_the_registry_fails(hinted) -> None:
+    hinted.world.registry.failure = RegistryUnreachable("down")
+    hinted.hint([Hint("m1")])
+    await eventually(hinted._hint_reads.done)
+    assert hinted._hints
+    hinted.world.registry.failure = None
+    hinted.world.registry.set_alias("m1")
+    hinted.hint([Hint("m1")])  # the backoff is on
+    await eventually(hinted._hint_reads.done)
+    assert not aliases(hinted, "m1")
+    hinted.world.clock.sleep(3_600)
+    await hinted.on_schedule()
+    assert aliases(hinted, "m1")
+
+
+async def test_hints_that_come_at_the_end_are_left(hinted) -> None:
+    await hinted.end()
+    hinted.hint([Hint("m1")])
+    await eventually(hinted._hint_reads.done)
+
+
+async def test_hints_beyond_what_is_remembered_are_told_in_the_log(hinted) -> None:
+    with capture_logs() as logs:
+        hinted.hint(Hint(f"x{number}") for number in range(1_005))
+    assert ("hints.left_out", 5) in [(line["event"], line.get("hints")) for line in logs]
