@@ -62,6 +62,7 @@ fidelity: $(VENV)/.test mariadb ## Thousands of random mutations while the bridg
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --postgresql
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --mariadb
+	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --plug-in
 
 chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers: is anything lost? About 20 minutes
 	$(BIN)/python benchmarks/chaos.py

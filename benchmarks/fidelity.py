@@ -1,6 +1,6 @@
 """Thousands of random mutations while the bridge polls: is what it delivers what happened?
 
-    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql | --mariadb] [--keep FOLDER]
+    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql | --mariadb] [--plug-in] [--keep FOLDER]
 
 Before a real `mlflow server`, with the real daemon and a real receiver; exits 1 on any difference.
 The seed fixes what each thread wishes to do, not how the threads meet.
@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from measure import table
@@ -19,6 +19,7 @@ from measure import table
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.mariadb import mariadb
 from support.mlflow_server import MlflowServer
+from support.plugged_server import PluggedServer
 from support.postgresql import postgresql
 from support.trial import Verdict, trial
 from support.workload import Workload
@@ -35,36 +36,40 @@ def main() -> int:
     backend = parser.add_mutually_exclusive_group()
     backend.add_argument("--postgresql", dest="cluster", action="store_const", const=postgresql)
     backend.add_argument("--mariadb", dest="cluster", action="store_const", const=mariadb)
+    parser.add_argument("--plug-in", action="store_true", help="MLflow's server sends hints, and refuses")
     parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     # MariaDB refuses some of several writers, and MLflow's client would repeat that for minutes.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
-    with tempfile.TemporaryDirectory() as name, served(Path(name), given.cluster) as url:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        served(Path(name), given.cluster, has_plug_in=given.plug_in) as (url, port),
+    ):
         workload = Workload(url, given.seed, given.mutations, given.threads)
-        verdict = trial(given.keep or Path(name) / "bridge", url, workload)
-    print(f"{_NAMES[given.cluster]}, seed {given.seed}, {given.threads} threads")
+        verdict = trial(given.keep or Path(name) / "bridge", url, workload, port)
+    beside = " with the plug-in" if given.plug_in else ""
+    print(f"{_NAMES[given.cluster]}{beside}, seed {given.seed}, {given.threads} threads")
     report(verdict)
     return 1 if verdict.faults else 0
 
 
 @contextmanager
-def served(folder: Path, cluster: Callable | None) -> Iterator[str]:
-    """Serve an empty registry for as long as the context lasts."""
-    if cluster is None:
-        server = MlflowServer(folder / "mlflow")
-        try:
-            yield server.start().url
-        finally:
-            server.stop()
-        return
-    with cluster() as databases:
-        databases.create("registry")
-        server = MlflowServer(folder / "mlflow", "--backend-store-uri", databases.uri("registry"))
-        try:
-            yield server.start().url
-        finally:
-            server.stop()
+def served(folder: Path, cluster: Callable | None, *, has_plug_in: bool) -> Iterator[tuple[str, int | None]]:
+    """Serve an empty registry for as long as the context lasts; yield its URL, and where it expects the bridge."""
+    with ExitStack() as stack:
+        arguments: list[str] = []
+        if cluster is not None:
+            databases = stack.enter_context(cluster())
+            databases.create("registry")
+            arguments = ["--backend-store-uri", databases.uri("registry")]
+        if has_plug_in:
+            plugged = stack.enter_context(PluggedServer(folder / "mlflow", *arguments).running())
+            yield plugged.url, plugged.bridge_port
+            return
+        server = MlflowServer(folder / "mlflow", *arguments).start()
+        stack.callback(server.stop)
+        yield server.url, None
 
 
 def report(verdict: Verdict) -> None:

@@ -109,9 +109,8 @@ class ForwardedApi:
     def _requests(self, verb: str, given: Given) -> Response:
         """Hand on what is about transition requests: whoever may read a model may ask, and who manages it decides."""
         request_id = given.get("transition_request_id")
-        if (
-            request_id is not None
-        ):  # the bridge goes by the id alone: nothing else may be judged, or handed on
+        # The bridge goes by the id alone, if there is one: nothing else may be judged, or handed on.
+        if request_id is not None:
             given = {name: value for name, value in given.items() if name not in _NAMING}
         model = given.get("name") if request_id is None else self._model_of_request(request_id)
         if not isinstance(model, str) or not model:  # the bridge says what is missing
@@ -145,9 +144,7 @@ class ForwardedApi:
         if "webhooks" not in page:
             return answer(found.status, found.body)
         names = {one.get("model_name") or "" for one in page["webhooks"]}
-        managed = {
-            name for name in names if name and self._manages(name)
-        }  # an admin has been answered before
+        managed = {name for name in names if name and self._manages(name)}
         page["webhooks"] = [one for one in page["webhooks"] if one.get("model_name") in managed]
         return answer(found.status, json.dumps(page).encode())
 

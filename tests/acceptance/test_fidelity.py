@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support import mariadb
 from support.mlflow_server import MlflowServer
+from support.plugged_server import PluggedServer
 from support.postgresql import postgresql, what_is_missing
 from support.trial import Verdict, trial
 from support.workload import Workload
@@ -49,6 +50,12 @@ def judged(verdict: Verdict) -> None:
 
 def test_what_is_delivered_applied_to_the_baseline_gives_the_registry(tmp_path, server) -> None:
     judged(trial(tmp_path / "bridge", server.url, Workload(server.url, 3, MUTATIONS, prefix="sqlite")))
+
+
+def test_so_it_does_where_mlflows_server_sends_hints_and_refuses(tmp_path) -> None:
+    with PluggedServer(tmp_path / "mlflow").running() as plugged:
+        workload = Workload(plugged.url, 6, MUTATIONS)
+        judged(trial(tmp_path / "bridge", plugged.url, workload, plugged.bridge_port))
 
 
 @pytest.mark.extra

@@ -13,7 +13,7 @@ import bridge
 from support.governed import ACCURACY, TOKENS, Governed
 from support.mlflow_server import MlflowServer
 from support.old_servers import old_server
-from support.receiver import free_port
+from support.receiver import lasting_port
 
 ADMIN, PASSWORD = "admin", "a-long-password-1234"
 ENFORCED = f'{ACCURACY}mode = "enforce"\naliases = ["champion"]\nmodels = ["governed*"]\n'
@@ -44,7 +44,7 @@ class PluggedServer:
         version: str = "",
         **more: str,
     ) -> None:
-        self.bridge_port = free_port()
+        self.bridge_port = lasting_port()
         plugin = {
             "MLFLOW_BRIDGE_URL": f"http://127.0.0.1:{self.bridge_port}",
             "MLFLOW_BRIDGE_TOKEN": TOKENS["mlflow"],

@@ -18,6 +18,7 @@ from support import promotions
 from support.chaos.judge import Request
 from support.command import Bridge, stop
 from support.fidelity import THERE, Delivered, Model, Models, judge_deliveries, replay
+from support.governed import TOKENS
 from support.history import History, judge_history
 from support.mutations import Effect
 from support.promotions import PromotionChurn
@@ -26,7 +27,9 @@ from support.workload import Workload
 
 _PROMOTION_PAUSE_S = 0.3
 _TOKEN = "t0ken-of-the-promotions"
-_ASKER = '{ name = "asker", token = { env = "ASKER" }, may = ["request"] }'
+_TOKENS = """[
+{ name = "asker", token = { env = "ASKER" }, may = ["request"] },
+{ name = "mlflow", token = { env = "OF_MLFLOW" }, may = ["read"], acts_for_users = true }]"""
 _POLL = """
 interval = "200ms"
 reconcile_interval = "2s"
@@ -55,16 +58,19 @@ class Verdict:
         return sum(self.outcomes.values()) - self.outcomes["refused"] - self.outcomes["unsure"]
 
 
-def trial(folder: Path, url: str, workload: Workload) -> Verdict:
-    """Let the daemon watch the registry at ``url`` while ``workload`` changes it; then judge."""
+def trial(folder: Path, url: str, workload: Workload, port: int | None = None) -> Verdict:
+    """Let the daemon watch the registry at ``url`` while ``workload`` changes it; then judge.
+
+    A server with the plug-in expects the bridge at ``port``.
+    """
     receiver = Receiver()
     workload.prepare()
-    promoting = PromotionChurn(url, workload.seed, lasting_port(), _TOKEN, _PROMOTION_PAUSE_S)
+    promoting = PromotionChurn(url, workload.seed, port or lasting_port(), _TOKEN, _PROMOTION_PAUSE_S)
     promoting.prepare()
     bridge = Bridge(folder, url)
-    server = f'[server]\nlisten = "127.0.0.1:{promoting.port}"\ntokens = [{_ASKER}]\n'
+    server = f'[server]\nlisten = "127.0.0.1:{promoting.port}"\ntokens = {_TOKENS}\n'
     bridge.write(url, _sink(receiver.url), poll=_POLL, more=f"{server}{promotions.GATE}")
-    bridge.environment["ASKER"] = _TOKEN
+    bridge.environment |= {"ASKER": _TOKEN, "OF_MLFLOW": TOKENS["mlflow"]}
     bridge.log_level = "debug"  # else polls that find nothing are not told
     baseline = read_registry(url)
     try:
