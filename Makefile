@@ -50,6 +50,7 @@ bench-short: $(VENV)/.test
 	$(BIN)/python benchmarks/poll.py --short
 	$(BIN)/python benchmarks/relay.py --short
 	$(BIN)/python benchmarks/governance.py --short
+	$(BIN)/python benchmarks/hints.py --short
 
 bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figures are ratios within one run
 	$(BIN)/python benchmarks/store.py
@@ -57,6 +58,7 @@ bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figure
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/poll.py
 	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/relay.py
 	$(BIN)/python benchmarks/governance.py
+	$(BIN)/python benchmarks/hints.py
 
 fidelity: $(VENV)/.test mariadb ## Thousands of random mutations while the bridge polls: is what it delivers what happened?
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000

@@ -116,9 +116,12 @@ class Polling:
         return bool(self._hints) and self._hint_rate.wait_s() == 0
 
     async def _poll_for_hints(self) -> PollResult | None:
-        """Make the first read that is due: only without a fast one, that is a scan. Return None if none is due."""
+        """Make the first read that is due, of the models that hints name: only without a fast one, that is a scan.
+
+        Return None if none is due.
+        """
         due = await self._app.poll.due()
-        return await self._read(due[:1]) if due else None
+        return await self._read(due[:1], only_named=True) if due else None
 
     async def catch_up(self) -> None:
         """Poll now, without a wait for deliveries; if that fails, the state is as it was.
@@ -240,13 +243,17 @@ class Polling:
         within_ms: int | None = None,
         *,
         afresh: bool = False,
+        only_named: bool = False,
     ) -> PollResult:
+        """Make these reads, and what has to follow them; ``afresh`` and ``only_named`` are as for `Poll.run`."""
         results = [PollResult()]
         for read in reads:
             self._probes.poll_began()  # each read has its own deadline
             if self._hints:
                 self._hint_rate.spend()
-            results.append(await self._poll.run(read, accepted, within_ms, afresh=afresh))
+            results.append(
+                await self._poll.run(read, accepted, within_ms, afresh=afresh, only_named=only_named)
+            )
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             await housekeep(self._app.state, self._app.settings, self._app.trust)

@@ -53,10 +53,11 @@ class WatchedPoll:
         within_ms: int | None = None,
         *,
         afresh: bool = False,
+        only_named: bool = False,
     ) -> PollResult:
         """Poll once, with the arguments of `Poll.run`. A hold is returned as the error, beside the entries."""
         try:
-            polled = await self._poll.run(read, accepted, within_ms, afresh=afresh)
+            polled = await self._poll.run(read, accepted, within_ms, afresh=afresh, only_named=only_named)
         except ScanUnfinished as error:
             log.info("scan.unfinished", progress=str(error))
             return PollResult(error=error)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Condition, Thread
@@ -19,6 +20,8 @@ _OK = 200
 _MOST_WAITING = 1_000
 _MOST_SENT = 200
 _PATIENCE_S = 5.0
+_REST_S = 0.003
+"""How long a hint waits for others, and for MLflow's answer to be out: both take turns in one interpreter."""
 _LONGEST_NAME = 256
 _LONGEST_VALUE = 5_000
 """A longer value is left out: the event it belongs to is then nobody's."""
@@ -83,6 +86,8 @@ class ChangedModels:
             with self._changed:
                 while not self._waiting:
                     self._changed.wait()
+            time.sleep(_REST_S)
+            with self._changed:
                 place = self._waiting[0][0]
                 batch: list[Mapping[str, Any]] = []
                 while self._waiting and self._waiting[0][0] == place and len(batch) < _MOST_SENT:

@@ -43,12 +43,14 @@ class Interest:
         since: the registry's time before which nothing new can be, ms, judged by its rows.
         watch: models to read by name.
         named: models to read by name with their versions, because hints name them: they may also be gone.
+        only_named: whether nothing else is read.
         overlooked: rows that differ because a hold keeps them from being recorded.
     """
 
     since: int
     watch: Watch = field(default_factory=Watch)
     named: frozenset[str] = frozenset()
+    only_named: bool = False
     overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
 
 
@@ -63,10 +65,11 @@ def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadli
     """
     if len(known.unsettled) > MOST_DIFFERING:
         raise FullScanNeeded
-    rows = _latest(registry, known, interest, deadline)
-    if known and not rows:
+    rows = {} if interest.only_named else _latest(registry, known, interest, deadline)
+    if known and not rows and not interest.only_named:
         raise FullScanNeeded
-    named = (interest.watch.rows | set(known.unsettled) | interest.named) - rows.keys()
+    also = () if interest.only_named else known.unsettled
+    named = interest.watch.rows.union(also, interest.named) - rows.keys()
     rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
     absent = sorted(name for name in interest.named - rows.keys() if name in known)
     absent = [] if len(absent) > _MOST_ABSENT else absent

@@ -60,6 +60,11 @@ def _has_order(basis: Basis) -> bool:
     return basis.head is not None and (basis.abilities is None or basis.abilities.has_order)
 
 
+def _is_plain(last: PollRecord | None) -> bool:
+    """Whether nothing was held or in doubt, of which the next poll would have to tell again."""
+    return last is not None and not last.held_digest and not last.doubted
+
+
 def _never() -> bool:
     return False
 
@@ -143,6 +148,7 @@ class Poll:
         within_ms: int | None = None,
         *,
         afresh: bool = False,
+        only_named: bool = False,
     ) -> PollResult:
         """Poll once and commit, also for the hints that wait.
 
@@ -151,6 +157,7 @@ class Poll:
             accepted: digests of holds that an operator accepts.
             within_ms: how long it may take, if that is less than ``poll.deadline``.
             afresh: whether a full scan starts from the beginning, instead of continuing an unfinished one.
+            only_named: whether only the models that hints name are read, unless something is held or in doubt.
 
         Raises:
             ScanUnfinished: a full scan was read in part; the next poll continues it.
@@ -161,7 +168,10 @@ class Poll:
         basis = await self._state.load_basis()
         may_scan = self._is_full_due(basis, is_wanted=True)
         hints = self.hints.take() if read is Read.FAST or not _has_order(basis) else ()
-        order = Order(read, accepted, may_scan=may_scan, hints=hints, since=self.hints.waiting)
+        is_brief = only_named and bool(hints) and _is_plain(basis.last_poll)
+        order = Order(
+            read, accepted, may_scan=may_scan, hints=hints, since=self.hints.waiting, only_named=is_brief
+        )
         kept = None if afresh else basis.unfinished_scan
         try:
             scan = ScanSlice(stamp_of(self._clock), kept, self.gives_way if basis.head else _never)

@@ -26,6 +26,7 @@ class Order:
         may_scan: whether a full scan is within its share of the registry's time, if a fast read needs one.
         hints: what MLflow's server said before: a fast read also reads these models by name.
         since: returns what it has said since: that, too, tells who made the changes that are read.
+        only_named: whether a fast read reads nothing but the models that hints name.
     """
 
     read: Read
@@ -36,6 +37,7 @@ class Order:
     may_scan: bool = True
     hints: tuple[Hint, ...] = ()
     since: Callable[[], tuple[Hint, ...]] = tuple
+    only_named: bool = False
 
     @property
     def named(self) -> frozenset[str]:

@@ -38,7 +38,7 @@ from bridge.pipeline.skipped_and_held_rows import (
     possibly_malformed_models,
     replacement_hold,
 )
-from bridge.pipeline.watched_models import watch_of
+from bridge.pipeline.watched_models import Watch, watch_of
 from bridge.registry.base import Deadline, Registry
 from bridge.store.base import Basis
 from bridge.store.state_metadata import Binding, Head, Stamp
@@ -116,10 +116,8 @@ class RegistryReader:
     ) -> Observation | None:
         """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(basis, order), stamp_of(self._clock)
-        watched = watch_of(
-            (*self.routes, *self.watched), known.models, has_names=(basis.abilities or Abilities()).has_names
-        )
-        interest = Interest(known.since, watched, order.named, overlooked)
+        watched = Watch() if order.only_named else self._watch(known, basis)
+        interest = Interest(known.since, watched, order.named, order.only_named, overlooked)
         last = basis.last_poll
         has_vanished = last is not None and last.held_vanished
         try:
@@ -139,6 +137,10 @@ class RegistryReader:
         if any(order.may_scan or not hold.is_older for hold in found.held):
             return None
         return replace(found, overlooked=overlooked)
+
+    def _watch(self, known: Known, basis: Basis) -> Watch:
+        has_names = (basis.abilities or Abilities()).has_names
+        return watch_of((*self.routes, *self.watched), known.models, has_names=has_names)
 
     def _full(self, basis: Basis, order: Order, deadline: Deadline, scan: ScanSlice) -> Observation:
         known = self._checked(self._known(basis, order), deadline)
@@ -171,7 +173,8 @@ class RegistryReader:
         return Observation(
             plan=found,
             read=order.read,
-            read_from=began.wall_ms + found.head.skew,
+            # What other models did since the last poll is still to be read.
+            read_from=known.since + OVERLAP_MS if order.only_named else began.wall_ms + found.head.skew,
             is_first=known.is_first,
             abilities=listing.abilities,
             held=tuple(decisions.held),

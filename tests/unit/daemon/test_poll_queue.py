@@ -174,7 +174,7 @@ async def test_a_scan_that_is_not_over_goes_on_with_polls_of_its_own_behind_othe
     poll, made = polling._poll._poll, []
     run = poll.run
 
-    async def part_of_the_way(read, accepted=frozenset(), within_ms=None, *, afresh=False):
+    async def part_of_the_way(read, accepted=frozenset(), within_ms=None, *, afresh=False, **_):
         made.append((read.value, sorted(accepted), afresh))
         if len([one for one in made if one[0] == "full"]) < 3:
             raise ScanUnfinished("not over")

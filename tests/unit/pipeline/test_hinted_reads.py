@@ -122,3 +122,35 @@ async def test_hints_outlast_a_registry_that_does_not_answer(world, monkeypatch)
             await world.fast()
     assert world.poll.hints
     assert await world.fast() == ["m9 ALIAS_SET", "m9 VERSION_TAG_SET"]
+
+
+async def brief(world) -> list[str]:
+    """Read only what hints name."""
+    polled = await world.poll.run(Read.FAST, only_named=True)
+    return [world.state.event(one.event_id).model_name for one in polled.entries]
+
+
+async def test_a_read_of_what_hints_name_reads_nothing_else_and_hides_nothing_else(world) -> None:
+    world.move("m8", "Production")
+    tagged(world, "m9")
+    pages = world.registry.pages
+    before = world.state.last_poll.read_from
+    hint(world, "m9")
+    assert set(await brief(world)) == {"m9"}
+    assert (world.registry.pages, world.state.last_poll.read_from) == (pages, before)
+    world.wait(30)
+    assert await world.fast() == ["m8 TRANSITIONED"]
+
+
+async def test_without_hints_or_while_something_is_held_the_latest_rows_are_read_too(world) -> None:
+    world.move("m8", "Production")
+    assert await brief(world) == ["m8"]
+    for number in range(8):
+        del world.registry.models[f"m{number}"]
+    await world.poll.run(Read.FULL)
+    assert await world.poll.standing_hold() is not None
+    world.move("m8", "Staging")
+    hint(world, "m9")
+    await brief(world)
+    assert await world.poll.standing_hold() is not None
+    assert world.state.known()["m8"].versions["1"].stage == "Staging"
