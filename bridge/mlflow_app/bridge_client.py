@@ -13,11 +13,16 @@ from bridge.mlflow_app.plugin_settings import PluginSettings
 USER_HEADER, MAY_HEADER = "X-MLflow-Bridge-User", "X-MLflow-Bridge-May"
 """On whose behalf is asked, and what they may do (`bridge.server.token_authority`)."""
 
+_REFUSALS = range(400, 500)
 _LONGEST_ANSWER = 64 * 1024 * 1024
 
 
 class BridgeUnreachable(Exception):
     """The bridge did not answer, or not in HTTP."""
+
+
+class BridgeRefused(Exception):
+    """The bridge answered, and does not do what it was asked: its token is not right, say. The message is the bridge's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,15 @@ class Answer:
 
     status: int
     body: bytes
+
+    def check(self) -> None:
+        """Raise an error if the bridge refuses.
+
+        Raises:
+            BridgeRefused: it does.
+        """
+        if self.status in _REFUSALS:
+            raise BridgeRefused(str(self.document().get("message") or f"the bridge answered {self.status}"))
 
     def document(self) -> dict[str, Any]:
         """Return the body, or an empty object if it is not a JSON object."""

@@ -14,7 +14,7 @@ from bridge.mlflow_app.bridge_client import Asker, BridgeClient, BridgeUnreachab
 from bridge.mlflow_app.request_workspace import workspace
 from bridge.mlflow_app.user_permissions import Users
 
-_log = logging.getLogger("mlflow_bridge")
+_log = logging.getLogger("mlflow.bridge")  # MLflow's own logging has the time and the level
 
 _OK = 200
 _MOST_WAITING = 1_000

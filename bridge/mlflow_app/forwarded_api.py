@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from flask import Flask, Response, request
 
-from bridge.mlflow_app.bridge_client import Answer, Asker, BridgeClient, BridgeUnreachable
+from bridge.mlflow_app.bridge_client import Answer, Asker, BridgeClient, BridgeRefused, BridgeUnreachable
 from bridge.mlflow_app.guarded_targets import GuardedTargets
 from bridge.mlflow_app.request_workspace import workspace
 from bridge.mlflow_app.server_answers import answer, refusal
@@ -84,6 +84,10 @@ class ForwardedApi:
                 return self._handled(area, verb)
             except MlflowException as error:  # there is no such model
                 return answer(error.get_http_status_code(), error.serialize_as_json().encode())
+            except BridgeRefused as error:
+                return refusal(
+                    503, "TEMPORARILY_UNAVAILABLE", f"mlflow-bridge refuses MLflow's server: {error}"
+                )
             except BridgeUnreachable as error:
                 return refusal(503, "TEMPORARILY_UNAVAILABLE", f"mlflow-bridge does not answer ({error})")
             finally:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, request
 
 from bridge.governance.transition_target import Target
-from bridge.mlflow_app.bridge_client import Asker, BridgeClient, BridgeUnreachable
+from bridge.mlflow_app.bridge_client import Asker, BridgeClient, BridgeRefused, BridgeUnreachable
 from bridge.mlflow_app.changed_models import message_of
 from bridge.mlflow_app.guarded_targets import GuardedTargets
 from bridge.mlflow_app.request_workspace import workspace
@@ -17,16 +17,11 @@ from bridge.mlflow_app.server_answers import refusal
 from bridge.mlflow_app.user_permissions import Users
 from bridge.mlflow_app.version_facts import ServerRegistry
 
-_log = logging.getLogger("mlflow_bridge")
+_log = logging.getLogger("mlflow.bridge")  # MLflow's own logging has the time and the level
 
 _FORBIDDEN = 403
-_REFUSALS = range(400, 500)
 _PATIENCE_S = 10.0
 _LONGEST_FACTS = 8 * 1024 * 1024
-_HOW = (
-    "Ask for it by a transition request: mlflow-bridge requests create, its page, its API, or the version tag "
-    "mlflow_bridge.request"
-)
 
 TRANSITIONS: Mapping[str, str] = {
     "_transition_stage": "TransitionModelVersionStage",
@@ -60,6 +55,9 @@ class Transition:
     @property
     def told(self) -> str:
         """The transition in a sentence."""
+        if self.name != self.present_name:
+            renamed = f"to rename {self.present_name!r} to {self.name!r}"
+            return f"{renamed}: its version {self.version} is in {self.target.told}"
         return f"version {self.version} of {self.name!r} to {self.target.told}"
 
 
@@ -86,8 +84,10 @@ class GovernedTransitions:
             return None
         try:
             self._guarded.ask(self._client, workspace())
+        except BridgeRefused as error:
+            return _refused(f"a change of {asked.name!r}", str(error))
         except BridgeUnreachable as error:
-            return self._unanswered(f"this ({kind})", str(error))
+            return self._unanswered(f"a change of {asked.name!r}", str(error))
         registry = ServerRegistry()
         for one in _transitions(kind, asked, registry):
             refused = self._judged(one, registry)
@@ -112,16 +112,15 @@ class GovernedTransitions:
         asker = Asker(self._users.name(), ("read",))
         try:
             answer = self._client.ask("POST", "/api/v1/transition-checks", document, asker, _PATIENCE_S)
-            if answer.status in _REFUSALS:  # not even an open server makes what cannot be judged
-                return _refused(
-                    asked, str(answer.document().get("message") or "the bridge refuses to judge it")
-                )
+            answer.check()
             self._guarded.learn(place, answer.document())
+        except BridgeRefused as error:  # not even an open server makes what cannot be judged
+            return _refused(asked.told, str(error))
         except BridgeUnreachable as error:
             return self._unanswered(asked.told, str(error))
         found = answer.document()
         reasons = [] if found.get("allowed") is True else found.get("reasons") or ["refused"]
-        return _refused(asked, "; ".join(map(str, reasons))) if reasons else None
+        return _refused(asked.told, "; ".join(map(str, reasons))) if reasons else None
 
     def _unanswered(self, what: str, why: str) -> Response | None:
         """Refuse what may be governed while the bridge does not answer, unless it is configured otherwise.
@@ -137,8 +136,8 @@ class GovernedTransitions:
         return refusal(_FORBIDDEN, "TEMPORARILY_UNAVAILABLE", told)
 
 
-def _refused(asked: Transition, why: str) -> Response:
-    return refusal(_FORBIDDEN, "PERMISSION_DENIED", f"mlflow-bridge refuses {asked.told}: {why}. {_HOW}")
+def _refused(what: str, why: str) -> Response:
+    return refusal(_FORBIDDEN, "PERMISSION_DENIED", f"mlflow-bridge refuses {what}: {why}")
 
 
 def _transitions(kind: str, asked: Any, registry: ServerRegistry) -> Iterator[Transition]:

@@ -53,6 +53,7 @@ class GuardedTargets:
 
         Raises:
             BridgeUnreachable: it has never been known, and the bridge does not answer.
+            BridgeRefused: the bridge does not tell.
         """
         known, now = self._known.get(workspace), time.monotonic()
         if known is not None and (now - known.at < _LASTS_S or now - self._failed_at < _REST_S):
@@ -60,6 +61,7 @@ class GuardedTargets:
         document = {"hints": [], **({"workspace": workspace} if workspace else {})}
         try:
             answer = client.ask("POST", "/api/v1/hints", document, Asker(None, ("read",)), _PATIENCE_S)
+            answer.check()
             self.learn(workspace, answer.document())
         except BridgeUnreachable:
             self._failed_at = now
@@ -70,7 +72,7 @@ class GuardedTargets:
         """Whether the bridge polls a workspace; a server without workspaces is polled.
 
         Raises:
-            BridgeUnreachable: as in `ask`.
+            BridgeUnreachable, BridgeRefused: as in `ask`.
         """
         if workspace is None:
             return True

@@ -4,6 +4,7 @@ MLflow's command imports this module before it starts a worker, so that what is 
 sentence.
 """
 
+import logging
 import os
 from typing import Any
 
@@ -17,6 +18,8 @@ from bridge.mlflow_app.governed_transitions import TRANSITIONS, GovernedTransiti
 from bridge.mlflow_app.guarded_targets import GuardedTargets
 from bridge.mlflow_app.plugin_settings import PluginMisconfigured, plugin_settings
 from bridge.mlflow_app.user_permissions import Anybody, MlflowUsers, Users
+
+_log = logging.getLogger("mlflow.bridge")  # MLflow's own logging has the time and the level
 
 try:
     _settings = plugin_settings(os.environ)
@@ -50,6 +53,8 @@ def _add_to(app: Flask, users: Users) -> list[tuple[str, str]]:
         raise click.ClickException(
             f"mlflow-bridge: this MLflow has no {', '.join(missing)}: use another version"
         )
+    where = _settings.host if _settings.scheme == "unix" else f"{_settings.host}:{_settings.port}"
+    _log.info("mlflow-bridge at %s is told of changes, and asked about governed transitions", where)
     client, guarded = BridgeClient(_settings), GuardedTargets()
     app.before_request(GovernedTransitions(client, users, guarded, is_open=_settings.is_open).before_request)
     app.after_request(ChangedModels(client, users, guarded.learn).after_request)

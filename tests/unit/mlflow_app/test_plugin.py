@@ -189,6 +189,27 @@ def test_what_the_bridge_refuses_to_judge_is_refused_also_by_an_open_server(brid
     assert "version: is too long" in answer.json["message"]
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_token_that_is_not_the_bridges_opens_nothing_and_is_told(bridge, is_open) -> None:
+    bridge.status, bridge.answers["/api/v1/hints"] = (
+        401,
+        {"message": "this is not one of the bridge's tokens"},
+    )
+    answer = move(application(bridge, is_open=is_open))
+    assert (answer.status_code, answer.json["error_code"]) == (403, "PERMISSION_DENIED")
+    assert "this is not one of the bridge's tokens" in answer.json["message"]
+
+
+def test_a_token_that_is_not_the_bridges_is_told_to_whoever_asks(bridge, monkeypatch) -> None:
+    monkeypatch.setattr("bridge.mlflow_app.forwarded_api.workspace", lambda: "a")
+    bridge.status, bridge.answers["/api/v1/hints"] = (
+        401,
+        {"message": "this is not one of the bridge's tokens"},
+    )
+    answer = ask(application(bridge), "GET", "transition-requests/list?name=m&version=1")
+    assert (answer.status_code, "refuses MLflow's server" in answer.json["message"]) == (503, True)
+
+
 def test_what_does_not_exist_is_left_to_mlflow(bridge, stores) -> None:
     stores.facts_found = None
     assert move(application(bridge)).status_code == 200
@@ -222,9 +243,12 @@ def test_a_new_name_must_not_bring_versions_past_the_gates_that_guard_it(bridge,
         200,
     ]
     assert [(one["name"], one["version"]) for one in bridge.to("/api/v1/transition-checks")] == [("m", "1")]
+    told = client.post("/registered-models/rename", json={"name": "free", "new_name": "m"}).json["message"]
+    assert told == "mlflow-bridge refuses to rename 'free' to 'm': its version 1 is in Production: bad"
+    bridge.asked.clear()
     bridge.answers["/api/v1/transition-checks"] = {"allowed": True, "reasons": [], **SAID}
     assert rename("free", "m") == 200
-    assert len(bridge.to("/api/v1/transition-checks")) == 3
+    assert len(bridge.to("/api/v1/transition-checks")) == 2
 
 
 def test_a_guard_that_is_old_is_asked_for_anew_and_not_while_the_bridge_is_down(bridge, monkeypatch) -> None:
