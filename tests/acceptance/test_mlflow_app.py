@@ -167,6 +167,7 @@ def test_a_bridge_that_is_down_stops_governed_transitions_and_nothing_else(tmp_p
         assert (status, told["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
 
 
+@pytest.mark.extra
 def test_with_on_failure_open_a_bridge_that_is_down_stops_nothing(tmp_path) -> None:
     with PluggedServer(tmp_path, MLFLOW_BRIDGE_ON_FAILURE="open").running() as plugged:
         client = MlflowClient(plugged.url)
@@ -202,10 +203,11 @@ FORMS = [
         ("--gunicorn-opts", "--worker-class sync --timeout 60"), {"socket": True}, id="gunicorn, one worker"
     ),
     pytest.param(("--workers", "3"), {"prefix": "/mlflow"}, id="uvicorn, three workers, below a prefix"),
-    pytest.param((), {"version": "2.22.5"}, id="MLflow 2.22", marks=pytest.mark.extra),
+    pytest.param((), {"version": "2.22.5"}, id="MLflow 2.22"),
 ]
 
 
+@pytest.mark.extra
 @pytest.mark.parametrize(("arguments", "more"), FORMS)
 def test_it_works_in_every_form_of_the_server(tmp_path, receiver, arguments, more) -> None:
     sink = http_sink(receiver.url, more=EVERYTHING)
@@ -452,6 +454,7 @@ def test_the_ordering_documents_curl_and_service_work_with_basic_authentication(
 # Without the plug-in
 
 
+@pytest.mark.extra
 def test_mlflows_own_webhooks_wake_the_bridge_up(tmp_path, receiver) -> None:
     server = MlflowServer(
         tmp_path / "mlflow",
