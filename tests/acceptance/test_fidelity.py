@@ -52,6 +52,7 @@ def test_what_is_delivered_applied_to_the_baseline_gives_the_registry(tmp_path, 
     judged(trial(tmp_path / "bridge", server.url, Workload(server.url, 3, MUTATIONS, prefix="sqlite")))
 
 
+@pytest.mark.extra
 def test_so_it_does_where_mlflows_server_sends_hints_and_refuses(tmp_path) -> None:
     with PluggedServer(tmp_path / "mlflow").running() as plugged:
         workload = Workload(plugged.url, 6, MUTATIONS)
