@@ -128,7 +128,7 @@ def measured(options: argparse.Namespace, folder: Path, stack: ExitStack) -> lis
         print("the baseline is taken ...", file=sys.stderr, flush=True)
         while not any(line["event"] == "baseline.taken" for line in governed.bridge.log):
             time.sleep(0.5)
-        time.sleep(2 * INTERVAL_S)
+        time.sleep(0 if options.short else 2 * INTERVAL_S)
         for kind in ("transition", "alias", "tag"):
             print(f"{options.changes} changes: {kind}", file=sys.stderr, flush=True)
             taken = latencies(getattr(changes, kind), receiver, options.changes)

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, PlainValidator, StrictBool
 
 from bridge.config.setting_types import Model, Secret
 from bridge.config.validation_messages import did_you_mean
+from bridge.governance.transition_request import ANONYMOUS
 
 Permission = Literal["read", "operate", "webhooks", "request", "decide"]
 """What a token may do: look; change sinks and entries, and poll; manage webhooks; request transitions; decide on them."""
@@ -26,6 +27,9 @@ def _permission(value: object) -> Permission:
 def _label(name: str) -> str:
     if not name.isprintable() or name != name.strip():
         msg = 'must be a name such as "ci", for the audit trail'
+        raise ValueError(msg)
+    if name == ANONYMOUS:  # its requests would not be known as its own, and it could decide on them
+        msg = f"{name!r} stands for whoever is not known: give the token another name"
         raise ValueError(msg)
     return name
 

@@ -17,16 +17,13 @@ class HintRate:
         self._at = clock.monotonic()
 
     def wait_s(self) -> float:
-        """Return in how many seconds the next read may begin."""
-        self._fill()
-        return max(0.0, (1 - self._left) * self._each_s)
+        """Return in how many seconds the next read may begin; another thread may call it."""
+        return max(0.0, (1 - self._left_at(self._clock.monotonic())) * self._each_s)
 
     def spend(self) -> None:
         """Count a read that begins."""
-        self._fill()
-        self._left -= 1
-
-    def _fill(self) -> None:
         now = self._clock.monotonic()
-        self._left = min(float(_TIMES_AS_OFTEN), self._left + (now - self._at) / self._each_s)
-        self._at = now
+        self._left, self._at = self._left_at(now) - 1, now
+
+    def _left_at(self, now: float) -> float:
+        return min(float(_TIMES_AS_OFTEN), self._left + (now - self._at) / self._each_s)

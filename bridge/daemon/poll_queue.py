@@ -249,7 +249,7 @@ class Polling:
         results = [PollResult()]
         for read in reads:
             self._probes.poll_began()  # each read has its own deadline
-            if self._hints:
+            if self._hints and read is Read.FAST:  # a full scan leaves them, where there are fast reads
                 self._hint_rate.spend()
             results.append(
                 await self._poll.run(read, accepted, within_ms, afresh=afresh, only_named=only_named)

@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -29,8 +29,8 @@ class BridgeRefused(Exception):
 class Asker:
     """On whose behalf the bridge is asked: ``user`` is None where MLflow does not authenticate; ``may`` are permissions."""
 
-    user: str | None = None
-    may: tuple[str, ...] = field(default=("read", "webhooks", "request", "decide"))
+    user: str | None
+    may: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,6 @@ class BridgeClient:
                 "Content-Type": "application/json",
                 USER_HEADER: quote(asker.user or "", safe=""),
                 MAY_HEADER: ",".join(asker.may),
-                "Host": "localhost" if settings.scheme == "unix" else f"{settings.host}:{settings.port}",
             }
             authorization = settings.authorization()
             if authorization:

@@ -88,12 +88,11 @@ class GovernedTransitions:
             return _refused(f"a change of {asked.name!r}", str(error))
         except BridgeUnreachable as error:
             return self._unanswered(f"a change of {asked.name!r}", str(error))
+        if self._guarded.guard_nothing(workspace()):
+            return None
         registry = ServerRegistry()
-        for one in _transitions(kind, asked, registry):
-            refused = self._judged(one, registry)
-            if refused is not None:
-                return refused
-        return None
+        judged = (self._judged(one, registry) for one in _transitions(kind, asked, registry))
+        return next((refused for refused in judged if refused is not None), None)
 
     def _judged(self, asked: Transition, registry: ServerRegistry) -> Response | None:
         """Return a refusal if a gate guards a transition, and does not let it through."""
@@ -150,7 +149,8 @@ def _transitions(kind: str, asked: Any, registry: ServerRegistry) -> Iterator[Tr
         for version, target in registry.held(name):
             yield Transition(asked.new_name, version, target, name)
     elif kind == TRANSITIONS["_set_registered_model_alias"]:
-        yield Transition(name, asked.version, Target(alias=registry.folded(asked.alias)), name)
+        for alias in registry.spellings(asked.alias):
+            yield Transition(name, asked.version, Target(alias=alias), name)
     else:
         try:
             stage = get_canonical_stage(asked.stage)

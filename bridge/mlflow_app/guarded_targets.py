@@ -79,6 +79,11 @@ class GuardedTargets:
         self.ask(client, workspace)
         return self._known[workspace].is_polled
 
+    def guard_nothing(self, workspace: str | None) -> bool:
+        """Whether it is known that no gate guards anything."""
+        known = self._known.get(workspace)
+        return known is not None and not known.gates
+
     def guards(self, workspace: str | None, model: str, target: Target) -> bool:
         """Whether a gate guards a stage or an alias of a model; what is not known is guarded."""
         known = self._known.get(workspace)

@@ -48,8 +48,11 @@ class ServerRegistry:
         found = _read(lambda: self._registry.get_registered_model(given))
         return given if isinstance(found, Absence) else str(found.name)
 
-    def folded(self, alias: str) -> str:
-        """Return an alias as the database compares it."""
+    def spellings(self, alias: str) -> tuple[str, ...]:
+        """Return an alias as it is given and, where that differs, as the database compares it: gates may name either."""
+        return tuple(dict.fromkeys((alias, self._folded(alias))))
+
+    def _folded(self, alias: str) -> str:
         if not self._folds:
             return alias
         plain = unicodedata.normalize("NFKD", alias.rstrip().casefold())
@@ -61,7 +64,7 @@ class ServerRegistry:
         if isinstance(model, Absence) or _is_prompt(model):
             return
         for alias, version in (model.aliases or {}).items():
-            yield str(version), Target(alias=self.folded(alias))
+            yield from ((str(version), Target(alias=one)) for one in self.spellings(alias))
         token: str | None = None
         while True:
             page = self._registry.search_model_versions(
@@ -83,14 +86,14 @@ class ServerRegistry:
             entity = _read(lambda: self._registry.get_registered_model(name))
             if isinstance(entity, Absence) or _is_prompt(entity):
                 return None
-            if isinstance(_read(lambda: self._registry.get_model_version(name, version)), Absence):
-                return None
             model = model_of(entity)
             if isinstance(model, OddRow):
                 return {"gaps": [f"the model cannot be read: {model.why}"]}
             holder = self._holder(name, target, dict(model.aliases))
             incumbent = holder if holder != version else None
             found = read_facts(self, name, version, incumbent, Deadline.after(_PATIENCE_MS))
+            if found.version is None:
+                return None
         except Exception as error:  # noqa: BLE001 - of a database, or MLflow's: what cannot be read is inconclusive
             return {"gaps": [f"MLflow's server could not read what the checks need: {type(error).__name__}"]}
         return {
@@ -104,7 +107,8 @@ class ServerRegistry:
     def _holder(self, name: str, target: Target, aliases: Mapping[str, str]) -> str | None:
         """Return the version that has an alias, or the newest one in a stage."""
         if target.alias is not None:
-            return next((held for key, held in aliases.items() if self.folded(key) == target.alias), None)
+            wanted = self._folded(target.alias)
+            return next((held for key, held in aliases.items() if self._folded(key) == wanted), None)
         latest = self._registry.get_latest_versions(name, [target.stage])
         return str(latest[0].version) if latest else None
 

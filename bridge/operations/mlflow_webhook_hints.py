@@ -1,18 +1,24 @@
 """MLflow's own webhooks (MLflow 3.3 and newer) as hints: verified, and otherwise not believed."""
 
+import asyncio
 import hmac
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from bridge.config import Secret, Settings
-from bridge.errors import InvalidArgument, InvalidState, NotAllowed
+from bridge.errors import InvalidArgument, InvalidState, NotAllowed, SecretUnavailable
 from bridge.events.change_hints import Hint
 from bridge.events.delivery_signatures import mlflow_signature
-from bridge.pipeline.worker_threads import in_thread
+from bridge.sinks.transport.blocking_calls import SharedCalls
 
 _AS_OLD_S = 300
 """How far the time of a delivery may be from now, either way: MLflow's receivers are advised to use five minutes."""
+
+_FILE_S = 2.0
+"""How long the secret's file may take to be read."""
+
+_FILES: SharedCalls[Secret, str] = SharedCalls("secret of webhooks in MLflow")
 
 _LONGEST_NAME = 256
 _REFUSED = "the bridge takes no webhooks of MLflow: give server.mlflow_webhook_secret the secret that the webhook has in MLflow"
@@ -45,7 +51,13 @@ async def webhook_hint(settings: Settings, delivery: MlflowDelivery, now_s: int)
 
 
 async def _value_of(secret: Secret) -> str:
-    return secret.read() if secret.env else await in_thread(secret.read)
+    if secret.env:
+        return secret.read()
+    try:
+        async with asyncio.timeout(_FILE_S):
+            return await _FILES.result(secret, secret.read)
+    except TimeoutError:
+        raise SecretUnavailable(f"server.mlflow_webhook_secret cannot be read within {_FILE_S:g} s") from None
 
 
 def _check_signed(secret: str, delivery: MlflowDelivery, now_s: int) -> None:

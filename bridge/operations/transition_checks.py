@@ -110,7 +110,14 @@ class TransitionChecks:
     async def _is_granted(self, given: CheckArguments, target: Target) -> bool:
         """Whether the transition was approved and is still to be made, or undoes one that was refused."""
         requests = await self._state.load_requests_of(given.name, given.version)
-        if any(one.status is RequestStatus.APPROVED and one.target == target for one in requests):
+        created = (given.facts.version or {}).get(
+            "created"
+        )  # tells a version from another of the same number
+        if any(
+            (one.status, one.target) == (RequestStatus.APPROVED, target)
+            and created in {None, one.version_created}
+            for one in requests
+        ):
             return True
         return any(
             (one.version, one.target) == (given.version, target) and not one.is_made

@@ -105,7 +105,7 @@ class RegistryReader:
             if found is not None:
                 return found
         self.under_way = Read.FULL
-        return self._full(basis, replace(order, read=Read.FULL), deadline, scan)
+        return self._full(basis, replace(order, read=Read.FULL, only_named=False), deadline, scan)
 
     def _fast(
         self,

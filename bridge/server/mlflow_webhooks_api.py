@@ -37,7 +37,7 @@ def mlflow_webhooks_route(door: ApiDoor, receiver: Receiver) -> Route:
                 headers.get("X-MLflow-Timestamp", ""),
                 await body_of(request, LONGEST_BODY),
             )
-            with door.of_server:
+            with door.calls:
                 await door.daemon_loop.call(lambda: receiver.take_mlflow_webhook(delivery), _PATIENCE_S)
             return json_answer({}, HTTPStatus.ACCEPTED)
         except BridgeError as error:

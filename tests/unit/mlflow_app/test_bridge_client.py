@@ -52,13 +52,14 @@ def test_it_asks_on_behalf_of_a_user(settings) -> None:
     assert (found.status, told["path"], told["body"]) == (200, "/x", {"a": 1})
     assert told["headers"]["X-MLflow-Bridge-User"] == "ann%20%C3%B6"
     assert told["headers"]["X-MLflow-Bridge-May"] == "read"
+    assert told["headers"]["Host"].partition(":")[0] in {"127.0.0.1", "localhost"}
     assert told["headers"].get("Authorization") == ("Bearer secret" if settings.token else None)
 
 
 def test_a_refusal_is_an_answer_and_what_is_no_object_is_empty(settings) -> None:
     client = BridgeClient(settings)
-    assert client.ask("POST", "/refused", {}, Asker(), 5).status == 403
-    assert client.ask("POST", "/odd", {}, Asker(), 5).document() == {}
+    assert client.ask("POST", "/refused", {}, Asker(None, ("read",)), 5).status == 403
+    assert client.ask("POST", "/odd", {}, Asker(None, ("read",)), 5).document() == {}
 
 
 @pytest.mark.parametrize(
@@ -72,4 +73,4 @@ def test_a_refusal_is_an_answer_and_what_is_no_object_is_empty(settings) -> None
 )
 def test_a_bridge_that_is_not_there_is_unreachable(settings) -> None:
     with pytest.raises(BridgeUnreachable):
-        BridgeClient(settings).ask("POST", "/", {}, Asker(), 1)
+        BridgeClient(settings).ask("POST", "/", {}, Asker(None, ("read",)), 1)

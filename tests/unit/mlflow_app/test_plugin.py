@@ -36,8 +36,8 @@ class Stores:
     def name_of(self, given):
         return given
 
-    def folded(self, alias):
-        return alias
+    def spellings(self, alias):
+        return tuple(dict.fromkeys((alias, alias.lower())))
 
     def held(self, _name):
         return iter(self.holds)
@@ -286,6 +286,32 @@ def test_a_workspace_that_the_bridge_does_not_poll_is_not_handed_on(bridge, monk
     answer = ask(application(bridge), "GET", "transition-requests/list?name=m&version=1")
     assert (answer.status_code, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
     assert [one.get("workspace") for one in bridge.to("/api/v1/hints")] == ["b", "b"]
+
+
+def test_an_alias_is_judged_by_each_spelling_that_the_database_takes_for_it(bridge) -> None:
+    bridge.answers["/api/v1/transition-checks"] = {"allowed": False, "reasons": ["bad"], **SAID}
+    client = application(bridge).test_client()
+
+    def set_alias(alias) -> int:
+        given = {"name": "m", "alias": alias, "version": "1"}
+        return client.post("/registered-models/set-alias", json=given).status_code
+
+    assert [set_alias("CHAMPION"), set_alias("champion"), set_alias("OTHER")] == [403, 403, 200]
+    bridge.answers["/api/v1/hints"] = bridge.answers["/api/v1/transition-checks"] = {
+        "guards": [{**GUARD, "aliases": ["Champion"]}],
+        "is_polled": True,
+    }
+    client = application(bridge).test_client()
+    assert [set_alias("Champion"), set_alias("champion")] == [403, 200]
+
+
+def test_a_server_whose_bridge_guards_nothing_reads_nothing(bridge, monkeypatch) -> None:
+    bridge.answers["/api/v1/hints"] = {"guards": [], "is_polled": True}
+    monkeypatch.setattr("bridge.mlflow_app.governed_transitions.ServerRegistry", None)
+    app = application(bridge)
+    assert move(app).status_code == 200
+    renamed = {"name": "m", "new_name": "n"}
+    assert app.test_client().post("/registered-models/rename", json=renamed).status_code == 200
 
 
 # Hints

@@ -118,9 +118,11 @@ def test_what_versions_hold_is_read_page_by_page(store) -> None:
 
 def test_names_and_aliases_are_taken_as_the_database_compares_them(store) -> None:
     registry = ServerRegistry()
-    assert (registry.name_of("FRAUD"), registry.folded("Chámpion ")) == ("FRAUD", "Chámpion ")
+    assert (registry.name_of("FRAUD"), registry.spellings("Chámpion ")) == ("FRAUD", ("Chámpion ",))
     store.db_type, store.aliases = "mysql", {"CHAMPION": "1"}
     registry = ServerRegistry()
     assert (registry.name_of("FRAUD"), registry.name_of("other")) == ("Fraud", "other")
-    assert registry.folded("Chámpion ") == "champion"
+    assert registry.spellings("Chámpion ") == ("Chámpion ", "champion")
+    assert [target.alias for _, target in registry.held("Fraud") if target.alias] == ["CHAMPION", "champion"]
+    assert registry.facts("Fraud", "2", Target(alias="Champion"))["incumbent"]["version"] == "1"
     assert registry.facts("Fraud", "2", CHAMPION)["incumbent"]["version"] == "1"

@@ -104,6 +104,20 @@ async def test_an_approved_request_is_let_through_until_it_was_used_up(state) ->
         assert (await ask(found, 0.1, version="2"))[0] is False
 
 
+async def test_an_approval_is_not_for_another_version_of_the_same_number(state) -> None:
+    one = request(target=Target("Production"), status=RequestStatus.APPROVED)
+    await state.commit_governance(GovernanceCommit(3_000, requests=[one]))
+    found = checks(state)
+    for created, allowed in ((one.version_created, True), (one.version_created + 1, False)):
+        given = {
+            "name": "m",
+            "version": "1",
+            "stage": "Production",
+            "facts": {"version": {"created": created}},
+        }
+        assert (await found.check(CheckArguments.model_validate(given), ANN))["allowed"] is allowed
+
+
 async def test_what_undoes_a_refused_transition_is_let_through_once(state) -> None:
     back = Movement("m", "2", 102, Target("Production"), "Archived", Application(updated=1))
     direct = DirectTransition(

@@ -8,7 +8,7 @@ from support.polled import Polled as World
 from bridge.diff.absence_verification import Absence
 from bridge.errors import RegistryUnreachable
 from bridge.events.change_hints import Hint
-from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.incremental_read import FullScanNeeded, Read
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +154,18 @@ async def test_without_hints_or_while_something_is_held_the_latest_rows_are_read
     await brief(world)
     assert await world.poll.standing_hold() is not None
     assert world.state.known()["m8"].versions["1"].stage == "Staging"
+
+
+async def test_a_brief_read_that_becomes_a_full_scan_moves_the_time_on_as_any_other(
+    world, monkeypatch
+) -> None:
+    def refuse(*_arguments):
+        raise FullScanNeeded
+
+    before = world.state.last_poll.read_from
+    monkeypatch.setattr("bridge.pipeline.registry_reading.read_fast", refuse)
+    hint(world, "m9")
+    world.wait(30)
+    await world.poll.run(Read.FAST, only_named=True)
+    assert world.state.last_poll.kind == "full"
+    assert world.state.last_poll.read_from > before

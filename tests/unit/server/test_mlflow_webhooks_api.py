@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import threading
 
 import pytest
 from support.hooks import Hooks, api_of, settings_of
@@ -73,3 +75,14 @@ async def test_the_secret_can_be_in_a_file(served, tmp_path) -> None:
     secret = {"file": str(tmp_path / "secret")}
     served.hooks.settings = settings_of(server={"listen": "127.0.0.1:9", "mlflow_webhook_secret": secret})
     assert await send(served, secret="in a file") == (202, None)
+
+
+async def test_a_secret_whose_file_hangs_is_told_and_holds_up_nothing(served, tmp_path, monkeypatch) -> None:
+    os.mkfifo(tmp_path / "secret")
+    monkeypatch.setattr("bridge.operations.mlflow_webhook_hints._FILE_S", 0.05)
+    secret = {"file": str(tmp_path / "secret")}
+    served.hooks.settings = settings_of(server={"listen": "127.0.0.1:9", "mlflow_webhook_secret": secret})
+    assert [await send(served) for _ in range(3)] == [(400, "INVALID_STATE")] * 3
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count("secret of webhooks in MLflow") == 1
+    (tmp_path / "secret").write_text("x")  # lets the thread end

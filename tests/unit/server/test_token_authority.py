@@ -144,3 +144,8 @@ def test_nobody_else_says_on_whose_behalf_they_ask() -> None:
 def test_what_cannot_be_a_users_name_is_refused(name) -> None:
     with pytest.raises(PermissionDenied, match="cannot be the name of a user"):
         with_user(PLUGIN, {USER_HEADER: name})
+
+
+def test_no_token_has_the_name_of_whoever_is_not_known() -> None:
+    with pytest.raises(ValueError, match="give the token another name"):
+        TokenSettings(name=ANONYMOUS, token=Secret(env="CI"), may=("read",))
