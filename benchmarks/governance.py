@@ -2,9 +2,11 @@
 
     python benchmarks/governance.py [--short]
 
-Plain events are delivered one after the other: in peace; while another process reads as many runs of a real
-`mlflow server` (which takes what it needs of this machine); and while a gate judges as many requests by them.
-All take turns, in one process with its state on the disk that `TMPDIR` is on.
+Plain events are delivered one after the other, in peace and while a gate judges requests by the metrics of their
+runs. The answers are of a real `mlflow server`: given again by a process that takes as long as the server did and
+next to nothing of this machine, as a registry elsewhere would (`recorded_registry.py`); and by the server itself,
+which takes what it needs of this machine, as it does while another process reads as many runs. All take turns, in
+one process with its state on the disk that `TMPDIR` is on.
 """
 
 import asyncio
@@ -13,10 +15,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Self
 
 from measure import table
-from outbox import HOSTS, SECRET, Running, configuration, events, opened, running, url_of
+from outbox import HOSTS, REGISTRY, SECRET, Running, configuration, events, opened, running, url_of
 from workers import Worker, worker
 
 from bridge.operations.request_execution import Requester, Requests
@@ -31,7 +36,10 @@ ROUNDS, REQUESTS, EVENTS = (1, 20, 20) if SHORT else (5, 200, 400)
 VERSIONS_A_MODEL = 10
 PREFIX, PLAIN = "judged ", "plain"
 PAUSE_S = 0.005
-PEACE, READS, JUDGEMENT = "in peace", "beside reads by another process", "beside the judgement"
+PEACE = "in peace"
+ELSEWHERE = "while judging, MLflow elsewhere"
+READS = "while another process reads"
+JUDGEMENT = "while judging, MLflow on this machine"
 MOST = 1.5
 GATE = f"""
 [governance]
@@ -89,12 +97,12 @@ def read_runs(url: str) -> None:
         client.get_run(run.info.run_id)
 
 
-async def ask(bridge: Running, first: int) -> None:
-    """Ask for as many versions as a round has, from ``first`` on."""
+async def ask(bridge: Running, first: int, number: int) -> None:
+    """Ask for ``number`` versions, from ``first`` on."""
     app = bridge.app
     requests = Requests(app.state, app.ledger, app.settings, SystemClock(), app.poll.run)
-    for number in range(first, first + REQUESTS):
-        name, version = place(number)
+    for one in range(first, first + number):
+        name, version = place(one)
         given = {"name": name, "version": str(version), "stage": "Production"}
         await requests.create(given, Requester("ann", "ann"))
 
@@ -115,45 +123,85 @@ async def watch_reads(url: str) -> None:
     await process.wait()
 
 
-async def measured(config: Path, receiver: Worker) -> tuple[dict[str, list[float]], float]:
-    """Return the latencies by what was under way, and how many requests were judged a second."""
-    taken: dict[str, list[float]] = {PEACE: [], READS: [], JUDGEMENT: []}
+class Bridge:
+    """A bridge whose registry is at ``url``, and what was measured of it."""
+
+    def __init__(self, folder: Path, url: str, receiver: Worker) -> None:
+        self._config = gated(folder, url, receiver)
+        self._url = url
+        self._receiver = receiver
+
+    async def __aenter__(self) -> Self:
+        self._left = AsyncExitStack()
+        settings, state = self._left.enter_context(opened(self._config))
+        self._bridge = await self._left.enter_async_context(running(settings, state))
+        await self._bridge.app.poll.run()
+        self._sender = Sender(self._bridge, self._receiver)
+        await self._sender.latencies()  # opens the connection
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._left.aclose()
+
+    async def in_peace(self) -> list[float]:
+        return await self._sender.latencies()
+
+    async def beside_reads(self) -> list[float]:
+        return await self._sender.latencies(asyncio.create_task(watch_reads(self._url)))
+
+    async def judging(self, first: int, number: int = REQUESTS) -> list[float]:
+        await ask(self._bridge, first, number)
+        return await self._sender.latencies(asyncio.create_task(judge(self._bridge)))
+
+
+async def measured(
+    folder: Path, here: str, elsewhere: str, receiver: Worker
+) -> tuple[dict[str, list[float]], float]:
+    """Return the latencies by what was under way, and how many requests were judged a second on this machine."""
+    taken: dict[str, list[float]] = defaultdict(list)
     seconds = 0.0
-    with opened(config) as (settings, state):
-        async with running(settings, state) as bridge:
-            await bridge.app.poll.run()
-            sender = Sender(bridge, receiver)
-            await sender.latencies()  # opens the connection
-            for one in range(ROUNDS):
-                print(f"round {one + 1} of {ROUNDS}", file=sys.stderr)
-                taken[PEACE] += await sender.latencies()
-                reading = asyncio.create_task(watch_reads(settings.registry.tracking_uri))
-                taken[READS] += await sender.latencies(reading)
-                await ask(bridge, one * REQUESTS)
-                began = time.monotonic()
-                taken[JUDGEMENT] += await sender.latencies(asyncio.create_task(judge(bridge)))
-                seconds += time.monotonic() - began
+    async with Bridge(folder / "first", elsewhere, receiver) as bridge:
+        await bridge.judging(0, ROUNDS * REQUESTS)  # has the answers recorded
+    async with Bridge(folder / "elsewhere", elsewhere, receiver) as bridge:
+        for one in range(ROUNDS):
+            taken[PEACE] += await bridge.in_peace()
+            taken[ELSEWHERE] += await bridge.judging(one * REQUESTS)
+    async with Bridge(folder / "here", here, receiver) as bridge:
+        for one in range(ROUNDS):
+            taken[PEACE] += await bridge.in_peace()
+            taken[READS] += await bridge.beside_reads()
+            began = time.monotonic()
+            taken[JUDGEMENT] += await bridge.judging(one * REQUESTS)
+            seconds += time.monotonic() - began
     return taken, ROUNDS * REQUESTS / seconds
 
 
 def report(taken: dict[str, list[float]], judged: float) -> None:
     high = {name: statistics.quantiles(one, n=100)[98] for name, one in taken.items()}
-    ratio = high[JUDGEMENT] / high[READS]
-    missed = "   missed" if ratio > MOST and not SHORT else ""
     rows = [("requests judged", f"{judged:,.0f} /s", "")]
     for name, one in taken.items():
         rows += [
             (f"a plain delivery {name}, median", f"{statistics.median(one) * 1e3:.1f} ms", ""),
             (f"a plain delivery {name}, p99", f"{high[name] * 1e3:.1f} ms", ""),
         ]
-    table(
-        [
-            ("governance", "figure", "to reach"),
-            *rows,
-            (f"p99 {JUDGEMENT} / {PEACE}", f"{high[JUDGEMENT] / high[PEACE]:.2f}", ""),
-            (f"p99 {JUDGEMENT} / {READS}", f"{ratio:.2f}", f"<= {MOST:.2f}{missed}"),
-        ]
+    ratio = high[JUDGEMENT] / high[READS]
+    missed = "   missed" if ratio > MOST and not SHORT else ""
+    rows += [
+        (f"p99 {ELSEWHERE} / {PEACE}", f"{high[ELSEWHERE] / high[PEACE]:.2f}", ""),
+        (f"p99 {JUDGEMENT} / {READS}", f"{ratio:.2f}", f"<= {MOST:.2f}{missed}"),
+    ]
+    table([("governance", "figure", "to reach"), *rows])
+
+
+def gated(folder: Path, registry: str, receiver: Worker) -> Path:
+    """Write the configuration of a bridge whose gate rejects every request."""
+    config = configuration(folder, [url_of(0, receiver.say("port")["port"])])
+    text = config.read_text().replace(REGISTRY, registry)
+    sink = 'type = "http"'
+    config.write_text(
+        text.replace("[[sinks]]", f"{GATE}[[sinks]]").replace(sink, f'{sink}\nmodels = ["{PLAIN}"]')
     )
+    return config
 
 
 def main() -> None:
@@ -162,14 +210,9 @@ def main() -> None:
         server = MlflowServer(Path(name) / "mlflow").start()
         try:
             fill(server.url)
-            config = configuration(Path(name) / "bridge", [url_of(0, receiver.say("port")["port"])])
-            text = config.read_text().replace("http://127.0.0.1:9", server.url)
-            config.write_text(
-                text.replace("[[sinks]]", f"{GATE}[[sinks]]").replace(
-                    'type = "http"', f'type = "http"\nmodels = ["{PLAIN}"]'
-                )
-            )
-            taken, judged = asyncio.run(measured(config, receiver))
+            with worker("registry", server.url, (), "recorded_registry.py") as recorded:
+                elsewhere = f"http://127.0.0.1:{recorded.say('port')['port']}"
+                taken, judged = asyncio.run(measured(Path(name), server.url, elsewhere, receiver))
         finally:
             server.stop()
     report(taken, judged)
