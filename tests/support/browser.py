@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 from support.patience import patience
+from support.until import wait_until
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "needs chromium: make test-extra installs it, as root on a system with apt"
@@ -28,6 +29,14 @@ _QUIET = (
 )
 _THEN = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 """Chromium reads from the third file and writes to the fourth."""
+
+_POINT = """(() => {
+    const it = [...document.querySelectorAll(%s)].filter(one => one.innerText.trim().endsWith(%s)).pop()
+    if (!it) return null
+    const {x, y, width, height} = it.getBoundingClientRect(), point = [x + width / 2, y + height / 2]
+    return it.contains(document.elementFromPoint(...point)) ? point : null
+})()"""
+"""Where the middle of an element is, if a click there reaches it."""
 
 
 class Browser:
@@ -86,6 +95,31 @@ class Browser:
     def press_box(self, selector: str) -> None:
         """Press a box that leads nowhere."""
         self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def click(self, selector: str, text: str = "") -> None:
+        """Click with the mouse on the last element that a selector finds, whose text ends so, as soon as it stands still
+
+        and nothing covers it.
+        """
+        found: list[list[float] | None] = [None, None]
+
+        def rests() -> bool:
+            found.append(self.evaluate(_POINT % (json.dumps(selector), json.dumps(text))))
+            return found[-1] is not None and found[-1] == found[-2]
+
+        wait_until(rests)
+        assert found[-1]
+        x, y = found[-1]
+        for kind in ("mousePressed", "mouseReleased"):
+            self._do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def write(self, text: str) -> None:
+        """Write where the cursor is."""
+        self._do("Input.insertText", text=text)
+
+    def press_enter(self) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self._do("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13)
 
     def fill(self, **fields: str) -> None:
         """Fill in fields by their names."""
