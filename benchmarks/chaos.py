@@ -1,6 +1,6 @@
 """A storm of kills, full disks, outages, proxies that come and go, misbehaving receivers: was anything lost?
 
-    python benchmarks/chaos.py [--kills 300] [--events 20000] [--minutes 20] [--seed 1] [--keep FOLDER]
+    python benchmarks/chaos.py [--kills 300] [--events 20000] [--minutes 20] [--seed 1] [--plug-in] [--keep FOLDER]
 
 The real daemon, a real `mlflow server`, real receivers; exits 1 on any fault. The seed fixes how each
 life of the daemon ends, what fails beside it, and how receivers answer; not how these meet.
@@ -22,6 +22,7 @@ from support.chaos.schedule import POINTS
 from support.chaos.storm import Measure
 from support.chaos.verdict import Verdict, trial
 from support.mlflow_server import MlflowServer
+from support.plugged_server import PluggedServer
 
 _MODELS, _MOST_TOLD = 12, 10
 
@@ -36,6 +37,9 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, help="a folder for the state, the logs and what the receivers got"
     )
+    parser.add_argument(
+        "--plug-in", action="store_true", help="MLflow's server sends hints, some of which get lost"
+    )
     given = parser.parse_args()
     # A server that is down for a while answers nothing: the next mutation comes soon enough.
     os.environ |= {
@@ -45,11 +49,13 @@ def main() -> int:
     }
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        server = MlflowServer(Path(name) / "mlflow").start()
+        plugged = PluggedServer(Path(name) / "mlflow") if given.plug_in else None
+        server = (plugged.server if plugged else MlflowServer(Path(name) / "mlflow")).start()
         try:
             churn = Churn(server.url, given.seed, _MODELS, given.rate)
             measure = Measure(given.kills, given.events, given.minutes * 60, restarts=True)
-            verdict = trial(given.keep or Path(name) / "bridge", server, given.seed, churn, measure)
+            port = plugged.bridge_port if plugged else None
+            verdict = trial(given.keep or Path(name) / "bridge", server, given.seed, churn, measure, port)
         finally:
             server.stop()
     report(verdict)
@@ -73,6 +79,10 @@ def report(verdict: Verdict) -> None:
         *(
             (f"  requests {status}", f"{count:,}")
             for status, count in sorted(Counter(one.status.value for one in verdict.evidence.decided).items())
+        ),
+        *(
+            (f"hints {fate}", f"{count:,}")
+            for fate, count in (storm.hints.fates if storm.hints else {}).items()
         ),
         ("mutations that took effect", f"{verdict.mutations:,}"),
         ("events", f"{len(verdict.evidence.events):,}"),

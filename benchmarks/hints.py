@@ -4,7 +4,8 @@
 
 A real `mlflow server` with the plug-in, the real daemon, a receiver. Changes of random models come one after the other, not
 more often than hints may have the registry read. The latency is from MLflow's answer to the receiver's socket. Beside it:
-what a transition costs MLflow itself with and without the plug-in, and the loop that people write, which lists every version.
+what a transition costs MLflow itself with and without the plug-in (a bridge polls either server), and the loop that people
+write, which lists every version.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from workers import Worker, worker
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from mlflow import MlflowClient
 from registries import Rows, Sqlite
+from support.command import Bridge
+from support.governed import Governed
 from support.mlflow_server import MlflowServer
 from support.plugged_server import PluggedServer
 
@@ -97,14 +100,21 @@ def naive_latencies(client: MlflowClient, changes: Changes, count: int) -> list[
 
 def costs(plugged: Changes, plain: Changes, count: int) -> tuple[float, float]:
     """Return the median seconds of a transition with the plug-in and without, which take turns."""
-    taken: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(2 * count):
-        changes = plugged if number % 2 else plain
-        began = time.perf_counter()
-        changes.transition()
-        taken[bool(number % 2)].append(time.perf_counter() - began)
-        time.sleep(0.3)  # the bridge has read by then: what is measured is MLflow's answer alone
-    return statistics.median(taken[True]), statistics.median(taken[False])
+    taken: dict[Changes, list[float]] = {plugged: [], plain: []}
+    for _ in range(count):
+        for changes in random.sample([plugged, plain], 2):  # who comes second finds the machine awake
+            began = time.perf_counter()
+            changes.transition()
+            taken[changes].append(time.perf_counter() - began)
+            time.sleep(0.3)  # the bridge has read by then: what is measured is MLflow's answer alone
+    return statistics.median(taken[plugged]), statistics.median(taken[plain])
+
+
+def baseline_taken(bridge: Bridge) -> None:
+    """Wait for a bridge's first scan."""
+    print("the baseline is taken ...", file=sys.stderr, flush=True)
+    while not any(line["event"] == "baseline.taken" for line in bridge.log):
+        time.sleep(0.5)
 
 
 def measured(options: argparse.Namespace, folder: Path, stack: ExitStack) -> list[tuple[str, str, str]]:
@@ -125,9 +135,7 @@ def measured(options: argparse.Namespace, folder: Path, stack: ExitStack) -> lis
     changes = Changes(plugged.url, names)
     found: list[tuple[str, str, str]] = []
     with governed.bridge.running():
-        print("the baseline is taken ...", file=sys.stderr, flush=True)
-        while not any(line["event"] == "baseline.taken" for line in governed.bridge.log):
-            time.sleep(0.5)
+        baseline_taken(governed.bridge)
         time.sleep(0 if options.short else 2 * INTERVAL_S)
         for kind in ("transition", "alias", "tag"):
             print(f"{options.changes} changes: {kind}", file=sys.stderr, flush=True)
@@ -141,7 +149,10 @@ def measured(options: argparse.Namespace, folder: Path, stack: ExitStack) -> lis
                 ),
                 (f"{kind}: p99", f"{high * 1e3:.0f} ms", missed(high, "p99")),
             ]
-        own, without = costs(changes, Changes(plain.url, names), 5 if options.short else 60)
+        beside = Governed(folder / "beside", plain.url, sink, poll=f"{INTERVAL_S:g}s", more="")
+        with beside.bridge.running():
+            baseline_taken(beside.bridge)
+            own, without = costs(changes, Changes(plain.url, names), options.changes)
     naive = naive_latencies(MlflowClient(plain.url), Changes(plain.url, names), NAIVE_CHANGES)
     ratio = own / without
     return [

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 from support.chaos.churn import Churn
 from support.chaos.storm import Measure
 from support.chaos.verdict import Evidence, faults_of, trial
+from support.plugged_server import PluggedServer
 
 SEED = 4
 MODELS, RATE = 6, 15.0
@@ -30,3 +32,16 @@ def test_a_storm_costs_nothing_and_what_it_could_have_cost_would_be_found(tmp_pa
     assert "altered" in found(replace(evidence, requests=renamed))
     assert "out of order" in found(replace(evidence, requests=evidence.requests[::-1]))
     assert "unlike the registry" in found(replace(evidence, final=evidence.baseline))
+
+
+@pytest.mark.extra
+@pytest.mark.filterwarnings("ignore")
+def test_a_storm_costs_nothing_where_hints_get_lost_come_twice_or_late(tmp_path) -> None:
+    with PluggedServer(tmp_path / "mlflow").running() as plugged:
+        churn = Churn(plugged.url, SEED, MODELS, RATE)
+        verdict = trial(
+            tmp_path / "bridge", plugged.server, SEED, churn, MEASURE, plug_in_port=plugged.bridge_port
+        )
+    assert "\n".join(verdict.all_faults) == ""
+    assert verdict.storm.kills >= 1
+    assert verdict.storm.hints.fates.keys() >= {"lost", "late", "passed on"}

@@ -51,7 +51,9 @@ class HookChurn:
         """Return the sections of the configuration that the webhooks need."""
         return (
             f'[server]\nlisten = "127.0.0.1:{self.port}"\n'
-            'tokens = [{ name = "storm", token = { env = "STORM_TOKEN" }, may = ["webhooks", "request"] }]\n'
+            'tokens = [{ name = "storm", token = { env = "STORM_TOKEN" }, may = ["webhooks", "request"] },\n'
+            '  { name = "mlflow", token = { env = "STORM_PLUGIN_TOKEN" }, may = ["read", "webhooks", "request", "decide"], '
+            "acts_for_users = true }]\n"
             '[webhooks]\nencryption_key = { env = "STORM_KEY" }\nallowed_hosts = ["127.0.0.0/8"]\n'
         )
 

@@ -13,18 +13,20 @@ from threading import Thread
 from support.chaos import schedule
 from support.chaos.churn import Churn
 from support.chaos.daemon import Daemon, log_lines
+from support.chaos.hints import HintLoss
 from support.chaos.hooks import KEY, TOKEN, HookChurn
 from support.chaos.schedule import Life, Outage
 from support.chaos.sinks import BY_PROXY, RECEIVERS, SECRET, Receivers
 from support.chaos.wire import Wire
 from support.command import Bridge
 from support.forward_proxy import ForwardProxy, Refusal
+from support.governed import TOKENS
 from support.mlflow_server import MlflowServer
 from support.promotions import GATE, PromotionChurn, is_settled
 from support.receiver import lasting_port
 
 _POLL = """
-interval = "300ms"
+interval = "{interval}"
 deadline = "15s"
 reconcile_interval = "5s"
 reconcile_share = 1.0
@@ -55,8 +57,16 @@ class Storm:
     """The daemon, its registry behind a wire, and its receivers, under the faults of a seed."""
 
     def __init__(
-        self, folder: Path, server: MlflowServer, seed: int, churn: Churn, *, restarts: bool
+        self,
+        folder: Path,
+        server: MlflowServer,
+        seed: int,
+        churn: Churn,
+        *,
+        restarts: bool,
+        plug_in_port: int | None = None,
     ) -> None:
+        """Prepare a storm; with the plug-in, the server expects the bridge at ``plug_in_port``, and polls are few."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._server = server
@@ -67,8 +77,15 @@ class Storm:
         self.hooks = HookChurn(seed, self.receivers.url_of_webhooks())
         self.promotions = PromotionChurn(server.url, seed, self.hooks.port, TOKEN, _PROMOTION_PAUSE_S)
         more = f"{_DELIVERY}{self.hooks.section()}{GATE}"
-        self.bridge.write(self._wire.url, *self.receivers.sections(), poll=_POLL, more=more)
-        self.bridge.environment |= {"STORM_SECRET": SECRET, "STORM_TOKEN": TOKEN, "STORM_KEY": KEY}
+        poll = _POLL.format(interval="300ms" if plug_in_port is None else "3s")
+        self.bridge.write(self._wire.url, *self.receivers.sections(), poll=poll, more=more)
+        self.bridge.environment |= {
+            "STORM_SECRET": SECRET,
+            "STORM_TOKEN": TOKEN,
+            "STORM_KEY": KEY,
+            "STORM_PLUGIN_TOKEN": TOKENS["mlflow"],
+        }
+        self.hints = None if plug_in_port is None else HintLoss(plug_in_port, self.hooks.port, seed)
         self.proxy = ForwardProxy(port=lasting_port())
         direct = [place for name, place in self.receivers.places().items() if name != BY_PROXY]
         exempt = ",".join([f"127.0.0.1:{self._wire.port}", *direct])
@@ -148,6 +165,8 @@ class Storm:
         if self._restart is not None:
             self._restart.join()
         self.receivers.stop()
+        if self.hints is not None:
+            self.hints.stop()
         self.proxy.stop()
         self._wire.stop()
 

@@ -67,10 +67,17 @@ class Verdict:
         return Counter(one.does for one in self.evidence.requests)
 
 
-def trial(folder: Path, server: MlflowServer, seed: int, churn: Churn, measure: Measure) -> Verdict:
+def trial(
+    folder: Path,
+    server: MlflowServer,
+    seed: int,
+    churn: Churn,
+    measure: Measure,
+    plug_in_port: int | None = None,
+) -> Verdict:
     """Let a storm rage over the registry at ``server`` while ``churn`` changes it; then judge."""
     churn.prepare()
-    storm = Storm(folder, server, seed, churn, restarts=measure.restarts)
+    storm = Storm(folder, server, seed, churn, restarts=measure.restarts, plug_in_port=plug_in_port)
     began = time.monotonic()
     try:
         storm.begin()
