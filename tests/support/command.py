@@ -97,6 +97,9 @@ class Bridge:
         try:
             self.wait_for_log("daemon.started")
             yield process
+        except subprocess.TimeoutExpired:
+            sys.stderr.write((self.folder / "log").read_text()[-20_000:])
+            raise
         finally:
             process.kill()
             process.wait()
@@ -124,8 +127,14 @@ class Bridge:
 
 
 def stop(process: "subprocess.Popen | Forked") -> int:
+    """Have a daemon stop; one that does not tells in its log where each of its threads is."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(patience())
+    try:
+        return process.wait(patience())
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler's
+        process.wait(patience())
+        raise
 
 
 def only(model: str) -> str:

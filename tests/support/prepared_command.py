@@ -5,6 +5,7 @@ One process imports what the command needs, and forks for each start. What the l
 """
 
 import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -155,6 +156,7 @@ def _become(order: Mapping) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
+    faulthandler.enable()
     sys.argv = ["mlflow-bridge", *order["arguments"]]
 
 
