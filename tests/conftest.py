@@ -1,6 +1,7 @@
 """Settings and fixtures for all tests."""
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -9,14 +10,19 @@ import structlog
 from hypothesis import HealthCheck, settings
 from support.mlflow_server import MlflowServer
 from support.receiver import Receiver
+from support.traced_threads import deliver_late
 
 from bridge.config import mlflow_process_environment as mlflow_environment
+from bridge.pipeline.worker_threads import ThreadedCall
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 _configure = structlog.configure
 # Loggers that are cached would keep one test's way of logging for all that come after.
 structlog.configure = lambda **how: _configure(**{**how, "cache_logger_on_first_use": False})
+
+if sys.gettrace() is not None:
+    deliver_late(ThreadedCall.cut_off)
 
 settings.register_profile(
     "ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], derandomize=True

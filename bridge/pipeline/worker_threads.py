@@ -87,6 +87,9 @@ class ThreadedCall(Generic[T]):
 
         MLflow's client has a timeout only for each single read, so an answer that comes byte by byte would
         never time out (CPython, *PyThreadState_SetAsyncExc*).
+
+        Under a tracer (coverage, a debugger), the main thread of CPython 3.11 does not go on before that step: it
+        checks for the exception of the other thread again and again, at its next call of a function.
         """
         self.result.cancel()
         with self._ending:  # otherwise it could hit later code, or another thread with that number

@@ -181,7 +181,7 @@ def test_with_on_failure_open_a_bridge_that_is_down_stops_nothing(tmp_path) -> N
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
-        ({}, "MLFLOW_BRIDGE_URL is missing"),
+        pytest.param({}, "MLFLOW_BRIDGE_URL is missing", marks=pytest.mark.extra),
         ({"MLFLOW_BRIDGE_URL": "http://127.0.0.1:9464"}, "MLFLOW_BRIDGE_TOKEN is missing"),
     ],
 )
@@ -300,7 +300,7 @@ def test_the_ordering_documents_curl_and_service_work_at_the_address_of_mlflow(
     assert {(one["creator"], one["decided_by"]) for one in shown} == {("anonymous", "anonymous")}
 
 
-# With MLflow's basic authentication
+# With MLflow's basic authentication: in test-extra, as each process of xdist would start a server of its own
 
 
 class Guarded:
@@ -354,6 +354,7 @@ def guarded(guarded_server, tmp_path, receiver, monkeypatch):
         yield found
 
 
+@pytest.mark.extra
 def test_who_may_read_asks_who_manages_decides_and_nobody_on_their_own(guarded, receiver) -> None:
     version, another = (version_with(guarded.client, guarded.model) for _ in range(2))
     given = {"name": guarded.model, "version": version, "stage": "Staging"}
@@ -381,6 +382,7 @@ def test_who_may_read_asks_who_manages_decides_and_nobody_on_their_own(guarded, 
     assert told["user_id"] == "manager"
 
 
+@pytest.mark.extra
 def test_who_does_not_authenticate_gets_nowhere(guarded) -> None:
     for method, path in (
         ("POST", f"{REQUESTS}/create"),
@@ -391,6 +393,7 @@ def test_who_does_not_authenticate_gets_nowhere(guarded) -> None:
         assert guarded.plugged.send(method, path, "{}", headers)[0] == 401
 
 
+@pytest.mark.extra
 def test_events_tell_who_made_a_change(guarded, receiver) -> None:
     version = version_with(guarded.client, guarded.model)
     name = guarded.model
@@ -410,6 +413,7 @@ def test_events_tell_who_made_a_change(guarded, receiver) -> None:
     }
 
 
+@pytest.mark.extra
 def test_an_admin_cannot_pass_the_gate(guarded) -> None:
     version = version_with(guarded.client, guarded.model, validation_accuracy=0.5)
     with pytest.raises(RestException, match=r"below 0\.90"):
@@ -418,6 +422,7 @@ def test_an_admin_cannot_pass_the_gate(guarded) -> None:
     assert (notes[0]["kind"], notes[0]["by"]) == ("transition_refused", "admin (token mlflow)")
 
 
+@pytest.mark.extra
 def test_who_manages_a_model_keeps_its_webhooks_and_an_admin_those_of_all(guarded, receiver) -> None:
     given = {"events": ["MODEL_VERSION_CREATED"], "http_url_spec": {"url": receiver.url}}
     of_all = guarded.hook(ADMIN, "create", **given)
@@ -443,6 +448,7 @@ def test_who_manages_a_model_keeps_its_webhooks_and_an_admin_those_of_all(guarde
     assert guarded.hook("second", "delete", id=ids[1])[0] == 200
 
 
+@pytest.mark.extra
 def test_the_ordering_documents_curl_and_service_work_with_basic_authentication(guarded) -> None:
     guarded.client.create_registered_model("ordered")
     guarded.users.grant_user_permission("reader", "registered_model", "ordered", "READ")
