@@ -20,6 +20,8 @@ class PendingHints:
     def __init__(self) -> None:
         """Begin with none."""
         self._by_model: dict[str, list[Hint]] = {}
+        self.have_come = False
+        """Whether there ever were any: then more are to be expected."""
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -29,6 +31,7 @@ class PendingHints:
         """Add hints, in the order of the changes; return how many there was no room for."""
         left_out = 0
         for hint in hints:
+            self.have_come = True
             of_model = self._by_model.get(hint.model)
             if of_model is None and len(self._by_model) >= MOST_MODELS:
                 left_out += 1

@@ -174,7 +174,9 @@ class Poll:
         )
         kept = None if afresh else basis.unfinished_scan
         try:
-            scan = ScanSlice(stamp_of(self._clock), kept, self.gives_way if basis.head else _never)
+            gives_way = self.gives_way if basis.head else _never
+            is_hinted = self.hints.have_come
+            scan = ScanSlice(stamp_of(self._clock), kept, gives_way, has_brief_pages=is_hinted)
             polled = await self._run(basis, order, within_ms, scan)
         except BaseException:
             self.hints.put_back(hints)

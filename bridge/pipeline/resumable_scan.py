@@ -1,6 +1,7 @@
 """A full scan that takes longer than one poll: the part that each of several polls reads."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from bridge.registry.scan_position import ScanProgress
@@ -18,17 +19,19 @@ class ScanSlice:
         now: Stamp,
         kept: Mapping[str, Any] | None = None,
         gives_way: Callable[[], bool] = lambda: False,
+        *,
+        has_brief_pages: bool = False,
     ) -> None:
         """Continue from ``kept``, unless that is too old (or in the future, because the clock was set back).
 
-        After each page, ``gives_way`` says whether something more urgent waits.
+        ``gives_way`` and ``has_brief_pages`` are as for `ScanProgress`.
         """
         is_recent = kept is not None and 0 <= now.wall_ms - kept["began"][0] < _LONGEST_MS
         self._kept = kept if is_recent else None
         self._place: list[str | None] = []
         self._now = now
-        self._gives_way = gives_way
-        self.progress = ScanProgress(gives_way=gives_way)
+        self._begin_progress = partial(ScanProgress, gives_way=gives_way, has_brief_pages=has_brief_pages)
+        self.progress = self._begin_progress()
 
     @property
     def began(self) -> Stamp:
@@ -44,7 +47,7 @@ class ScanSlice:
         """Return the progress to continue from; progress with another registry than that of ``head`` is discarded."""
         self._place, self._now = [head.uri, head.workspace, head.fingerprint], now
         if self._kept is not None and self._kept["place"] == self._place:
-            self.progress = ScanProgress(self._kept["progress"], self._gives_way)
+            self.progress = self._begin_progress(self._kept["progress"])
         return self.progress
 
     def keep(self, duration_ms: int) -> Mapping[str, Any] | None:

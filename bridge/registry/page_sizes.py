@@ -9,6 +9,9 @@ _CUT = 4
 _QUICK = 4
 """A page that took less than this fraction of the timeout may be doubled without risk."""
 
+_BRIEF_S = 0.5
+"""How long a page is to take where a hint may have to wait for its end: at most twice this."""
+
 
 class PageSize:
     """The page size of one search, in rows."""
@@ -17,6 +20,7 @@ class PageSize:
         """Start with the largest size."""
         self._most = most
         self.rows = most
+        self._is_brief = False
 
     @property
     def is_less(self) -> bool:
@@ -34,9 +38,19 @@ class PageSize:
         self.rows = max(_FEWEST, asked // _CUT)
         return True
 
+    def be_brief(self, *, brief: bool) -> None:
+        """Use pages that take half a second or so, or again any that the registry gives in time."""
+        self._is_brief = brief
+        if brief:
+            self.rows = min(self.rows, self._most // _CUT)
+
     def note(self, asked: int, got: int, seconds: float, timeout_s: float) -> None:
-        """Record how long a page took; a page that was not full is ignored."""
-        if got == asked == self.rows and seconds < timeout_s / _QUICK:
+        """Record how long a page took; a page that was not full does not make the next ones larger."""
+        if self._is_brief and seconds > 2 * _BRIEF_S:
+            self.shrink(asked)
+            return
+        limit = _BRIEF_S / 2 if self._is_brief else timeout_s / _QUICK
+        if got == asked == self.rows and seconds < limit:
             self.rows = min(2 * self.rows, self._most)
 
 
@@ -52,6 +66,11 @@ class PageSizes:
     def are_less(self) -> bool:
         """Whether one of the page sizes is below its maximum."""
         return self.models.is_less or self.versions.is_less
+
+    def be_brief(self, *, brief: bool) -> None:
+        """Use brief pages in both searches, or no longer."""
+        self.models.be_brief(brief=brief)
+        self.versions.be_brief(brief=brief)
 
     def to_document(self) -> dict[str, int]:
         """Return the page sizes as plain JSON."""

@@ -24,11 +24,19 @@ class ScanProgress:
     accepted.
     """
 
-    def __init__(self, kept: Document | None = None, gives_way: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        kept: Document | None = None,
+        gives_way: Callable[[], bool] = lambda: False,
+        *,
+        has_brief_pages: bool = False,
+    ) -> None:
         """Continue from ``kept``, the progress of an earlier scan, as far as it is usable.
 
-        After each page, ``gives_way`` says whether something more urgent waits.
+        After each page, ``gives_way`` says whether something more urgent waits; with ``has_brief_pages`` it waits half a
+        second or so.
         """
+        self._has_brief_pages = has_brief_pages
         self._kept: Document = kept or {}
         self._gives_way = gives_way
         self._lock = Lock()
@@ -48,6 +56,7 @@ class ScanProgress:
         """Begin or continue; an earlier scan is only continued if its ``facts`` (plain JSON) were the same."""
         self._sizes = sizes
         sizes.take(self._kept.get("sizes", {}))
+        sizes.be_brief(brief=self._has_brief_pages)
         self._facts = {**facts, "with_facts": with_facts}
         self.goes_on = "collected" in self._kept and self._kept["facts"] == self._facts
         if self.goes_on:

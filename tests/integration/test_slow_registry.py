@@ -318,6 +318,24 @@ async def test_a_full_scan_gives_way_to_hints_between_two_pages_and_goes_on(tmp_
             assert [event.type.value for event in state.events()] == ["MODEL_VERSION_TRANSITIONED_STAGE"]
 
 
+async def test_once_hints_come_the_pages_of_a_scan_take_half_a_second_or_so(tmp_path) -> None:
+    with registry(1_200) as served:
+        settings = settings_of(served, tmp_path, "60s")
+        with owned_state(settings) as state:
+            poll = wire_poll(settings, state, SystemClock())
+            await poll.run(Read.FULL)
+            assert max(asked for _, _, asked in served.pages) == 5_000
+            poll.hints.add([Hint("m00001")])
+            await poll.run(Read.FAST)
+            served.pages.clear()
+            served.seconds_a_row = 0.005
+            await poll.run(Read.FULL)
+            of_models = [asked for of, _, asked in served.pages if of == "models"]
+            assert of_models[0] == 250
+            assert 60 <= of_models[-1] <= 200
+            assert len(state.known()) == 1_200
+
+
 async def test_the_first_scan_gives_way_to_nothing(tmp_path, monkeypatch) -> None:
     with registry(20) as served:
         slow_pages(monkeypatch, served, 10, 0.0)

@@ -29,6 +29,27 @@ def test_quick_and_full_pages_are_doubled(asked, got, seconds, after) -> None:
     assert size.rows == after
 
 
+@pytest.mark.parametrize(
+    ("asked", "got", "seconds", "after"),
+    [
+        (250, 250, 0.2, 500),
+        (250, 250, 0.3, 250),
+        (250, 250, 0.9, 250),
+        (250, 250, 1.1, 62),
+        (250, 100, 1.1, 62),
+    ],
+)
+def test_brief_pages_take_half_a_second_or_so(asked, got, seconds, after) -> None:
+    size = PageSize(1_000)
+    size.be_brief(brief=True)
+    assert size.rows == 250
+    size.note(asked, got, seconds, 10)
+    assert size.rows == after
+    size.be_brief(brief=False)
+    size.note(after, after, 2.4, 10)
+    assert size.rows == 2 * after
+
+
 def test_they_grow_no_larger_than_they_were_at_first() -> None:
     size = PageSize(1_000)
     for _ in range(3):
