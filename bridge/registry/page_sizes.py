@@ -10,7 +10,10 @@ _QUICK = 4
 """A page that took less than this fraction of the timeout may be doubled without risk."""
 
 _BRIEF_S = 0.5
-"""How long a page is to take where a hint may have to wait for its end: at most twice this."""
+"""How long a page is to take where a hint may have to wait for its end: at most about twice this."""
+
+_BRIEFEST = 8
+"""Brief pages have at least this fraction of the rows: where each request is slow, smaller ones only make a scan longer."""
 
 
 class PageSize:
@@ -45,12 +48,12 @@ class PageSize:
             self.rows = min(self.rows, self._most // _CUT)
 
     def note(self, asked: int, got: int, seconds: float, timeout_s: float) -> None:
-        """Record how long a page took; a page that was not full does not make the next ones larger."""
-        if self._is_brief and seconds > 2 * _BRIEF_S:
-            self.shrink(asked)
+        """Record how long a page took; a page that was not full, or was meant to be small, is ignored."""
+        if not got == asked == self.rows:
             return
-        limit = _BRIEF_S / 2 if self._is_brief else timeout_s / _QUICK
-        if got == asked == self.rows and seconds < limit:
+        if self._is_brief and seconds > 2 * _BRIEF_S:
+            self.rows = min(self.rows, max(self.rows // _CUT, self._most // _BRIEFEST))
+        elif seconds < (_BRIEF_S / 2 if self._is_brief else timeout_s / _QUICK):
             self.rows = min(2 * self.rows, self._most)
 
 

@@ -35,8 +35,9 @@ def test_quick_and_full_pages_are_doubled(asked, got, seconds, after) -> None:
         (250, 250, 0.2, 500),
         (250, 250, 0.3, 250),
         (250, 250, 0.9, 250),
-        (250, 250, 1.1, 62),
-        (250, 100, 1.1, 62),
+        (250, 250, 1.1, 125),  # no fewer: each request may be slow, however few rows it asks for
+        (250, 100, 1.1, 250),
+        (50, 50, 1.1, 250),  # a read of a named model says nothing about pages of a scan
     ],
 )
 def test_brief_pages_take_half_a_second_or_so(asked, got, seconds, after) -> None:
@@ -48,6 +49,17 @@ def test_brief_pages_take_half_a_second_or_so(asked, got, seconds, after) -> Non
     size.be_brief(brief=False)
     size.note(after, after, 2.4, 10)
     assert size.rows == 2 * after
+
+
+def test_a_registry_whose_every_request_is_slow_is_not_asked_for_ever_smaller_pages() -> None:
+    size = PageSize(5_000)
+    size.be_brief(brief=True)
+    for _ in range(10):
+        size.note(size.rows, size.rows, 3.0, 10)
+    assert size.rows == 625
+    size.shrink(size.rows)  # what the registry cannot give at all is another matter
+    size.note(size.rows, size.rows, 3.0, 10)
+    assert size.rows == 156
 
 
 def test_they_grow_no_larger_than_they_were_at_first() -> None:
