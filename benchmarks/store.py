@@ -20,7 +20,7 @@ def filled(folder: Path, count: int) -> TinyDocuments:
     documents = TinyDocuments.open(folder)
     for start in range(0, count, 1_000):
         rows = {str(n): {"n": n, "text": "x" * 200} for n in range(start, start + 1_000)}
-        documents.commit({"models": rows})
+        documents.write({"models": rows})
     return documents
 
 
@@ -30,7 +30,7 @@ def commit_cost(documents: TinyDocuments, count: int) -> float:
     def commit() -> None:
         n = next(numbers)
         row = {"n": n, "text": "y" * 200}
-        documents.commit({"models": {str(n % count): row}, "outbox": {str(n): row}})
+        documents.write({"models": {str(n % count): row}, "outbox": {str(n): row}})
 
     return median_seconds(commit, COMMITS)
 

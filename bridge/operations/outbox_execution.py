@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from bridge.pipeline.hold_decisions import report_note
 from bridge.pipeline.relay import Relay
 from bridge.store.base import RelayState
 from bridge.store.state_metadata import Note
+from bridge.store.write_turn import in_turn
 
 Document = dict[str, Any]
 
@@ -35,6 +37,10 @@ class Operations:
         self._clock = clock
         self._relay = relay
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold the turn to write: see `bridge.store.write_turn`."""
+        return self._state.turn()
+
     async def _are_told(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return those of ``entries`` of which the event may be told: no sink hears of a promotion that a gate refused."""
         found: list[Entry] = []
@@ -46,6 +52,7 @@ class Operations:
                 found.append(replace(entry, waits_for=""))
         return found
 
+    @in_turn
     async def redrive(self, numbers: Sequence[int], by: str = "") -> list[int]:
         """Send dead entries again; return the numbers of those that were dead."""
         dead = [entry for entry in await self._entries(numbers) if entry.status is Status.DEAD]
@@ -56,18 +63,21 @@ class Operations:
             _report(notes)
         return [entry.id for entry in again]
 
+    @in_turn
     async def drop(
         self, numbers: Sequence[int], statuses: Collection[Status] = _WAITING, by: str = ""
     ) -> list[int]:
         """Drop entries that still have one of ``statuses`` and are not being sent; return their numbers."""
         unwanted = [entry for entry in await self._entries(numbers) if entry.status in statuses]
-        gone = self._relay.droppable(unwanted) if self._relay else unwanted
-        if gone:
-            notes = _notes("dropped", gone, self._clock.now_ms(), by)
-            await self._state.drop(gone, notes)
-            _report(notes)
+        with self._relay.begin_nothing() if self._relay else nullcontext():
+            gone = self._relay.droppable(unwanted) if self._relay else unwanted
+            if gone:
+                notes = _notes("dropped", gone, self._clock.now_ms(), by)
+                await self._state.drop(gone, notes)
+                _report(notes)
         return [entry.id for entry in gone]
 
+    @in_turn
     async def replay(self, resends: Sequence[Resend], *, new_ids: bool, by: str = "") -> list[int]:
         """Send recorded events again; return the numbers of their new entries."""
         now_ms = self._clock.now_ms()
@@ -84,6 +94,7 @@ class Operations:
         _report(notes)
         return [entry.id for entry in numbered]
 
+    @in_turn
     async def pause(self, sink: str, by: str = "") -> Condition:
         """Pause deliveries to a sink; return its new state. Attempts under way are finished."""
         now_ms, conditions = self._clock.now_ms(), await self._state.load_conditions()
@@ -93,6 +104,7 @@ class Operations:
             await self._set(sink, after, [], Note(now_ms, "paused", detail=sink, by=by))
         return after
 
+    @in_turn
     async def resume(self, sink: str, by: str = "") -> Condition:
         """Resume deliveries to a sink at once; return its previous state. The pause does not count towards max_age."""
         backlog, now_ms = await self._state.load_backlog(), self._clock.now_ms()

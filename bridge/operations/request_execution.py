@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,7 @@ from bridge.pipeline.clocks import Clock
 from bridge.pipeline.governance_transactions import GovernanceLedger
 from bridge.store.base import State
 from bridge.store.state_reader import StateReader
+from bridge.store.write_turn import in_turn
 
 Document = dict[str, Any]
 
@@ -84,7 +86,10 @@ class Requests:
         self._gates = [gate.gate() for gate in settings.gates]
         self._clock = clock
         self._catch_up = catch_up
-        self._turn = asyncio.Lock()
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold the turn to write: see `bridge.store.write_turn`."""
+        return self._state.turn()
 
     async def create(self, given: Mapping[str, Any], caller: Requester) -> Document:
         """Make a request, and return it. The same again, while it is open or within a minute, returns the same.
@@ -125,7 +130,7 @@ class Requests:
             expires_at=now_ms + self._settings.governance.expires,
             digest=_digest(caller, arguments),
         )
-        async with self._turn:
+        async with self._state.turn():
             request = await self._repeated(asked)
             if request is None:
                 self._check_wanted(asked)
@@ -159,6 +164,7 @@ class Requests:
         found = await self._state.load_requests_of(arguments.name, arguments.version)
         return {"requests": [request_answer(one) for one in found if one.status is RequestStatus.PENDING]}
 
+    @in_turn
     async def approve(self, given: Mapping[str, Any], caller: Requester) -> Document:
         """Approve a request; the transition is made after the answer, or after its gates have been asked.
 
@@ -189,6 +195,7 @@ class Requests:
         after = await self._ledger.change(request.id, decide, caller.who)
         return _activity(after, RequestStatus.APPROVED, caller, arguments.comment)
 
+    @in_turn
     async def reject(self, given: Mapping[str, Any], caller: Requester) -> Document:
         """Reject a request; if it is named by version and stage, all that are open. The same again changes nothing.
 
@@ -207,6 +214,7 @@ class Requests:
         (after, *_) = await self._ledger.change_all(named, caller.who)
         return _activity(after, RequestStatus.REJECTED, caller, arguments.comment)
 
+    @in_turn
     async def cancel(self, given: Mapping[str, Any], caller: Requester) -> Document:
         """Take a request back. The same again changes nothing.
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from bridge.delivery.delivery_lanes import Lanes
 from bridge.delivery.outbox_entry import Entry, Status, remaining_ms
@@ -12,6 +13,7 @@ from bridge.pipeline.clocks import Trust
 from bridge.pipeline.delivery_attempts import Attempted, Endpoint, report, report_condition
 from bridge.pipeline.metrics_observer import Observer
 from bridge.store.base import RelayState
+from bridge.store.write_turn import in_turn
 
 
 class Settlement:
@@ -35,6 +37,11 @@ class Settlement:
         self._trust = trust
         self._observer = observer
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold the turn to write: see `bridge.store.write_turn`."""
+        return self._state.turn()
+
+    @in_turn
     async def settle(self, attempted: Sequence[Attempted]) -> int:
         """Make outcomes durable, then act on them; return how many entries were delivered.
 

@@ -70,19 +70,23 @@ async def attempt(state: RelayState, endpoints: Mapping[str, Endpoint], claim: C
         if event is None:
             outcome = rejected(Reason.INTERNAL, "its event is missing from the state")
         else:
-            outcome = await _deliver(endpoints[entry.sink], entry, event, claim.began_at)
+            outcome = await _deliver(state, endpoints[entry.sink], entry, event, claim.began_at)
     except Exception as error:  # noqa: BLE001 - its text may contain secrets
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
     return Attempted(claim, outcome)
 
 
-async def _deliver(endpoint: Endpoint, entry: Entry, event: Event, began_at: int) -> Outcome:
+async def _deliver(
+    state: RelayState, endpoint: Endpoint, entry: Entry, event: Event, began_at: int
+) -> Outcome:
     told = event if endpoint.enrich is None else await endpoint.enrich(event)
     if isinstance(told, Outcome):
         return told
     if entry.sent_as:
         told = replace(told, id=entry.sent_as)
+    if not state.is_owned():  # fetching details may have taken long
+        return CUT_OFF
     return await endpoint.sink.deliver(Delivery(told, entry.event_name, began_at))
 
 

@@ -1,6 +1,5 @@
 """The ledger of requests and direct transitions: every change is a pure decision, and one commit with what tells of it."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -63,7 +62,6 @@ class GovernanceLedger:
         self._state = state
         self._clock = clock
         self._routes = routes
-        self._turn = asyncio.Lock()
         self._listeners: list[Listener] = []
 
     def tell(self, listener: Listener) -> None:
@@ -76,7 +74,7 @@ class GovernanceLedger:
         Raises:
             StateUnwritable, InvalidState: nothing was recorded.
         """
-        async with self._turn:
+        async with self._state.turn():
             head = await self._state.ask(lambda reader: reader.head)
             events = [creation_event(request, head.state_id)] if head else []
             notes = [_note(request, "request_created", who)]
@@ -96,7 +94,7 @@ class GovernanceLedger:
         self, wanted: Sequence[tuple[str, Decision]], who: str = ""
     ) -> list[TransitionRequest]:
         """Change several requests in one commit; raises as `change` does, and then none is changed."""
-        async with self._turn:
+        async with self._state.turn():
             head = await self._state.ask(lambda reader: reader.head)
             state_id, now_ms = head.state_id if head else "", self._clock.now_ms()
             found: list[TransitionRequest] = []
@@ -168,7 +166,7 @@ class GovernanceLedger:
         Raises:
             StateUnwritable: nothing was recorded.
         """
-        async with self._turn:
+        async with self._state.turn():
             head = await self._state.ask(lambda reader: reader.head)
             now_ms, state_id = self._clock.now_ms(), head.state_id if head else ""
             of_model = await self._state.load_direct(wanted.model_name)

@@ -40,11 +40,12 @@ async def _bury(state: State, long_gone: set[str]) -> None:
     """Give up the pending entries of sinks that have been missing for long."""
     if not long_gone:
         return
-    backlog = await state.load_backlog()
-    dead = [bury_orphan(entry) for entry in backlog.entries if entry.sink in long_gone]
-    if not dead:
-        return
-    await state.settle(dead)
+    async with state.turn():
+        backlog = await state.load_backlog()
+        dead = [bury_orphan(entry) for entry in backlog.entries if entry.sink in long_gone]
+        if not dead:
+            return
+        await state.settle(dead)
     log.error("orphans.dead", entries=len(dead), sinks=sorted(long_gone))
 
 

@@ -249,34 +249,37 @@ class Poll:
             one for one in found.routed if one.sink in self._sinks
         ]  # a webhook may be gone since the plan
         reading = ReadSpan(span.began_ms, span.ended_ms, is_full=seen.read is Read.FULL)
-        governed = await self.governance.govern(found, routed, self._reader.routes, reading)
-        record = poll_record(seen, before, span)
-        commit = PollCommit(
-            head=found.head,
-            record=record,
-            removed=found.removed,
-            models=found.models,
-            events=governed.events,
-            routed=governed.routed,
-            requests=governed.requests,
-            direct=governed.direct,
-            at=span.ended_ms,
-            unsettled=found.unsettled,
-            settled=found.settled,
-            notes=(
-                *found.notes,
-                *governed.notes,
-                *doubt_notes(seen, before, span.ended_ms),
-                *odd_row_notes(record, before, span.ended_ms),
-                *hold_notes(seen, standing_hold(before), span.ended_ms),
-            ),
-            reconciled=scan_record(seen.read, span, went_well=True, spent_ms=scan.spent_ms if scan else 0),
-            abilities=seen.abilities,
-            details=models_told(governed.routed, self._telling, found.models),
-            superseded=found.superseded,
-            forgotten=found.forgotten,
-        )
-        entries = await self._state.commit_poll(commit)
+        async with self._state.turn():
+            governed = await self.governance.govern(found, routed, self._reader.routes, reading)
+            record = poll_record(seen, before, span)
+            commit = PollCommit(
+                head=found.head,
+                record=record,
+                removed=found.removed,
+                models=found.models,
+                events=governed.events,
+                routed=governed.routed,
+                requests=governed.requests,
+                direct=governed.direct,
+                at=span.ended_ms,
+                unsettled=found.unsettled,
+                settled=found.settled,
+                notes=(
+                    *found.notes,
+                    *governed.notes,
+                    *doubt_notes(seen, before, span.ended_ms),
+                    *odd_row_notes(record, before, span.ended_ms),
+                    *hold_notes(seen, standing_hold(before), span.ended_ms),
+                ),
+                reconciled=scan_record(
+                    seen.read, span, went_well=True, spent_ms=scan.spent_ms if scan else 0
+                ),
+                abilities=seen.abilities,
+                details=models_told(governed.routed, self._telling, found.models),
+                superseded=found.superseded,
+                forgotten=found.forgotten,
+            )
+            entries = await self._state.commit_poll(commit)
         self._overlooked = seen.overlooked
         if seen.read is Read.FULL:
             with suppress(StateUnwritable):  # the commit is done, and a leftover scan does no harm

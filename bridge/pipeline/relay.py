@@ -1,8 +1,8 @@
 """The relay: outbox → sinks. Claim what is due, attempt once, settle."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -33,6 +33,9 @@ _UNWRITABLE_PAUSE_S = 5.0
 _LONGEST_SLEEP_S = 30.0
 """While the machine sleeps, asyncio's timers stand still and due times come closer, so check at least this often."""
 
+_LOOK_AGAIN_S = 0.2
+"""While the ownership of the state is in doubt, look this often whether it is certain again: nobody tells."""
+
 _LONGEST_PACE_S = 5.0
 """A run that is about to end does not wait for a sink with a longer spacing than this."""
 
@@ -62,6 +65,7 @@ class Relay:
         self._settling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._rests = asyncio.Event()
+        self._pauses = 0
         self.delivered = 0
         self.is_stuck = False
         """Whether outcomes cannot be made durable, so that nothing is delivered."""
@@ -77,11 +81,12 @@ class Relay:
         jump = self._trust.jumped_ms()
         if jump:
             log.warning("clock.jumped", by_ms=jump)
-        backlog = await self._state.take(self._hear)
-        found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump)
-        self._put(found.conditions)
-        self._add(found.entries)
-        await found.store(self._state, self._trust)
+        async with self._state.turn():
+            backlog = await self._state.take(self._hear)
+            found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump)
+            self._put(found.conditions)
+            self._add(found.entries)
+            await found.store(self._state, self._trust)
 
     async def follow_clock(self, jump_ms: int) -> None:
         """Correct stored times and the states of sinks after the wall clock jumped.
@@ -89,10 +94,11 @@ class Relay:
         Raises:
             StateUnwritable: the corrections were not stored.
         """
-        backlog = await self._state.load_backlog()
-        found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump_ms)
-        await found.store(self._state, self._trust)
-        self._put(found.conditions)
+        async with self._state.turn():
+            backlog = await self._state.load_backlog()
+            found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump_ms)
+            await found.store(self._state, self._trust)
+            self._put(found.conditions)
 
     def put_sink(self, name: str, endpoint: Endpoint) -> None:
         """Add a sink, or replace its endpoint: the next attempt uses it."""
@@ -127,6 +133,19 @@ class Relay:
         self._endpoints.pop(name, None)
         self._limits.remove(name)
         self._lanes.forget(name)
+
+    @contextmanager
+    def begin_nothing(self) -> Iterator[None]:
+        """Begin no attempts during the context: what is not under way stays so while the state is written."""
+        self._pauses += 1
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            self._wake.set()
+
+    def _may_begin(self) -> bool:
+        return not self._pauses and self._state.is_owned()
 
     def droppable(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return those of ``entries`` that are not being attempted."""
@@ -240,11 +259,20 @@ class Relay:
         return await _stopped(claims)
 
     def _start_due(self) -> None:
+        if not self._may_begin():
+            return
         for number in self._lanes.claim(self._clock.monotonic()):
             claim = Claim(number, self._clock.now_ms(), self._clock.monotonic())
             task = asyncio.create_task(attempt(self._state, self._endpoints, claim))
             self._claims[task] = claim
             task.add_done_callback(self._note_end)
+
+    def _may_begin_in(self) -> float:
+        """Return in how many seconds there may be something to begin."""
+        if not self._may_begin():
+            return _LOOK_AGAIN_S
+        due = self._lanes.next_due()
+        return _LONGEST_SLEEP_S if due is None else max(0.0, due - self._clock.monotonic())
 
     def _note_end(self, task: asyncio.Task[Attempted]) -> None:
         self._ended.append(task)
@@ -253,8 +281,7 @@ class Relay:
     async def _wait(self) -> None:
         """Wait for an attempt to end, for an entry to be added or become due, or for the stop."""
         (self._rests.clear if self._claims else self._rests.set)()
-        due = self._lanes.next_due()
-        left = _LONGEST_SLEEP_S if due is None else max(0.0, due - self._clock.monotonic())
+        left = self._may_begin_in()
         with suppress(TimeoutError):
             async with asyncio.timeout(min(left, _LONGEST_SLEEP_S)):
                 await self._wake.wait()

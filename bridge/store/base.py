@@ -26,6 +26,7 @@ from bridge.store.state_metadata import (
     ReconcileRecord,
 )
 from bridge.store.state_reader import StateReader
+from bridge.store.write_turn import Turns
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ class Upkeep:
     pruned_at: int | None
 
 
-class PollState(Protocol):
+class PollState(Turns, Protocol):
     """What a poll begins from and commits. Every method that writes raises `StateUnwritable` if nothing was written."""
 
     async def load_basis(self) -> Basis:
@@ -162,12 +163,16 @@ Listener = Callable[[News], None]
 """Is called in the event loop, in the order of commits, before the method that commits returns. It must not raise."""
 
 
-class RelayState(Protocol):
+class RelayState(Turns, Protocol):
     """What the relay takes, hears of and settles, and what operators change in the outbox.
 
-    Every method that writes raises `StateUnwritable` if nothing was written. What is written was read before: a store
-    whose calls wait has to keep others from changing it in between.
+    Every method that writes raises `StateUnwritable` if nothing was written. What is written was read before: who reads,
+    decides and writes holds the `turn` from the first to the last.
     """
+
+    def is_owned(self) -> bool:
+        """Whether this process still owns the state for certain: otherwise another may be sending already."""
+        ...
 
     async def take(self, listener: Listener) -> Backlog:
         """Return the backlog, and tell ``listener`` of every change after it; an earlier listener hears no more.
@@ -255,7 +260,7 @@ class RelayState(Protocol):
         ...
 
 
-class WebhookState(Protocol):
+class WebhookState(Turns, Protocol):
     """The webhooks. Every method that writes raises `StateUnwritable` if nothing was written."""
 
     async def load_webhooks(self) -> list[Webhook]:
@@ -298,7 +303,7 @@ class GovernanceCommit:
     notes: Sequence[Note] = ()
 
 
-class GovernanceState(Protocol):
+class GovernanceState(Turns, Protocol):
     """The transition requests and direct transitions. Every method that writes raises `StateUnwritable` if nothing was written."""
 
     async def load_open_requests(self) -> list[TransitionRequest]:

@@ -26,6 +26,7 @@ from bridge.store.poll_commit import (
     removal,
 )
 from bridge.store.stored_models import MODELS, UNSETTLED
+from bridge.store.write_turn import in_turn
 
 _OPEN = frozenset(status.value for status in RequestStatus if status.is_open)
 _GRANTED = frozenset({RequestStatus.APPROVED.value, RequestStatus.APPLIED.value})
@@ -36,7 +37,7 @@ _OPEN_DIRECT = frozenset(status.value for status in DirectStatus if status.is_op
 
 
 class DocumentGovernance(DocumentWebhooks):
-    """`bridge.store.base.GovernanceState` over documents, in the process that owns them; nothing waits."""
+    """`bridge.store.base.GovernanceState` over documents, in the process that owns them; only commits may wait."""
 
     async def load_open_requests(self) -> list[TransitionRequest]:
         """Return the requests about which something is still to be done, oldest first."""
@@ -66,6 +67,7 @@ class DocumentGovernance(DocumentWebhooks):
         """Return the direct transitions that are being undone."""
         return self._direct_where(lambda one: one["status"] == DirectStatus.REVERTING.value)
 
+    @in_turn
     async def commit_governance(self, commit: GovernanceCommit) -> list[Entry]:
         """Commit changes of requests and direct transitions, with their events and deliveries."""
         head = self.head
@@ -83,7 +85,7 @@ class DocumentGovernance(DocumentWebhooks):
             **self._next_revision(len(entries), commit),
             OUTBOX: {**gone[OUTBOX], **outbox_writes([*commit.released, *entries])[OUTBOX]},
         }
-        self._documents.commit({table: rows for table, rows in writes.items() if rows})
+        await self._documents.commit({table: rows for table, rows in writes.items() if rows})
         self._discount(commit.refused)
         free = [one for one in commit.released if not one.waits_for]
         self._tell(News(released=free, removed=commit.refused))

@@ -1,6 +1,7 @@
 """The outbox in documents: entries, their attempts, and the states of their sinks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from bridge.delivery.outbox_entry import Entry
@@ -26,15 +27,25 @@ from bridge.store.poll_commit import (
     trail_writes,
 )
 from bridge.store.state_metadata import ClockRecord, Note
+from bridge.store.write_turn import WriteTurn, in_turn
 
 
 class DocumentOutbox(DocumentReader):
-    """`bridge.store.base.RelayState` over documents, in the process that owns them; nothing waits."""
+    """`bridge.store.base.RelayState` over documents, in the process that owns them; only commits may wait."""
 
     def __init__(self, documents: Documents) -> None:
         """Store the outbox in ``documents``."""
         super().__init__(documents)
         self._listener: Listener | None = None
+        self._turn = WriteTurn()
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold the turn to write."""
+        return self._turn.hold()
+
+    def is_owned(self) -> bool:
+        """Whether this process still owns the state for certain."""
+        return self._documents.is_owned()
 
     async def take(self, listener: Listener) -> Backlog:
         """Return the backlog, and tell ``listener`` of every change after it."""
@@ -73,11 +84,12 @@ class DocumentOutbox(DocumentReader):
         """Return the stored details of an event, by part."""
         return self.details(event_id)
 
+    @in_turn
     async def keep_details(self, event_id: str, details: Document) -> Document:
         """Add details of an event to those already stored; return all of them."""
         kept = merged(self.details(event_id), details)
         if self._documents.get(EVENTS, event_id) is not None:
-            self._documents.commit({DETAILS: {event_id: kept}})
+            await self._documents.commit({DETAILS: {event_id: kept}})
         return kept
 
     async def load_clock(self) -> ClockRecord | None:
@@ -85,6 +97,7 @@ class DocumentOutbox(DocumentReader):
         document = self._documents.get(META, CLOCK)
         return ClockRecord.from_document(document) if document else None
 
+    @in_turn
     async def settle(
         self,
         entries: Sequence[Entry],
@@ -93,38 +106,44 @@ class DocumentOutbox(DocumentReader):
     ) -> None:
         """Make the results of some attempts durable, and the states of their sinks."""
         more: Writes = {} if clock is None else {META: {CLOCK: clock.to_document()}}
-        self._change(entries, conditions or {}, more)
+        await self._change(entries, conditions or {}, more)
 
+    @in_turn
     async def redrive(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
         """Store dead entries that are to be delivered again."""
-        self._change(entries, {}, self._numbered((), notes))
+        await self._change(entries, {}, self._numbered((), notes))
         self._tell(News(entries))
 
+    @in_turn
     async def set_condition(
         self, sink: str, condition: Condition, entries: Sequence[Entry], notes: Sequence[Note]
     ) -> None:
         """Store the state of a sink that an operator pauses or resumes, and its pending ``entries`` that change."""
-        self._change(entries, {sink: condition}, self._numbered((), notes))
+        await self._change(entries, {sink: condition}, self._numbered((), notes))
         self._tell(News(conditions={sink: condition}))
 
+    @in_turn
     async def enqueue(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> list[Entry]:
         """Add entries that do not come from a poll; return them with their numbers."""
         head = self.head
         if head is None:
             return []
         numbered = [replace(entry, id=head.sequence + n) for n, entry in enumerate(entries, start=1)]
-        self._documents.commit(self._numbered(numbered, notes))
+        await self._documents.commit(self._numbered(numbered, notes))
         self._add(numbered)
         return numbered
 
+    @in_turn
     async def drop(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
         """Remove entries, whatever their status."""
-        self._documents.commit({**removal(entries), **self._numbered((), notes)})
+        await self._documents.commit({**removal(entries), **self._numbered((), notes)})
         self._discount(entries)
         self._tell(News(removed=entries))
 
-    def _change(self, entries: Sequence[Entry], conditions: Mapping[str, Condition], more: Writes) -> None:
-        self._documents.commit({**settle_writes(entries, conditions, self._documents), **more})
+    async def _change(
+        self, entries: Sequence[Entry], conditions: Mapping[str, Condition], more: Writes
+    ) -> None:
+        await self._documents.commit({**settle_writes(entries, conditions, self._documents), **more})
         self._count(entries)
 
     def _numbered(self, entries: Sequence[Entry], notes: Sequence[Note]) -> Writes:

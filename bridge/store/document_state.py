@@ -31,6 +31,7 @@ from bridge.store.poll_commit import (
 )
 from bridge.store.state_metadata import ClockRecord, Head, PollRecord, ReconcileRecord
 from bridge.store.state_reader import StateReader
+from bridge.store.write_turn import in_turn
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ _SCAN = "scan"
 
 
 class DocumentState(DocumentGovernance):
-    """`bridge.store.base.State` over documents. One commit is durable in full or not at all; nothing waits."""
+    """`bridge.store.base.State` over documents. One commit is durable in full or not at all; only commits may wait."""
 
     async def ask(self, question: Callable[[StateReader], T]) -> T:
         """Return the answer to ``question``; it is asked at once, so nothing changes meanwhile."""
@@ -67,12 +68,13 @@ class DocumentState(DocumentGovernance):
         """The stored progress of an unfinished full scan, or None."""
         return self._documents.get(_SCAN, _SCAN)
 
+    @in_turn
     async def commit_poll(self, commit: PollCommit) -> list[Entry]:
         """Commit a poll: snapshot, events and outbox entries; return the entries with their numbers."""
         present = self.head
         check_basis(commit.head, present)
         entries = new_entries(commit.routed, (present or commit.head).sequence, commit.at)
-        self._documents.commit(writes_of(commit, entries, present, self._documents))
+        await self._documents.commit(writes_of(commit, entries, present, self._documents))
         self._note_settled(commit)
         self._add(entries)
         return entries
@@ -83,22 +85,25 @@ class DocumentState(DocumentGovernance):
             kept = {name: at for name, at in self._unsettled.items() if name not in gone}
             self._unsettled = {**kept, **dict.fromkeys(commit.unsettled, commit.at)}
 
+    @in_turn
     async def record_poll(self, record: PollRecord, reconciled: ReconcileRecord | None = None) -> None:
         """Record the result of a poll that changed nothing."""
         scanned = {RECONCILE: reconciled.to_document()} if reconciled else {}
-        self._documents.commit({META: {POLL: record.to_document(), **scanned}})
+        await self._documents.commit({META: {POLL: record.to_document(), **scanned}})
 
+    @in_turn
     async def keep_scan(self, scan: Document | None) -> None:
         """Store the progress of an unfinished full scan; None removes it."""
         if scan != self.unfinished_scan:
-            self._documents.commit({_SCAN: {_SCAN: scan}})
+            await self._documents.commit({_SCAN: {_SCAN: scan}})
 
+    @in_turn
     async def write_head(self, head: Head) -> None:
         """Replace the head of the state (to bind the state to a registry that moved)."""
         present = self.head
         check_basis(head, present)
         after = replace(numbered_head(head, present), revision=head.revision + 1)
-        self._documents.commit({META: {HEAD: after.to_document()}})
+        await self._documents.commit({META: {HEAD: after.to_document()}})
 
     async def load_upkeep(self) -> Upkeep:
         """Return what pruning has to know."""
@@ -107,12 +112,14 @@ class DocumentState(DocumentGovernance):
         orphaned = self._documents.get(META, _ORPHANS) or {}
         return Upkeep(waiting, orphaned, pruned["at"] if pruned else None)
 
+    @in_turn
     async def note(self, clock: ClockRecord, orphaned_since: Mapping[str, int]) -> None:
         """Record the clocks and the missing sinks, if they have changed."""
         news = {CLOCK: clock.to_document(), _ORPHANS: dict(orphaned_since)}
         if any((self._documents.get(META, key) or {}) != value for key, value in news.items()):
-            self._documents.commit({META: news})
+            await self._documents.commit({META: news})
 
+    @in_turn
     async def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
         """Prune old history (ms since the epoch); return how many documents were removed."""
         limits = {Status.DELIVERED: delivered_before, Status.DEAD: dead_before}
@@ -125,7 +132,7 @@ class DocumentState(DocumentGovernance):
         ]
         notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
         requests, direct = self._ended_governance(delivered_before)
-        self._documents.commit(
+        await self._documents.commit(
             {
                 META: {PRUNED: {"at": now_ms, "before": max(self.kept_since, delivered_before)}},
                 **removal(old),

@@ -13,7 +13,8 @@ Writes = Mapping[str, Mapping[str, Document | None]]
 class Documents(Protocol):
     """Tables of documents with string keys.
 
-    Implementations: `bridge.store.tinydb_store` (TinyDB over a journal) and `bridge.store.memory_store`.
+    Implementations: `bridge.store.tinydb_store` (TinyDB over a journal), `bridge.store.postgresql.documents`, and
+    `bridge.store.memory_store`.
     Callers must not change a returned document.
     """
 
@@ -43,12 +44,16 @@ class Documents(Protocol):
         """Return how many documents a table holds."""
         ...
 
-    def commit(self, writes: Writes) -> None:
+    async def commit(self, writes: Writes) -> None:
         """Make all of ``writes`` durable, or none of them.
 
         Raises:
             StateUnwritable: none of them took effect; the previous documents are unchanged.
         """
+        ...
+
+    def is_owned(self) -> bool:
+        """Whether this process still owns the store for certain; otherwise another may be its owner already."""
         ...
 
     def size(self) -> int:

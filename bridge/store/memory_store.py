@@ -38,7 +38,11 @@ class MemoryDocuments:
         """Return how many documents a table holds."""
         return len(self._tables.get(table, {}))
 
-    def commit(self, writes: Writes) -> None:
+    async def commit(self, writes: Writes) -> None:
+        """Apply all of ``writes``, as `write` does."""
+        self.write(writes)
+
+    def write(self, writes: Writes) -> None:
         """Apply all of ``writes``; a value that is not JSON is refused before anything is applied."""
         encoded = {
             table: {key: None if doc is None else json.dumps(doc) for key, doc in documents.items()}
@@ -51,6 +55,10 @@ class MemoryDocuments:
                     rows.pop(key, None)
                 else:
                     rows[key] = text
+
+    def is_owned(self) -> bool:
+        """Whether this process owns the documents: nobody else can."""
+        return True
 
     def size(self) -> int:
         """Return the number of characters of all documents."""

@@ -1,13 +1,12 @@
 """The default store: a folder with a TinyDB journal, owned by one process at a time."""
 
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self, cast
 
 from bridge.errors import StateUnwritable
-from bridge.store.document_store_protocol import Document, Writes, before_key
+from bridge.store.document_store_protocol import Writes
+from bridge.store.document_tables import DocumentTables
 from bridge.store.durable_files import keep_folder_private
 from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.folder_lock import FolderLock
@@ -17,7 +16,7 @@ from bridge.store.tinydb_journal_storage import JournalDB, JournalStorage
 JOURNAL = "journal"
 
 
-class TinyDocuments:
+class TinyDocuments(DocumentTables):
     """`bridge.store.document_store_protocol.Documents` in a folder."""
 
     def __init__(self, database: JournalDB, lock: FolderLock | None) -> None:
@@ -53,31 +52,15 @@ class TinyDocuments:
         """
         return cls(_database(folder, read_only=True), None)
 
-    def get(self, table: str, key: str) -> Document | None:
-        """Return one document, or None."""
-        return self._rows(table).get(key)
-
-    def items(self, table: str) -> Iterator[tuple[str, Document]]:
-        """Yield a table's keys and documents."""
-        yield from list(self._rows(table).items())
-
-    def newest(self, table: str, count: int) -> list[Document]:
-        """Return a table's last documents, newest first."""
-        return list(islice(reversed(self._rows(table).values()), count))
-
-    def backwards(self, table: str, before: str | None) -> Iterator[tuple[str, Document]]:
-        """Yield a table's keys and documents, newest first, from the one before the key ``before`` on."""
-        return before_key(reversed(self._rows(table).items()), before)
-
-    def count(self, table: str) -> int:
-        """Return how many documents a table holds."""
-        return len(self._rows(table))
-
-    def _rows(self, table: str) -> dict[str, dict[str, Any]]:
+    def _rows(self, table: str) -> dict[str, Any]:
         """Return a table's documents themselves: TinyDB's tables copy each document on every read."""
         return cast("JournalStorage", self._database.storage).read().get(table, {})
 
-    def commit(self, writes: Writes) -> None:
+    async def commit(self, writes: Writes) -> None:
+        """Make all of ``writes`` durable, as `write` does; it waits for nothing but the disk."""
+        self.write(writes)
+
+    def write(self, writes: Writes) -> None:
         """Make all of ``writes`` durable, or none of them.
 
         Raises:
@@ -86,6 +69,10 @@ class TinyDocuments:
         if self._lock is not None:
             self._lock.check()
         self._database.commit(writes)
+
+    def is_owned(self) -> bool:
+        """Whether this process still owns the folder: its lock ends with the process."""
+        return True
 
     def size(self) -> int:
         """Return the journal's length in bytes."""

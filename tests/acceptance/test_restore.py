@@ -74,7 +74,7 @@ from bridge.store.tinydb_store import TinyDocuments
 documents, number = TinyDocuments.open(Path("state")), 0
 while True:
     number += 1
-    documents.commit({"meta": {"last": {"n": number}}, "a": {str(number % 50): {"n": number, "more": "x" * 20_000}}})
+    documents.write({"meta": {"last": {"n": number}}, "a": {str(number % 50): {"n": number, "more": "x" * 20_000}}})
 """
 
 

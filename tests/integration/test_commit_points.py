@@ -28,7 +28,7 @@ documents = TinyDocuments.open(Path(sys.argv[1]))
 number = (documents.get("meta", "last") or {"n": 0})["n"]
 for number in range(number + 1, number + 30):
     try:
-        documents.commit({"meta": {"last": {"n": number}}, "rows": {str(number): {"n": number}}})
+        documents.write({"meta": {"last": {"n": number}}, "rows": {str(number): {"n": number}}})
     except StateUnwritable:
         continue
     print(number, flush=True)

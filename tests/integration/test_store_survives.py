@@ -23,7 +23,7 @@ number = (documents.get("meta", "last") or {"n": 0})["n"]
 while True:
     number += 1
     half = {"n": number, "padding": "x" * (number * 37 % 5000)}
-    documents.commit({"meta": {"last": {"n": number}}, "a": {str(number % 50): half}, "b": {str(number): half,
+    documents.write({"meta": {"last": {"n": number}}, "a": {str(number % 50): half}, "b": {str(number): half,
                       str(number - 30): None}})
     print(number, flush=True)
 """
@@ -80,7 +80,7 @@ for number in range(30):
     limit = size + spare if 10 <= number < 20 else resource.RLIM_INFINITY
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
-        documents.commit({"t": {str(number): {"n": number, "text": "x" * 300}}, "u": {"last": {"n": number}}})
+        documents.write({"t": {str(number): {"n": number, "text": "x" * 300}}, "u": {"last": {"n": number}}})
         done.append(number)
     except StateUnwritable:
         failed.append(number)

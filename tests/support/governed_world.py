@@ -43,17 +43,17 @@ class MortalDocuments(MemoryDocuments):
         self.commits_left: int | None = None
         self.is_late = False
 
-    def commit(self, writes) -> None:
+    async def commit(self, writes) -> None:
         if self.commits_left is None:
-            super().commit(writes)
+            await super().commit(writes)
             return
         self.commits_left -= 1
         if self.commits_left > 0:
-            super().commit(writes)
+            await super().commit(writes)
             return
         self.commits_left = None
         if self.is_late:
-            super().commit(writes)
+            await super().commit(writes)
         raise Killed
 
 

@@ -208,7 +208,7 @@ def test_an_empty_registry_says_nothing_of_filters(bridge, monkeypatch) -> None:
 def test_the_password_of_a_database_is_shown_nowhere(tmp_path, monkeypatch, capsys) -> None:
     line = CommandLine(tmp_path, monkeypatch, capsys)
     (tmp_path / "config.toml").write_text(
-        '[registry]\ntracking_uri = "postgresql://ann:s3/cret@127.0.0.1:1/mlflow"\nallow_database_uri = true\n'
+        '[registry]\ntracking_uri = "postgresql+pg8000://ann:s3/cret@127.0.0.1:1/mlflow"\nallow_database_uri = true\n'
     )
     for command in (["check"], ["check", "--connect"], ["check", "--output", "json"], ["status"], ["once"]):
         done = line.run(*command)

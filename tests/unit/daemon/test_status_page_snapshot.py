@@ -186,10 +186,10 @@ def test_what_a_look_costs_grows_with_nothing() -> None:
     story = Story()
     documents = Counting()
     for table in ("meta", "sinks"):
-        documents.commit({table: dict(story.state._documents.items(table))})
+        documents.write({table: dict(story.state._documents.items(table))})
     many = 3 * MOST_ENTRIES
     dead = replace(next(iter(story.state.newest_dead(1))), attempts=1)
-    documents.commit(
+    documents.write(
         {
             MODELS: {f"m{n}": {} for n in range(many)},
             EVENTS: {f"event-{n}": transition(n).to_document() for n in range(many)},

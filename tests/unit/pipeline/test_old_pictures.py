@@ -32,7 +32,7 @@ class LaggingBridge:
         self.watched.baseline()
         if is_wary:
             head = self.watched.documents.get(META, HEAD)
-            self.watched.documents.commit({META: {HEAD: {**head, "stale_at": self.watched.clock.now_ms()}}})
+            self.watched.documents.write({META: {HEAD: {**head, "stale_at": self.watched.clock.now_ms()}}})
         self.chronicle = Chronicle(self.registry.moments)
         self.told = []
 

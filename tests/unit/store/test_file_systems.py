@@ -40,7 +40,7 @@ def is_folder(descriptor: int, *_args: object) -> bool:
 
 
 def commit(documents: TinyDocuments, **rows: object) -> None:
-    documents.commit({"t": {key: {"value": value} for key, value in rows.items()}})
+    documents.write({"t": {key: {"value": value} for key, value in rows.items()}})
 
 
 def kept(folder: Path) -> dict[str, object]:

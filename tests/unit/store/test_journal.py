@@ -26,7 +26,7 @@ def broken(*_args: object) -> None:
 def write(folder, **rows) -> None:
     documents = TinyDocuments.open(folder)
     for key, value in rows.items():
-        documents.commit({"t": {key: {"value": value}}})
+        documents.write({"t": {key: {"value": value}}})
     documents.close()
 
 
@@ -137,10 +137,10 @@ def test_a_damaged_line_break_before_the_last_record_is_no_torn_end(folder) -> N
 
 def test_what_failed_to_be_flushed_is_not_there_for_the_next_process(folder, monkeypatch) -> None:
     documents = TinyDocuments.open(folder)
-    documents.commit({"t": {"a": {"value": 1}}})
+    documents.write({"t": {"a": {"value": 1}}})
     monkeypatch.setattr(module, "flush", broken)
     with pytest.raises(StateUnwritable):
-        documents.commit({"t": {"a": {"value": 2}}})
+        documents.write({"t": {"a": {"value": 2}}})
 
     assert TinyDocuments.read(folder).get("t", "a") == {"value": 1}
     documents.close()
@@ -151,12 +151,12 @@ def test_a_closed_state_never_touches_the_file_of_its_next_owner(folder, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(module, "flush", broken)
         with pytest.raises(StateUnwritable):
-            first.commit({"t": {"a": {"value": 1}}})
+            first.write({"t": {"a": {"value": 1}}})
     first.close()
     write(folder, b=2)
 
     with pytest.raises(StateUnwritable, match="closed"):
-        first.commit({"t": {"c": {"value": 3}}})
+        first.write({"t": {"c": {"value": 3}}})
     assert read(folder) == {"b": 2}
 
 
@@ -178,7 +178,7 @@ def test_modes_keep_others_out(folder) -> None:
 
 def test_one_process_owns_a_folder_and_others_may_read(folder) -> None:
     owner = TinyDocuments.open(folder)
-    owner.commit({"t": {"a": {"value": 1}}})
+    owner.write({"t": {"a": {"value": 1}}})
 
     with pytest.raises(StateOwned, match="another mlflow-bridge owns"):
         TinyDocuments.open(folder)
@@ -204,14 +204,14 @@ def test_reading_where_nothing_is_makes_nothing(folder) -> None:
 
 def test_a_failed_flush_is_reported_and_the_file_is_written_anew(folder, monkeypatch) -> None:
     documents = TinyDocuments.open(folder)
-    documents.commit({"t": {"a": {"value": 1}}})
+    documents.write({"t": {"a": {"value": 1}}})
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "flush", broken)
         with pytest.raises(StateUnwritable, match="cannot be flushed"):
-            documents.commit({"t": {"b": {"value": 2}}})
+            documents.write({"t": {"b": {"value": 2}}})
     assert documents.get("t", "b") is None
-    documents.commit({"t": {"c": {"value": 3}}})
+    documents.write({"t": {"c": {"value": 3}}})
     documents.close()
 
     assert read(folder) == {"a": 1, "c": 3}
@@ -219,14 +219,14 @@ def test_a_failed_flush_is_reported_and_the_file_is_written_anew(folder, monkeyp
 
 def test_when_even_the_rewrite_fails_nothing_is_lost(folder, monkeypatch) -> None:
     documents = TinyDocuments.open(folder)
-    documents.commit({"t": {"a": {"value": 1}}})
+    documents.write({"t": {"a": {"value": 1}}})
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "flush", broken)
         patched.setattr(os, "fsync", broken)
         for _ in range(2):
             with pytest.raises(StateUnwritable):
-                documents.commit({"t": {"b": {"value": 2}}})
+                documents.write({"t": {"b": {"value": 2}}})
     documents.close()
 
     assert read(folder)["a"] == 1
@@ -234,13 +234,13 @@ def test_when_even_the_rewrite_fails_nothing_is_lost(folder, monkeypatch) -> Non
 
 def test_a_rewrite_that_cannot_replace_the_file_is_made_good_later(folder, monkeypatch) -> None:
     documents = TinyDocuments.open(folder)
-    documents.commit({"t": {"a": {"value": 1}}})
+    documents.write({"t": {"a": {"value": 1}}})
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "flush_folder", broken)
         with pytest.raises(StateUnwritable, match="cannot be replaced"):
             documents._database.storage.compact()
-    documents.commit({"t": {"b": {"value": 2}}})
+    documents.write({"t": {"b": {"value": 2}}})
     documents.close()
 
     assert read(folder) == {"a": 1, "b": 2}
@@ -257,7 +257,7 @@ def test_what_was_overwritten_is_compacted_away_while_running(folder) -> None:
     documents = TinyDocuments.open(folder)
     text = "x" * 10_000
     for number in range(500):
-        documents.commit({"t": {"a": {"value": f"{number}{text}"}}})
+        documents.write({"t": {"a": {"value": f"{number}{text}"}}})
     size = documents.size()
     documents.close()
 
@@ -267,7 +267,7 @@ def test_what_was_overwritten_is_compacted_away_while_running(folder) -> None:
 
 def test_a_journal_of_live_documents_is_not_compacted_at_every_start(folder, monkeypatch) -> None:
     documents = TinyDocuments.open(folder)
-    documents.commit({"t": {str(n): {"value": "x" * 10_000} for n in range(300)}})
+    documents.write({"t": {str(n): {"value": "x" * 10_000} for n in range(300)}})
     documents.close()
     rewrites = []
     monkeypatch.setattr(Journal, "rewrite", lambda *_args: rewrites.append(1))
@@ -286,7 +286,7 @@ def test_a_compaction_without_room_leaves_the_commit_standing(folder, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "rewrite", full)
         for number in range(150):
-            documents.commit({"t": {"a": {"value": f"{number}{'x' * 10_000}"}}})
+            documents.write({"t": {"a": {"value": f"{number}{'x' * 10_000}"}}})
     documents.close()
 
     assert str(read(folder)["a"]).startswith("149x")

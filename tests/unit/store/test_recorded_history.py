@@ -52,7 +52,7 @@ def test_it_reaches_back_to_a_rebaseline(state) -> None:
 
 def test_a_state_pruned_by_an_earlier_version_reaches_back_to_then_alone(state) -> None:
     done(state.commit_poll(commit()))
-    state._documents.commit({"meta": {"pruned": {"at": 9_000}}})
+    state._documents.write({"meta": {"pruned": {"at": 9_000}}})
 
     assert reach_of(state).since == 9_000
 

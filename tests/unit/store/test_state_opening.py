@@ -98,7 +98,7 @@ def test_a_state_of_before_is_taken_and_its_password_is_stored_no_more(folder) -
     documents = TinyDocuments.open(folder)
     done(DocumentState(documents).commit_poll(commit(uri="postgresql://ann:of-before@127.0.0.1:1/mlflow")))
     document = documents.get(META, HEAD)
-    documents.commit({META: {HEAD: {**document, "uri": "postgresql://ann:of-before@127.0.0.1:1/mlflow"}}})
+    documents.write({META: {HEAD: {**document, "uri": "postgresql://ann:of-before@127.0.0.1:1/mlflow"}}})
     documents.close()
 
     with owned_state(of_database(folder, "changed/since")) as state:
