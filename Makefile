@@ -99,10 +99,10 @@ lock: $(VENV)/.test ## Pin the newest fitting versions, with hashes and without 
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file constraints.txt
-	$(BIN)/uv pip compile pyproject.toml --extra demo --group build --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra postgresql --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --constraints constraints.txt --quiet \
 		--output-file deploy/requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	$(BIN)/uv pip compile pyproject.toml --extra postgresql --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-requirements.txt
 	$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --constraints constraints.txt --quiet --output-file deploy/image-build.txt

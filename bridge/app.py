@@ -320,11 +320,10 @@ async def wired(
 
 @asynccontextmanager
 async def application(settings: Settings, scanned: Scanned | None = None) -> AsyncIterator[App]:
-    """Lock the state folder and yield the application over it; see `wire_poll` for ``scanned``.
+    """Own the state and yield the application over it; see `wire_poll` for ``scanned``.
 
     Raises:
         StateError: another process owns the state, or it belongs to another registry, or cannot be used.
     """
-    with owned_state(settings) as state:
-        async with wired(settings, state, NullObserver(), scanned) as app:
-            yield app
+    async with owned_state(settings) as state, wired(settings, state, NullObserver(), scanned) as app:
+        yield app

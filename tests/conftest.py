@@ -9,6 +9,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 from support.mlflow_server import MlflowServer
+from support.postgresql import PostgreSql, postgresql, what_is_missing
 from support.receiver import Receiver
 from support.traced_threads import deliver_late
 
@@ -56,6 +57,16 @@ def server(tmp_path_factory) -> Iterator[MlflowServer]:
     server = MlflowServer(tmp_path_factory.mktemp("mlflow")).start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PostgreSql]:
+    """A real PostgreSQL, shared: every test uses a schema of its own."""
+    if what_is_missing():
+        pytest.skip(what_is_missing())
+    with postgresql() as cluster:
+        cluster.create("states")
+        yield cluster
 
 
 @pytest.fixture

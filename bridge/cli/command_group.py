@@ -35,7 +35,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "gates": "List the gates of the configuration, and try them on a version.",
         "outbox": "Show pending and dead entries; send them again, or drop them.",
         "replay": "Send recorded events again, to the sinks that ask for them now.",
-        "state": "Rebaseline or rebind the state; beside a running daemon, the daemon does it.",
+        "state": "Rebaseline, rebind or copy the state; a running daemon rebaselines and rebinds it.",
         "reload": "Have the running daemon read its configuration again, and show its errors.",
     },
     "Set up": {

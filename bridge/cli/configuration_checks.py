@@ -195,6 +195,8 @@ def _state(settings: Settings) -> Iterator[BridgeError]:
 def _readers(settings: Settings) -> Iterator[str]:
     from bridge.store.state_opening import has_readers  # noqa: PLC0415
 
+    if settings.state.is_exposed:
+        yield 'state.url: what goes to this database can be read or replaced on the way: set state.sslmode = "verify-full"'
     if has_readers(settings):
         folder = settings.state.folder
         yield f"state.url: others on this machine can read the state in {folder}: close it to them (0700), or mount its file system for this user alone"

@@ -92,6 +92,7 @@ GIVEN: Mapping[str, tuple[ExitCode, ...]] = {
     "state": _POLLS,
     "state rebaseline": _POLLS,
     "state rebind": _POLLS,
+    "state copy": _CHANGES,
     "init": _ASKS,
     "check": _ASKS,
     "demo": _ANY,

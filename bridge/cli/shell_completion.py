@@ -61,7 +61,10 @@ def _entries(ctx: click.Context) -> Iterator[CompletionItem]:
     from bridge.store.state_opening import read_state  # noqa: PLC0415
 
     settings = load_settings(_path(ctx))
-    if (Path(settings.state.folder) / "journal").stat().st_size > _LARGEST_JOURNAL:
+    if (
+        settings.state.is_database
+        or (Path(settings.state.folder) / "journal").stat().st_size > _LARGEST_JOURNAL
+    ):
         return
     with read_state(settings) as state:
         waiting = [one for one in state.entries() if one.status is not Status.DELIVERED]

@@ -30,12 +30,12 @@ from bridge.config.settings import (
     RegistrySettings,
     ServerSettings,
     Settings,
-    StateSettings,
     is_database,
 )
 from bridge.config.sink_connection_settings import Access, access_of
 from bridge.config.sink_routes import routes_of, watched_by_gates
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
+from bridge.config.state_settings import StateSettings
 from bridge.config.tls_settings import TlsSettings
 from bridge.config.webhook_settings import WebhookSettings
 

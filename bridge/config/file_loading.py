@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from bridge.config.mlflow_process_environment import given
-from bridge.config.settings import Settings, StateSettings
+from bridge.config.settings import Settings
 from bridge.config.sink_settings import SinkSettings
+from bridge.config.state_settings import StateSettings
 from bridge.config.validation_messages import describe, did_you_mean
 from bridge.errors import ConfigurationError
 

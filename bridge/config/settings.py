@@ -19,6 +19,7 @@ from bridge.config.registry_kinds import bare_uri, folder_of, is_databricks, is_
 from bridge.config.server_tokens import TokenSettings
 from bridge.config.setting_types import Duration, Model, Secret, TextOrSecret, http_url
 from bridge.config.sink_settings import DeliverySettings, SinkSettings
+from bridge.config.state_settings import StateSettings
 from bridge.config.webhook_settings import WebhookSettings
 
 _PORTS = 65_536
@@ -163,31 +164,6 @@ class PollSettings(Model):
             msg = "give interval or cron, not both"
             raise ValueError(msg)
         return self
-
-
-class StateSettings(Model):
-    """Where the state is stored, and how long its history is kept."""
-
-    url: str = "tinydb:./state"
-    """`tinydb:` and the state folder, relative to the configuration file."""
-    history: Duration = 30 * 86_400_000
-    """How long events and delivered entries are kept."""
-    dead_history: Duration = 90 * 86_400_000
-    """How long dead entries are kept."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_a_folder(cls, value: str) -> str:
-        kind, _, path = value.partition(":")
-        if kind != "tinydb" or not path or not path.isprintable():
-            msg = 'must be "tinydb:" followed by a folder, such as "tinydb:/var/lib/mlflow-bridge"'
-            raise ValueError(msg)
-        return value
-
-    @property
-    def folder(self) -> str:
-        """The path of the state folder."""
-        return self.url.partition(":")[2]
 
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")

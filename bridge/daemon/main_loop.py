@@ -1,9 +1,12 @@
 """Run the daemon: set up what outlasts reloads, and run one `DaemonRun` after another."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.routing import Route
@@ -21,15 +24,19 @@ from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.metrics_observer import NullObserver, Observer
 from bridge.server.api_endpoints import ApiDoor
 from bridge.server.bridge_api import api_routes
-from bridge.server.command_socket import listening
+from bridge.server.command_socket import Command, listening
 from bridge.server.health_probes import Probes
-from bridge.server.http_application import METRICS_TYPE, Answer, Page, probe_answer, serving
+from bridge.server.http_application import METRICS_TYPE, Answer, Api, Page, probe_answer, serving
 from bridge.server.page.page_endpoints import page_routes
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.base import State
+from bridge.store.document_state import DocumentState
 from bridge.store.state_metadata import GovernanceSummary, PollRecord, ReconcileRecord, SinkSummary
 from bridge.store.state_opening import has_readers, owned_state
 from bridge.store.state_reader import StateReader
+
+if TYPE_CHECKING:
+    from bridge.server.ownership_metrics import OwnershipFigures
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +55,23 @@ class StateFigures:
     governance: GovernanceSummary = field(default_factory=GovernanceSummary)
 
 
+Channel = Callable[[Mapping[str, Command], Api], AbstractAsyncContextManager[None]]
+"""What brings commands to the daemon while its context lasts, and serves the API to whoever may use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """For how long this process owns the state.
+
+    Attributes:
+        ended: set once it owns the state no more.
+        figures: what the metrics show of the ownership; None for a state that is not shared.
+    """
+
+    ended: asyncio.Event
+    figures: "Callable[[], OwnershipFigures] | None" = None
+
+
 async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
     """Run until SIGTERM, then drain the relay. SIGHUP reloads the configuration.
 
@@ -57,33 +81,67 @@ async def serve(settings: Settings, reread: Callable[[], Settings]) -> None:
     """
     signals = Signals()
     configuration = Configuration(settings, reread)
-    probes = Probes(SystemClock(), settings.poll.deadline / 1000)
-    with signals.caught(), owned_state(settings) as state:
+    with signals.caught():
+        if settings.state.is_database:
+            from bridge.daemon.replica import serve_as_replica  # noqa: PLC0415 - needs the extra for PostgreSQL
+
+            await serve_as_replica(configuration, signals)
+        else:
+            await _serve_folder(configuration, signals)
+    log.info("daemon.stopped")
+
+
+async def _serve_folder(configuration: Configuration, signals: Signals) -> None:
+    settings = configuration.settings
+    folder = Path(settings.state.folder)
+
+    def channel(commands: Mapping[str, Command], api: Api) -> AbstractAsyncContextManager[None]:
+        return listening(folder, commands, api)
+
+    async with owned_state(settings) as state:
         if has_readers(settings):
             log.warning("state.has_readers", folder=settings.state.folder, mend=_PRIVATE)
-        if settings.server is not None:  # count the outbox now, so that no scrape waits for it
-            await state.ask(lambda reader: reader.summaries())
-        observer, pages = _observation(configuration, state)
-        commands = Commands(state, configuration, signals, SystemClock())
-        folder = Path(settings.state.folder)
-        pages = {**_probe_pages(probes), **pages}
-        status = status_page(configuration, state, probes)
+        await work(configuration, signals, state, channel, Tenure(asyncio.Event()))
 
-        def api(door: ApiDoor) -> Iterable[Route]:
-            return api_routes(door, commands)
 
-        def api_and_pages(door: ApiDoor) -> Iterable[Route]:
-            yield from api_routes(door, commands)
-            if status is not None:
-                yield from page_routes(door, commands, status)
+async def work(
+    configuration: Configuration,
+    signals: Signals,
+    state: DocumentState,
+    channel: Channel,
+    tenure: Tenure,
+) -> None:
+    """Run one `DaemonRun` after another over ``state``, until the stop, or until this process owns it no more.
 
-        async with serving(settings.server, pages, api_and_pages), listening(folder, commands.by_name(), api):
-            while not signals.stop.is_set():
-                async with wired(configuration.settings, state, observer) as app:
-                    run = DaemonRun(app, signals, probes, configuration.reload, lambda: configuration.refusal)
-                    await commands.serve_with(run.polling, app.sinks)
-                    await run.run()
-    log.info("daemon.stopped")
+    Raises:
+        StateUnwritable: stored times could not be corrected, or the state is not this process's any more.
+        ConfigurationError: the server cannot listen on its address.
+    """
+    settings = configuration.settings
+    probes = Probes(SystemClock(), settings.poll.deadline / 1000)
+    if settings.server is not None:  # count the outbox now, so that no scrape waits for it
+        await state.ask(lambda reader: reader.summaries())
+    observer, pages = _observation(configuration, state, tenure.figures)
+    commands = Commands(state, configuration, signals, SystemClock())
+    pages = {**_probe_pages(probes), **pages}
+    status = status_page(configuration, state, probes)
+
+    def api(door: ApiDoor) -> Iterable[Route]:
+        return api_routes(door, commands)
+
+    def api_and_pages(door: ApiDoor) -> Iterable[Route]:
+        yield from api_routes(door, commands)
+        if status is not None:
+            yield from page_routes(door, commands, status)
+
+    async with serving(settings.server, pages, api_and_pages), channel(commands.by_name(), api):
+        while not (signals.stop.is_set() or tenure.ended.is_set()):
+            async with wired(configuration.settings, state, observer) as app:
+                run = DaemonRun(
+                    app, signals, probes, configuration.reload, lambda: configuration.refusal, tenure.ended
+                )
+                await commands.serve_with(run.polling, app.sinks)
+                await run.run()
 
 
 def _probe_pages(probes: Probes) -> dict[str, Page]:
@@ -93,7 +151,9 @@ def _probe_pages(probes: Probes) -> dict[str, Page]:
     }
 
 
-def _observation(configuration: Configuration, state: State) -> tuple[Observer, dict[str, Page]]:
+def _observation(
+    configuration: Configuration, state: State, ownership: "Callable[[], OwnershipFigures] | None"
+) -> tuple[Observer, dict[str, Page]]:
     """Return the observer of the poll and the relay, and the page with its metrics; no metrics without a server."""
     if configuration.settings.server is None:
         return NullObserver(), {}
@@ -119,6 +179,7 @@ def _observation(configuration: Configuration, state: State) -> tuple[Observer, 
         polls=lambda: (figures.last_poll, figures.last_reconcile),
         tls=tls,
         governance=lambda: figures.governance,
+        ownership=ownership,
     )
 
     async def page() -> Answer:

@@ -40,16 +40,18 @@ class DaemonRun:
         probes: Probes,
         reload: Callable[[], bool],
         refusal: Callable[[], str] = lambda: "",
+        ended: asyncio.Event | None = None,
     ) -> None:
         """Prepare the run; nothing starts yet.
 
         ``reload`` reloads the configuration and returns whether it changed; ``refusal`` returns why the last reload
-        was refused, or an empty text.
+        was refused, or an empty text. ``ended`` is set once this process owns the state no more.
         """
         self._app = app
         self._signals = signals
         self._reload = reload
         self._refusal = refusal
+        self._ended = ended or asyncio.Event()
         self._probes = probes
         self.polling = Polling(app, probes)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
@@ -91,10 +93,11 @@ class DaemonRun:
         await self._wind_down(relay)
 
     async def _wait_for_orders(self, relay: asyncio.Task[None]) -> None:
-        while not (self._signals.stop.is_set() or relay.done()):
-            asked = asyncio.create_task(self._signals.wait())
-            await asyncio.wait({asked, relay}, return_when=asyncio.FIRST_COMPLETED)
+        while not (self._signals.stop.is_set() or self._ended.is_set() or relay.done()):
+            asked, ended = (asyncio.create_task(one.wait()) for one in (self._signals, self._ended))
+            await asyncio.wait({asked, ended, relay}, return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
+            ended.cancel()
             if self._signals.renew.is_set():
                 self._signals.renew.clear()
                 return
@@ -180,5 +183,7 @@ class DaemonRun:
         self._scheduler.shutdown(wait=False)
         self._stop_relay.set()
         await relay  # a fault in the relay is raised here, and ends the daemon
-        log.info("daemon.draining", seconds=DRAIN_S)
-        await self._app.relay.drain(DRAIN_S)
+        # What goes on after another has taken over would arrive late, and could not be recorded.
+        seconds = 0.0 if self._ended.is_set() else DRAIN_S
+        log.info("daemon.draining", seconds=seconds)
+        await self._app.relay.drain(seconds)

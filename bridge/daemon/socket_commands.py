@@ -20,7 +20,7 @@ from bridge.operations.request_execution import Requester, Requests
 from bridge.operations.requests import carry_out as carry_out_request
 from bridge.operations.transition_checks import TransitionChecks
 from bridge.operations.webhook_execution import Sinks, Webhooks
-from bridge.operations.webhooks import carry_out
+from bridge.operations.webhooks import carry_out, unsealed
 from bridge.pipeline.clocks import Clock
 from bridge.server.command_socket import Command
 from bridge.store.base import State
@@ -101,7 +101,8 @@ class Commands:
     async def change_webhooks(self, arguments: Document) -> Document:
         """Carry out what ``verb`` says (see `bridge.operations.webhooks.carry_out`), for ``who``."""
         _check(arguments, self._configuration.settings)
-        return await carry_out(await self.webhooks(), arguments["verb"], arguments["given"], arguments["who"])
+        order = unsealed(self._configuration.settings, arguments)
+        return await carry_out(await self.webhooks(), order["verb"], order["given"], order["who"])
 
     async def requests(self) -> Requests:
         """Return the transition requests of the present `DaemonRun`, or of the next one during a reload.

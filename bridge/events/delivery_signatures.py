@@ -12,6 +12,9 @@ from bridge.events.formats.standard_webhooks import identity
 DELIVERY_ID_HEADER = "X-MLflow-Delivery-Id"
 """Carries the event id, which is the same on every attempt, so that a receiver can discard repeats."""
 
+SEQUENCE_HEADER = "X-MLflow-Bridge-Sequence"
+"""Carries the number of the outbox entry. It rises for each sink and model, so that a receiver can refuse an older one."""
+
 _PREFIX = "whsec_"
 
 Signer = Callable[[Sequence[str], str, int, bytes], dict[str, str]]

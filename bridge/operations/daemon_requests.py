@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.config import Settings
-from bridge.control.socket_messages import Document, Request
+from bridge.control.socket_messages import Document, Request, decode_answer, encode_request
 from bridge.errors import BridgeError, OwnerUnavailable
 from bridge.operations.poll_requests import OnceResult, PollOrder
-from bridge.store.state_opening import binding_of, is_owned
+from bridge.store.state_opening import binding_of, is_owned, state_database
 
 _GRACE_S = 2.0
 """How many seconds longer than the deadline to wait for the answer, which says why the deadline passed."""
@@ -65,9 +65,13 @@ def ask_to_reload(settings: Settings) -> Document:
     except OwnerUnavailable:
         if is_owned(settings):
             raise
-        folder = settings.state.folder
+        place = (
+            settings.state.place
+            if settings.state.is_database
+            else f"the state folder {settings.state.folder}"
+        )
         raise BridgeError(
-            f"no daemon runs on the state folder {folder}: there is nothing to reload (it reads its configuration "
+            f"no daemon runs on {place}: there is nothing to reload (it reads its configuration "
             "when it starts; a change of state.url needs a restart)"
         ) from None
 
@@ -84,11 +88,13 @@ def ask_to_operate(settings: Settings, operation: str, arguments: Document) -> D
 
 def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) -> Document:
     """Send a request with the registry of ``settings``: the daemon may have another configuration, and then refuses."""
-    from bridge.control.socket_client import ask  # noqa: PLC0415 - httpx is slow to import
-
     binding = binding_of(settings)
     meant = {"uri": binding.uri, "workspace": binding.workspace}
     request = Request(command, {"registry": meant, **arguments})
+    if settings.state.is_database:
+        return decode_answer(state_database(settings).ask_owner(encode_request(request), patience_s))
+    from bridge.control.socket_client import ask  # noqa: PLC0415 - httpx is slow to import
+
     return ask(Path(settings.state.folder), request, patience_s)
 
 

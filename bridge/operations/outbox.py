@@ -13,7 +13,6 @@ from bridge.operations.command_user import command_user
 from bridge.operations.daemon_requests import ask_to_operate
 from bridge.operations.outbox_execution import OPERATIONS, Operations
 from bridge.pipeline.clocks import SystemClock
-from bridge.store.base import RelayState
 from bridge.store.state_opening import owned_state
 
 _AT_ONCE = 5_000
@@ -83,11 +82,11 @@ def _in_parts(settings: Settings, name: str, key: str, items: list[Any], **more:
 def _carry_out(settings: Settings, name: str, arguments: Document) -> Document:
     given = {**arguments, "by": command_user()}
     try:
-        with owned_state(settings) as state:
-            return asyncio.run(_carry_out_here(state, name, given))
+        return asyncio.run(_carry_out_here(settings, name, given))
     except StateOwned:
         return ask_to_operate(settings, name, given)
 
 
-async def _carry_out_here(state: RelayState, name: str, arguments: Document) -> Document:
-    return await OPERATIONS[name](Operations(state, SystemClock()), arguments)
+async def _carry_out_here(settings: Settings, name: str, arguments: Document) -> Document:
+    async with owned_state(settings) as state:
+        return await OPERATIONS[name](Operations(state, SystemClock()), arguments)

@@ -24,7 +24,7 @@ def status_document(settings: Settings, state: StateReader, now_ms: int) -> dict
     return {
         "registry": registry_facts(settings, state),
         "state": {
-            "folder": settings.state.folder,
+            "folder": settings.state.place,
             "bytes": state.size(),
             "baseline_at": head.baseline_at if head else None,
         },

@@ -87,7 +87,7 @@ async def _deliver(
         told = replace(told, id=entry.sent_as)
     if not state.is_owned():  # fetching details may have taken long
         return CUT_OFF
-    return await endpoint.sink.deliver(Delivery(told, entry.event_name, began_at))
+    return await endpoint.sink.deliver(Delivery(told, entry.event_name, began_at, entry.id))
 
 
 def report_condition(sink: str, before: Condition, now: Condition) -> None:

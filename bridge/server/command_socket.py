@@ -89,7 +89,7 @@ def _application(
     async def endpoint(request: Request) -> Response:
         try:
             body = await _body(request)
-            answer = await daemon_loop.call(lambda: _answer(commands, body))
+            answer = await daemon_loop.call(lambda: carry_out(commands, body))
             return Response(answer, media_type="application/json")
         except BridgeError as error:
             return _refusal(error)
@@ -117,8 +117,12 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-async def _answer(commands: Mapping[str, Command], body: bytes) -> bytes:
-    """Carry out the command in ``body``; return the answer's body."""
+async def carry_out(commands: Mapping[str, Command], body: bytes) -> bytes:
+    """Carry out the command in ``body``; return the answer's body.
+
+    Raises:
+        BridgeError: it cannot be carried out; the message says why.
+    """
     request = decode_request(body)
     command = commands.get(request.command)
     if command is None:

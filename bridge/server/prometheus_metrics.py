@@ -11,6 +11,7 @@ from bridge.config import TlsSettings
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict
 from bridge.pipeline.clocks import Clock
 from bridge.server.certificate_expiry_metrics import Certificates
+from bridge.server.ownership_metrics import Ownership, OwnershipFigures
 from bridge.server.state_metrics import PREFIX, Conditions, Governance, Outbox, Polls, Summaries
 from bridge.store.state_metadata import GovernanceSummary, PollRecord, ReconcileRecord
 
@@ -34,6 +35,7 @@ class Metrics:
         polls: Callable[[], tuple[PollRecord | None, ReconcileRecord | None]] = _no_polls,
         tls: Callable[[], Mapping[str, TlsSettings]] = dict,
         governance: Callable[[], GovernanceSummary] = GovernanceSummary,
+        ownership: Callable[[], OwnershipFigures] | None = None,
     ) -> None:
         """Create the metrics; all arguments except ``clock`` are called at every scrape.
 
@@ -44,6 +46,7 @@ class Metrics:
             polls: the last poll and the last full scan in the state.
             tls: the TLS settings of each sink.
             governance: the transition requests and direct transitions in numbers.
+            ownership: whether this bridge owns a state that it shares; None: it shares none.
         """
         self.registry = CollectorRegistry()
         self._summaries = summaries
@@ -69,6 +72,8 @@ class Metrics:
         self.registry.register(Outbox(summaries, conditions, clock))
         self.registry.register(Certificates(tls))
         self.registry.register(Governance(governance, clock))
+        if ownership is not None:
+            self.registry.register(Ownership(ownership))
         ProcessCollector(**here)
 
     def poll_finished(self, outcome: str, seconds: float) -> None:

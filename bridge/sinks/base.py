@@ -19,11 +19,13 @@ class Delivery:
         event: the event to deliver.
         event_name: the name under which the sink asked for it.
         now_ms: ms since the epoch; signatures carry it in seconds.
+        sequence: the number of its entry in the outbox, which rises for each sink and model; 0: it is only a trial.
     """
 
     event: Event
     event_name: str
     now_ms: int
+    sequence: int = 0
 
 
 class Sink(Protocol):

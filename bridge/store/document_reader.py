@@ -56,6 +56,11 @@ class DocumentReader:
         self._unsettled: dict[str, int] | None = None
 
     @property
+    def documents(self) -> Documents:
+        """The documents themselves, for who copies a state."""
+        return self._documents
+
+    @property
     def head(self) -> Head | None:
         """The head of the state, or None before the baseline."""
         return head_in(self._documents)

@@ -18,6 +18,10 @@ class Documents(Protocol):
     Callers must not change a returned document.
     """
 
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold documents."""
+        ...
+
     def get(self, table: str, key: str) -> Document | None:
         """Return one document, or None."""
         ...

@@ -15,6 +15,10 @@ class DocumentTables(ABC):
     def _rows(self, table: str) -> dict[str, Any]:
         """Return a table's documents themselves, in the order in which their keys were first written."""
 
+    @abstractmethod
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold documents."""
+
     def get(self, table: str, key: str) -> Document | None:
         """Return one document, or None."""
         return self._rows(table).get(key)

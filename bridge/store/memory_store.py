@@ -14,6 +14,10 @@ class MemoryDocuments:
         """Start empty."""
         self._tables: dict[str, dict[str, str]] = {}
 
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold documents."""
+        return [name for name, rows in self._tables.items() if rows]
+
     def get(self, table: str, key: str) -> Document | None:
         """Return one document, or None."""
         text = self._tables.get(table, {}).get(key)

@@ -25,6 +25,8 @@ ATTEMPTS, SINKS, DETAILS = "attempts", "sinks", "details"
 SUPERSEDED, WEBHOOKS = "superseded", "webhooks"
 REQUESTS, DIRECT = "requests", "direct_transitions"
 HEAD, POLL, RECONCILE, ABILITIES, CLOCK, PRUNED = "head", "poll", "reconcile", "abilities", "clock", "pruned"
+MOVED = "moved"
+"""In a state that was copied to another place: where it goes on. Two bridges with one state would deliver twice."""
 
 MOST_ATTEMPTS = 50
 """How many attempts of an entry are kept besides its last; at the longest wait, they cover a night."""

@@ -1,18 +1,27 @@
-"""Opens the state folder that the settings name, as its owner or for reading beside its owner."""
+"""Opens the state that the settings name, as its owner or for reading beside its owner."""
 
+import hashlib
 import os
+import socket
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bridge import __version__
 from bridge.config import Settings, workspace_of
-from bridge.errors import StateForeign, StateUnwritable
+from bridge.errors import ConfigurationError, StateError, StateForeign, StateOwned, StateUnwritable
 from bridge.store.document_state import DocumentState
+from bridge.store.document_store_protocol import Documents
 from bridge.store.folder_lock import LOCK, has_owner
+from bridge.store.poll_commit import META, MOVED
 from bridge.store.state_metadata import Binding
 from bridge.store.state_reader import StateReader
 from bridge.store.tinydb_store import JOURNAL, TinyDocuments
+
+if TYPE_CHECKING:
+    from bridge.store.postgresql.shared_state import Replica, StateDatabase
 
 _OTHERS = stat.S_IRGRP | stat.S_IROTH
 
@@ -22,30 +31,43 @@ def binding_of(settings: Settings) -> Binding:
     return Binding(settings.registry.shown_uri, workspace_of(settings.registry.workspace))
 
 
-@contextmanager
-def owned_state(settings: Settings) -> Iterator[DocumentState]:
-    """Own the state folder during the context; refuse the state of another registry.
+@asynccontextmanager
+async def owned_state(settings: Settings) -> AsyncIterator[DocumentState]:
+    """Own the state during the context; refuse the state of another registry.
 
     Raises:
         StateError: another process owns it, it belongs to another registry, or it cannot be used.
     """
-    with any_owned_state(settings) as state:
+    async with any_owned_state(settings) as state:
         check_binding(state, settings)
         yield state
 
 
-@contextmanager
-def any_owned_state(settings: Settings) -> Iterator[DocumentState]:
-    """Own the state folder during the context, whatever registry it belongs to.
+@asynccontextmanager
+async def any_owned_state(settings: Settings, *, also_moved: bool = False) -> AsyncIterator[DocumentState]:
+    """Own the state during the context, whatever registry it belongs to; ``also_moved``: even if it goes on elsewhere.
 
     Raises:
         StateError: another process owns it, or it cannot be used.
     """
+    if settings.state.is_database:
+        async with joined(settings) as replica:
+            if not await replica.take():
+                raise StateOwned(
+                    f"another mlflow-bridge owns the state in {settings.state.place}: stop it first, or wait until it has ended"
+                )
+            state = await replica.load()
+            if not also_moved:
+                check_place(state.documents, settings)
+            yield state
+            return
     documents = TinyDocuments.open(Path(settings.state.folder))
     if documents.torn:
         _warn_of_torn_end(documents.torn)
     state = DocumentState(documents)
     try:
+        if not also_moved:
+            check_place(documents, settings)
         yield state
     finally:
         state.close()
@@ -64,24 +86,92 @@ def read_state(settings: Settings) -> Iterator[DocumentState]:
     Raises:
         StateError: it cannot be used.
     """
-    state = DocumentState(TinyDocuments.read(Path(settings.state.folder)))
+    documents = _readable(settings)
+    state = DocumentState(documents)
     try:
+        check_place(documents, settings)
         yield state
     finally:
         state.close()
 
 
+def joined(settings: Settings) -> "AbstractAsyncContextManager[Replica]":
+    """Be one of the bridges that share the state in a database, during the context.
+
+    Raises:
+        StateError: the database cannot be used.
+        ConfigurationError: the extra for PostgreSQL is not installed.
+    """
+    with _extra_installed():
+        from bridge.store.postgresql.membership import Member  # noqa: PLC0415 - needs the extra, and is slow to import
+        from bridge.store.postgresql.shared_state import Replica  # noqa: PLC0415 - as above
+
+    digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+    member = Member(f"{socket.gethostname()}:{os.getpid()}", __version__, digest)
+    return Replica.joined(settings.state, member)
+
+
+def state_database(settings: Settings) -> "StateDatabase":
+    """Return the state in a database, to look at.
+
+    Raises:
+        ConfigurationError: the extra for PostgreSQL is not installed.
+    """
+    with _extra_installed():
+        from bridge.store.postgresql.shared_state import StateDatabase  # noqa: PLC0415 - as above
+
+    return StateDatabase(settings.state)
+
+
+@contextmanager
+def _extra_installed() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        msg = (
+            f"state.url: a state in PostgreSQL needs psycopg ({error}): python -m pip install 'mlflow-bridge[postgresql]', "
+            "where the bridge is"
+        )
+        raise ConfigurationError([msg]) from None
+
+
+def check_place(documents: Documents, settings: Settings) -> None:
+    """Refuse a state that goes on elsewhere.
+
+    Raises:
+        StateError: it does.
+    """
+    moved = documents.get(META, MOVED)
+    if moved is not None:
+        msg = (
+            f"the state in {settings.state.place} was copied to {moved['to']}, and goes on there: set [state] to that, or "
+            "copy it back (mlflow-bridge state copy)"
+        )
+        raise StateError(msg)
+
+
+def _readable(settings: Settings) -> Documents:
+    if settings.state.is_database:
+        return state_database(settings).documents()
+    return TinyDocuments.read(Path(settings.state.folder))
+
+
 def is_owned(settings: Settings) -> bool:
-    """Whether a process owns the state folder now."""
+    """Whether a process owns the state now."""
+    if settings.state.is_database:
+        return state_database(settings).has_owner()
     return has_owner(Path(settings.state.folder))
 
 
 def check_writable(settings: Settings) -> None:
-    """Check that the state folder can be written, or created, without changing anything.
+    """Check that the state can be written, or created, without changing anything.
 
     Raises:
         StateUnwritable: it cannot.
     """
+    if settings.state.is_database:
+        state_database(settings).check()
+        return
     folder = Path(settings.state.folder)
     place = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not place.is_dir():
@@ -97,6 +187,8 @@ def check_writable(settings: Settings) -> None:
 
 def has_readers(settings: Settings) -> bool:
     """Whether other users can read the state, on file systems without permissions, for example."""
+    if settings.state.is_database:
+        return False
     folder = Path(settings.state.folder)
     with suppress(OSError):
         return all(path.stat().st_mode & _OTHERS for path in (folder, folder / JOURNAL))
@@ -113,11 +205,15 @@ def check_binding(state: StateReader, settings: Settings) -> None:
     if head is None or (head.uri, head.workspace) == (wanted.uri, wanted.workspace):
         return
     msg = (
-        f"the state in {settings.state.folder} was taken from {place_of(head.binding)}, and the configuration "
+        f"the state in {settings.state.place} was taken from {place_of(head.binding)}, and the configuration "
         f"names {place_of(wanted)}: if the registry moved, run 'mlflow-bridge state rebind'; "
-        "if it is another one, choose a new folder in state.url"
+        f"if it is another one, choose a new {_elsewhere(settings)}"
     )
     raise StateForeign(msg)
+
+
+def _elsewhere(settings: Settings) -> str:
+    return "schema in state.schema" if settings.state.is_database else "folder in state.url"
 
 
 def place_of(binding: Binding) -> str:

@@ -52,6 +52,10 @@ class TinyDocuments(DocumentTables):
         """
         return cls(_database(folder, read_only=True), None)
 
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold documents."""
+        return [name for name, rows in cast("JournalStorage", self._database.storage).read().items() if rows]
+
     def _rows(self, table: str) -> dict[str, Any]:
         """Return a table's documents themselves: TinyDB's tables copy each document on every read."""
         return cast("JournalStorage", self._database.storage).read().get(table, {})

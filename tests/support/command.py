@@ -38,9 +38,10 @@ class Bridge:
         poll: str = 'interval = "200ms"',
         more: str = "",
         access: str = "",
+        state: str = 'url = "tinydb:./state"',
     ) -> None:
         registry_part = f'[registry]\ntracking_uri = "{registry}"\ntimeout = "5s"\n{access}\n'
-        parts = [registry_part, f"[poll]\n{poll}\n", '[state]\nurl = "tinydb:./state"\n', more, *sinks]
+        parts = [registry_part, f"[poll]\n{poll}\n", f"[state]\n{state}\n", more, *sinks]
         self.config.write_text("\n".join(parts))
 
     def run(self, *arguments: str, timeout: float | None = None, **options) -> subprocess.CompletedProcess:

@@ -24,18 +24,22 @@ class PostgreSql:
 
     def __init__(self, programs: Path, folder: Path, pid: int) -> None:
         self._programs = programs
-        self._folder = folder
+        self.folder = folder
         self.pids: Sequence[int] = (pid,)
 
     def uri(self, name: str) -> str:
-        return f"postgresql+psycopg2://{_USER}@/{name}?host={self._folder}"
+        return f"postgresql+psycopg2://{_USER}@/{name}?host={self.folder}"
+
+    def state_url(self, name: str, host: str = "") -> str:
+        """Return the address of a database for the bridge's own state."""
+        return f"postgresql://{_USER}@/{name}?host={host or self.folder}"
 
     def create(self, name: str, template: str = "template1") -> None:
         self.tell("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}";')
 
     def tell(self, database: str, commands: str) -> None:
         """Have psql execute ``commands``, all or none."""
-        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--host={self._folder}"]
+        options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--host={self.folder}"]
         command = [str(self._programs / "psql"), *options, f"--username={_USER}", database]
         subprocess.run(command, input=commands, text=True, check=True)
 

@@ -68,8 +68,11 @@ def _document(section: str, key: str, line: dict[str, Any]) -> dict[str, Any]:
     if item_of(HINTS.get(section)):
         (shown,) = example[section]
         return {**document, section: [{**shown, **line}]}
+    if section == "state" and key in {"password", "sslmode"}:
+        line = {"url": "postgresql://bridge@db.example.com/bridge", **line}
     if section in SECTIONS:
-        return {**document, section: {**document.get(section, {}), **_GOES_WITH.get(key, {}), **line}}
+        goes_with = {} if section == "state" else _GOES_WITH.get(key, {})
+        return {**document, section: {**document.get(section, {}), **goes_with, **line}}
     sink = next(sink for sink in example["sinks"] if sink["type"] == section)
     more = _GOES_WITH.get(key, {}) if section == "http" else {}
     if line.get("format", "template") != "template":

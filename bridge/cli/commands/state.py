@@ -1,34 +1,38 @@
-"""The ``state`` commands: record a new baseline, or bind the state to a moved registry."""
+"""The ``state`` commands: record a new baseline, bind the state to a moved registry, or copy it to another place."""
 
 import asyncio
+from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from bridge.app import wire_poll
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, read_settings, start_logs
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.progress_line import Scanned, scan_progress
-from bridge.config import Settings
+from bridge.config import Settings, StateSettings
 from bridge.errors import StateOwned
 from bridge.events.display_text import count
 from bridge.operations.daemon_requests import ask_to_rebaseline, ask_to_rebind
 from bridge.operations.registry_rebinding import rebind as rebind_state
+from bridge.operations.state_copy import copy_state
 from bridge.pipeline.clocks import SystemClock
 from bridge.store.state_opening import any_owned_state, owned_state
 
 
 @new_group("state")
 def command() -> None:
-    """Rebaseline or rebind the state; beside a running daemon, the daemon does it.
+    """Rebaseline, rebind or copy the state; a running daemon rebaselines and rebinds it.
 
-    The state is the folder that state.url names. It holds the last observed snapshot and the outbox, and
-    belongs to one registry.
+    The state is what state.url names: a folder, or a database. It holds the last observed snapshot and the outbox,
+    and belongs to one registry.
 
     \b
     Examples:
       mlflow-bridge state rebaseline
       mlflow-bridge state rebind
+      mlflow-bridge state copy tinydb:./state postgresql://bridge@db.example.com/bridge
     """
 
 
@@ -58,7 +62,7 @@ def rebaseline(ctx: click.Context, config: str | None) -> int:
 
 
 async def _rebaseline(settings: Settings, scanned: Scanned | None) -> tuple[int, int]:
-    with owned_state(settings) as state:
+    async with owned_state(settings) as state:
         return (await wire_poll(settings, state, SystemClock(), scanned=scanned).rebaseline()).counted
 
 
@@ -100,5 +104,49 @@ def rebind(ctx: click.Context, config: str | None, accept: bool) -> int:
 
 
 async def _rebind(settings: Settings, *, accept: bool) -> str:
-    with any_owned_state(settings) as state:
+    async with any_owned_state(settings) as state:
         return await rebind_state(state, settings, accept=accept)
+
+
+@command.command()
+@config_option
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.pass_context
+def copy(ctx: click.Context, config: str | None, source: str, target: str) -> int:
+    """Copy the state FROM one place TO another, as state.url names them.
+
+    TO has to be empty. Nothing may run on either of them. The copy is read back and compared; then FROM is marked
+    as moved, and no bridge uses it any more, so that nothing is delivered twice. A folder is relative to the working
+    directory. What else a database needs (password, sslmode, schema) is taken from the configuration.
+
+    \b
+    Examples:
+      mlflow-bridge state copy tinydb:./state postgresql://bridge@db.example.com/bridge
+      mlflow-bridge state copy postgresql://bridge@db.example.com/bridge tinydb:./state-2
+    """
+    start_logs(ctx)
+    settings = read_settings(config)
+    places = [_at(settings, url, name) for url, name in ((source, "FROM"), (target, "TO"))]
+    copied = asyncio.run(copy_state(*places))
+    number = count(sum(copied.counts.values()), "document")
+    click.echo(f"copied {number} (sha256 {copied.digest[:16]}), compared, and marked the old state as moved")
+    click.echo(f'now set [state] url = "{places[1].state.url}", and start the bridge')
+    return ExitCode.DONE
+
+
+def _at(settings: Settings, url: str, name: str) -> Settings:
+    """Return ``settings`` with the state at another place; a password counts only for a database."""
+    try:
+        place = StateSettings.model_validate({"url": url})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise click.UsageError(f"{name}: {problem}") from None
+    more = {} if place.is_database else {"password": None, "sslmode": None}
+    where = place.url if place.is_database else f"tinydb:{Path(place.folder).absolute()}"
+    update = {"url": where, "lease": _LEASE_MS, **more}
+    return settings.model_copy(update={"state": settings.state.model_copy(update=update)})
+
+
+_LEASE_MS = 300_000
+"""A large state is written as one commit, which may take longer than the usual lease."""

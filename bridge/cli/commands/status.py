@@ -1,6 +1,7 @@
 """The ``status`` command: show the last poll, the sinks and their backlog, read from the state."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from bridge.cli.terminal_output import show, status
 from bridge.cli.text_tables import print_table
 from bridge.events.display_text import count, instant, printable, span
 from bridge.operations.status_report import status_document
-from bridge.store.state_opening import read_state
+from bridge.store.state_opening import read_state, state_database
 
 _IN_DOUBT = "read as older than known, so what was read waits for another look (events list tells more)"
 
@@ -36,6 +37,8 @@ def command(config: str | None, output: str) -> int:
     settings = read_settings(config)
     with read_state(settings) as state:
         document = status_document(settings, state, time.time_ns() // 1_000_000)
+    if settings.state.is_database:
+        document["replicas"] = [asdict(one) for one in state_database(settings).members()]
     if output == "json":
         print_json(document)
     else:
@@ -88,6 +91,7 @@ def _print(document: dict[str, Any]) -> None:
         ("registry", registry["uri"] + workspace),
         ("server", _server(registry)),
         ("state", f"{state['folder']} ({state['bytes'] / 1e6:.1f} MB)"),
+        *_replicas(document),
         ("baseline", instant(state["baseline_at"]) or "none yet: the first poll takes it"),
         ("snapshot", f"{count(snapshot['models'], 'model')}, {count(snapshot['versions'], 'version')}"),
         ("last poll", _poll(poll)),
@@ -115,6 +119,24 @@ def _print(document: dict[str, Any]) -> None:
             )
         if (sink["pending"] or sink["dead"]) and sink["last_detail"]:
             click.echo(f"\n{sink['name']}: {printable(sink['last_detail'])}")
+
+
+def _replicas(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the bridges that share the state, and how they differ; nothing if it is in a folder."""
+    members = document.get("replicas")
+    if members is None:
+        return []
+    owners = [one["name"] for one in members if one["is_owner"]]
+    others = [one["name"] for one in members if not one["is_owner"]]
+    told = [
+        f"{owners[0]} works" if owners else "none works",
+        *([f"{' and '.join(others)} {'stands' if len(others) == 1 else 'stand'} by"] if others else []),
+        *(f"they differ in {what}" for what, key in _DIFFERENCES if len({one[key] for one in members}) > 1),
+    ]
+    return [("replicas", ", ".join(told))]
+
+
+_DIFFERENCES = (("version", "version"), ("configuration", "configuration"))
 
 
 def _odd_row(row: dict[str, Any]) -> str:

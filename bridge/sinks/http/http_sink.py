@@ -10,7 +10,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from bridge.config import OneOrMoreSecrets, Secret, by_key
 from bridge.delivery.attempt_outcome import Outcome, Reason, Verdict, retryable
 from bridge.delivery.http_status_outcome import Advice, interpret
-from bridge.events.delivery_signatures import DELIVERY_ID_HEADER, SIGNATURES, USUAL, spellings_of
+from bridge.events.delivery_signatures import (
+    DELIVERY_ID_HEADER,
+    SEQUENCE_HEADER,
+    SIGNATURES,
+    USUAL,
+    spellings_of,
+)
 from bridge.events.event_names import EVENT_NAMES
 from bridge.events.formats import FORMATS, Body, encode, formats_for, takes_details, tells, unsupported_events
 from bridge.events.json_templates import compile_shape
@@ -243,6 +249,7 @@ class HttpSink:
         return {
             "Content-Type": body.content_type,
             DELIVERY_ID_HEADER: event_id,
+            **({SEQUENCE_HEADER: str(delivery.sequence)} if delivery.sequence else {}),
             **body.headers,
             **sign(secrets, event_id, delivery.now_ms // 1000, body.content),
         }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.done import done
+from support.shared_state import SharedState, state_settings
 from support.strategies import snapshots
 from support.values import commit, entry, head, model, onto, transition
 
@@ -23,24 +24,39 @@ from bridge.store.tinydb_store import TinyDocuments
 class Kept:
     """A state that can be closed and opened again."""
 
-    def __init__(self, kind: str, folder) -> None:
+    def __init__(self, kind: str, folder, cluster) -> None:
         self.kind, self.folder, self.memory = kind, folder, MemoryDocuments()
-        self.state = DocumentState(self._documents())
+        self.shared = (
+            SharedState(state_settings(cluster().state_url("states"))) if kind == "postgresql" else None
+        )
+        self.state = self._open()
 
-    def _documents(self):
-        return self.memory if self.kind == "memory" else TinyDocuments.open(self.folder)
+    def _open(self) -> DocumentState:
+        if self.shared is not None:
+            return self.shared.open()
+        return DocumentState(self.memory if self.kind == "memory" else TinyDocuments.open(self.folder))
+
+    def done(self, call):
+        return done(call) if self.shared is None else self.shared.done(call)
 
     def reopen(self) -> DocumentState:
         self.state.close()
-        self.state = DocumentState(self._documents())
+        if self.shared is not None:
+            self.shared.leave()
+        self.state = self._open()
         return self.state
 
+    def close(self) -> None:
+        self.state.close()
+        if self.shared is not None:
+            self.shared.close()
 
-@pytest.fixture(params=["memory", "tinydb"])
+
+@pytest.fixture(params=["memory", "tinydb", "postgresql"])
 def kept(request, tmp_path):
-    kept = Kept(request.param, tmp_path / "state")
+    kept = Kept(request.param, tmp_path / "state", lambda: request.getfixturevalue("cluster"))
     yield kept
-    kept.state.close()
+    kept.close()
 
 
 def test_a_new_state_knows_nothing(kept) -> None:
@@ -52,10 +68,10 @@ def test_a_new_state_knows_nothing(kept) -> None:
 def test_notes_of_webhooks_before_the_baseline_stay_and_later_ones_come_after_them(kept) -> None:
     webhook = Webhook("0" * 32, ("MODEL_VERSION_CREATED",), "https://ci.example.com/")
     noted = [Note(at, f"kind {at}", "") for at in range(5)]
-    done(kept.state.keep_webhooks([webhook], noted[:1]))
-    done(kept.reopen().delete_webhook(webhook.id, noted[1:2]))
-    done(kept.reopen().commit_poll(replace(commit(models=[model()]), notes=noted[2:4])))
-    done(kept.reopen().keep_webhooks([webhook], noted[4:]))
+    kept.done(kept.state.keep_webhooks([webhook], noted[:1]))
+    kept.done(kept.reopen().delete_webhook(webhook.id, noted[1:2]))
+    kept.done(kept.reopen().commit_poll(replace(commit(models=[model()]), notes=noted[2:4])))
+    kept.done(kept.reopen().keep_webhooks([webhook], noted[4:]))
     state = kept.reopen()
 
     assert list(state.notes()) == noted
@@ -65,7 +81,7 @@ def test_notes_of_webhooks_before_the_baseline_stay_and_later_ones_come_after_th
 
 def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
     event = transition()
-    (made,) = done(kept.state.commit_poll(commit(event, models=[model()])))
+    (made,) = kept.done(kept.state.commit_poll(commit(event, models=[model()])))
 
     state = kept.reopen()
 
@@ -77,16 +93,16 @@ def test_a_poll_is_committed_as_one_and_outlives_the_process(kept) -> None:
 
 
 def test_entry_ids_rise_over_polls_and_restarts(kept) -> None:
-    done(kept.state.commit_poll(commit(transition(1), sinks=("a", "b"))))
+    kept.done(kept.state.commit_poll(commit(transition(1), sinks=("a", "b"))))
     state = kept.reopen()
-    done(state.commit_poll(commit(transition(2), revision=1)))
+    kept.done(state.commit_poll(commit(transition(2), revision=1)))
 
     assert [(one.id, one.sink) for one in state.pending()] == [(1, "a"), (2, "b"), (3, "ci")]
 
 
 def test_a_rename_replaces_a_model_and_a_swap_keeps_both(kept) -> None:
-    done(kept.state.commit_poll(commit(models=[model("a"), model("b", versions=2)])))
-    done(
+    kept.done(kept.state.commit_poll(commit(models=[model("a"), model("b", versions=2)])))
+    kept.done(
         kept.state.commit_poll(
             commit(models=[model("b"), model("a", versions=2)], removed=["a", "b"], revision=1)
         )
@@ -96,8 +112,8 @@ def test_a_rename_replaces_a_model_and_a_swap_keeps_both(kept) -> None:
 
 
 def test_a_removed_model_is_not_known_any_more(kept) -> None:
-    done(kept.state.commit_poll(commit(models=[model("a"), model("b")])))
-    done(kept.state.commit_poll(commit(removed=["a"], revision=1)))
+    kept.done(kept.state.commit_poll(commit(models=[model("a"), model("b")])))
+    kept.done(kept.state.commit_poll(commit(removed=["a"], revision=1)))
 
     known = kept.reopen().known()
 
@@ -105,15 +121,15 @@ def test_a_removed_model_is_not_known_any_more(kept) -> None:
 
 
 def test_settled_entries_are_no_longer_pending(kept) -> None:
-    entries = done(kept.state.commit_poll(commit(transition(1), transition(2))))
-    done(kept.state.settle([replace(entries[0], status=Status.DELIVERED, last_attempt_at=5)]))
+    entries = kept.done(kept.state.commit_poll(commit(transition(1), transition(2))))
+    kept.done(kept.state.settle([replace(entries[0], status=Status.DELIVERED, last_attempt_at=5)]))
 
     assert [entries[1]] == kept.reopen().pending()
 
 
 def test_a_failed_poll_is_recorded_without_touching_anything_else(kept) -> None:
-    done(kept.state.commit_poll(commit(models=[model()])))
-    done(kept.state.record_poll(PollRecord(9, "failed", error="gone")))
+    kept.done(kept.state.commit_poll(commit(models=[model()])))
+    kept.done(kept.state.record_poll(PollRecord(9, "failed", error="gone")))
 
     state = kept.reopen()
 
@@ -121,32 +137,32 @@ def test_a_failed_poll_is_recorded_without_touching_anything_else(kept) -> None:
 
 
 def test_history_is_pruned_but_never_what_waits_or_died_lately(kept) -> None:
-    entries = done(kept.state.commit_poll(commit(*(transition(n) for n in range(1, 5)))))
+    entries = kept.done(kept.state.commit_poll(commit(*(transition(n) for n in range(1, 5)))))
     fates = [
         replace(entries[0], status=Status.DELIVERED, last_attempt_at=10),
         replace(entries[1], status=Status.DEAD, last_attempt_at=10),
         replace(entries[2], status=Status.DELIVERED, last_attempt_at=9_000),
     ]
-    done(kept.state.settle(fates))
+    kept.done(kept.state.settle(fates))
 
-    done(kept.state.prune(delivered_before=5_000, dead_before=5, now_ms=9_999))
+    kept.done(kept.state.prune(delivered_before=5_000, dead_before=5, now_ms=9_999))
 
     state = kept.reopen()
     assert sorted(one.id for one in state.entries()) == [2, 3, 4]
     assert [state.event(f"event-{n}") and True for n in range(1, 5)] == [None, True, True, True]
-    assert done(state.load_upkeep()).pruned_at == 9_999
+    assert kept.done(state.load_upkeep()).pruned_at == 9_999
 
 
 def test_pruning_forgets_dead_letters_when_their_time_has_come(kept) -> None:
-    (made,) = done(kept.state.commit_poll(commit(transition())))
-    done(kept.state.settle([replace(made, status=Status.DEAD, last_attempt_at=10)]))
+    (made,) = kept.done(kept.state.commit_poll(commit(transition())))
+    kept.done(kept.state.settle([replace(made, status=Status.DEAD, last_attempt_at=10)]))
 
-    assert done(kept.state.prune(5_000, 5_000, 9_999)) == 2
+    assert kept.done(kept.state.prune(5_000, 5_000, 9_999)) == 2
     assert list(kept.state.entries()) == []
 
 
 def test_counting_needs_no_unpacking_of_other_members(kept) -> None:
-    done(kept.state.commit_poll(commit(models=[model("a", versions=3), model("b", versions=0)])))
+    kept.done(kept.state.commit_poll(commit(models=[model("a", versions=3), model("b", versions=0)])))
 
     assert kept.state.count_models() == (2, 3)
 
@@ -160,18 +176,28 @@ def test_a_model_survives_its_document(snapshot) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(st.lists(snapshots(), max_size=5), st.booleans())
-def test_whatever_is_committed_is_known_afterwards(tmp_path_factory, history, reopen) -> None:
-    kept = Kept("tinydb", tmp_path_factory.mktemp("state"))
+@pytest.mark.parametrize("kind", ["tinydb", "postgresql"])
+@given(history=st.lists(snapshots(), max_size=5), reopen=st.booleans())
+def test_whatever_is_committed_is_known_afterwards(tmp_path_factory, request, kind, history, reopen) -> None:
+    kept = Kept(kind, tmp_path_factory.mktemp("state"), lambda: request.getfixturevalue("cluster"))
     before = {}
     for after in history:
         made = commit(removed=list(before), models=list(after.values()))
-        done(kept.state.commit_poll(onto(kept.state, made)))
+        kept.done(kept.state.commit_poll(onto(kept.state, made)))
         before = after
         if reopen:
             kept.reopen()
     assert before == dict(kept.reopen().known())
-    kept.state.close()
+    kept.close()
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "lone \ud800", "\U0001f600" * 256, "quote' \" \\ {schema}", "%s"])
+def test_every_name_that_a_registry_may_have_is_kept(kept, name) -> None:
+    kept.done(kept.state.commit_poll(commit(models=[model(name)])))
+    assert list(kept.reopen().known()) == [name]
+
+    kept.done(kept.state.commit_poll(onto(kept.state, commit(removed=[name]))))
+    assert list(kept.reopen().known()) == []
 
 
 def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
@@ -198,7 +224,9 @@ def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
 
 def test_the_newest_are_found_without_the_others(kept) -> None:
     for number in range(1, 6):
-        done(kept.state.commit_poll(onto(kept.state, commit(transition(number), sinks=("ci", "deploy")))))
+        kept.done(
+            kept.state.commit_poll(onto(kept.state, commit(transition(number), sinks=("ci", "deploy"))))
+        )
     state = kept.reopen()
 
     assert [event.id for event in state.newest_events(2)] == ["event-5", "event-4"]
@@ -207,23 +235,23 @@ def test_the_newest_are_found_without_the_others(kept) -> None:
 
 
 def test_what_died_last_is_found_without_the_others(kept) -> None:
-    entries = done(kept.state.commit_poll(commit(*map(transition, range(1, 6)), sinks=("ci", "deploy"))))
+    entries = kept.done(kept.state.commit_poll(commit(*map(transition, range(1, 6)), sinks=("ci", "deploy"))))
     assert kept.state.newest_dead(3) == []
     for at, number in enumerate((9, 2, 5, 4)):
         died = replace(entries[number], status=Status.DEAD, last_attempt_at=5_000 + at)
-        done(kept.state.settle([died]))
+        kept.done(kept.state.settle([died]))
 
     assert [entry.id for entry in kept.state.newest_dead(3)] == [5, 6, 3]
-    done(kept.state.settle([replace(entries[5], status=Status.PENDING)]))  # redriven
-    done(kept.state.drop([kept.state.entry(5)]))
+    kept.done(kept.state.settle([replace(entries[5], status=Status.PENDING)]))  # redriven
+    kept.done(kept.state.drop([kept.state.entry(5)]))
     assert [entry.id for entry in kept.state.newest_dead(3)] == [3, 10]
     assert [entry.id for entry in kept.reopen().newest_dead(3)] == [3, 10]
 
 
 def test_the_entries_of_an_event_are_found_in_order(kept) -> None:
-    entries = done(kept.state.commit_poll(commit(*map(transition, range(1, 4)), sinks=("ci", "deploy"))))
+    entries = kept.done(kept.state.commit_poll(commit(*map(transition, range(1, 4)), sinks=("ci", "deploy"))))
     wanted = [one for one in entries if one.event_id == "event-2"]
-    done(kept.state.settle([replace(wanted[0], status=Status.DEAD)]))
+    kept.done(kept.state.settle([replace(wanted[0], status=Status.DEAD)]))
 
     assert [(one.id, one.status) for one in kept.state.entries_of("event-2")] == [
         (wanted[0].id, Status.DEAD),

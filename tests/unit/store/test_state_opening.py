@@ -1,5 +1,6 @@
 """Whether the state folder can be used, asked without touching anything."""
 
+import asyncio
 import os
 
 import pytest
@@ -101,8 +102,11 @@ def test_a_state_of_before_is_taken_and_its_password_is_stored_no_more(folder) -
     documents.write({META: {HEAD: {**document, "uri": "postgresql://ann:of-before@127.0.0.1:1/mlflow"}}})
     documents.close()
 
-    with owned_state(of_database(folder, "changed/since")) as state:
-        done(state.write_head(state.head))
+    async def take() -> None:
+        async with owned_state(of_database(folder, "changed/since")) as state:
+            await state.write_head(state.head)
+
+    asyncio.run(take())
 
     documents = TinyDocuments.read(folder)
     assert documents.get(META, HEAD)["uri"] == "postgresql://***@127.0.0.1:1/mlflow"

@@ -1,0 +1,80 @@
+"""Carries out the orders that come through the database of a shared state, as those that come at the control socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+import structlog
+
+from bridge.control.socket_messages import encode_error
+from bridge.errors import BridgeError, OwnerUnavailable, StateUnwritable
+from bridge.server.command_socket import Command, carry_out
+from bridge.store.postgresql.order_book import OrderBook
+
+log = structlog.get_logger(__name__)
+
+_LOOK_S = 0.5
+"""How often the owner looks for orders: somebody waits at a terminal."""
+
+_TIDY_EVERY = 2_000
+
+
+class DatabaseOrders:
+    """Takes the orders of a shared state that this bridge owns, and carries each out in a task of its own."""
+
+    def __init__(self, book: OrderBook, commands: Mapping[str, Command]) -> None:
+        """Carry out ``commands`` for the orders in ``book``."""
+        self._book = book
+        self._commands = commands
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Take orders during the context; those under way at its end are answered that the daemon ends."""
+        looking = asyncio.create_task(self._look(), name="orders")
+        try:
+            yield
+        finally:
+            for task in (looking, *self._tasks):
+                task.cancel()
+            await asyncio.wait({looking, *self._tasks})
+            await self._book.close()
+
+    async def _look(self) -> None:
+        """Look for orders; while the database does not answer, whoever gives one is told so by it."""
+        looks = 0
+        while True:
+            with suppress(StateUnwritable):
+                if looks % _TIDY_EVERY == 0:
+                    await self._book.tidy()
+                for order, request in await self._book.take():
+                    task = asyncio.create_task(self._carry_out(order, request), name="order")
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+            looks += 1
+            await asyncio.sleep(_LOOK_S)
+
+    async def _carry_out(self, order: UUID, request: bytes) -> None:
+        try:
+            answer = await self._answer(request)
+        except asyncio.CancelledError:
+            with suppress(StateUnwritable):
+                await self._book.answer(order, encode_error(OwnerUnavailable(_ENDS)))
+            raise
+        with suppress(StateUnwritable):  # whoever waits is told that no answer came
+            await self._book.answer(order, answer)
+
+    async def _answer(self, request: bytes) -> bytes:
+        try:
+            return await carry_out(self._commands, request)
+        except OwnerUnavailable as error:
+            return encode_error(error)
+        except BridgeError as error:
+            try:
+                return encode_error(error)
+            except OwnerUnavailable as too_long:
+                return encode_error(too_long)
+
+
+_ENDS = "the running daemon ended before it had answered: mlflow-bridge status shows how it went"

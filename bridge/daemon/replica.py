@@ -1,0 +1,157 @@
+"""Run the daemon as one of several over a state in PostgreSQL: stand by, take over, work, and stand by again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+
+import structlog
+
+from bridge.daemon.configuration_reload import Configuration
+from bridge.daemon.database_orders import DatabaseOrders
+from bridge.daemon.main_loop import Tenure, work
+from bridge.daemon.signal_handling import Signals
+from bridge.daemon.systemd_notify import notify, notify_ready, watchdog_interval
+from bridge.errors import StateUnwritable
+from bridge.server.command_socket import Command
+from bridge.server.http_application import METRICS_TYPE, Answer, Api, Page, probe_answer, serving, text_answer
+from bridge.server.ownership_metrics import OwnershipFigures, StandbyMetrics
+from bridge.store.postgresql.order_book import OrderBook
+from bridge.store.postgresql.shared_state import Replica
+from bridge.store.state_opening import check_binding, check_place, joined
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_S = 2.0
+"""How long to wait before the database is asked again."""
+
+_STANDING_BY = "standing by: another bridge owns the state"
+
+
+async def serve_as_replica(configuration: Configuration, signals: Signals) -> None:
+    """Stand by, and work while this bridge owns the state, until the stop.
+
+    Raises:
+        StateError: the state belongs to another registry, or the database could not be used at the start.
+        ConfigurationError: the server cannot listen on its address.
+    """
+    has_joined, refused = False, 0
+    if configuration.settings.state.is_exposed:
+        log.warning("state.plain_database", database=configuration.settings.state.place, mend=_VERIFIED)
+    while not signals.stop.is_set():
+        try:
+            async with joined(configuration.settings) as replica:
+                has_joined = True
+                turn = ReplicaTurn(configuration, signals, replica, refused)
+                await turn.run()
+                refused = turn.figures().commits_refused
+        except StateUnwritable as error:
+            if not has_joined:
+                raise
+            log.warning("replica.interrupted", error=str(error), again_in_s=_AGAIN_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(signals.stop.wait(), _AGAIN_S)
+
+
+_VERIFIED = 'set state.sslmode = "verify-full" (and sslrootcert in state.url): others on the way could read or replace the state'
+
+
+class ReplicaTurn:
+    """One membership among those that share the state: standing by, and then the work, if it comes to that."""
+
+    def __init__(
+        self, configuration: Configuration, signals: Signals, replica: Replica, refused_before: int
+    ) -> None:
+        """Prepare; ``refused_before`` is how many commits were refused in earlier memberships."""
+        self._configuration = configuration
+        self._signals = signals
+        self._replica = replica
+        self._membership = replica.membership
+        self._refused_before = refused_before
+
+    def figures(self) -> OwnershipFigures:
+        """Return what the metrics show of the ownership."""
+        membership = self._membership
+        return OwnershipFigures(
+            membership.term is not None and membership.is_trusted(),
+            membership.lease_remaining_s,
+            self._refused_before + self._replica.refused_commits,
+        )
+
+    async def run(self) -> None:
+        """Stand by until it is this bridge's turn; then work until the stop, or until the ownership is lost.
+
+        Raises:
+            StateError: the state belongs to another registry, or the database does not answer.
+            ConfigurationError: the server cannot listen on its address.
+        """
+        if not await self._replica.take() and not await self._stand_by():
+            return
+        membership = self._membership
+        log.info("replica.owns", term=membership.term)
+        state = await self._replica.load()
+        check_place(state.documents, self._configuration.settings)
+        check_binding(state, self._configuration.settings)
+        book = OrderBook(self._replica.database, membership.id)
+
+        def channel(commands: Mapping[str, Command], _api: Api) -> AbstractAsyncContextManager[None]:
+            return DatabaseOrders(book, commands).taken()
+
+        tenure = Tenure(membership.ended, self.figures)
+        await work(self._configuration, self._signals, state, channel, tenure)
+        if membership.ended.is_set():
+            log.warning("replica.lost", term=membership.term, commits_refused=self._replica.refused_commits)
+
+    async def _stand_by(self) -> bool:
+        """Wait for the ownership; return whether this bridge has it: otherwise it stops, or has to join again."""
+        log.info("replica.stands_by")
+        signals, membership = self._signals, self._membership
+        look_s = min(1.0, membership.lease_s / 10)
+        async with serving(self._configuration.settings.server, self._pages()), _watchdog_fed():
+            notify_ready(_STANDING_BY)
+            while not (signals.stop.is_set() or membership.ended.is_set()):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(signals.wait(), look_s)
+                if signals.reload.is_set():
+                    signals.reload.clear()
+                    self._configuration.reload()
+                if not signals.stop.is_set() and await self._replica.take():
+                    return True
+        return False
+
+    def _pages(self) -> Mapping[str, Page]:
+        """Return what a bridge that stands by answers; it is ready if it could take over, or else no rollout would end."""
+        metrics = StandbyMetrics(self.figures)
+
+        def metrics_page() -> Answer:
+            return HTTPStatus.OK, METRICS_TYPE, metrics.render()
+
+        def ready() -> Answer:
+            is_ready = self._membership.is_trusted()
+            return probe_answer(is_ready, "ready" if is_ready else "the database does not answer")
+
+        return {
+            "/livez": partial(probe_answer, ok=True, text="alive"),
+            "/readyz": ready,
+            "/metrics": metrics_page,
+            "/": partial(text_answer, HTTPStatus.SERVICE_UNAVAILABLE, _STANDING_BY),
+        }
+
+
+@asynccontextmanager
+async def _watchdog_fed() -> AsyncIterator[None]:
+    """Tell systemd that this bridge is alive, during the context."""
+
+    async def feed(interval: float) -> None:
+        while True:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(interval / 2)
+
+    interval = watchdog_interval()
+    task = None if interval is None else asyncio.create_task(feed(interval))
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()

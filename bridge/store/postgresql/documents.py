@@ -1,0 +1,314 @@
+"""The documents of a state in PostgreSQL, as their owner has them: read from memory, written by one statement a commit.
+
+Each commit holds the fence (this bridge still owns the state, in the same term) and a compare-and-swap of the state's
+revision: an owner that was replaced cannot commit, whatever it believes. It carries an id of its own, so that after a
+lost answer the database tells whether it took effect.
+"""
+
+import asyncio
+import hashlib
+import json
+from typing import Any, LiteralString, Self
+from uuid import UUID, uuid4
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from bridge.errors import StateUnwritable
+from bridge.store.document_store_protocol import Document, Writes
+from bridge.store.document_tables import DocumentTables
+from bridge.store.postgresql.connections import Database, told, within
+from bridge.store.postgresql.membership import Membership
+from bridge.store.postgresql.schema import composed, has_tables, read_meta
+
+log = structlog.get_logger(__name__)
+
+Tables = dict[str, dict[str, Document]]
+
+_COMMIT = """
+    WITH fence AS (
+        SELECT 1 FROM {schema}.duties WHERE name = {owner} AND owner = %(me)s AND term = %(term)s FOR SHARE),
+    swap AS (
+        UPDATE {schema}.meta SET revision = revision + 1, commit_id = %(id)s
+        WHERE revision = %(revision)s AND EXISTS (SELECT 1 FROM fence) RETURNING revision),
+    removed AS (
+        DELETE FROM {schema}.documents old USING unnest(%(gone_kinds)s::text[], %(gone_keys)s::text[]) gone(kind, key), swap
+        WHERE old.kind = gone.kind AND old.key = gone.key),
+    written AS (
+        INSERT INTO {schema}.documents (kind, key, whole_key, document)
+        SELECT new.kind, new.key, new.whole_key, new.document FROM unnest(
+            %(kinds)s::text[], %(keys)s::text[], %(whole_keys)s::text[], %(documents)s::text[])
+            WITH ORDINALITY new(kind, key, whole_key, document, place), swap
+        ORDER BY new.place
+        ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document)
+    SELECT revision FROM swap"""
+_LAST = "SELECT revision, commit_id FROM {schema}.meta"
+_REVISION = "SELECT revision FROM {schema}.meta"
+_ALL = "SELECT kind, key, whole_key, document FROM {schema}.documents ORDER BY n"
+_AT_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SIZE = "SELECT pg_total_relation_size(%s)"
+
+_AT_ONCE = 2_000
+"""How many documents are fetched at once: a number that decodes in milliseconds, so that the loop goes on."""
+_AGAIN_S = 0.2
+_LONGEST_KEY = 1_000
+"""A B-tree's key ends at 2,704 bytes; a model's name of 256 characters can have 3,072, written in ASCII."""
+
+
+class PostgresDocuments(DocumentTables):
+    """`bridge.store.document_store_protocol.Documents` in PostgreSQL, of which this bridge is the owner."""
+
+    def __init__(self, database: Database, membership: Membership, tables: Tables, revision: int) -> None:
+        """Begin with what was read; use `load` to get it."""
+        self._database = database
+        self._membership = membership
+        self._tables = tables
+        self._revision = revision
+        self._connection: AsyncConnection[tuple[object, ...]] | None = None
+        self._size = 0
+        self.refused = 0
+        """How many commits the fence has refused."""
+
+    @classmethod
+    async def load(cls, database: Database, membership: Membership) -> Self:
+        """Read all documents of the state that ``membership`` owns.
+
+        Raises:
+            StateUnwritable: the database does not answer.
+        """
+        tables: Tables = {}
+        connection = await database.connect()
+        try:
+            with database.errors_told():
+                async with connection.transaction(), connection.cursor("documents") as cursor:
+                    await connection.execute(_AT_ONE_MOMENT)
+                    found = await connection.execute(composed(_REVISION, database))
+                    row = await found.fetchone()
+                    await cursor.execute(composed(_ALL, database))
+                    while rows := await cursor.fetchmany(_AT_ONCE):
+                        _put_rows(tables, rows)
+                        await asyncio.sleep(0)
+                sized = await connection.execute(_SIZE, (f"{database.schema}.documents",))
+                size = await sized.fetchone()
+        finally:
+            await connection.close()
+        loaded = cls(database, membership, tables, _number(row))
+        loaded._size = _number(size)
+        return loaded
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold documents."""
+        return [name for name, rows in self._tables.items() if rows]
+
+    def _rows(self, table: str) -> dict[str, Document]:
+        return self._tables.get(table, {})
+
+    def is_owned(self) -> bool:
+        """Whether this bridge still owns the state for certain."""
+        return self._membership.is_trusted()
+
+    async def commit(self, writes: Writes) -> None:
+        """Make all of ``writes`` durable, or none of them; callers commit one after the other.
+
+        A cancellation waits until it is known which: what is durable is never unknown to the callers.
+
+        Raises:
+            StateUnwritable: none of them took effect; or this bridge does not own the state any more, and what took
+                effect is for the next owner to read.
+        """
+        rows = _encoded(writes)
+        committing = asyncio.create_task(self._commit(rows))
+        was_cancelled = False
+        while not committing.done():
+            try:
+                await asyncio.shield(committing)
+            except asyncio.CancelledError:
+                was_cancelled = True
+            except StateUnwritable:
+                break
+        if was_cancelled:
+            _cancel_again()
+        committing.result()
+        for table, kind_rows in rows.items():
+            _apply(self._tables.setdefault(table, {}), kind_rows)
+
+    async def _commit(self, rows: "Rows") -> None:
+        """Commit, and try again while it is not known whether that took effect, until the lease is over."""
+        given = {**_arrays(rows), "me": self._membership.id, "term": self._membership.term}
+        commit_id = uuid4()
+        trouble = ""
+        while self._membership.is_trusted():
+            try:
+                revision = await self._try(commit_id, given)
+            except (StateUnwritable, psycopg.Error, TimeoutError) as error:
+                if not trouble:
+                    log.warning("state.commit_unanswered", error=told(error))
+                trouble = told(error)
+                self.close()
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if revision is None:
+                self.refused += 1
+                self._membership.ended.set()
+                break
+            self._revision = revision
+            return
+        self._membership.ended.set()
+        why = f": {trouble}" if trouble else ", another bridge owns it"
+        raise StateUnwritable(
+            f"the state in {self._database.place} is not this bridge's to write any more{why}"
+        )
+
+    async def _try(self, commit_id: UUID, given: dict[str, object]) -> int | None:
+        """Return the state's new revision; None: the fence or the compare-and-swap refused it."""
+        remaining = self._membership.lease_remaining_s
+        connection = self._connection
+        if connection is None:
+            async with asyncio.timeout(remaining):
+                connection = self._connection = await self._database.connect()
+            found = await self._ask(connection, _LAST, {})
+            if found is not None and found[1] == commit_id:  # it took effect, and its answer was lost
+                return int(found[0])
+        values = {**given, "id": commit_id, "revision": self._revision}
+        row = await self._ask(connection, _COMMIT, values)
+        return None if row is None else int(row[0])
+
+    async def _ask(
+        self,
+        connection: AsyncConnection[tuple[object, ...]],
+        statement: LiteralString,
+        values: dict[str, object],
+    ) -> tuple[Any, ...] | None:
+        async def call() -> tuple[Any, ...] | None:
+            cursor = await connection.execute(composed(statement, self._database), values)
+            return await cursor.fetchone()
+
+        return await within(connection, self._membership.lease_s / 3, call)
+
+    def size(self) -> int:
+        """Return the size of the documents in the database when they were loaded, in bytes."""
+        return self._size
+
+    def close(self) -> None:
+        """Close the connection; a commit after it would open another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.pgconn.finish()
+
+
+class SnapshotDocuments(DocumentTables):
+    """The documents as they were at one moment, for a command that reads."""
+
+    def __init__(self, database: Database) -> None:
+        """Read all documents.
+
+        Raises:
+            StateError: the database does not answer, or holds what this version cannot use.
+        """
+        self._tables: Tables = {}
+        self._size = 0
+        connection = database.connect_for_reading()
+        with database.errors_told(), connection:
+            if not has_tables(connection, database):
+                return
+            read_meta(connection, database)
+            with connection.transaction(), connection.cursor("documents") as cursor:
+                connection.execute(_AT_ONE_MOMENT)
+                cursor.execute(composed(_ALL, database))
+                while rows := cursor.fetchmany(_AT_ONCE):
+                    _put_rows(self._tables, rows)
+            row = connection.execute(_SIZE, (f"{database.schema}.documents",)).fetchone()
+            self._size = _number(row)
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables that hold documents."""
+        return [name for name, rows in self._tables.items() if rows]
+
+    def _rows(self, table: str) -> dict[str, Document]:
+        return self._tables.get(table, {})
+
+    async def commit(self, writes: Writes) -> None:
+        """Refuse: only the owner writes."""
+        raise StateUnwritable(
+            f"{sum(map(len, writes.values()))} documents were to be written by a command that reads"
+        )
+
+    def is_owned(self) -> bool:
+        """Whether this process owns the state: it only reads it."""
+        return False
+
+    def size(self) -> int:
+        """Return the size of the documents in the database, in bytes."""
+        return self._size
+
+    def close(self) -> None:
+        """Do nothing: the connection was closed after reading."""
+
+
+Rows = dict[str, dict[str, str | None]]
+"""For each table, the documents by key as JSON; None removes one."""
+
+
+def _encoded(writes: Writes) -> Rows:
+    return {
+        table: {
+            key: None if one is None else json.dumps(one, separators=(",", ":")) for key, one in rows.items()
+        }
+        for table, rows in writes.items()
+    }
+
+
+def _arrays(rows: Rows) -> dict[str, object]:
+    """Return the arguments of the statement: arrays with a member for each document."""
+    kept = [
+        (table, key, text) for table, one in rows.items() for key, text in one.items() if text is not None
+    ]
+    gone = [(table, key) for table, one in rows.items() for key, text in one.items() if text is None]
+    whole = [_ascii(key) for _, key, _ in kept]
+    return {
+        "kinds": [table for table, _, _ in kept],
+        "keys": [_short(one) for one in whole],
+        "whole_keys": [one if len(one) > _LONGEST_KEY else None for one in whole],
+        "documents": [text for _, _, text in kept],
+        "gone_kinds": [table for table, _ in gone],
+        "gone_keys": [_short(_ascii(key)) for _, key in gone],
+    }
+
+
+def _ascii(key: str) -> str:
+    """Return ``key`` in ASCII: PostgreSQL takes neither U+0000 nor lone surrogates."""
+    return json.dumps(key)[1:-1]
+
+
+def _short(key: str) -> str:
+    if len(key) <= _LONGEST_KEY:
+        return key
+    return f"{key[:900]}~{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _put_rows(tables: Tables, rows: list[tuple[object, ...]]) -> None:
+    for kind, key, whole_key, document in rows:
+        name = json.loads(f'"{key if whole_key is None else whole_key}"')
+        tables.setdefault(str(kind), {})[name] = json.loads(str(document))
+
+
+def _apply(kept: dict[str, Document], rows: dict[str, str | None]) -> None:
+    for key, text in rows.items():
+        if text is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = json.loads(text)
+
+
+def _cancel_again() -> None:
+    """Have the present task end at its next wait: it was cancelled while it must not be."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+        task.cancel()
+
+
+def _number(row: tuple[object, ...] | None) -> int:
+    """Return the number that a statement gave, or 0."""
+    return int(str(row[0])) if row else 0

@@ -1,0 +1,285 @@
+"""Several bridges over one state in PostgreSQL: one works, and another takes over when it is gone, stopped or cut off."""
+
+import random
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from support.command import Bridge, http_sink, only, stop
+from support.database_wire import DatabaseWire
+from support.receiver import Answer, Got, Receiver
+from support.until import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+STAGES = ("None", "Staging", "Production", "Archived")
+LEASE_S = 2
+
+
+class Place:
+    """A bridge on a host of its own, with its own way to the database."""
+
+    def __init__(self, folder, cluster, registry: str, state: str, *sinks: str, more: str = "") -> None:
+        self.wire = DatabaseWire(cluster.folder)
+        self.bridge = Bridge(folder, registry)
+        url = cluster.state_url("states", str(self.wire.folder))
+        self.bridge.write(registry, *sinks, state=f'url = "{url}"\n{state}', more=more)
+        self.process = self.bridge.start()
+
+    @property
+    def owns(self) -> bool:
+        """Whether it has taken the ownership last, and not lost it, as its log tells."""
+        told = [one["event"] for one in self.bridge.log if one["event"].startswith("replica.")]
+        return bool(told) and told[-1] == "replica.owns"
+
+    def restart(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process = self.bridge.start()
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+        self.wire.stop()
+
+
+@contextmanager
+def places(tmp_path, cluster, registry: str, *sinks: str, count: int, lease_s: int = LEASE_S, more: str = ""):
+    state = f'schema = "s{uuid.uuid4().hex[:12]}"\nlease = "{lease_s}s"'
+    with ExitStack() as stack:
+        found = []
+        for number in range(count):
+            place = Place(tmp_path / f"host-{number}", cluster, registry, state, *sinks, more=more)
+            stack.callback(place.end)
+            found.append(place)
+            place.bridge.wait_for_log("replica.owns" if number == 0 else "replica.stands_by")
+        yield found
+
+
+def owner_of(hosts: list[Place], besides: Place | None = None) -> Place:
+    """Wait for the owner, other than ``besides``, that has polled since it took over."""
+    found: list[Place] = []
+
+    def is_found() -> bool:
+        found[:] = [one for one in hosts if one is not besides and one.owns]
+        return bool(found)
+
+    wait_until(is_found)
+    return found[0]
+
+
+class Judge(Receiver):
+    """Says yes, mostly; ``taken`` is what it said yes to."""
+
+    def __init__(self) -> None:
+        self.taken: list[Got] = []
+        self._chance = random.Random(7)  # noqa: S311
+        super().__init__(self._judge)
+
+    def _judge(self, got: Got) -> Answer:
+        if self._chance.random() < 0.1:
+            return Answer(503)
+        self.taken.append(got)
+        return Answer(204, delay=0.05)
+
+
+@contextmanager
+def mutations(client, models: list[str]) -> Iterator[None]:
+    end = threading.Event()
+
+    def mutate() -> None:
+        chance = random.Random(9)  # noqa: S311
+        while not end.wait(0.1):
+            client.transition_model_version_stage(chance.choice(models), "1", chance.choice(STAGES))
+
+    thread = threading.Thread(target=mutate)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def kill(place: Place) -> None:
+    place.process.send_signal(signal.SIGKILL)
+
+
+def stand_still(place: Place) -> None:
+    place.process.send_signal(signal.SIGSTOP)
+
+
+def cut_off(place: Place) -> None:
+    place.wire.hang()
+
+
+def lose_an_answer(place: Place) -> None:
+    place.wire.lose_answer_to("swap AS")
+    wait_until(place.wire.has_lost.is_set)
+    kill(place)
+
+
+def test_nothing_is_lost_or_out_of_order_whatever_becomes_of_the_owner(
+    tmp_path, server, client, cluster
+) -> None:
+    models = [f"shared-{number}" for number in range(3)]
+    for name in models:
+        client.create_registered_model(name)
+        client.create_model_version(name, "s3://b/x")
+    receiver = Judge()
+    sink = http_sink(receiver.url, more='models = ["shared-*"]')
+    with places(tmp_path, cluster, server.url, sink, count=3) as hosts:
+        hosts[0].bridge.wait_for_log("baseline.taken")
+        with mutations(client, models):
+            for fault in (kill, stand_still, cut_off, lose_an_answer, kill, stand_still):
+                place = owner_of(hosts)
+                seen = len(receiver.taken)
+                fault(place)
+                after = owner_of(hosts, besides=place)
+                wait_until(lambda seen=seen: len(receiver.taken) > seen + 3)
+                if fault is stand_still:
+                    place.process.send_signal(signal.SIGCONT)
+                elif fault is cut_off:
+                    place.wire.mend()
+                if place.process.poll() is not None:
+                    place.restart()
+                wait_until(lambda place=place: not place.owns)
+                assert after.owns
+        for name in models:
+            client.transition_model_version_stage(name, "1", "None")
+            client.transition_model_version_stage(name, "1", "Production")
+
+        def all_arrived() -> bool:
+            last = {got.body["model_name"]: got.body["to_stage"] for got in list(receiver.taken)}
+            return last == dict.fromkeys(models, "Production")
+
+        wait_until(all_arrived)
+        (works,) = [one for one in hosts if one.owns]
+        assert works.bridge.status()["sinks"][0]["dead"] == 0
+    receiver.stop()
+
+    stages: dict[str, str] = {}
+    numbers: dict[str, int] = {}
+    seen: set[str] = set()
+    for got in receiver.taken:
+        name, number = got.body["model_name"], int(got.headers["x-mlflow-bridge-sequence"])
+        if got.delivery_id not in seen:
+            assert got.body["from_stage"] == stages.get(name, "None"), "out of order, or lost"
+            assert number > numbers.get(name, 0)
+            stages[name], numbers[name] = got.body["to_stage"], number
+        seen.add(got.delivery_id)
+
+
+def test_a_bridge_that_is_told_to_stop_hands_over_at_once(tmp_path, server, cluster) -> None:
+    with places(tmp_path, cluster, server.url, count=2, lease_s=300) as (first, second):
+        first.bridge.wait_for_log("daemon.started")
+        assert stop(first.process) == 0
+        second.bridge.wait_for_log("daemon.started")
+
+
+def test_commands_work_from_any_host_that_reaches_the_database(
+    tmp_path, server, client, cluster, receiver
+) -> None:
+    sink = http_sink(receiver.url, more=only("asked-from-afar"))
+    with places(tmp_path, cluster, server.url, sink, count=2) as (works, stands_by):
+        works.bridge.wait_for_log("baseline.taken")
+        assert stands_by.bridge.run("sinks", "pause", "ci").returncode == 0
+        assert works.bridge.wait_for_log("sink.paused")
+        client.create_registered_model("asked-from-afar")
+        client.create_model_version("asked-from-afar", "s3://b/x")
+        client.transition_model_version_stage("asked-from-afar", "1", "Production")
+        wait_until(lambda: stands_by.bridge.status()["sinks"][0]["pending"] == 1)
+        assert receiver.got == []
+        assert stands_by.bridge.run("sinks", "resume", "ci").returncode == 0
+        wait_until(lambda: len(receiver.got) == 1)
+
+        again = stands_by.bridge.run("once")
+        assert (again.returncode, "owns the state" in again.stderr) == (75, True)
+        shown = stands_by.bridge.run("status").stdout
+        assert "works" in shown
+        assert "stands by" in shown
+        members = stands_by.bridge.status()["replicas"]
+        assert [one["is_owner"] for one in members] == [True, False]
+
+
+def test_a_standby_answers_probes_and_metrics(tmp_path, server, cluster) -> None:
+    import httpx
+    from support.receiver import free_port
+
+    ports = [free_port(), free_port()]
+    state = f'schema = "s{uuid.uuid4().hex[:12]}"\nlease = "{LEASE_S}s"'
+    with ExitStack() as stack:
+        hosts = []
+        for number, port in enumerate(ports):
+            more = f'[server]\nlisten = "127.0.0.1:{port}"\n'
+            host = Place(tmp_path / f"host-{number}", cluster, server.url, state, more=more)
+            stack.callback(host.end)
+            host.bridge.wait_for_log("daemon.started" if number == 0 else "replica.stands_by")
+            hosts.append(host)
+        hosts[1].bridge.wait_for_log("server.listening")
+        asked = [f"http://127.0.0.1:{port}" for port in ports]
+        assert httpx.get(f"{asked[1]}/livez").status_code == 200
+        assert httpx.get(f"{asked[1]}/readyz").status_code == 200
+        assert httpx.get(asked[1]).status_code == 503
+        owners = [httpx.get(f"{one}/metrics").text for one in asked]
+        assert "mlflow_bridge_is_owner 1.0" in owners[0]
+        assert "mlflow_bridge_is_owner 0.0" in owners[1]
+        assert "mlflow_bridge_outbox" not in owners[1]
+
+        hosts[1].wire.hang()
+        wait_until(lambda: httpx.get(f"{asked[1]}/readyz").status_code == 503)
+        assert httpx.get(f"{asked[1]}/livez").status_code == 200
+        hosts[1].wire.mend()
+        wait_until(lambda: _status(f"{asked[1]}/readyz") == 200)
+
+
+def _status(url: str) -> int:
+    import httpx
+
+    try:
+        return httpx.get(url).status_code
+    except httpx.TransportError:  # it joins again
+        return 0
+
+
+def test_a_state_moves_to_a_database_and_back_and_goes_on(
+    tmp_path, server, client, cluster, receiver
+) -> None:
+    client.create_registered_model("moving")
+    client.create_model_version("moving", "s3://b/x")
+    bridge = Bridge(tmp_path / "host", server.url, http_sink(receiver.url, more=only("moving")))
+    assert bridge.run("once").returncode == 0
+    client.transition_model_version_stage("moving", "1", "Staging")
+    assert bridge.run("once").returncode == 0
+    there = cluster.state_url("states")
+    schema = f"s{uuid.uuid4().hex[:12]}"
+    bridge.write(server.url, http_sink(receiver.url, more=only("moving")), state=f'schema = "{schema}"')
+
+    moved = bridge.run("state", "copy", f"tinydb:{bridge.folder}/state", there)
+    assert moved.returncode == 0, moved.stderr
+    refused = bridge.run("once")
+    assert (refused.returncode, "goes on there" in refused.stderr) == (1, True)
+    assert bridge.run("state", "copy", f"tinydb:{bridge.folder}/state", there).returncode == 1
+
+    bridge.write(
+        server.url,
+        http_sink(receiver.url, more=only("moving")),
+        state=f'url = "{there}"\nschema = "{schema}"',
+    )
+    client.transition_model_version_stage("moving", "1", "Production")
+    assert bridge.run("once").returncode == 0
+    assert bridge.run("state", "copy", there, f"tinydb:{bridge.folder}/state").returncode == 0
+    bridge.write(
+        server.url,
+        http_sink(receiver.url, more=only("moving")),
+        state=f'url = "tinydb:{bridge.folder}/state"',
+    )
+    client.transition_model_version_stage("moving", "1", "Archived")
+    assert bridge.run("once").returncode == 0
+    assert [got.body["to_stage"] for got in receiver.got] == ["Staging", "Production", "Archived"]
+    numbers = [int(got.headers["x-mlflow-bridge-sequence"]) for got in receiver.got]
+    assert numbers == sorted(set(numbers))
