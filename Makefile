@@ -66,9 +66,10 @@ fidelity: $(VENV)/.test mariadb ## Thousands of random mutations while the bridg
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --mariadb
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --plug-in
 
-chaos: $(VENV)/.test ## 300 kills, full disks, outages, misbehaving receivers, lost hints: is anything lost? About 30 minutes
+chaos: $(VENV)/.test ## Kills, full disks, outages, misbehaving receivers, lost hints, bridges that take over: is anything lost? About 45 minutes
 	$(BIN)/python benchmarks/chaos.py
 	$(BIN)/python benchmarks/chaos.py --plug-in --kills 100 --events 5000 --minutes 10
+	$(BIN)/python benchmarks/chaos.py --replicas --kills 200 --minutes 20
 
 .PHONY: soak
 soak: $(VENV)/.test ## The daemon for half an hour under a steady workload: do memory, open files and threads stay as they are?

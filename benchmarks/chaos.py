@@ -1,6 +1,7 @@
 """A storm of kills, full disks, outages, proxies that come and go, misbehaving receivers: was anything lost?
 
-    python benchmarks/chaos.py [--kills 300] [--events 20000] [--minutes 20] [--seed 1] [--plug-in] [--keep FOLDER]
+    python benchmarks/chaos.py [--kills 300] [--events 20000] [--minutes 20] [--seed 1] [--plug-in | --replicas]
+        [--keep FOLDER]
 
 The real daemon, a real `mlflow server`, real receivers; exits 1 on any fault. The seed fixes how each
 life of the daemon ends, what fails beside it, and how receivers answer; not how these meet.
@@ -18,11 +19,14 @@ from measure import table
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.chaos.churn import Churn
 from support.chaos.judge import repeats
+from support.chaos.replica_storm import POINTS as REPLICA_POINTS
+from support.chaos.replica_storm import replica_trial
 from support.chaos.schedule import POINTS
 from support.chaos.storm import Measure
 from support.chaos.verdict import Verdict, trial
 from support.mlflow_server import MlflowServer
 from support.plugged_server import PluggedServer
+from support.postgresql import postgresql
 
 _MODELS, _MOST_TOLD = 12, 10
 
@@ -40,6 +44,9 @@ def main() -> int:
     parser.add_argument(
         "--plug-in", action="store_true", help="MLflow's server sends hints, some of which get lost"
     )
+    parser.add_argument(
+        "--replicas", action="store_true", help="three bridges over one PostgreSQL; --kills counts faults"
+    )
     given = parser.parse_args()
     # A server that is down for a while answers nothing: the next mutation comes soon enough.
     os.environ |= {
@@ -48,6 +55,8 @@ def main() -> int:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     }
     print(f"seed {given.seed}", flush=True)
+    if given.replicas:
+        return replicas(given)
     with tempfile.TemporaryDirectory() as name:
         plugged = PluggedServer(Path(name) / "mlflow") if given.plug_in else None
         server = (plugged.server if plugged else MlflowServer(Path(name) / "mlflow")).start()
@@ -59,6 +68,42 @@ def main() -> int:
         finally:
             server.stop()
     report(verdict)
+    return 1 if verdict.all_faults else 0
+
+
+def replicas(given: argparse.Namespace) -> int:
+    """Let a storm rage over three bridges that share a state."""
+    with tempfile.TemporaryDirectory() as name, postgresql() as cluster:
+        cluster.create("states")
+        server = MlflowServer(Path(name) / "mlflow").start()
+        try:
+            churn = Churn(server.url, given.seed, _MODELS, given.rate)
+            folder = given.keep or Path(name) / "bridges"
+            verdict = replica_trial(
+                folder, server, cluster, given.seed, churn, given.kills, given.minutes * 60
+            )
+        finally:
+            server.stop()
+    taken = sorted(verdict.takeovers)
+    table(
+        [
+            ("chaos, three bridges", "figure"),
+            ("faults", f"{sum(verdict.fates.values()):,} in {verdict.seconds:.0f} s"),
+            *((f"  {fate}", f"{count:,}") for fate, count in sorted(verdict.fates.items())),
+            ("commit points reached", f"{len(verdict.points)} of {len(REPLICA_POINTS)}"),
+            *((f"  {how} {kind}", f"{count:,}") for (kind, how), count in sorted(verdict.points.items())),
+            ("mutations that took effect", f"{verdict.mutations:,}"),
+            ("events", f"{verdict.events:,}"),
+            ("deliveries", f"{sum(one.taken for one in verdict.requests):,}"),
+            ("  repeated, with the same id", f"{repeats(verdict.requests):,}"),
+            ("  repeated late, after a stop", f"{verdict.late:,}"),
+            ("takeover, median", f"{taken[len(taken) // 2]:.1f} s" if taken else "-"),
+            ("takeover, slowest", f"{taken[-1]:.1f} s" if taken else "-"),
+            *((kind, f"{len(faults):,}") for kind, faults in verdict.faults.items()),
+        ]
+    )
+    for fault in verdict.all_faults[:_MOST_TOLD]:
+        print(f"FAULT: {fault}")
     return 1 if verdict.all_faults else 0
 
 

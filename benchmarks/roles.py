@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -110,7 +110,10 @@ def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
     from bridge.pipeline.incremental_read import Read  # noqa: PLC0415
     from bridge.store.state_opening import owned_state  # noqa: PLC0415
 
-    with owned_state(settings) as state, asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, ExitStack() as stack:
+        owned = owned_state(settings)
+        state = runner.run(owned.__aenter__())
+        stack.callback(lambda: runner.run(owned.__aexit__(None, None, None)))
         poll = wire_poll(settings, state, SystemClock())
         yield lambda full: len(runner.run(poll.run(Read.FULL if full else Read.FAST)).entries)
 

@@ -36,10 +36,11 @@ class DatabaseOrders:
         try:
             yield
         finally:
+            self._book.close()
             for task in (looking, *self._tasks):
                 task.cancel()
             await asyncio.wait({looking, *self._tasks})
-            await self._book.close()
+            self._book.close()
 
     async def _look(self) -> None:
         """Look for orders; while the database does not answer, whoever gives one is told so by it."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.chaos.churn import Churn
+from support.chaos.replica_storm import late_repeats, replica_trial
 from support.chaos.storm import Measure
 from support.chaos.verdict import Evidence, faults_of, trial
 from support.plugged_server import PluggedServer
@@ -45,3 +46,13 @@ def test_a_storm_costs_nothing_where_hints_get_lost_come_twice_or_late(tmp_path)
     assert "\n".join(verdict.all_faults) == ""
     assert verdict.storm.kills >= 1
     assert verdict.storm.hints.fates.keys() >= {"lost", "late", "passed on"}
+
+
+@pytest.mark.extra
+def test_a_storm_over_bridges_that_share_a_state_costs_nothing(tmp_path, server, cluster) -> None:
+    churn = Churn(server.url, SEED, MODELS, RATE, prefix="shared-storm")
+    verdict = replica_trial(tmp_path, server, cluster, SEED, churn, faults=10, seconds=300)
+    assert "\n".join(verdict.all_faults) == ""
+    assert len(verdict.fates) >= 8
+    assert verdict.events > 5
+    assert late_repeats(verdict.requests, []) == []

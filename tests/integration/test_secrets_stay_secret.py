@@ -294,7 +294,7 @@ class World:
         return load_settings(self.config)
 
     async def attempt(self, settings: Settings) -> tuple[str, bytes]:
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             await state.commit_poll(commit(transition()))
             metrics = Metrics(state.summaries, state.conditions, SystemClock())
             async with wired(settings, state, metrics) as app:

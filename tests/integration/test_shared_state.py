@@ -205,7 +205,7 @@ async def test_an_order_is_answered_by_the_owner(url) -> None:
         assert await book.take() == []
         await book.answer(order, encode_result({"done": "it"}))
         answer = await asking
-        await book.close()
+        book.close()
     assert asked == request
     assert decode_answer(answer) == {"done": "it"}
 
@@ -230,7 +230,7 @@ async def test_an_order_whose_owner_ends_is_told_so_at_once(url) -> None:
         )
         while not await book.take():  # noqa: ASYNC110 - the database has no event
             await asyncio.sleep(0.02)
-        await book.close()
+        book.close()
     with pytest.raises(OwnerUnavailable, match="ended before it had answered"):
         await asking
 
@@ -244,7 +244,7 @@ async def test_only_the_owner_takes_orders(url) -> None:
         )
         await asyncio.sleep(0.2)
         assert await book.take() == []
-        await book.close()
+        book.close()
         with pytest.raises(OwnerUnavailable):
             await asking
 

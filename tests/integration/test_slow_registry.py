@@ -187,7 +187,7 @@ async def test_a_scan_that_goes_on_tells_so_and_is_no_failure_of_the_polls_besid
     with registry(60) as served:
         slow_pages(monkeypatch, served, 10, 0.0)
         settings = settings_of(served, tmp_path)
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             await poll.run(Read.FULL)
             before = state.last_poll
@@ -219,7 +219,7 @@ async def test_an_order_for_a_full_scan_begins_afresh(tmp_path, monkeypatch) -> 
     with registry(60) as served:
         slow_pages(monkeypatch, served, 10, 0.0)
         settings = settings_of(served, tmp_path)
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             await poll.run(Read.FULL)
             hang_after(served, 3)
@@ -237,7 +237,7 @@ async def test_rebaseline_preview_and_check_take_as_long_as_the_scan_comes_furth
     with registry(40) as served:
         slow_pages(monkeypatch, served, 10, 0.0)
         settings = settings_of(served, tmp_path)
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             await poll.run(Read.FULL)
             served.seconds_a_row = 0.05
@@ -250,7 +250,7 @@ async def test_a_stop_in_the_midst_of_a_scan_keeps_what_was_read(tmp_path, monke
     with registry(60) as served:
         slow_pages(monkeypatch, served, 10, 0.3)
         settings = settings_of(served, tmp_path, "60s")
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             polling = asyncio.create_task(poll.run(Read.FULL))
             async with asyncio.timeout(patience()):
@@ -270,7 +270,7 @@ async def test_a_registry_that_refuses_later_on_is_told_and_what_was_read_is_kep
         settings = settings_of(served, tmp_path, "60s")
         count = itertools.count()
         served.fault = lambda rows: Answer(401) if rows == 10 and next(count) > 4 else None
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             with pytest.raises(RegistryRefused, match="credentials"):
                 await poll.run(Read.FULL)
@@ -302,7 +302,7 @@ async def test_a_full_scan_gives_way_to_hints_between_two_pages_and_goes_on(tmp_
     with registry(60) as served:
         slow_pages(monkeypatch, served, 10, 0.0)
         settings = settings_of(served, tmp_path)
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             await poll.run(Read.FULL)
             poll.gives_way = lambda: bool(poll.hints)
@@ -321,7 +321,7 @@ async def test_a_full_scan_gives_way_to_hints_between_two_pages_and_goes_on(tmp_
 async def test_once_hints_come_the_pages_of_a_scan_take_half_a_second_or_so(tmp_path) -> None:
     with registry(1_200) as served:
         settings = settings_of(served, tmp_path, "60s")
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             await poll.run(Read.FULL)
             assert max(asked for _, _, asked in served.pages) == 5_000
@@ -340,7 +340,7 @@ async def test_the_first_scan_gives_way_to_nothing(tmp_path, monkeypatch) -> Non
     with registry(20) as served:
         slow_pages(monkeypatch, served, 10, 0.0)
         settings = settings_of(served, tmp_path)
-        with owned_state(settings) as state:
+        async with owned_state(settings) as state:
             poll = wire_poll(settings, state, SystemClock())
             poll.gives_way = lambda: True
             await poll.run(Read.FULL)

@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,35 @@ _USER = "postgres" if os.geteuid() == 0 else getpass.getuser()
 class PostgreSql:
     """Databases in one cluster."""
 
-    def __init__(self, programs: Path, folder: Path, pid: int) -> None:
+    def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
         self.folder = folder
-        self.pids: Sequence[int] = (pid,)
+        self._process = self._started()
+
+    @property
+    def pids(self) -> Sequence[int]:
+        return (self._process.pid,)
+
+    def restart(self, *, crash: bool = False, down_s: float = 0.0) -> None:
+        """End the server, as a restart does or without a word to anybody, and start it again after a while."""
+        self._process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
+        self._process.wait(patience())
+        time.sleep(down_s)
+        self._process = self._started()
+
+    def stop(self) -> None:
+        """Disconnect the clients and end."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(patience())
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        # A `user` of its own keeps the process's id ours to stop, as a wrapper (runuser) would not.
+        settings = ["-c", "listen_addresses=", "-k", str(self.folder), "-D", str(self.folder / "data")]
+        with (self.folder / "log").open("ab") as log:
+            command = [str(self._programs / "postgres"), *settings]
+            process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **_identity())
+        _wait(self._programs, self.folder, process)
+        return process
 
     def uri(self, name: str) -> str:
         return f"postgresql+psycopg2://{_USER}@/{name}?host={self.folder}"
@@ -55,18 +81,11 @@ def postgresql() -> Iterator[PostgreSql]:
     try:
         shutil.chown(folder, _USER)
         _initialise(programs, folder)
-        # A `user` of its own keeps the process's id ours to stop, as a wrapper (runuser) would not.
-        settings = ["-c", "listen_addresses=", "-k", str(folder), "-D", str(folder / "data")]
-        with (folder / "log").open("wb") as log:
-            command = [str(programs / "postgres"), *settings]
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **_identity())
+        cluster = PostgreSql(programs, folder)
         try:
-            cluster = PostgreSql(programs, folder, process.pid)
-            _wait(programs, folder, process)
             yield cluster
         finally:
-            process.send_signal(2)  # SIGINT: disconnect the clients and end
-            process.wait(patience())
+            cluster.stop()
     finally:
         shutil.rmtree(folder)
 

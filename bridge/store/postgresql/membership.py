@@ -99,7 +99,7 @@ class Membership:
                 await within(connection, self.lease_s, lambda: prepare(connection, self._database))
                 await self._begin(connection)
         except BaseException:
-            await self._close()
+            self._close()
             raise
         self._beating = asyncio.create_task(self._beat(), name="lease")
 
@@ -120,33 +120,33 @@ class Membership:
                 await self._ask(connection, _BURY)
                 row = await self._ask(connection, _TAKE) or await self._ask(connection, _MINE)
         except StateUnwritable:
-            await self._stop_taking()
+            self._stop_taking()
             raise
         self.term = None if row is None else int(row[0])
         if self.term is not None:
-            await self._stop_taking()
+            self._stop_taking()
         return self.term is not None
 
-    async def _stop_taking(self) -> None:
+    def _stop_taking(self) -> None:
         connection, self._taking = self._taking, None
         if connection is not None:
-            await _closed(connection)
+            connection.pgconn.finish()
 
     async def leave(self) -> None:
         """End the membership; what this bridge owned is free at once, if the database can be told."""
         self.ended.set()
+        self._close()
+        self._stop_taking()
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.wait({self._beating})
-        await self._close()
-        await self._stop_taking()
         with suppress(StateUnwritable, psycopg.Error, TimeoutError):
             async with asyncio.timeout(self.lease_s):
                 connection = await self._database.connect()
-                try:
-                    await self._ask(connection, _LEAVE)
-                finally:
-                    await _closed(connection)
+            try:
+                await self._ask(connection, _LEAVE)
+            finally:
+                connection.pgconn.finish()
 
     async def _beat(self) -> None:
         """Renew the lease each third of it, until it is over."""
@@ -155,7 +155,7 @@ class Membership:
             try:
                 await self._renew()
             except (StateUnwritable, psycopg.Error, TimeoutError) as error:
-                await self._close()
+                self._close()
                 if not self._trouble:
                     log.warning("state.database_unreachable", error=told(error))
                 self._trouble = told(error)
@@ -205,15 +205,10 @@ class Membership:
         }
         return await connection.execute(composed(statement, self._database), given)
 
-    async def _close(self) -> None:
+    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await _closed(connection)
+            connection.pgconn.finish()
 
 
 _MINE = "SELECT term FROM {schema}.duties WHERE name = {owner} AND owner = %(me)s"
-
-
-async def _closed(connection: AsyncConnection[tuple[object, ...]]) -> None:
-    with suppress(psycopg.Error, OSError, ValueError):
-        await connection.close()

@@ -106,11 +106,11 @@ class OrderBook:
         """Remove orders that are long over; raises as `take` does."""
         await self._execute(_TIDY, {})
 
-    async def close(self) -> None:
-        """Close the connection."""
+    def close(self) -> None:
+        """Close the connection, also under a call: cancelled without that, psycopg would ask the server first."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.close()
+            connection.pgconn.finish()
 
     async def _execute(self, statement: LiteralString, values: dict[str, object]) -> list[tuple[object, ...]]:
         connection = self._connection

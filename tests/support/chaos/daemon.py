@@ -14,7 +14,7 @@ from typing import Any
 
 from support.command import Bridge
 
-_LAUNCHER = Path(__file__).with_name("launcher.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class Daemon:
@@ -26,7 +26,7 @@ class Daemon:
         self.started_after: float | None = None
         self._began = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", _LAUNCHER, "--log-format", "json", "run", "--config", bridge.config],
+            [sys.executable, "-P", LAUNCHER, "--log-format", "json", "run", "--config", bridge.config],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**bridge.environment, "FAULTS": json.dumps(faults)},
