@@ -27,6 +27,7 @@ NOTE_KINDS = (
         "accepted",
         "lifted",
         "rebaselined",
+        "restored",
     ),
     *("redriven", "dropped", "replayed", "paused", "resumed"),
     *("webhook_created", "webhook_updated", "webhook_deleted", "webhooks_rekeyed"),

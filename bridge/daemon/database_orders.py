@@ -1,14 +1,17 @@
 """Carries out the orders that come through the database of a shared state, as those that come at the control socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import structlog
 
-from bridge.control.socket_messages import encode_error
+from bridge.config import Settings
+from bridge.control.socket_messages import decode_request, encode_error, encode_request
 from bridge.errors import BridgeError, OwnerUnavailable, StateUnwritable
+from bridge.operations.sealed_orders import opened
+from bridge.pipeline.worker_threads import in_thread
 from bridge.server.command_socket import Command, carry_out
 from bridge.store.postgresql.order_book import OrderBook
 
@@ -23,10 +26,13 @@ _TIDY_EVERY = 2_000
 class DatabaseOrders:
     """Takes the orders of a shared state that this bridge owns, and carries each out in a task of its own."""
 
-    def __init__(self, book: OrderBook, commands: Mapping[str, Command]) -> None:
-        """Carry out ``commands`` for the orders in ``book``."""
+    def __init__(
+        self, book: OrderBook, commands: Mapping[str, Command], settings: Callable[[], Settings]
+    ) -> None:
+        """Carry out ``commands`` for the orders in ``book``; ``settings`` has the keys of those that are sealed."""
         self._book = book
         self._commands = commands
+        self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -68,7 +74,8 @@ class DatabaseOrders:
 
     async def _answer(self, request: bytes) -> bytes:
         try:
-            return await carry_out(self._commands, request)
+            order = await in_thread(lambda: opened(self._settings(), decode_request(request)))
+            return await carry_out(self._commands, encode_request(order))
         except OwnerUnavailable as error:
             return encode_error(error)
         except BridgeError as error:

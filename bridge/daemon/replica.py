@@ -1,22 +1,35 @@
 """Run the daemon as one of several over a state in PostgreSQL: stand by, take over, work, and stand by again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import base64
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import structlog
+from starlette.routing import Route
 
+from bridge.control.socket_messages import Document, Request
 from bridge.daemon.configuration_reload import Configuration
 from bridge.daemon.database_orders import DatabaseOrders
 from bridge.daemon.main_loop import Tenure, work
 from bridge.daemon.signal_handling import Signals
 from bridge.daemon.systemd_notify import notify, notify_ready, watchdog_interval
-from bridge.errors import StateUnwritable
+from bridge.errors import OwnerUnavailable, StateUnwritable
+from bridge.operations.daemon_requests import ask_owner
+from bridge.operations.mlflow_webhook_hints import MlflowDelivery
+from bridge.pipeline.worker_threads import in_thread
+from bridge.server.api_endpoints import ApiDoor
+from bridge.server.bridge_api import api_routes
 from bridge.server.command_socket import Command
+from bridge.server.daemon_loop_calls import DaemonLoop
+from bridge.server.forwarded_calls import Ask, ForwardedCalls, ForwardingDoor, OwnersDoor
 from bridge.server.http_application import METRICS_TYPE, Answer, Api, Page, probe_answer, serving, text_answer
 from bridge.server.ownership_metrics import OwnershipFigures, StandbyMetrics
+from bridge.server.token_authority import Authority, Everybody
 from bridge.store.postgresql.order_book import OrderBook
 from bridge.store.postgresql.shared_state import Replica
 from bridge.store.state_opening import check_binding, check_place, joined
@@ -25,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 _AGAIN_S = 2.0
 """How long to wait before the database is asked again."""
+
+_PATIENCE_S = 55.0
+"""How long the owner's answer to a call of the API is waited for: less than the caller of the API is."""
 
 _STANDING_BY = "standing by: another bridge owns the state"
 
@@ -55,6 +71,27 @@ async def serve_as_replica(configuration: Configuration, signals: Signals) -> No
 
 
 _VERIFIED = 'set state.sslmode = "verify-full" (and sslrootcert in state.url): others on the way could read or replace the state'
+
+
+class AbsentOwner:
+    """In the place of the daemon's `Commands`, where the owner of the state is another bridge: it is asked call by call."""
+
+    def __init__(self, ask: Ask) -> None:
+        """Ask the owner by ``ask``."""
+        self._ask = ask
+
+    async def take_mlflow_webhook(self, delivery: MlflowDelivery) -> None:
+        """Pass a webhook of MLflow on; raises what the owner answers."""
+        body = base64.b64encode(delivery.body).decode()
+        await self._ask("mlflow_webhook", {**asdict(delivery), "body": body})
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what is never called: a `ForwardingDoor` forwards calls before they come so far."""
+
+        async def absent(*_: object) -> Any:
+            raise OwnerUnavailable(f"{name}: {_STANDING_BY}")
+
+        return absent
 
 
 class ReplicaTurn:
@@ -95,8 +132,10 @@ class ReplicaTurn:
         check_binding(state, self._configuration.settings)
         book = OrderBook(self._replica.database, membership.id)
 
-        def channel(commands: Mapping[str, Command], _api: Api) -> AbstractAsyncContextManager[None]:
-            return DatabaseOrders(book, commands).taken()
+        def channel(commands: Mapping[str, Command], api: Api) -> AbstractAsyncContextManager[None]:
+            forwarded = ForwardedCalls(api(OwnersDoor(Everybody(), DaemonLoop())))
+            known = {**commands, "api": forwarded.call}
+            return DatabaseOrders(book, known, lambda: self._configuration.settings).taken()
 
         tenure = Tenure(membership.ended, self.figures)
         await work(self._configuration, self._signals, state, channel, tenure)
@@ -108,7 +147,8 @@ class ReplicaTurn:
         log.info("replica.stands_by")
         signals, membership = self._signals, self._membership
         look_s = min(1.0, membership.lease_s / 10)
-        async with serving(self._configuration.settings.server, self._pages()), _watchdog_fed():
+        server = self._configuration.settings.server
+        async with serving(server, self._pages(), self._api, self._door), _watchdog_fed():
             notify_ready(_STANDING_BY)
             while not (signals.stop.is_set() or membership.ended.is_set()):
                 with suppress(TimeoutError):
@@ -119,6 +159,17 @@ class ReplicaTurn:
                 if not signals.stop.is_set() and await self._replica.take():
                     return True
         return False
+
+    def _door(self, authority: Authority, daemon_loop: DaemonLoop, names: frozenset[str]) -> ForwardingDoor:
+        return ForwardingDoor(authority, daemon_loop, names, ask=self._ask)
+
+    def _api(self, door: ApiDoor) -> Iterable[Route]:
+        return api_routes(door, AbsentOwner(self._ask))
+
+    async def _ask(self, command: str, arguments: Document) -> Document:
+        """Have the owner carry out a command."""
+        request = Request(command, arguments)
+        return await in_thread(lambda: ask_owner(self._configuration.settings, request, _PATIENCE_S))
 
     def _pages(self) -> Mapping[str, Page]:
         """Return what a bridge that stands by answers; it is ready if it could take over, or else no rollout would end."""

@@ -1,6 +1,7 @@
 """The commands that the daemon carries out for requests at the control socket."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -20,7 +21,7 @@ from bridge.operations.request_execution import Requester, Requests
 from bridge.operations.requests import carry_out as carry_out_request
 from bridge.operations.transition_checks import TransitionChecks
 from bridge.operations.webhook_execution import Sinks, Webhooks
-from bridge.operations.webhooks import carry_out, unsealed
+from bridge.operations.webhooks import carry_out
 from bridge.pipeline.clocks import Clock
 from bridge.server.command_socket import Command
 from bridge.store.base import State
@@ -54,6 +55,7 @@ class Commands:
             "reload": self.reload,
             "webhooks": self.change_webhooks,
             "requests": self.change_requests,
+            "mlflow_webhook": self.forwarded_mlflow_webhook,
             **operations,
         }
 
@@ -101,8 +103,7 @@ class Commands:
     async def change_webhooks(self, arguments: Document) -> Document:
         """Carry out what ``verb`` says (see `bridge.operations.webhooks.carry_out`), for ``who``."""
         _check(arguments, self._configuration.settings)
-        order = unsealed(self._configuration.settings, arguments)
-        return await carry_out(await self.webhooks(), order["verb"], order["given"], order["who"])
+        return await carry_out(await self.webhooks(), arguments["verb"], arguments["given"], arguments["who"])
 
     async def requests(self) -> Requests:
         """Return the transition requests of the present `DaemonRun`, or of the next one during a reload.
@@ -126,6 +127,12 @@ class Commands:
         hint, workspace = await webhook_hint(self._configuration.settings, delivery, now_s)
         if (await self.checks()).is_of_registry(workspace):
             await self.hint([hint])
+
+    async def forwarded_mlflow_webhook(self, arguments: Document) -> Document:
+        """Take a webhook of MLflow that came to a bridge which stands by."""
+        body = base64.b64decode(arguments["body"])
+        await self.take_mlflow_webhook(MlflowDelivery(**{**arguments, "body": body}))
+        return {}
 
     async def change_requests(self, arguments: Document) -> Document:
         """Carry out what ``verb`` says (see `bridge.operations.requests.carry_out`), for ``who``."""

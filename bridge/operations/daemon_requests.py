@@ -8,6 +8,7 @@ from bridge.config import Settings
 from bridge.control.socket_messages import Document, Request, decode_answer, encode_request
 from bridge.errors import BridgeError, OwnerUnavailable
 from bridge.operations.poll_requests import OnceResult, PollOrder
+from bridge.operations.sealed_orders import sealed
 from bridge.store.state_opening import binding_of, is_owned, state_database
 
 _GRACE_S = 2.0
@@ -92,10 +93,21 @@ def _ask(settings: Settings, command: str, patience_s: float, **arguments: Any) 
     meant = {"uri": binding.uri, "workspace": binding.workspace}
     request = Request(command, {"registry": meant, **arguments})
     if settings.state.is_database:
-        return decode_answer(state_database(settings).ask_owner(encode_request(request), patience_s))
+        return ask_owner(settings, request, patience_s)
     from bridge.control.socket_client import ask  # noqa: PLC0415 - httpx is slow to import
 
     return ask(Path(settings.state.folder), request, patience_s)
+
+
+def ask_owner(settings: Settings, request: Request, patience_s: float) -> Document:
+    """Return the answer of the bridge that owns a state in a database; wait at most ``patience_s`` seconds.
+
+    Raises:
+        OwnerUnavailable: none took the order, or gave an answer.
+        BridgeError: the owner answered with this error.
+    """
+    message = encode_request(sealed(settings, request))
+    return decode_answer(state_database(settings).ask_owner(message, patience_s))
 
 
 def _patience_s(settings: Settings) -> float:

@@ -1,12 +1,10 @@
 """What a command asks of the webhooks: carried out in this process, or by the daemon if it owns the state."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from bridge.config import Settings
-from bridge.config.encrypted_secrets import Keys
 from bridge.errors import BridgeError, StateOwned
 from bridge.operations.daemon_requests import ask_to_operate
 from bridge.operations.webhook_execution import Document, Webhooks
@@ -23,35 +21,7 @@ def change_webhooks(settings: Settings, verb: str, given: Mapping[str, Any], who
     try:
         return asyncio.run(_carry_out_here(settings, verb, given, who))
     except StateOwned:
-        order = {"verb": verb, "given": dict(given), "who": who}
-        return ask_to_operate(settings, "webhooks", _sealed(settings, order))
-
-
-def _sealed(settings: Settings, order: Document) -> Document:
-    """Return ``order`` so that its secrets are not in the database, which an order to another host passes.
-
-    Raises:
-        SecretUnavailable: it holds a secret, and there is no key to encrypt it with.
-    """
-    if not settings.state.is_database or settings.webhooks is None:
-        return order
-    spec = order["given"].get("http_url_spec") or {}
-    has_secret = any(spec.get(name) for name in ("secret", "authorization"))
-    if not (settings.webhooks.keys or has_secret):
-        return order
-    return {"sealed": Keys.read(settings.webhooks.keys).encrypted(json.dumps(order))}
-
-
-def unsealed(settings: Settings, arguments: Document) -> Document:
-    """Return the order that `change_webhooks` sealed, or the arguments as they are.
-
-    Raises:
-        SecretUnavailable: the command and the daemon have different keys.
-    """
-    if "sealed" not in arguments or settings.webhooks is None:
-        return arguments
-    text = Keys.read(settings.webhooks.keys).decrypted(arguments["sealed"], "an order")
-    return {**arguments, **json.loads(text)}
+        return ask_to_operate(settings, "webhooks", {"verb": verb, "given": dict(given), "who": who})
 
 
 async def _carry_out_here(settings: Settings, verb: str, given: Mapping[str, Any], who: str) -> Document:

@@ -12,6 +12,7 @@ from bridge.delivery.sending_rate_limit import Terms
 from bridge.delivery.sink_state import Condition, Standing
 from bridge.events.event import Event
 from bridge.sinks.base import Delivery, Sink
+from bridge.sinks.send_permission import SendingForbidden, may_send
 from bridge.store.base import RelayState
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,8 @@ async def attempt(state: RelayState, endpoints: Mapping[str, Endpoint], claim: C
             outcome = rejected(Reason.INTERNAL, "its event is missing from the state")
         else:
             outcome = await _deliver(state, endpoints[entry.sink], entry, event, claim.began_at)
+    except SendingForbidden:
+        outcome = CUT_OFF
     except Exception as error:  # noqa: BLE001 - its text may contain secrets
         kind = type(error).__name__
         outcome = retryable(Reason.INTERNAL, f"a fault in the bridge: {kind}")
@@ -85,6 +88,7 @@ async def _deliver(
         return told
     if entry.sent_as:
         told = replace(told, id=entry.sent_as)
+    may_send.set(state.is_owned)
     if not state.is_owned():  # fetching details may have taken long
         return CUT_OFF
     return await endpoint.sink.deliver(Delivery(told, entry.event_name, began_at, entry.id))

@@ -32,6 +32,7 @@ _NOTES = {
     "paused": (logging.WARNING, "sink.paused"),
     "resumed": (logging.WARNING, "sink.resumed"),
     "rebaselined": (logging.INFO, "state.rebaselined"),
+    "restored": (logging.WARNING, "state.restored"),
     "webhook_created": (logging.WARNING, "webhook.created"),
     "webhook_updated": (logging.WARNING, "webhook.updated"),
     "webhook_deleted": (logging.WARNING, "webhook.deleted"),

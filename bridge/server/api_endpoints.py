@@ -150,9 +150,7 @@ class ApiDoor:
                     check_acts_for_users(caller)
                 arguments = {**await arguments_of(request, lists, longest), **request.path_params}
                 with calls:
-                    return json_answer(
-                        await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
-                    )
+                    return json_answer(await self.carried_out(request, operation, arguments, caller))
             except BridgeError as error:
                 return error_answer(error)
             except TimeoutError:
@@ -161,6 +159,12 @@ class ApiDoor:
                 return stopping()
 
         return endpoint
+
+    async def carried_out(
+        self, _request: Request, operation: Operation, arguments: Document, caller: Caller
+    ) -> Document:
+        """Return the answer of ``operation``; raises what it raises, and `TimeoutError`."""
+        return await self.daemon_loop.call(lambda: operation(arguments, caller), _PATIENCE_S)
 
     async def _caller(self, request: Request) -> Caller:
         """Return who sends ``request``.

@@ -22,7 +22,7 @@ from bridge.server import api_endpoints, asgi_server
 from bridge.server.api_endpoints import ApiDoor
 from bridge.server.daemon_loop_calls import DaemonLoop
 from bridge.server.page.page_templates import STYLE_HASH
-from bridge.server.token_authority import Tokens
+from bridge.server.token_authority import Authority, Tokens
 
 log = structlog.get_logger(__name__)
 
@@ -79,9 +79,14 @@ def text_answer(status: HTTPStatus, text: str) -> Answer:
 
 @asynccontextmanager
 async def serving(
-    settings: ServerSettings | None, pages: Mapping[str, Page], api: Api = no_api
+    settings: ServerSettings | None,
+    pages: Mapping[str, Page],
+    api: Api = no_api,
+    door_of: Callable[[Authority, DaemonLoop, frozenset[str]], ApiDoor] = ApiDoor,
 ) -> AsyncIterator[None]:
     """Serve ``pages`` and ``api`` while the context lasts; do nothing if ``settings`` is None.
+
+    ``door_of`` makes the door of the API from who may ask, the daemon's loop and the names of the address.
 
     Raises:
         ConfigurationError: the server cannot listen on its address.
@@ -96,7 +101,7 @@ async def serving(
         raise ConfigurationError([problem]) from None
     daemon_loop = DaemonLoop()
     names = frozenset({settings.address[0].lower(), *settings.hosts})
-    door = ApiDoor(Tokens(settings.tokens, is_open=settings.page), daemon_loop, names)
+    door = door_of(Tokens(settings.tokens, is_open=settings.page), daemon_loop, names)
     app = application(pages, daemon_loop, api(door))
     async with asgi_server.serving(app, channel, _HEADERS):
         log.info("server.listening", address=settings.listen)

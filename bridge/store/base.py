@@ -122,6 +122,17 @@ class PollState(Turns, Protocol):
         """
         ...
 
+    async def lift_numbers(self, now_ms: int, note: Note) -> None:
+        """Have all that is numbered from now on have numbers above those of any life of this state: generations, entries.
+
+        Generations go on from the present second, and entries from the present millisecond (since the epoch): no state
+        that was restored before, from whatever backup, has come so far.
+
+        Raises:
+            InvalidState: there is no baseline yet.
+        """
+        ...
+
     async def load_upkeep(self) -> Upkeep:
         """Return what pruning has to know."""
         ...

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.diff.recently_replaced_values import Superseded
+from bridge.errors import InvalidState
 from bridge.store.base import Basis, Upkeep
 from bridge.store.document_governance import DocumentGovernance
 from bridge.store.document_store_protocol import Document
@@ -27,10 +28,12 @@ from bridge.store.poll_commit import (
     new_entries,
     numbered_head,
     removal,
+    trail_writes,
     writes_of,
 )
-from bridge.store.state_metadata import ClockRecord, Head, PollRecord, ReconcileRecord
+from bridge.store.state_metadata import ClockRecord, Head, Note, PollRecord, ReconcileRecord
 from bridge.store.state_reader import StateReader
+from bridge.store.stored_models import MODELS
 from bridge.store.write_turn import in_turn
 
 T = TypeVar("T")
@@ -104,6 +107,27 @@ class DocumentState(DocumentGovernance):
         check_basis(head, present)
         after = replace(numbered_head(head, present), revision=head.revision + 1)
         await self._documents.commit({META: {HEAD: after.to_document()}})
+
+    @in_turn
+    async def lift_numbers(self, now_ms: int, note: Note) -> None:
+        """Have all that is numbered from now on have numbers above those of any life of this state."""
+        head = self.head
+        if head is None:
+            raise InvalidState("there is no baseline yet: nothing was numbered so far")
+        now_s = now_ms // 1000
+        noted = numbered_head(head, head, notes=1)
+        lifted = replace(
+            noted,
+            floor=max(head.floor, now_s),
+            sequence=max(head.sequence, now_ms),
+            revision=head.revision + 1,
+        )
+        models = {
+            name: {**document, "generation": max(document["generation"], now_s)}
+            for name, document in self._documents.items(MODELS)
+        }
+        trail = trail_writes([note], head.noted)
+        await self._documents.commit({META: {HEAD: lifted.to_document()}, MODELS: models, AUDIT: trail})
 
     async def load_upkeep(self) -> Upkeep:
         """Return what pruning has to know."""

@@ -195,7 +195,8 @@ class Note(_Documented):
     ``doubted`` (a model reads as older than it is known, so its changes wait),
     ``undecided`` (a sink's ``when`` could not be evaluated, so it got the event),
     ``held`` (changes wait for an operator), ``accepted`` or ``lifted`` (a hold has ended),
-    ``rebaselined`` (the registry was recorded as it is, without announcing changes);
+    ``rebaselined`` (the registry was recorded as it is, without announcing changes),
+    ``restored`` (the state is one from a backup: ids and numbers go on above all that were given before);
     or an operator's command on the outbox: ``redriven``, ``dropped``, ``replayed``, ``paused``, ``resumed``,
     or on the webhooks: ``webhook_created``, ``webhook_updated``, ``webhook_deleted``, ``webhooks_rekeyed``.
     or what became of a transition request: ``request_created``, ``request_refused`` (a tag asks for

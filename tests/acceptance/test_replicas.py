@@ -7,10 +7,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import httpx
+import psycopg
 import pytest
+from cryptography.fernet import Fernet
 from support.command import Bridge, http_sink, only, stop
 from support.database_wire import DatabaseWire
-from support.receiver import Answer, Got, Receiver
+from support.receiver import Answer, Got, Receiver, free_port
 from support.until import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -22,11 +25,14 @@ LEASE_S = 2
 class Place:
     """A bridge on a host of its own, with its own way to the database."""
 
-    def __init__(self, folder, cluster, registry: str, state: str, *sinks: str, more: str = "") -> None:
+    def __init__(
+        self, folder, cluster, registry: str, state: str, *sinks: str, more: str = "", environment=None
+    ) -> None:
         self.wire = DatabaseWire(cluster.folder)
         self.bridge = Bridge(folder, registry)
         url = cluster.state_url("states", str(self.wire.folder))
         self.bridge.write(registry, *sinks, state=f'url = "{url}"\n{state}', more=more)
+        self.bridge.environment |= environment or {}
         self.process = self.bridge.start()
 
     @property
@@ -207,9 +213,6 @@ def test_commands_work_from_any_host_that_reaches_the_database(
 
 
 def test_a_standby_answers_probes_and_metrics(tmp_path, server, cluster) -> None:
-    import httpx
-    from support.receiver import free_port
-
     ports = [free_port(), free_port()]
     state = f'schema = "s{uuid.uuid4().hex[:12]}"\nlease = "{LEASE_S}s"'
     with ExitStack() as stack:
@@ -237,9 +240,64 @@ def test_a_standby_answers_probes_and_metrics(tmp_path, server, cluster) -> None
         wait_until(lambda: _status(f"{asked[1]}/readyz") == 200)
 
 
-def _status(url: str) -> int:
-    import httpx
+def test_the_api_of_a_standby_answers_as_the_owners_does(tmp_path, server, client, cluster, receiver) -> None:
+    ports = [free_port(), free_port()]
+    state = f'schema = "s{uuid.uuid4().hex[:12]}"\nlease = "{LEASE_S}s"'
+    key = Fernet.generate_key().decode()
+    with ExitStack() as stack:
+        hosts = []
+        for number, port in enumerate(ports):
+            more = (
+                f'[server]\nlisten = "127.0.0.1:{port}"\n'
+                '[[server.tokens]]\nname = "ci"\ntoken = { env = "CI_TOKEN" }\n'
+                'may = ["read", "operate", "webhooks"]\n'
+                '[webhooks]\nencryption_key = { env = "HOOK_KEY" }\nallowed_hosts = ["127.0.0.0/8"]\n'
+            )
+            environment = {"CI_TOKEN": "t" * 32, "HOOK_KEY": key}
+            host = Place(
+                tmp_path / f"host-{number}", cluster, server.url, state, more=more, environment=environment
+            )
+            stack.callback(host.end)
+            host.bridge.wait_for_log("daemon.started" if number == 0 else "replica.stands_by")
+            hosts.append(host)
+        hosts[0].bridge.wait_for_log("baseline.taken")
+        hosts[1].bridge.wait_for_log("server.listening")
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{ports[1]}",
+            headers={"Authorization": f"Bearer {'t' * 32}"},
+            timeout=60,
+        ) as standby:
+            assert httpx.get(f"http://127.0.0.1:{ports[1]}/api/v1/status").status_code == 401
+            assert standby.get("/api/v1/status").json()["registry"]["uri"] == server.url
+            missing = standby.get("/api/v1/events/none")
+            assert (missing.status_code, missing.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+            assert standby.get("/api/v1/requests", params={"nonsense": 1}).status_code == 400
+            made = standby.post(
+                "/api/2.0/mlflow/registry-webhooks/create",
+                json={
+                    "model_name": "hooked-from-afar",
+                    "events": ["MODEL_VERSION_TRANSITIONED_STAGE"],
+                    "http_url_spec": {"url": f"{receiver.url}/hook", "secret": "of-the-webhook"},
+                },
+            )
+            assert made.status_code == 200, made.text
+            client.create_registered_model("hooked-from-afar")
+            client.create_model_version("hooked-from-afar", "s3://b/x")
+            client.transition_model_version_stage("hooked-from-afar", "1", "Production")
+            assert standby.post("/api/v1/polls").status_code == 200
+            wait_until(lambda: receiver.got)
+            assert "of-the-webhook" not in repr(
+                execute(cluster, hosts[0], "SELECT * FROM {schema}.documents")
+            )
 
+
+def execute(cluster, place: Place, statement: str) -> list[tuple]:
+    schema = place.bridge.config.read_text().partition('schema = "')[2].partition('"')[0]
+    with psycopg.connect(cluster.state_url("states")) as connection:
+        return connection.execute(statement.format(schema=schema)).fetchall()
+
+
+def _status(url: str) -> int:
     try:
         return httpx.get(url).status_code
     except httpx.TransportError:  # it joins again

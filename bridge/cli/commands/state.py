@@ -14,10 +14,13 @@ from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.config import Settings, StateSettings
 from bridge.errors import StateOwned
 from bridge.events.display_text import count
+from bridge.operations.command_user import command_user
 from bridge.operations.daemon_requests import ask_to_rebaseline, ask_to_rebind
 from bridge.operations.registry_rebinding import rebind as rebind_state
 from bridge.operations.state_copy import copy_state
 from bridge.pipeline.clocks import SystemClock
+from bridge.pipeline.hold_decisions import report_note
+from bridge.store.state_metadata import Note
 from bridge.store.state_opening import any_owned_state, owned_state
 
 
@@ -106,6 +109,35 @@ def rebind(ctx: click.Context, config: str | None, accept: bool) -> int:
 async def _rebind(settings: Settings, *, accept: bool) -> str:
     async with any_owned_state(settings) as state:
         return await rebind_state(state, settings, accept=accept)
+
+
+@command.command()
+@config_option
+@click.pass_context
+def restored(ctx: click.Context, config: str | None) -> int:
+    """Say that the state was restored from a backup, before the bridge starts on it.
+
+    From then on, no event gets an id that was given after the backup, and no delivery a number. What happened after
+    the backup and still shows is announced again, under new ids. Without this command, the first change of each model
+    has its old id, and a later one may have an id that stood for something else.
+
+    \b
+    Examples:
+      mlflow-bridge diff
+      mlflow-bridge state restored
+    """
+    start_logs(ctx)
+    asyncio.run(_restored(read_settings(config)))
+    click.echo("no id and no number of a delivery from before the restore is given again")
+    return ExitCode.DONE
+
+
+async def _restored(settings: Settings) -> None:
+    async with owned_state(settings) as state:
+        now_ms = SystemClock().now_ms()
+        note = Note(now_ms, "restored", by=command_user())
+        await state.lift_numbers(now_ms, note)
+        report_note(note)
 
 
 @command.command()

@@ -7,6 +7,7 @@ import httpx
 
 from bridge import __version__
 from bridge.sinks.base import Request
+from bridge.sinks.send_permission import GuardedBody
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONNECT_SHARE = 0.9
@@ -54,6 +55,6 @@ def wire_request(request: Request) -> httpcore.Request:
         request.method,
         httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
-        content=request.body,
+        content=GuardedBody(request.body),
         extensions={"timeout": {"connect": request.timeout_ms / 1000 * _CONNECT_SHARE}},
     )

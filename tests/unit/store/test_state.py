@@ -13,6 +13,7 @@ from support.values import commit, entry, head, model, onto, transition
 from bridge.delivery.outbox_entry import Status
 from bridge.delivery.webhook import Webhook
 from bridge.diff.snapshot_packing import count_versions, pack_model, unpack_model
+from bridge.errors import InvalidState
 from bridge.events.event_synthesis import Identity
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
@@ -198,6 +199,28 @@ def test_every_name_that_a_registry_may_have_is_kept(kept, name) -> None:
 
     kept.done(kept.state.commit_poll(onto(kept.state, commit(removed=[name]))))
     assert list(kept.reopen().known()) == []
+
+
+def test_after_a_restore_all_numbers_go_on_above_those_of_any_earlier_life(kept) -> None:
+    kept.done(kept.state.commit_poll(commit(transition(1), models=[model()])))
+    kept.done(kept.state.lift_numbers(1_800_000_000_000, Note(5, "restored")))
+    state = kept.reopen()
+    lifted = state.identities()
+    (entry, *_) = kept.done(state.enqueue([replace(state.entry(1), id=0)]))
+    kept.done(
+        state.lift_numbers(1_700_000_000_000, Note(6, "restored"))
+    )  # a clock that is behind lowers nothing
+
+    assert (lifted.by_name["m"].generation, lifted.floor) == (1_800_000_000, 1_800_000_000)
+    assert entry.id == 1_800_000_000_001
+    assert kept.state.identities().by_name["m"] == lifted.by_name["m"]
+    assert (state.head.sequence, state.head.noted) == (entry.id, 2)
+    assert [note.kind for note in state.notes()] == ["restored", "restored"]
+
+
+def test_before_the_baseline_there_is_nothing_to_lift(kept) -> None:
+    with pytest.raises(InvalidState):
+        kept.done(kept.state.lift_numbers(1, Note(1, "restored")))
 
 
 def test_a_summary_tells_backlog_age_and_last_outcome() -> None:
