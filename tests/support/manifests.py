@@ -9,7 +9,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 MONITORING = ROOT / "deploy" / "monitoring"
-VARIANTS = ("deployment", "sidecar", "cronjob", "example")
+VARIANTS = ("deployment", "sidecar", "cronjob", "example", "replicas")
 """The folders that are built; the others are parts of them."""
 
 CONTAINER = "mlflow-bridge"

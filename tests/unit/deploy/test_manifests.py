@@ -29,8 +29,11 @@ from bridge.config.file_loading import build
 from bridge.daemon.run_until_reload import DRAIN_S
 from bridge.sinks.sink_type_table import SETTINGS
 
-SERVED = ("deployment", "sidecar")
+SERVED = ("deployment", "sidecar", "replicas")
 """The variants with a server."""
+
+WITH_FOLDER = [variant for variant in VARIANTS if variant != "replicas"]
+"""The variants whose state is a folder on a volume."""
 
 OLDEST, NEWEST = "1.29", "1.37"
 """1.29 is the first with native sidecars and ReadWriteOncePod switched on."""
@@ -60,7 +63,8 @@ def test_what_a_variant_comes_to_is_valid_for_kubernetes(variant: str, version: 
     for document in found:
         kubernetes_validate.validate(document, version, strict=True)
 
-    assert ("PersistentVolumeClaim", "mlflow-bridge-state") in map(identity, found)
+    claim = ("PersistentVolumeClaim", "mlflow-bridge-state")
+    assert (claim in map(identity, found)) == (variant in WITH_FOLDER)
     assert len(set(map(identity, found))) == len(found)
 
 
@@ -107,7 +111,12 @@ def test_state_and_secrets_are_where_the_configuration_looks_for_them(variant: s
     mounts = bridge_of(document)["volumeMounts"]
     kinds = {next(iter(volumes[mount["name"]].keys() - {"name"})): mount for mount in mounts}
 
-    assert settings.state.folder.startswith(kinds["persistentVolumeClaim"]["mountPath"] + "/")
+    if variant in WITH_FOLDER:
+        assert settings.state.folder.startswith(kinds["persistentVolumeClaim"]["mountPath"] + "/")
+    else:
+        assert "persistentVolumeClaim" not in kinds
+        assert settings.state.password.file.startswith(kinds["secret"]["mountPath"] + "/")
+        assert not settings.state.is_exposed
     for sink in settings.sinks:
         for secret in sink.secrets().values():
             assert secret.file.startswith(kinds["secret"]["mountPath"] + "/")
@@ -145,7 +154,22 @@ def test_the_sidecar_can_keep_mlflow_neither_from_starting_nor_from_its_service(
     assert [container["name"] for container in pod(document)["spec"]["containers"]] == ["mlflow"]
 
 
-@pytest.mark.parametrize("variant", SERVED)
+def test_replicas_come_and_go_one_at_a_time_and_reach_their_database() -> None:
+    document = workload(FOLDER / "replicas")
+    budget = one(FOLDER / "replicas", "PodDisruptionBudget")
+    labels = pod(document)["metadata"]["labels"]
+    policies = [one for one in built(FOLDER / "replicas") if one["kind"] == "NetworkPolicy"]
+    ports = [port["port"] for one in policies for rule in one["spec"]["egress"] for port in rule["ports"]]
+
+    assert document["spec"]["replicas"] >= 2
+    assert document["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert 5432 in ports
+    assert pod(document)["spec"]["terminationGracePeriodSeconds"] >= 2 * DRAIN_S
+
+
+@pytest.mark.parametrize("variant", ["deployment", "sidecar"])
 def test_there_is_one_owner_of_the_state_and_it_has_time_to_drain(variant: str) -> None:
     document = workload(FOLDER / variant)
     claim = one(FOLDER / variant, "PersistentVolumeClaim")
@@ -169,7 +193,7 @@ def test_the_policy_lets_in_who_asks_for_metrics_and_out_to_dns_registry_and_htt
     assert "NetworkPolicy" not in [document["kind"] for document in built(FOLDER / "sidecar")]
 
 
-@pytest.mark.parametrize("variant", ["deployment", "sidecar", "cronjob"])
+@pytest.mark.parametrize("variant", ["deployment", "sidecar", "cronjob", "replicas"])
 def test_the_image_is_of_this_version(variant: str) -> None:
     assert bridge_of(workload(FOLDER / variant))["image"] == f"mlflow-bridge:{__version__}"
 

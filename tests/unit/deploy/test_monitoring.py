@@ -10,6 +10,7 @@ from support.manifests import MONITORING, ROOT, documents
 from support.monitoring import OPERATOR_RULES, RULES, asked, dashboard, operator_rules, program, rules
 
 from bridge.delivery.attempt_outcome import Reason
+from bridge.server.ownership_metrics import OwnershipFigures
 from bridge.server.prometheus_metrics import Metrics
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
@@ -179,7 +180,8 @@ def table(heading: str) -> dict[str, str]:
 
 def test_the_page_tells_of_every_alert_and_every_metric() -> None:
     state = DocumentState(MemoryDocuments())
-    metrics = Metrics(state.summaries, state.conditions, HandClock())
+    ownership = OwnershipFigures(is_owner=True, lease_remaining_s=9.0, commits_refused=0)
+    metrics = Metrics(state.summaries, state.conditions, HandClock(), ownership=lambda: ownership)
     names = {
         family.name.removeprefix("mlflow_bridge_") + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()
