@@ -120,8 +120,8 @@ class DatabaseWire:
             finally:
                 self._ends.discard(back)
                 back.transport.abort()
-        except OSError:
-            pass
+        except (OSError, asyncio.CancelledError):
+            pass  # the end of a connection, or of the wire
         finally:
             self._ends.discard(writer)
             writer.transport.abort()
