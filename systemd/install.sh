@@ -120,7 +120,7 @@ install_configuration() {
 
 install_units() {
 	mkdir -p "$UNITS"
-	for unit in mlflow-bridge.service mlflow-bridge-once.service mlflow-bridge-once.timer; do
+	for unit in mlflow-bridge.service mlflow-bridge@.service mlflow-bridge-once.service mlflow-bridge-once.timer; do
 		sed "s|/opt/mlflow-bridge/|$PREFIX/|g" "$source/systemd/$unit" >"$UNITS/$unit.new"
 		mv "$UNITS/$unit.new" "$UNITS/$unit"
 		[ ! -e "$DESTDIR/etc/systemd/system/$unit" ] ||

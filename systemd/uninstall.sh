@@ -21,8 +21,9 @@ if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then
 	for unit in mlflow-bridge-once.timer mlflow-bridge-once.service mlflow-bridge.service; do
 		[ ! -e "$UNITS/$unit" ] || systemctl --quiet disable --now "$unit" 2>/dev/null || systemctl stop "$unit"
 	done
+	systemctl stop 'mlflow-bridge@*.service'
 fi
-rm -f "$UNITS/mlflow-bridge.service" "$UNITS/mlflow-bridge-once.service" "$UNITS/mlflow-bridge-once.timer"
+rm -f "$UNITS/mlflow-bridge.service" "$UNITS/mlflow-bridge@.service" "$UNITS/mlflow-bridge-once.service" "$UNITS/mlflow-bridge-once.timer"
 [ ! -L "$COMMAND" ] || [ "$(readlink "$COMMAND")" != "$PREFIX/bin/mlflow-bridge" ] || rm "$COMMAND"
 rm -rf "$DESTDIR$PREFIX/releases" "$DESTDIR$PREFIX/current" "$DESTDIR$PREFIX/bin"
 rmdir "$DESTDIR$PREFIX" 2>/dev/null || true

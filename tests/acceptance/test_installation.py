@@ -107,6 +107,19 @@ def units_here(folder: Path) -> list[Path]:
     return [folder / name for name in UNITS]
 
 
+def test_the_unit_for_several_registries_differs_in_its_places_alone() -> None:
+    one, several = ((ROOT / "systemd" / f"mlflow-bridge{at}.service").read_text() for at in ("", "@"))
+
+    def settings(text: str) -> list[str]:
+        lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+        return [line for line in lines if not line.startswith(("After=", "Conflicts=", "Description="))]
+
+    alike = several.replace("/etc/mlflow-bridge/%i.toml", "/etc/mlflow-bridge/config.toml")
+    alike = alike.replace("/etc/mlflow-bridge/%i.environment", "/etc/mlflow-bridge/environment")
+    assert settings(alike.replace("mlflow-bridge-%i", "mlflow-bridge")) == settings(one)
+    assert "%i" not in alike.replace("mlflow-bridge-%i", "").replace("Description=mlflow-bridge %i", "")
+
+
 @pytest.mark.extra
 @needs_systemd
 def test_systemd_finds_no_fault_in_the_units(tmp_path) -> None:

@@ -130,6 +130,34 @@ def test_the_main_job_in_the_sandbox_and_commands_of_root_beside_it(machine, ser
     assert "s3cret" not in machine.journal()
 
 
+def test_several_registries_have_a_bridge_and_a_state_each(machine, server, client, model) -> None:
+    receivers = {name: Receiver() for name in ("north", "south")}
+    for name, receiver in receivers.items():
+        state = f'url = "tinydb:/var/lib/mlflow-bridge-{name}"'
+        text = configuration(server.url, sink(receiver.url, more=only(model)))
+        machine.write(
+            f"/etc/mlflow-bridge/{name}.toml", text.replace('url = "tinydb:/var/lib/mlflow-bridge"', state)
+        )
+        machine.write(f"/etc/systemd/system/mlflow-bridge@{name}.service.d/secrets.conf", CREDENTIAL)
+    machine.sh("systemctl daemon-reload; systemctl start mlflow-bridge@north mlflow-bridge@south")
+    for name in receivers:
+        wait_until(
+            lambda name=name: "baseline.taken" in machine.journal("-u", f"mlflow-bridge@{name}.service")
+        )
+    client.transition_model_version_stage(model, "1", "Staging")
+    for receiver in receivers.values():
+        receiver.wait_for(1)
+    machine.sh(
+        "systemctl reload mlflow-bridge@north; mlflow-bridge status --config /etc/mlflow-bridge/south.toml"
+    )
+    machine.sh("systemctl stop mlflow-bridge@north mlflow-bridge@south")
+    machine.sh(
+        "rm -rf /var/lib/mlflow-bridge-* /var/lib/private/mlflow-bridge-* /etc/mlflow-bridge/north* /etc/mlflow-bridge/south*"
+    )
+    for receiver in receivers.values():
+        receiver.stop()
+
+
 def test_the_sandbox_is_on(machine) -> None:
     machine.write(CONFIG, configuration("http://127.0.0.1:1"))
     machine.sh("systemctl start mlflow-bridge")
