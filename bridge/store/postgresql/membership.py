@@ -31,7 +31,8 @@ _RENEW = """
 _BURY = "DELETE FROM {schema}.members WHERE expires_at < now()"
 _TAKE = """
     UPDATE {schema}.duties SET owner = %(me)s, term = term + 1
-    WHERE name = {owner} AND owner IS NULL RETURNING term"""
+    WHERE name = {owner} AND owner IS NULL AND EXISTS (SELECT 1 FROM {schema}.members WHERE id = %(me)s)
+    RETURNING term"""
 _LEAVE = "DELETE FROM {schema}.members WHERE id = %(me)s"
 
 _MARGIN = 0.1
