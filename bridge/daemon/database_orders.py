@@ -34,6 +34,7 @@ class DatabaseOrders:
         self._commands = commands
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ends = asyncio.Event()
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
@@ -42,8 +43,9 @@ class DatabaseOrders:
         try:
             yield
         finally:
-            self._book.close()
-            for task in (looking, *self._tasks):
+            self._ends.set()
+            self._book.break_off()
+            for task in self._tasks:
                 task.cancel()
             await asyncio.wait({looking, *self._tasks})
             self._book.close()
@@ -51,16 +53,24 @@ class DatabaseOrders:
     async def _look(self) -> None:
         """Look for orders; while the database does not answer, whoever gives one is told so by it."""
         looks = 0
-        while True:
-            with suppress(StateUnwritable):
-                if looks % _TIDY_EVERY == 0:
-                    await self._book.tidy()
-                for order, request in await self._book.take():
-                    task = asyncio.create_task(self._carry_out(order, request), name="order")
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+        while not self._ends.is_set():
+            try:
+                await self._take(tidies=looks % _TIDY_EVERY == 0)
+            except StateUnwritable:
+                pass
+            except Exception as error:  # the orders after it have to be carried out all the same
+                log.exception("control.failed", command="orders", error=type(error).__name__)
             looks += 1
-            await asyncio.sleep(_LOOK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ends.wait(), _LOOK_S)
+
+    async def _take(self, *, tidies: bool) -> None:
+        if tidies:
+            await self._book.tidy()
+        for order, request in await self._book.take():
+            task = asyncio.create_task(self._carry_out(order, request), name="order")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _carry_out(self, order: UUID, request: bytes) -> None:
         try:

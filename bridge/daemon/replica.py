@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
@@ -30,6 +30,7 @@ from bridge.server.forwarded_calls import Ask, ForwardedCalls, ForwardingDoor, O
 from bridge.server.http_application import METRICS_TYPE, Answer, Api, Page, probe_answer, serving, text_answer
 from bridge.server.ownership_metrics import OwnershipFigures, StandbyMetrics
 from bridge.server.token_authority import Authority, Everybody
+from bridge.store.document_state import DocumentState
 from bridge.store.postgresql.order_book import OrderBook
 from bridge.store.postgresql.shared_state import Replica
 from bridge.store.state_opening import check_binding, check_place, joined
@@ -52,22 +53,16 @@ async def serve_as_replica(configuration: Configuration, signals: Signals) -> No
         StateError: the state belongs to another registry, or the database could not be used at the start.
         ConfigurationError: the server cannot listen on its address.
     """
-    has_joined, refused = False, 0
-    if configuration.settings.state.is_exposed:
-        log.warning("state.plain_database", database=configuration.settings.state.place, mend=_VERIFIED)
+    settings = configuration.settings
+    if settings.state.is_exposed:
+        log.warning("state.plain_database", database=settings.state.place, mend=_VERIFIED)
+    bridge = SharingBridge(configuration, signals)
     while not signals.stop.is_set():
-        try:
-            async with joined(configuration.settings) as replica:
-                has_joined = True
-                turn = ReplicaTurn(configuration, signals, replica, refused)
-                await turn.run()
-                refused = turn.figures().commits_refused
-        except StateUnwritable as error:
-            if not has_joined:
-                raise
-            log.warning("replica.interrupted", error=str(error), again_in_s=_AGAIN_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(signals.stop.wait(), _AGAIN_S)
+        async with AsyncExitStack() as membership:
+            async with bridge.standing_by():
+                state = await bridge.taken_state(membership)
+            if state is not None:
+                await bridge.work(state)
 
 
 _VERIFIED = 'set state.sslmode = "verify-full" (and sslrootcert in state.url): others on the way could read or replace the state'
@@ -94,43 +89,92 @@ class AbsentOwner:
         return absent
 
 
-class ReplicaTurn:
-    """One membership among those that share the state: standing by, and then the work, if it comes to that."""
+class SharingBridge:
+    """A bridge that shares its state: it joins the others, stands by, works, and joins again when it was declared dead."""
 
-    def __init__(
-        self, configuration: Configuration, signals: Signals, replica: Replica, refused_before: int
-    ) -> None:
-        """Prepare; ``refused_before`` is how many commits were refused in earlier memberships."""
+    def __init__(self, configuration: Configuration, signals: Signals) -> None:
+        """Prepare; nothing is asked yet."""
         self._configuration = configuration
         self._signals = signals
-        self._replica = replica
-        self._membership = replica.membership
-        self._refused_before = refused_before
+        self._replica: Replica | None = None
+        self._refused_before = 0
+        self._has_joined = False
 
     def figures(self) -> OwnershipFigures:
         """Return what the metrics show of the ownership."""
-        membership = self._membership
+        replica = self._replica
+        if replica is None:
+            return OwnershipFigures(
+                is_owner=False, lease_remaining_s=0.0, commits_refused=self._refused_before
+            )
+        membership = replica.membership
+        is_owner = membership.term is not None and membership.is_trusted()
         return OwnershipFigures(
-            membership.term is not None and membership.is_trusted(),
-            membership.lease_remaining_s,
-            self._refused_before + self._replica.refused_commits,
+            is_owner, membership.lease_remaining_s, self._refused_before + replica.refused_commits
         )
 
-    async def run(self) -> None:
-        """Stand by until it is this bridge's turn; then work until the stop, or until the ownership is lost.
+    async def taken_state(self, membership: AsyncExitStack) -> DocumentState | None:
+        """Return the state once this bridge owns it, or None at the stop; it stays a member until the stack is closed.
 
         Raises:
-            StateError: the state belongs to another registry, or the database does not answer.
-            ConfigurationError: the server cannot listen on its address.
+            StateError: the state belongs to another registry, or the database cannot be used at the start.
         """
-        if not await self._replica.take() and not await self._stand_by():
-            return
-        membership = self._membership
-        log.info("replica.owns", term=membership.term)
-        state = await self._replica.load()
+        while not self._signals.stop.is_set():
+            try:
+                replica = await membership.enter_async_context(
+                    joined(self._configuration.settings, lambda: self._configuration.settings)
+                )
+                self._replica, self._has_joined = replica, True
+                if await self._waited_for(replica):
+                    return await self._loaded(replica)
+            except StateUnwritable as error:
+                if not self._has_joined:
+                    raise
+                log.warning("replica.interrupted", error=str(error), again_in_s=_AGAIN_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._signals.stop.wait(), _AGAIN_S)
+            self._forget()
+            await membership.aclose()
+        return None
+
+    async def _waited_for(self, replica: Replica) -> bool:
+        """Wait for the ownership; return whether this bridge has it: otherwise it stops, or has to join again."""
+        signals, membership = self._signals, replica.membership
+        if await replica.take():
+            return True
+        log.info("replica.stands_by")
+        notify_ready(_STANDING_BY)
+        look_s = min(1.0, membership.lease_s / 10)
+        while not (signals.stop.is_set() or membership.ended.is_set()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(signals.wait(), look_s)
+            if signals.reload.is_set():
+                signals.reload.clear()
+                if self._configuration.reload():
+                    notify_ready(_STANDING_BY)
+            if not signals.stop.is_set() and await replica.take():
+                return True
+        return False
+
+    async def _loaded(self, replica: Replica) -> DocumentState:
+        log.info("replica.owns", term=replica.membership.term)
+        state = await replica.load()
         check_place(state.documents, self._configuration.settings)
         check_binding(state, self._configuration.settings)
-        book = OrderBook(self._replica.database, membership.id)
+        return state
+
+    async def work(self, state: DocumentState) -> None:
+        """Work until the stop, or until the ownership is lost.
+
+        Raises:
+            ConfigurationError: the server cannot listen on its address.
+        """
+        replica = self._replica
+        if replica is None:
+            return
+        self._configuration.reload()  # a reload may have reached the owner before alone
+        membership = replica.membership
+        book = OrderBook(replica.database, membership.id)
 
         def channel(commands: Mapping[str, Command], api: Api) -> AbstractAsyncContextManager[None]:
             forwarded = ForwardedCalls(api(OwnersDoor(Everybody(), DaemonLoop())))
@@ -138,27 +182,24 @@ class ReplicaTurn:
             return DatabaseOrders(book, known, lambda: self._configuration.settings).taken()
 
         tenure = Tenure(membership.ended, self.figures)
-        await work(self._configuration, self._signals, state, channel, tenure)
+        try:
+            await work(self._configuration, self._signals, state, channel, tenure)
+        except StateUnwritable as error:  # while it began, or corrected times after a jump of the clock
+            log.warning("replica.interrupted", error=str(error), again_in_s=0)
         if membership.ended.is_set():
-            log.warning("replica.lost", term=membership.term, commits_refused=self._replica.refused_commits)
+            log.warning("replica.lost", term=membership.term, commits_refused=replica.refused_commits)
+        self._forget()
 
-    async def _stand_by(self) -> bool:
-        """Wait for the ownership; return whether this bridge has it: otherwise it stops, or has to join again."""
-        log.info("replica.stands_by")
-        signals, membership = self._signals, self._membership
-        look_s = min(1.0, membership.lease_s / 10)
+    def _forget(self) -> None:
+        self._refused_before = self.figures().commits_refused
+        self._replica = None
+
+    @asynccontextmanager
+    async def standing_by(self) -> AsyncIterator[None]:
+        """Answer probes and calls of the API during the context, also while the database does not answer."""
         server = self._configuration.settings.server
         async with serving(server, self._pages(), self._api, self._door), _watchdog_fed():
-            notify_ready(_STANDING_BY)
-            while not (signals.stop.is_set() or membership.ended.is_set()):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(signals.wait(), look_s)
-                if signals.reload.is_set():
-                    signals.reload.clear()
-                    self._configuration.reload()
-                if not signals.stop.is_set() and await self._replica.take():
-                    return True
-        return False
+            yield
 
     def _door(self, authority: Authority, daemon_loop: DaemonLoop, names: frozenset[str]) -> ForwardingDoor:
         return ForwardingDoor(authority, daemon_loop, names, ask=self._ask)
@@ -179,7 +220,7 @@ class ReplicaTurn:
             return HTTPStatus.OK, METRICS_TYPE, metrics.render()
 
         def ready() -> Answer:
-            is_ready = self._membership.is_trusted()
+            is_ready = self._replica is not None and self._replica.membership.is_trusted()
             return probe_answer(is_ready, "ready" if is_ready else "the database does not answer")
 
         return {

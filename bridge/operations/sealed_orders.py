@@ -5,6 +5,7 @@ import json
 from bridge.config import Settings
 from bridge.config.encrypted_secrets import Keys
 from bridge.control.socket_messages import Document, Request
+from bridge.errors import InvalidState
 
 _SEALED = "sealed"
 _SECRETS = ("secret", "authorization")
@@ -15,12 +16,17 @@ def sealed(settings: Settings, request: Request) -> Request:
 
     Raises:
         SecretUnavailable: it holds a secret, and there is no key to encrypt it with.
+        InvalidState: it holds a secret, and webhooks are switched off here.
     """
     given = _webhook_arguments(request)
-    if given is None or settings.webhooks is None:
+    if given is None:
         return request
     spec = given.get("http_url_spec")
     has_secret = isinstance(spec, dict) and any(spec.get(name) for name in _SECRETS)
+    if settings.webhooks is None:
+        if has_secret:
+            raise InvalidState("webhooks are switched off here: a [webhooks] section switches them on")
+        return request
     if not (settings.webhooks.keys or has_secret):
         return request
     text = Keys.read(settings.webhooks.keys).encrypted(json.dumps(request.arguments))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bridge.config import Settings
 from bridge.errors import InvalidArgument, StateError
-from bridge.store.document_store_protocol import Document, Documents
+from bridge.store.document_store_protocol import Documents, Writes
 from bridge.store.poll_commit import META, MOVED
-from bridge.store.state_opening import any_owned_state
+from bridge.store.state_opening import any_owned_state, check_place, stored_documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +22,46 @@ class Copied:
 async def copy_state(source: Settings, target: Settings) -> Copied:
     """Copy the state that ``source`` names to the place that ``target`` names; both are owned meanwhile.
 
-    The copy is read back and compared, document by document in their order, before the old place is marked.
+    Until the old state is marked as moved, the copy is marked as not complete, so at no moment can both be used. A copy
+    that was broken off is made again by the same command.
 
     Raises:
         InvalidArgument: there is nothing to copy, or the target is not empty.
         StateError: one of them is owned by a running bridge, or cannot be used; the source is unchanged.
     """
-    async with any_owned_state(source) as old:
-        found = old.documents
-        if not found.tables():
-            raise InvalidArgument(f"there is no state in {source.state.place}: name the place that has one")
+    async with (
+        any_owned_state(source, also_moved=True) as old,
+        any_owned_state(target, also_moved=True) as new,
+    ):
+        found, made = old.documents, new.documents
+        _check_source(found, source, target)
         copied = _facts(found)
-        async with any_owned_state(target, also_moved=True) as new:
-            await _clear(new.documents, target)
-            await new.documents.commit({table: dict(found.items(table)) for table in found.tables()})
-        async with any_owned_state(target) as new:
-            if _facts(new.documents) != copied:
-                msg = f"what was written to {target.state.place} is not what was read: nothing was moved; remove the copy"
-                raise StateError(msg)
-        await found.commit({META: {MOVED: _mark(target)}})
+        await _clear(made, target)
+        await made.commit(_writes(found, target))
+        if _facts(stored_documents(target)) != copied:
+            msg = f"what was written to {target.state.place} is not what was read: nothing was moved"
+            raise StateError(msg)
+        await found.commit({META: {MOVED: {"to": target.state.place}}})
+        await made.commit({META: {MOVED: None}})
     return copied
 
 
+def _check_source(found: Documents, source: Settings, target: Settings) -> None:
+    moved = found.get(META, MOVED)
+    if moved is None or moved["to"] != target.state.place:
+        check_place(found, source)
+    if not found.tables():
+        raise InvalidArgument(f"there is no state in {source.state.place}: name the place that has one")
+
+
+def _writes(found: Documents, target: Settings) -> Writes:
+    writes = {table: dict(found.items(table)) for table in found.tables()}
+    writes.setdefault(META, {})[MOVED] = {"to": target.state.place}
+    return writes
+
+
 async def _clear(documents: Documents, target: Settings) -> None:
-    """Remove a state that went on elsewhere: it may come back.
+    """Remove a state that went on elsewhere, or a copy that was broken off.
 
     Raises:
         InvalidArgument: it is one that is in use.
@@ -54,20 +70,17 @@ async def _clear(documents: Documents, target: Settings) -> None:
         raise InvalidArgument(
             f"{target.state.place} holds a state already: name an empty folder, or another schema"
         )
-    await documents.commit(
-        {table: {key: None for key, _ in documents.items(table)} for table in documents.tables()}
-    )
-
-
-def _mark(target: Settings) -> Document:
-    return {"to": target.state.place}
+    rest = {table: {key: None for key, _ in documents.items(table)} for table in documents.tables()}
+    rest.get(META, {}).pop(MOVED, None)
+    await documents.commit(rest)
 
 
 def _facts(documents: Documents) -> Copied:
     digest = hashlib.sha256()
     counts = {}
     for table in sorted(documents.tables()):
-        counts[table] = documents.count(table)
-        for key, document in documents.items(table):
+        rows = [(key, one) for key, one in documents.items(table) if (table, key) != (META, MOVED)]
+        counts[table] = len(rows)
+        for key, document in rows:
             digest.update(json.dumps([table, key, document], sort_keys=True).encode())
     return Copied(counts, digest.hexdigest())

@@ -245,11 +245,10 @@ class Poll:
     ) -> tuple[PollRecord, list[Entry]]:
         """Commit what was read; return the record of the poll, and its entries."""
         found, before = seen.plan, basis.last_poll
-        routed = [
-            one for one in found.routed if one.sink in self._sinks
-        ]  # a webhook may be gone since the plan
         reading = ReadSpan(span.began_ms, span.ended_ms, is_full=seen.read is Read.FULL)
         async with self._state.turn():
+            # a webhook may be gone since the plan
+            routed = [one for one in found.routed if one.sink in self._sinks]
             governed = await self.governance.govern(found, routed, self._reader.routes, reading)
             record = poll_record(seen, before, span)
             commit = PollCommit(

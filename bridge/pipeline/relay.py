@@ -217,6 +217,8 @@ class Relay:
             opening = self._next_opening(until)
             if self._claims:
                 await self._settle_next(until if opening is None else opening)
+            elif not self._state.is_owned():
+                raise StateUnwritable("another bridge may own the state by now: what waits is its to deliver")
             elif opening is None or not await self._reached(opening):
                 break
         self.delivered += await self._settlement.settle(await self._stop_attempts())

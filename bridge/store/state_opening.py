@@ -4,7 +4,7 @@ import hashlib
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ def read_state(settings: Settings) -> Iterator[DocumentState]:
     Raises:
         StateError: it cannot be used.
     """
-    documents = _readable(settings)
+    documents = stored_documents(settings)
     state = DocumentState(documents)
     try:
         check_place(documents, settings)
@@ -95,8 +95,12 @@ def read_state(settings: Settings) -> Iterator[DocumentState]:
         state.close()
 
 
-def joined(settings: Settings) -> "AbstractAsyncContextManager[Replica]":
+def joined(
+    settings: Settings, present: Callable[[], Settings] | None = None
+) -> "AbstractAsyncContextManager[Replica]":
     """Be one of the bridges that share the state in a database, during the context.
+
+    ``present`` returns the settings that are in force, which a reload may change.
 
     Raises:
         StateError: the database cannot be used.
@@ -106,7 +110,10 @@ def joined(settings: Settings) -> "AbstractAsyncContextManager[Replica]":
         from bridge.store.postgresql.membership import Member  # noqa: PLC0415 - needs the extra, and is slow to import
         from bridge.store.postgresql.shared_state import Replica  # noqa: PLC0415 - as above
 
-    digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+    def digest() -> str:
+        now = settings if present is None else present()
+        return hashlib.sha256(now.model_dump_json().encode()).hexdigest()[:12]
+
     member = Member(f"{socket.gethostname()}:{os.getpid()}", __version__, digest)
     return Replica.joined(settings.state, member)
 
@@ -142,6 +149,9 @@ def check_place(documents: Documents, settings: Settings) -> None:
         StateError: it does.
     """
     moved = documents.get(META, MOVED)
+    if moved is not None and moved["to"] == settings.state.place:
+        msg = f"the copy in {settings.state.place} was broken off: give the command 'mlflow-bridge state copy' again"
+        raise StateError(msg)
     if moved is not None:
         msg = (
             f"the state in {settings.state.place} was copied to {moved['to']}, and goes on there: set [state] to that, or "
@@ -150,7 +160,12 @@ def check_place(documents: Documents, settings: Settings) -> None:
         raise StateError(msg)
 
 
-def _readable(settings: Settings) -> Documents:
+def stored_documents(settings: Settings) -> Documents:
+    """Return the documents as they are stored now, whoever owns them.
+
+    Raises:
+        StateError: they cannot be used.
+    """
     if settings.state.is_database:
         return state_database(settings).documents()
     return TinyDocuments.read(Path(settings.state.folder))

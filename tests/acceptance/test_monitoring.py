@@ -22,6 +22,7 @@ from bridge.delivery.sink_state import WORDS
 from bridge.governance.direct_transition import DirectStatus
 from bridge.governance.gate import Finding
 from bridge.governance.transition_request import RequestStatus
+from bridge.server.ownership_metrics import OwnershipFigures, StandbyMetrics
 
 TARGET_LABELS = {"job", "instance", "namespace", "pod"}
 """What Prometheus knows of a target."""
@@ -71,7 +72,11 @@ def labels_served(tmp_path, server, client, model) -> dict[str, set[str]]:
         url = f"http://{address}/metrics"
         wait_until(lambda: "tls_certificate_expiry" in text_of(url))  # certificates are read in a thread
         text = text_of(url)
-    for family in text_string_to_metric_families(text):
+    shared = StandbyMetrics(
+        lambda: OwnershipFigures(is_owner=False, lease_remaining_s=1.0, commits_refused=0)
+    )
+    both = [text, shared.render().decode()]  # what only bridges have that share a state
+    for family in (family for one in both for family in text_string_to_metric_families(one)):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

@@ -304,3 +304,66 @@ async def test_an_owner_that_is_stopped_gives_no_sign_of_life_and_is_not_trusted
         await eventually(lambda: not state.is_owned())
         wire.mend()
         await eventually(lambda: replica.membership.ended.is_set() or state.is_owned())
+
+
+async def test_a_commit_that_the_database_refuses_is_told_at_once_and_the_ownership_stays(
+    url, cluster
+) -> None:
+    settings = state_settings(url)
+    async with owner(settings) as (replica, state):
+        await state.commit_poll(commit(models=[model("a")]))
+        execute(
+            cluster, settings, "ALTER TABLE {schema}.documents ADD CONSTRAINT full_disk CHECK (key <> 'b')"
+        )
+        with pytest.raises(StateUnwritable, match="full_disk"):
+            await state.commit_poll(onto(state, commit(models=[model("b")])))
+        assert not replica.membership.ended.is_set()
+        execute(cluster, settings, "ALTER TABLE {schema}.documents DROP CONSTRAINT full_disk")
+        await state.commit_poll(onto(state, commit(models=[model("b")])))
+    assert known(settings) == ["a", "b"]
+
+
+async def test_a_commit_that_is_slow_and_asked_for_again_is_no_refusal(cluster) -> None:
+    settings = state_settings(cluster.state_url("states"), lease="3s")
+    async with owner(settings) as (replica, state):
+        await state.commit_poll(commit(models=[model("a")]))
+        with psycopg.connect(cluster.state_url("states")) as other:
+            other.execute(f"SELECT 1 FROM {settings.schema}.meta FOR UPDATE")  # noqa: S608 - the test's own name
+            slow = asyncio.create_task(state.commit_poll(onto(state, commit(models=[model("b")]))))
+            await asyncio.sleep(1.5)  # longer than a try may take: a second one waits behind the first
+            other.rollback()
+            await slow
+        assert replica.refused_commits == 0
+        assert state.is_owned()
+    assert known(settings) == ["a", "b"]
+
+
+async def test_an_order_whose_command_lost_the_database_is_withdrawn_or_said_to_be_in_doubt(
+    through, wire, cluster
+) -> None:
+    direct = through.model_copy(update={"url": cluster.state_url("states")})
+    request = encode_request(Request("poll", {}))
+    async with owner(direct) as (replica, _):
+        asking = asyncio.create_task(asyncio.to_thread(StateDatabase(through).ask_owner, request, patience()))
+        await asyncio.sleep(0.5)
+        wire.cut()
+        with pytest.raises(StateUnwritable):
+            await asking
+        assert execute(cluster, direct, "SELECT count(*) FROM {schema}.orders") == [(0,)]
+
+        book = OrderBook(replica.database, replica.membership.id)
+        asking = asyncio.create_task(asyncio.to_thread(StateDatabase(through).ask_owner, request, patience()))
+        while not await book.take():  # noqa: ASYNC110 - the database has no event
+            await asyncio.sleep(0.02)
+        wire.cut()
+        with pytest.raises(OwnerUnavailable, match="may have been carried out"):
+            await asking
+        book.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://b@h/db%ff", "postgresql://b@db..example.com/x", "postgresql://?port=x"]
+)
+def test_an_address_that_cannot_be_used_is_told_in_a_sentence(url) -> None:
+    with pytest.raises(StateUnwritable, match="cannot be used"):
+        StateDatabase(state_settings(url)).check()

@@ -12,7 +12,7 @@ from bridge.store.postgresql.membership import Member
 from bridge.store.postgresql.shared_state import Replica
 
 T = TypeVar("T")
-MEMBER = Member("host:1", "1.0", "digest")
+MEMBER = Member("host:1", "1.0", lambda: "digest")
 
 
 def state_settings(url: str, **more: object) -> StateSettings:

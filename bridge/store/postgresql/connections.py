@@ -1,8 +1,10 @@
 """Connections to the PostgreSQL of the state: opened with the present password, and given up in time."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,8 +17,16 @@ from bridge.errors import SecretUnavailable, StateUnwritable
 
 T = TypeVar("T")
 
-CONNECT_S = 5
-"""How long a connection may take, in seconds, for each host of the address."""
+_LONGEST_CONNECT_S = 5
+"""How long a connection may take, in seconds, for each host of the address; less with a short lease."""
+
+_DEAD_PEERS = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""After how many seconds (the last: ms) a peer that says nothing any more counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Database:
             StateUnwritable: the database cannot be reached, or refuses.
         """
         with self.errors_told():
-            conninfo = self._conninfo(await asyncio.to_thread(self._password))
+            conninfo = self._conninfo(await asyncio.to_thread(self._password), writes=True)
             return await AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
 
     def connect_for_reading(self) -> "Connection[tuple[object, ...]]":
@@ -63,7 +73,11 @@ class Database:
         """
         try:
             yield
-        except (psycopg.Error, OSError) as error:
+        except (
+            psycopg.Error,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: text that is no name of a host, say
             raise StateUnwritable(f"the state in {self.place} cannot be used: {told(error)}") from None
 
     def _password(self) -> str | None:
@@ -73,11 +87,17 @@ class Database:
         except SecretUnavailable as error:
             raise StateUnwritable(f"state.password: {error}") from None
 
-    def _conninfo(self, password: str | None) -> str:
+    def _conninfo(self, password: str | None, *, writes: bool = False) -> str:
         given = conninfo_to_dict(self.settings.url)
+        usual: dict[str, str | int] = {
+            "application_name": "mlflow-bridge",
+            "connect_timeout": max(2, min(_LONGEST_CONNECT_S, self.settings.lease // 3_000)),
+            **_DEAD_PEERS,
+        }
+        if writes and "," in str(given.get("host") or given.get("hostaddr") or ""):
+            usual["target_session_attrs"] = "read-write"  # a standby would show a state of before
         more: dict[str, str | int | None] = {
-            "application_name": given.get("application_name") or "mlflow-bridge",
-            "connect_timeout": given.get("connect_timeout") or CONNECT_S,
+            key: value for key, value in usual.items() if given.get(key) is None
         }
         if self.settings.sslmode is not None:
             more["sslmode"] = self.settings.sslmode
@@ -89,7 +109,7 @@ class Database:
 async def within(
     connection: "AsyncConnection[tuple[object, ...]]", seconds: float, call: Callable[[], Awaitable[T]]
 ) -> T:
-    """Await ``call`` on ``connection`` for at most this long; then the connection is closed, which ends the call.
+    """Await ``call`` on ``connection`` for at most this long; then the connection is broken, which ends the call.
 
     psycopg's own way out of a call, cancellation, asks the server first and waits for its answer: where nothing
     passes any more, ten seconds.
@@ -97,13 +117,17 @@ async def within(
     Raises:
         psycopg.Error: the database refused, or the time is over.
     """
-    timer = asyncio.get_running_loop().call_later(max(0.0, seconds), connection.pgconn.finish)
+    timer = asyncio.get_running_loop().call_later(max(0.0, seconds), break_off, connection)
     try:
         return await call()
-    except (ValueError, OSError) as error:  # what is left of a connection that was closed under way
-        raise psycopg.OperationalError(f"no answer within {seconds:.1f} s") from error
     finally:
         timer.cancel()
+
+
+def break_off(connection: "AsyncConnection[tuple[object, ...]]") -> None:
+    """End what goes on over ``connection``. It is not closed: libpq's memory is in use while a call is under way."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as channel:
+        channel.shutdown(socket.SHUT_RDWR)
 
 
 def told(error: BaseException) -> str:

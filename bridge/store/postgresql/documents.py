@@ -13,13 +13,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import structlog
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 
 from bridge.errors import StateUnwritable
 from bridge.store.document_store_protocol import Document, Writes
 from bridge.store.document_tables import DocumentTables
 from bridge.store.postgresql.connections import Database, told, within
-from bridge.store.postgresql.membership import Membership
+from bridge.store.postgresql.membership import Membership, steady_s
 from bridge.store.postgresql.schema import composed, has_tables, read_meta
 
 log = structlog.get_logger(__name__)
@@ -79,21 +79,31 @@ class PostgresDocuments(DocumentTables):
         """
         tables: Tables = {}
         connection = await database.connect()
+        lease_s = membership.lease_s
+
+        async def ask(statement: sql.Composed | LiteralString, *values: object) -> tuple[object, ...] | None:
+            async def call() -> tuple[object, ...] | None:
+                cursor = await connection.execute(statement, values or None)
+                return await cursor.fetchone() if cursor.description else None
+
+            return await within(connection, lease_s, call)
+
         try:
             with database.errors_told():
-                async with connection.transaction(), connection.cursor("documents") as cursor:
-                    await connection.execute(_AT_ONE_MOMENT)
-                    found = await connection.execute(composed(_REVISION, database))
-                    row = await found.fetchone()
-                    await cursor.execute(composed(_ALL, database))
-                    while rows := await cursor.fetchmany(_AT_ONCE):
+                if (await ask("SELECT pg_is_in_recovery()")) != (False,):
+                    raise psycopg.OperationalError("this is a standby, which may be behind")
+                await ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                revision = await ask(composed(_REVISION, database))
+                async with connection.cursor("documents") as cursor:
+                    await within(connection, lease_s, lambda: cursor.execute(composed(_ALL, database)))
+                    while rows := await within(connection, lease_s, lambda: cursor.fetchmany(_AT_ONCE)):
                         _put_rows(tables, rows)
                         await asyncio.sleep(0)
-                sized = await connection.execute(_SIZE, (f"{database.schema}.documents",))
-                size = await sized.fetchone()
+                size = await ask(_SIZE, f"{database.schema}.documents")
+                await ask("COMMIT")
         finally:
-            await connection.close()
-        loaded = cls(database, membership, tables, _number(row))
+            connection.pgconn.finish()
+        loaded = cls(database, membership, tables, _number(revision))
         loaded._size = _number(size)
         return loaded
 
@@ -134,23 +144,27 @@ class PostgresDocuments(DocumentTables):
             _apply(self._tables.setdefault(table, {}), kind_rows)
 
     async def _commit(self, rows: "Rows") -> None:
-        """Commit, and try again while it is not known whether that took effect, until the lease is over."""
+        """Commit, and try again while it is not known whether that took effect: for one lease, and while it is trusted."""
         given = {**_arrays(rows), "me": self._membership.id, "term": self._membership.term}
-        commit_id = uuid4()
-        trouble = ""
-        while self._membership.is_trusted():
+        commit_id, trouble = uuid4(), ""
+        until = steady_s() + self._membership.lease_s
+        while self._membership.is_trusted() and steady_s() < until:
             try:
                 revision = await self._try(commit_id, given)
-            except (StateUnwritable, psycopg.Error, TimeoutError) as error:
+            except (StateUnwritable, psycopg.Error, OSError, TimeoutError) as error:
+                self.close()
+                if not _may_pass(error):
+                    raise StateUnwritable(
+                        f"the state in {self._database.place} cannot be written: {told(error)}"
+                    ) from None
                 if not trouble:
                     log.warning("state.commit_unanswered", error=told(error))
                 trouble = told(error)
-                self.close()
                 await asyncio.sleep(_AGAIN_S)
                 continue
             if revision is None:
                 self.refused += 1
-                self._membership.ended.set()
+                trouble = ""
                 break
             self._revision = revision
             return
@@ -162,17 +176,24 @@ class PostgresDocuments(DocumentTables):
 
     async def _try(self, commit_id: UUID, given: dict[str, object]) -> int | None:
         """Return the state's new revision; None: the fence or the compare-and-swap refused it."""
-        remaining = self._membership.lease_remaining_s
         connection = self._connection
         if connection is None:
-            async with asyncio.timeout(remaining):
+            async with asyncio.timeout(self._membership.lease_remaining_s):
                 connection = self._connection = await self._database.connect()
-            found = await self._ask(connection, _LAST, {})
-            if found is not None and found[1] == commit_id:  # it took effect, and its answer was lost
-                return int(found[0])
+            revision = await self._revision_of(connection, commit_id)
+            if revision is not None:
+                return revision
         values = {**given, "id": commit_id, "revision": self._revision}
         row = await self._ask(connection, _COMMIT, values)
-        return None if row is None else int(row[0])
+        # An earlier try may have been under way still when this one came: it took effect, and this one found it so.
+        return int(row[0]) if row is not None else await self._revision_of(connection, commit_id)
+
+    async def _revision_of(
+        self, connection: AsyncConnection[tuple[object, ...]], commit_id: UUID
+    ) -> int | None:
+        """Return the state's revision if this was its last commit."""
+        found = await self._ask(connection, _LAST, {})
+        return int(found[0]) if found is not None and found[1] == commit_id else None
 
     async def _ask(
         self,
@@ -244,6 +265,16 @@ class SnapshotDocuments(DocumentTables):
 
     def close(self) -> None:
         """Do nothing: the connection was closed after reading."""
+
+
+_PASSING = ("08", "25006", "53300", "57P")
+"""SQLSTATEs (PostgreSQL, Appendix A) that say nothing of a statement: connections, a standby, too many clients, a shutdown."""
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same commit may be taken later: it got no answer, or none that is about the commit."""
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return state is None or state.startswith(_PASSING)
 
 
 Rows = dict[str, dict[str, str | None]]

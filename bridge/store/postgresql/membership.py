@@ -7,6 +7,7 @@ trust in it ends earlier, by a clock that goes on while the machine sleeps, coun
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -17,7 +18,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from bridge.errors import StateUnwritable
-from bridge.store.postgresql.connections import Database, told, within
+from bridge.store.postgresql.connections import Database, break_off, told, within
 from bridge.store.postgresql.schema import composed, prepare
 
 log = structlog.get_logger(__name__)
@@ -47,11 +48,11 @@ def steady_s() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What a bridge says of itself: its name, its version, and a digest of its configuration."""
+    """What a bridge says of itself: its name, its version, and a digest of its present configuration."""
 
     name: str
     version: str
-    configuration: str
+    configuration: Callable[[], str]
 
 
 class Membership:
@@ -106,7 +107,7 @@ class Membership:
 
     async def _begin(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         asked = steady_s()
-        await self._tell(connection, _JOIN)
+        await self._ask(connection, _JOIN)
         self._trust_from(asked)
 
     async def take(self) -> bool:
@@ -136,11 +137,12 @@ class Membership:
     async def leave(self) -> None:
         """End the membership; what this bridge owned is free at once, if the database can be told."""
         self.ended.set()
+        if self._beating is not None:
+            if self._connection is not None:
+                break_off(self._connection)
+            await asyncio.wait({self._beating})
         self._close()
         self._stop_taking()
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait({self._beating})
         with suppress(StateUnwritable, psycopg.Error, TimeoutError):
             async with asyncio.timeout(self.lease_s):
                 connection = await self._database.connect()
@@ -151,21 +153,29 @@ class Membership:
 
     async def _beat(self) -> None:
         """Renew the lease each third of it, until it is over."""
-        while not self.ended.is_set():
-            await asyncio.sleep(self.lease_s / 3 if not self._trouble else self.lease_s / 20)
-            try:
-                await self._renew()
-            except (StateUnwritable, psycopg.Error, TimeoutError) as error:
-                self._close()
-                if not self._trouble:
-                    log.warning("state.database_unreachable", error=told(error))
-                self._trouble = told(error)
-            else:
-                if self._trouble:
-                    log.info("state.database_reached")
-                self._trouble = ""
-            if self.lease_remaining_s <= 0:
-                self.ended.set()
+        try:
+            while not self.ended.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.ended.wait(), self.lease_s / (20 if self._trouble else 3))
+                if not self.ended.is_set():
+                    await self._renew_if_possible()
+                if self.lease_remaining_s <= 0:
+                    self.ended.set()
+        finally:
+            self.ended.set()  # whatever happened: without signs of life, this bridge owns nothing
+
+    async def _renew_if_possible(self) -> None:
+        try:
+            await self._renew()
+        except (StateUnwritable, psycopg.Error, OSError, TimeoutError) as error:
+            self._close()
+            if not self._trouble and not self.ended.is_set():
+                log.warning("state.database_unreachable", error=told(error))
+            self._trouble = told(error)
+        else:
+            if self._trouble:
+                log.info("state.database_reached")
+            self._trouble = ""
 
     async def _renew(self) -> None:
         remaining = max(self.lease_remaining_s, 0.1)
@@ -202,7 +212,7 @@ class Membership:
             "lease": self._lease_ms,
             "name": member.name,
             "version": member.version,
-            "configuration": member.configuration,
+            "configuration": member.configuration(),
         }
         return await connection.execute(composed(statement, self._database), given)
 

@@ -4,16 +4,18 @@ A row is put by the command, taken by the owner, and answered in place. A comman
 nothing is carried out of which nobody hears; the owner removes what is old.
 """
 
+import asyncio
 import time
-from typing import LiteralString
+from contextlib import suppress
+from typing import TYPE_CHECKING, LiteralString
 from uuid import UUID, uuid4
 
-import psycopg
-from psycopg import AsyncConnection, Connection
-
-from bridge.errors import OwnerUnavailable
-from bridge.store.postgresql.connections import Database, within
+from bridge.errors import OwnerUnavailable, StateUnwritable
+from bridge.store.postgresql.connections import Database, break_off, within
 from bridge.store.postgresql.schema import composed
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection, Connection
 
 _PUT: LiteralString = """
     INSERT INTO {schema}.orders (id, request, expires_at)
@@ -21,7 +23,7 @@ _PUT: LiteralString = """
 _ANSWER: LiteralString = """
     SELECT answer, taken_by IS NOT NULL, EXISTS (SELECT 1 FROM {schema}.members WHERE members.id = taken_by)
     FROM {schema}.orders WHERE id = %(id)s"""
-_WITHDRAW: LiteralString = "DELETE FROM {schema}.orders WHERE id = %(id)s"
+_WITHDRAW: LiteralString = "DELETE FROM {schema}.orders WHERE id = %(id)s RETURNING taken_by"
 _TAKE: LiteralString = """
     UPDATE {schema}.orders SET taken_by = %(me)s
     WHERE id IN (
@@ -44,12 +46,28 @@ def ask_owner(database: Database, request: bytes, patience_s: float) -> bytes:
         StateUnwritable: the database does not answer.
     """
     values: dict[str, object] = {"id": uuid4(), "request": request.decode(), "patience": patience_s}
-    with database.errors_told(), database.connect_for_reading() as connection:
-        connection.execute(composed(_PUT, database), values)
-        try:
-            return _awaited(connection, database, values, time.monotonic() + patience_s)
-        finally:
-            connection.execute(composed(_WITHDRAW, database), values)
+    until = time.monotonic() + patience_s
+    try:
+        with database.errors_told(), database.connect_for_reading() as connection:
+            connection.execute(composed(_PUT, database), values)
+            try:
+                answer = _awaited(connection, database, values, until)
+            finally:
+                connection.execute(composed(_WITHDRAW, database), values)
+            return answer
+    except StateUnwritable as error:
+        if _is_withdrawn(database, values):
+            raise
+        why = f"the database stopped answering ({error}), and the order may have been carried out"
+        raise _unavailable(database, why) from None
+
+
+def _is_withdrawn(database: Database, values: dict[str, object]) -> bool:
+    """Withdraw an order over a new connection; return whether nobody has taken it."""
+    with suppress(StateUnwritable), database.errors_told(), database.connect_for_reading() as connection:
+        row = connection.execute(composed(_WITHDRAW, database), values).fetchone()
+        return row is None or row[0] is None
+    return False
 
 
 def _awaited(
@@ -85,6 +103,7 @@ class OrderBook:
         self._database = database
         self._owner = owner
         self._connection: AsyncConnection[tuple[object, ...]] | None = None
+        self._turn = asyncio.Lock()
 
     async def take(self) -> list[tuple[UUID, bytes]]:
         """Take the orders that wait; return their ids and requests, oldest first.
@@ -106,30 +125,36 @@ class OrderBook:
         """Remove orders that are long over; raises as `take` does."""
         await self._execute(_TIDY, {})
 
+    def break_off(self) -> None:
+        """End what is under way; later calls open another connection."""
+        if self._connection is not None:
+            break_off(self._connection)
+
     def close(self) -> None:
-        """Close the connection, also under a call: cancelled without that, psycopg would ask the server first."""
+        """Close the connection; nothing may be under way."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.pgconn.finish()
 
     async def _execute(self, statement: LiteralString, values: dict[str, object]) -> list[tuple[object, ...]]:
-        connection = self._connection
-        try:
-            if connection is None:
-                connection = self._connection = await self._database.connect()
-            with self._database.errors_told():
-                return await within(
-                    connection, self._database.settings.lease / 1000, lambda: self._rows(statement, values)
-                )
-        except BaseException:
-            self._connection = None
-            if connection is not None:
-                connection.pgconn.finish()
-            raise
+        async with self._turn:
+            try:
+                connection = self._connection = self._connection or await self._database.connect()
+                with self._database.errors_told():
+                    return await within(
+                        connection,
+                        self._database.settings.lease / 1000,
+                        lambda: self._rows(connection, statement, values),
+                    )
+            except BaseException:
+                self.close()
+                raise
 
-    async def _rows(self, statement: LiteralString, values: dict[str, object]) -> list[tuple[object, ...]]:
-        connection = self._connection
-        if connection is None:
-            raise psycopg.OperationalError("the connection was closed")
+    async def _rows(
+        self,
+        connection: "AsyncConnection[tuple[object, ...]]",
+        statement: LiteralString,
+        values: dict[str, object],
+    ) -> list[tuple[object, ...]]:
         cursor = await connection.execute(composed(statement, self._database), values)
         return await cursor.fetchall() if cursor.description else []

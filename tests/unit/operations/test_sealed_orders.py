@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet
 
 from bridge.config import Settings
 from bridge.control.socket_messages import Request
-from bridge.errors import SecretUnavailable
+from bridge.errors import InvalidState, SecretUnavailable
 from bridge.operations.sealed_orders import opened, sealed
 
 GIVEN = {"http_url_spec": {"url": "https://ci.example.com/", "secret": "s3cret"}}
@@ -53,5 +53,7 @@ def test_orders_about_anything_else_need_no_key() -> None:
 
     assert sealed(settings("ONE"), order) == order
     assert sealed(settings(), plain) == plain
-    assert sealed(settings(webhooks=False), BY_COMMAND) == BY_COMMAND
+    with pytest.raises(InvalidState, match="switched off"):
+        sealed(settings(webhooks=False), BY_COMMAND)
+    assert sealed(settings(webhooks=False), plain) == plain
     assert opened(settings(), plain) == plain
