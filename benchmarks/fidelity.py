@@ -1,6 +1,7 @@
 """Thousands of random mutations while the bridge polls: is what it delivers what happened?
 
-    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql | --mariadb] [--plug-in] [--keep FOLDER]
+    python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql | --mariadb] [--plug-in]
+        [--shared] [--keep FOLDER]
 
 Before a real `mlflow server`, with the real daemon and a real receiver; exits 1 on any difference.
 The seed fixes what each thread wishes to do, not how the threads meet.
@@ -24,6 +25,8 @@ from support.postgresql import postgresql
 from support.trial import Verdict, trial
 from support.workload import Workload
 
+from bridge.config import StateSettings
+
 _MOST_TOLD = 50
 _NAMES = {None: "SQLite", postgresql: "PostgreSQL", mariadb: "MariaDB"}
 
@@ -37,6 +40,7 @@ def main() -> int:
     backend.add_argument("--postgresql", dest="cluster", action="store_const", const=postgresql)
     backend.add_argument("--mariadb", dest="cluster", action="store_const", const=mariadb)
     parser.add_argument("--plug-in", action="store_true", help="MLflow's server sends hints, and refuses")
+    parser.add_argument("--shared", action="store_true", help="the state is in PostgreSQL, too")
     parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -47,8 +51,10 @@ def main() -> int:
         served(Path(name), given.cluster, has_plug_in=given.plug_in) as (url, port),
     ):
         workload = Workload(url, given.seed, given.mutations, given.threads)
-        verdict = trial(given.keep or Path(name) / "bridge", url, workload, port)
+        with shared_state(is_wanted=given.shared) as shared:
+            verdict = trial(given.keep or Path(name) / "bridge", url, workload, port, shared)
     beside = " with the plug-in" if given.plug_in else ""
+    beside += ", the state in PostgreSQL" if given.shared else ""
     print(f"{_NAMES[given.cluster]}{beside}, seed {given.seed}, {given.threads} threads")
     report(verdict)
     return 1 if verdict.faults else 0
@@ -70,6 +76,17 @@ def served(folder: Path, cluster: Callable | None, *, has_plug_in: bool) -> Iter
         server = MlflowServer(folder / "mlflow", *arguments).start()
         stack.callback(server.stop)
         yield server.url, None
+
+
+@contextmanager
+def shared_state(*, is_wanted: bool) -> Iterator[StateSettings | None]:
+    """Yield where the state is in a PostgreSQL of its own, for as long as the context lasts; or None."""
+    if not is_wanted:
+        yield None
+        return
+    with postgresql() as cluster:
+        cluster.create("states")
+        yield StateSettings(url=cluster.state_url("states"))
 
 
 def report(verdict: Verdict) -> None:

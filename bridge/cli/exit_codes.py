@@ -93,6 +93,7 @@ GIVEN: Mapping[str, tuple[ExitCode, ...]] = {
     "state rebaseline": _POLLS,
     "state rebind": _POLLS,
     "state copy": _CHANGES,
+    "state migrate": _CHANGES,
     "state restored": _CHANGES,
     "init": _ASKS,
     "check": _ASKS,

@@ -118,6 +118,19 @@ def joined(
     return Replica.joined(settings.state, member)
 
 
+async def make_tables(settings: Settings) -> None:
+    """Make the tables of a state in a database, if they are not there yet.
+
+    Raises:
+        StateError: the database cannot be used, or the role may not make them.
+        ConfigurationError: the extra for PostgreSQL is not installed.
+    """
+    with _extra_installed():
+        from bridge.store.postgresql.shared_state import make_tables as make  # noqa: PLC0415 - as above
+
+    await make(settings.state)
+
+
 def state_database(settings: Settings) -> "StateDatabase":
     """Return the state in a database, to look at.
 

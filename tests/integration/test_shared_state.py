@@ -1,6 +1,7 @@
 """A state in PostgreSQL that several bridges share: one owns it, and nobody else can write, whatever is lost on the way."""
 
 import asyncio
+import shutil
 import time
 from contextlib import asynccontextmanager, suppress
 
@@ -8,14 +9,16 @@ import psycopg
 import pytest
 from support.database_wire import DatabaseWire
 from support.patience import patience
+from support.postgresql import postgresql, what_is_missing
 from support.shared_state import MEMBER, state_settings
+from support.tls import Authority
 from support.until import eventually
 from support.values import commit, model, onto, transition
 
 from bridge.control.socket_messages import Request, decode_answer, encode_request, encode_result
 from bridge.errors import OwnerUnavailable, StateError, StateNewer, StateUnwritable
 from bridge.store.postgresql.order_book import OrderBook
-from bridge.store.postgresql.shared_state import Replica, StateDatabase
+from bridge.store.postgresql.shared_state import Replica, StateDatabase, make_tables
 
 SHORT = "2s"
 
@@ -367,3 +370,106 @@ async def test_an_order_whose_command_lost_the_database_is_withdrawn_or_said_to_
 def test_an_address_that_cannot_be_used_is_told_in_a_sentence(url) -> None:
     with pytest.raises(StateUnwritable, match="cannot be used"):
         StateDatabase(state_settings(url)).check()
+
+
+async def test_a_role_that_may_make_no_tables_works_with_those_that_are_there(url, cluster) -> None:
+    settings = state_settings(url)
+    await make_tables(settings)
+    await make_tables(settings)
+    cluster.tell(
+        "states",
+        f"CREATE ROLE plain LOGIN; GRANT USAGE ON SCHEMA {settings.schema} TO plain; "
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {settings.schema} TO plain;",
+    )
+    plain = settings.model_copy(update={"url": "postgresql://plain@" + settings.url.partition("@")[2]})
+    try:
+        await asyncio.to_thread(StateDatabase(plain).check)
+        async with owner(plain) as (_, state):
+            await state.commit_poll(commit(models=[model("a")]))
+        assert known(plain) == ["a"]
+        with pytest.raises(StateUnwritable, match="permission denied"):
+            await make_tables(state_settings(plain.url))
+    finally:
+        cluster.tell("states", "DROP OWNED BY plain; DROP ROLE plain;")
+
+
+ADDRESS = "127.0.0.77"
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A PostgreSQL that asks for passwords, and over TCP for TLS as well; and who signed its certificate."""
+    if what_is_missing():
+        pytest.skip(what_is_missing())
+    authority = Authority(tmp_path)
+    with postgresql() as cluster:
+        data = cluster.folder / "data"
+        for source, name in zip(
+            authority.issue("server", "localhost"), ("server.crt", "server.key"), strict=True
+        ):
+            shutil.copy(source, data / name)
+            shutil.chown(data / name, data.owner(), data.group())
+            (data / name).chmod(0o600)
+        (data / "pg_hba.conf").write_text(
+            f"local all {data.owner()} trust\nlocal all all scram-sha-256\n"
+            f"hostssl all all {ADDRESS}/32 scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+        )
+        with (data / "postgresql.conf").open("a") as file:
+            file.write("ssl = on\n")
+        cluster.addresses = ADDRESS
+        cluster.restart()
+        cluster.create("states")
+        cluster.tell(
+            "states", "CREATE ROLE bridge LOGIN PASSWORD 'first'; GRANT CREATE ON DATABASE states TO bridge;"
+        )
+        yield cluster, authority
+
+
+def secret_file(path, value: str) -> dict[str, str]:
+    path.write_text(value)
+    return {"file": str(path)}
+
+
+async def test_a_password_that_rotates_needs_no_restart_and_is_shown_nowhere(guarded, tmp_path) -> None:
+    cluster, _ = guarded
+    url = f"postgresql://bridge@/states?host={cluster.folder}"
+    password = secret_file(tmp_path / "password", "first")
+    settings = state_settings(url, password=password, lease="3s")
+    async with owner(settings) as (_, state):
+        await state.commit_poll(commit(models=[model("a")]))
+        cluster.tell("states", "ALTER ROLE bridge PASSWORD 'second';")
+        secret_file(tmp_path / "password", "second")
+        cluster.tell(
+            "states", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bridge';"
+        )
+        await state.commit_poll(onto(state, commit(models=[model("b")])))
+        await asyncio.sleep(1.5)
+        assert state.is_owned()
+    secret_file(tmp_path / "password", "wrong")
+    with pytest.raises(StateUnwritable, match="password authentication failed") as refused:
+        StateDatabase(settings).check()
+    assert "wrong" not in str(refused.value).replace("wrong password", "")
+    (tmp_path / "password").unlink()
+    with pytest.raises(StateUnwritable, match=r"state\.password"):
+        StateDatabase(settings).check()
+
+
+async def test_a_server_is_verified_by_its_certificate_and_name(guarded, tmp_path) -> None:
+    _, authority = guarded
+    password = secret_file(tmp_path / "password", "first")
+    over = f"hostaddr={ADDRESS}&sslrootcert={authority.ca_file}"
+
+    def to(host: str) -> object:
+        return state_settings(
+            f"postgresql://bridge@{host}/states?{over}", password=password, sslmode="verify-full"
+        )
+
+    async with owner(to("localhost")) as (_, state):
+        await state.commit_poll(commit(models=[model("a")]))
+    with pytest.raises(StateUnwritable, match="does not match host name"):
+        StateDatabase(to("another.example.com")).check()
+    (tmp_path / "stranger").mkdir()
+    stranger = Authority(tmp_path / "stranger")
+    over = f"hostaddr={ADDRESS}&sslrootcert={stranger.ca_file}"
+    with pytest.raises(StateUnwritable, match="certificate verify failed"):
+        StateDatabase(to("localhost")).check()

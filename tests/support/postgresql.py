@@ -26,6 +26,8 @@ class PostgreSql:
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
         self.folder = folder
+        self.addresses = ""
+        """Where it listens after the next start, besides its socket."""
         self._process = self._started()
 
     @property
@@ -46,7 +48,14 @@ class PostgreSql:
 
     def _started(self) -> "subprocess.Popen[bytes]":
         # A `user` of its own keeps the process's id ours to stop, as a wrapper (runuser) would not.
-        settings = ["-c", "listen_addresses=", "-k", str(self.folder), "-D", str(self.folder / "data")]
+        settings = [
+            "-c",
+            f"listen_addresses={self.addresses}",
+            "-k",
+            str(self.folder),
+            "-D",
+            str(self.folder / "data"),
+        ]
         with (self.folder / "log").open("ab") as log:
             command = [str(self._programs / "postgres"), *settings]
             process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **_identity())

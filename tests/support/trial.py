@@ -9,10 +9,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from bridge.config import StateSettings
 from bridge.diff.registry_changes import ChangeKind
 from bridge.events.event import Event
 from bridge.store.document_state import DocumentState
-from bridge.store.poll_commit import EVENTS
+from bridge.store.document_store_protocol import Documents
 from bridge.store.tinydb_store import TinyDocuments
 from support import promotions
 from support.chaos.judge import Request
@@ -58,10 +59,16 @@ class Verdict:
         return sum(self.outcomes.values()) - self.outcomes["refused"] - self.outcomes["unsure"]
 
 
-def trial(folder: Path, url: str, workload: Workload, port: int | None = None) -> Verdict:
+def trial(
+    folder: Path,
+    url: str,
+    workload: Workload,
+    port: int | None = None,
+    shared: StateSettings | None = None,
+) -> Verdict:
     """Let the daemon watch the registry at ``url`` while ``workload`` changes it; then judge.
 
-    A server with the plug-in expects the bridge at ``port``.
+    A server with the plug-in expects the bridge at ``port``. The state is in a folder, or in the database ``shared``.
     """
     receiver = Receiver()
     workload.prepare()
@@ -69,7 +76,8 @@ def trial(folder: Path, url: str, workload: Workload, port: int | None = None) -
     promoting.prepare()
     bridge = Bridge(folder, url)
     server = f'[server]\nlisten = "127.0.0.1:{promoting.port}"\ntokens = {_TOKENS}\n'
-    bridge.write(url, _sink(receiver.url), poll=_POLL, more=f"{server}{promotions.GATE}")
+    more = f"{server}{promotions.GATE}"
+    bridge.write(url, _sink(receiver.url), poll=_POLL, more=more, state=_state_of(shared))
     bridge.environment |= {"ASKER": _TOKEN, "OF_MLFLOW": TOKENS["mlflow"]}
     bridge.log_level = "debug"  # else polls that find nothing are not told
     baseline = read_registry(url)
@@ -86,7 +94,8 @@ def trial(folder: Path, url: str, workload: Workload, port: int | None = None) -
     finally:
         promoting.stop()
         receiver.stop()
-    recorded = recorded_events(folder / "state")
+    documents = TinyDocuments.read(folder / "state") if shared is None else _stored_in(shared)
+    recorded = events_in(documents)
     deliveries = [
         Delivered(got.delivery_id, recorded[got.delivery_id].lane, got.body, got.at) for got in receiver.got
     ]
@@ -100,7 +109,7 @@ def trial(folder: Path, url: str, workload: Workload, port: int | None = None) -
         ),
         *replay(promotions.free(baseline), free, promotions.free(final), history.left_behind),
         *judge_history(free, history),
-        *_judge_promotions(folder / "state", promoting.told, deliveries, final),
+        *_judge_promotions(documents, promoting.told, deliveries, final),
         *promoting.client.unexpected,
     ]
     return Verdict(
@@ -116,11 +125,11 @@ def trial(folder: Path, url: str, workload: Workload, port: int | None = None) -
 
 
 def _judge_promotions(
-    state: Path, told: Mapping[str, str], deliveries: Sequence[Delivered], final: Models
+    documents: Documents, told: Mapping[str, str], deliveries: Sequence[Delivered], final: Models
 ) -> list[str]:
     """Return what was told, stayed or was forgotten against the gate."""
     came = [Request("copy", one.id, json.dumps(one.body), one.at) for one in deliveries]
-    stored = list(DocumentState(TinyDocuments.read(state)).requests())
+    stored = list(DocumentState(documents).requests())
     return [
         *promotions.told_past_the_gate(came),
         *promotions.past_the_gate(final),
@@ -159,12 +168,26 @@ def _keep(folder: Path, deliveries: Sequence[Delivered], effects: Sequence[Effec
     (folder / "evidence.jsonl").write_text(text)
 
 
-def recorded_events(folder: Path) -> dict[str, Event]:
-    """Return the bridge's own record of what it observed, by id: it tells each event's lane."""
-    documents = TinyDocuments.read(folder)
-    state = DocumentState(documents)
-    found = {key: state.event(key) for key, _ in documents.items(EVENTS)}
-    return {key: event for key, event in found.items() if event is not None}
+def recorded_events(folder: Path) -> Mapping[str, Event]:
+    """Return all that the state in a folder says that it observed."""
+    return events_in(TinyDocuments.read(folder))
+
+
+def events_in(documents: Documents) -> Mapping[str, Event]:
+    """Return all that a state says that it observed."""
+    return {event.id: event for event in DocumentState(documents).events()}
+
+
+def _state_of(shared: StateSettings | None) -> str:
+    if shared is None:
+        return 'url = "tinydb:./state"'
+    return f'url = "{shared.url}"\nschema = "{shared.schema}"'
+
+
+def _stored_in(shared: StateSettings) -> Documents:
+    from bridge.store.postgresql.shared_state import StateDatabase
+
+    return StateDatabase(shared).documents()
 
 
 def read_registry(url: str) -> Models:

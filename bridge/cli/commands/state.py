@@ -12,7 +12,7 @@ from bridge.cli.common_options import config_option, read_settings, start_logs
 from bridge.cli.exit_codes import ExitCode
 from bridge.cli.progress_line import Scanned, scan_progress
 from bridge.config import Settings, StateSettings
-from bridge.errors import StateOwned
+from bridge.errors import ConfigurationError, StateOwned
 from bridge.events.display_text import count
 from bridge.operations.command_user import command_user
 from bridge.operations.daemon_requests import ask_to_rebaseline, ask_to_rebind
@@ -21,7 +21,7 @@ from bridge.operations.state_copy import copy_state
 from bridge.pipeline.clocks import SystemClock
 from bridge.pipeline.hold_decisions import report_note
 from bridge.store.state_metadata import Note
-from bridge.store.state_opening import any_owned_state, owned_state
+from bridge.store.state_opening import any_owned_state, make_tables, owned_state
 
 
 @new_group("state")
@@ -109,6 +109,29 @@ def rebind(ctx: click.Context, config: str | None, accept: bool) -> int:
 async def _rebind(settings: Settings, *, accept: bool) -> str:
     async with any_owned_state(settings) as state:
         return await rebind_state(state, settings, accept=accept)
+
+
+@command.command()
+@config_option
+@click.pass_context
+def migrate(ctx: click.Context, config: str | None) -> int:
+    """Make the tables of a state in PostgreSQL, if they are not there yet.
+
+    A bridge does this itself when it starts, if its role may. Where the role of the service may not, give this command
+    once with a configuration whose state.url names a role that may.
+
+    \b
+    Examples:
+      mlflow-bridge state migrate
+      mlflow-bridge state migrate --config as-owner.toml
+    """
+    start_logs(ctx)
+    settings = read_settings(config)
+    if not settings.state.is_database:
+        raise ConfigurationError(["state.url: names a folder, which needs no tables"])
+    asyncio.run(make_tables(settings))
+    click.echo(f"the tables are there: {settings.state.place}")
+    return ExitCode.DONE
 
 
 @command.command()

@@ -19,6 +19,7 @@ from bridge.store.postgresql.schema import (
     check_rights,
     composed,
     has_tables,
+    prepare,
     read_meta,
 )
 
@@ -84,6 +85,17 @@ class Replica:
     def refused_commits(self) -> int:
         """How many commits the database refused, because another bridge owned the state."""
         return 0 if self._documents is None else self._documents.refused
+
+
+async def make_tables(settings: StateSettings) -> None:
+    """Make the tables of a state, if they are not there yet; raises as `bridge.store.postgresql.schema.prepare` does."""
+    database = Database(settings)
+    connection = await database.connect()
+    try:
+        with database.errors_told():
+            await prepare(connection, database)
+    finally:
+        connection.pgconn.finish()
 
 
 @dataclass(frozen=True, slots=True)
