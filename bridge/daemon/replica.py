@@ -120,6 +120,7 @@ class SharingBridge:
             StateError: the state belongs to another registry, or the database cannot be used at the start.
         """
         while not self._signals.stop.is_set():
+            pause_s = 0.0
             try:
                 replica = await membership.enter_async_context(
                     joined(self._configuration.settings, lambda: self._configuration.settings)
@@ -131,10 +132,11 @@ class SharingBridge:
                 if not self._has_joined:
                     raise
                 log.warning("replica.interrupted", error=str(error), again_in_s=_AGAIN_S)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._signals.stop.wait(), _AGAIN_S)
+                pause_s = _AGAIN_S
             self._forget()
             await membership.aclose()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._signals.stop.wait(), pause_s)
         return None
 
     async def _waited_for(self, replica: Replica) -> bool:

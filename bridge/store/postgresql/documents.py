@@ -6,8 +6,6 @@ lost answer the database tells whether it took effect.
 """
 
 import asyncio
-import hashlib
-import json
 from typing import Any, LiteralString, Self
 from uuid import UUID, uuid4
 
@@ -19,12 +17,11 @@ from bridge.errors import StateUnwritable
 from bridge.store.document_store_protocol import Document, Writes
 from bridge.store.document_tables import DocumentTables
 from bridge.store.postgresql.connections import Database, told, within
+from bridge.store.postgresql.document_rows import Rows, Tables, apply_rows, arrays, encoded, put_rows
 from bridge.store.postgresql.membership import Membership, steady_s
 from bridge.store.postgresql.schema import composed, has_tables, read_meta
 
 log = structlog.get_logger(__name__)
-
-Tables = dict[str, dict[str, Document]]
 
 _COMMIT = """
     WITH fence AS (
@@ -52,8 +49,6 @@ _SIZE = "SELECT pg_total_relation_size(%s)"
 _AT_ONCE = 2_000
 """How many documents are fetched at once: a number that decodes in milliseconds, so that the loop goes on."""
 _AGAIN_S = 0.2
-_LONGEST_KEY = 1_000
-"""A B-tree's key ends at 2,704 bytes; a model's name of 256 characters can have 3,072, written in ASCII."""
 
 
 class PostgresDocuments(DocumentTables):
@@ -97,7 +92,7 @@ class PostgresDocuments(DocumentTables):
                 async with connection.cursor("documents") as cursor:
                     await within(connection, lease_s, lambda: cursor.execute(composed(_ALL, database)))
                     while rows := await within(connection, lease_s, lambda: cursor.fetchmany(_AT_ONCE)):
-                        _put_rows(tables, rows)
+                        put_rows(tables, rows)
                         await asyncio.sleep(0)
                 size = await ask(_SIZE, f"{database.schema}.documents")
                 await ask("COMMIT")
@@ -127,7 +122,7 @@ class PostgresDocuments(DocumentTables):
             StateUnwritable: none of them took effect; or this bridge does not own the state any more, and what took
                 effect is for the next owner to read.
         """
-        rows = _encoded(writes)
+        rows = encoded(writes)
         committing = asyncio.create_task(self._commit(rows))
         was_cancelled = False
         while not committing.done():
@@ -141,11 +136,11 @@ class PostgresDocuments(DocumentTables):
             _cancel_again()
         committing.result()
         for table, kind_rows in rows.items():
-            _apply(self._tables.setdefault(table, {}), kind_rows)
+            apply_rows(self._tables.setdefault(table, {}), kind_rows)
 
-    async def _commit(self, rows: "Rows") -> None:
+    async def _commit(self, rows: Rows) -> None:
         """Commit, and try again while it is not known whether that took effect: for one lease, and while it is trusted."""
-        given = {**_arrays(rows), "me": self._membership.id, "term": self._membership.term}
+        given = {**arrays(rows), "me": self._membership.id, "term": self._membership.term}
         commit_id, trouble = uuid4(), ""
         until = steady_s() + self._membership.lease_s
         while self._membership.is_trusted() and steady_s() < until:
@@ -238,7 +233,7 @@ class SnapshotDocuments(DocumentTables):
                 connection.execute(_AT_ONE_MOMENT)
                 cursor.execute(composed(_ALL, database))
                 while rows := cursor.fetchmany(_AT_ONCE):
-                    _put_rows(self._tables, rows)
+                    put_rows(self._tables, rows)
             row = connection.execute(_SIZE, (f"{database.schema}.documents",)).fetchone()
             self._size = _number(row)
 
@@ -275,61 +270,6 @@ def _may_pass(error: Exception) -> bool:
     """Whether the same commit may be taken later: it got no answer, or none that is about the commit."""
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     return state is None or state.startswith(_PASSING)
-
-
-Rows = dict[str, dict[str, str | None]]
-"""For each table, the documents by key as JSON; None removes one."""
-
-
-def _encoded(writes: Writes) -> Rows:
-    return {
-        table: {
-            key: None if one is None else json.dumps(one, separators=(",", ":")) for key, one in rows.items()
-        }
-        for table, rows in writes.items()
-    }
-
-
-def _arrays(rows: Rows) -> dict[str, object]:
-    """Return the arguments of the statement: arrays with a member for each document."""
-    kept = [
-        (table, key, text) for table, one in rows.items() for key, text in one.items() if text is not None
-    ]
-    gone = [(table, key) for table, one in rows.items() for key, text in one.items() if text is None]
-    whole = [_ascii(key) for _, key, _ in kept]
-    return {
-        "kinds": [table for table, _, _ in kept],
-        "keys": [_short(one) for one in whole],
-        "whole_keys": [one if len(one) > _LONGEST_KEY else None for one in whole],
-        "documents": [text for _, _, text in kept],
-        "gone_kinds": [table for table, _ in gone],
-        "gone_keys": [_short(_ascii(key)) for _, key in gone],
-    }
-
-
-def _ascii(key: str) -> str:
-    """Return ``key`` in ASCII: PostgreSQL takes neither U+0000 nor lone surrogates."""
-    return json.dumps(key)[1:-1]
-
-
-def _short(key: str) -> str:
-    if len(key) <= _LONGEST_KEY:
-        return key
-    return f"{key[:900]}~{hashlib.sha256(key.encode()).hexdigest()}"
-
-
-def _put_rows(tables: Tables, rows: list[tuple[object, ...]]) -> None:
-    for kind, key, whole_key, document in rows:
-        name = json.loads(f'"{key if whole_key is None else whole_key}"')
-        tables.setdefault(str(kind), {})[name] = json.loads(str(document))
-
-
-def _apply(kept: dict[str, Document], rows: dict[str, str | None]) -> None:
-    for key, text in rows.items():
-        if text is None:
-            kept.pop(key, None)
-        else:
-            kept[key] = json.loads(text)
 
 
 def _cancel_again() -> None:
