@@ -1,11 +1,13 @@
 """Bridges that share a state, each as if on a host of its own."""
 
 import signal
+import subprocess
 import uuid
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from support.command import Bridge
 from support.database_wire import DatabaseWire
+from support.patience import patience
 from support.until import wait_until
 
 LEASE_S = 2
@@ -36,7 +38,12 @@ class Place:
         self.process = self.bridge.start()
 
     def end(self) -> None:
+        """Have it end in peace, for what it notes at its end; or else kill it."""
+        self.wire.mend()
         self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience() / 4)
         self.process.kill()
         self.process.wait()
         self.wire.stop()

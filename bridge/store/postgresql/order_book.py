@@ -21,7 +21,9 @@ _PUT: LiteralString = """
     INSERT INTO {schema}.orders (id, request, expires_at)
     VALUES (%(id)s, %(request)s, now() + %(patience)s * interval '1 s')"""
 _ANSWER: LiteralString = """
-    SELECT answer, taken_by IS NOT NULL, EXISTS (SELECT 1 FROM {schema}.members WHERE members.id = taken_by)
+    SELECT answer, taken_by IS NOT NULL, EXISTS (
+        SELECT 1 FROM {schema}.members
+        WHERE members.id = taken_by OR taken_by IS NULL AND members.expires_at > now())
     FROM {schema}.orders WHERE id = %(id)s"""
 _WITHDRAW: LiteralString = "DELETE FROM {schema}.orders WHERE id = %(id)s RETURNING taken_by"
 _TAKE: LiteralString = """
@@ -82,6 +84,8 @@ def _awaited(
             raise _unavailable(
                 database, "it ended before it had answered (mlflow-bridge status shows how it went)"
             )
+        if not is_alive:
+            raise _unavailable(database, "it has just ended, and no other runs")
         if time.monotonic() > until:
             raise _unavailable(
                 database, "it gave no answer in time" if is_taken else "none took the order in time"
