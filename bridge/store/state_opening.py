@@ -1,6 +1,7 @@
 """Opens the state that the settings name, as its owner or for reading beside its owner."""
 
 import hashlib
+import json
 import os
 import socket
 import stat
@@ -112,10 +113,23 @@ def joined(
 
     def digest() -> str:
         now = settings if present is None else present()
-        return hashlib.sha256(now.model_dump_json().encode()).hexdigest()[:12]
+        return configuration_digest(now)
 
     member = Member(f"{socket.gethostname()}:{os.getpid()}", __version__, digest)
     return Replica.joined(settings.state, member)
+
+
+def configuration_digest(settings: Settings) -> str:
+    """Return a digest by which two bridges find that their configurations differ; secrets are not in it, only their places."""
+    text = json.dumps(settings.model_dump(), sort_keys=True, default=_as_text)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _as_text(value: object) -> object:
+    """Return what is no JSON in a form that is the same in every process: an expression by its text, a set in order."""
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    return getattr(value, "expression", None) or type(value).__name__
 
 
 async def make_tables(settings: Settings) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import tomllib
+from pathlib import Path
 
 import pytest
 from support.done import done
@@ -13,7 +15,13 @@ from bridge.sinks.sink_type_table import SETTINGS
 from bridge.store import state_opening as state_folder
 from bridge.store.document_state import DocumentState
 from bridge.store.poll_commit import HEAD, META
-from bridge.store.state_opening import binding_of, check_writable, has_readers, owned_state
+from bridge.store.state_opening import (
+    binding_of,
+    check_writable,
+    configuration_digest,
+    has_readers,
+    owned_state,
+)
 from bridge.store.tinydb_store import TinyDocuments
 
 
@@ -117,3 +125,13 @@ def test_the_registry_is_named_without_its_password(folder) -> None:
     named = binding_of(of_database(folder, "s3/cret"))
 
     assert named.uri == "postgresql://***@127.0.0.1:1/mlflow"
+
+
+def test_configurations_have_a_digest_that_tells_them_apart_and_is_the_same_everywhere() -> None:
+    text = (Path(__file__).parents[3] / "config.example.toml").read_text()
+
+    def digest(limit: str) -> str:
+        return configuration_digest(build(tomllib.loads(text.replace("`0.90`", limit)), SETTINGS))
+
+    assert digest("`0.90`") == digest("`0.90`")
+    assert digest("`0.90`") != digest("`0.80`")
