@@ -121,7 +121,7 @@ def joined(
 
 def configuration_digest(settings: Settings) -> str:
     """Return a digest by which two bridges find that their configurations differ; secrets are not in it, only their places."""
-    text = json.dumps(settings.model_dump(), sort_keys=True, default=_as_text)
+    text = json.dumps(settings.model_dump(warnings=False), sort_keys=True, default=_as_text)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
