@@ -88,7 +88,8 @@ def test_the_dashboard_has_a_row_for_each_part_and_panels_that_do_not_overlap() 
         assert not cells & taken, panel["title"]
         taken |= cells
 
-    assert rows == ["Registry and polls", "Events", "Sinks and backlog", "Dead letters", "Process"]
+    parts = ["Registry and polls", "Events", "Sinks and backlog", "Dead letters", "Process"]
+    assert rows == [*parts, "Bridges that share a state"]
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
