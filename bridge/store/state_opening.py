@@ -120,8 +120,12 @@ def joined(
 
 
 def configuration_digest(settings: Settings) -> str:
-    """Return a digest by which two bridges find that their configurations differ; secrets are not in it, only their places."""
-    text = json.dumps(settings.model_dump(warnings=False), sort_keys=True, default=_as_text)
+    """Return a digest by which two bridges find that their configurations differ.
+
+    Secrets are not in it, only their places; nor is the address that each listens on, which differs on one machine.
+    """
+    plain = settings.model_dump(warnings=False, exclude={"server": {"listen"}})
+    text = json.dumps(plain, sort_keys=True, default=_as_text)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

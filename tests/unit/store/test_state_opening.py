@@ -135,3 +135,14 @@ def test_configurations_have_a_digest_that_tells_them_apart_and_is_the_same_ever
 
     assert digest("`0.90`") == digest("`0.90`")
     assert digest("`0.90`") != digest("`0.80`")
+
+
+def test_the_address_that_each_listens_on_is_no_difference() -> None:
+    def digest(port: int, **server: object) -> str:
+        document = {
+            "registry": {"tracking_uri": "http://127.0.0.1:1"},
+            "server": {"listen": f"127.0.0.1:{port}", **server},
+        }
+        return configuration_digest(build(document, SETTINGS))
+
+    assert digest(9464) == digest(9465) != digest(9464, page=False)
