@@ -155,6 +155,7 @@ class SharingBridge:
                 if self._configuration.reload():
                     notify_ready(_STANDING_BY)
             if not signals.stop.is_set() and await replica.take():
+                self._configuration.reload()  # a reload meanwhile reached the owner before alone
                 return True
         return False
 
@@ -174,7 +175,6 @@ class SharingBridge:
         replica = self._replica
         if replica is None:
             return
-        self._configuration.reload()  # a reload may have reached the owner before alone
         membership = replica.membership
         book = OrderBook(replica.database, membership.id)
 

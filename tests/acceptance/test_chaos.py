@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.chaos.churn import Churn
+from support.chaos.judge import Due, Request
 from support.chaos.replica_storm import late_repeats, replica_trial
 from support.chaos.storm import Measure
 from support.chaos.verdict import Evidence, faults_of, trial
@@ -48,6 +49,18 @@ def test_a_storm_costs_nothing_where_hints_get_lost_come_twice_or_late(tmp_path)
     assert verdict.storm.hints.fates.keys() >= {"lost", "late", "passed on"}
 
 
+def test_a_repeat_after_a_later_one_of_its_lane_is_found_and_no_other() -> None:
+    due = [
+        Due("ci", id_, lane, number) for id_, lane, number in (("a", "m", 1), ("b", "m", 2), ("c", "n", 3))
+    ]
+    a, b, c = (Request("ci", one.id, "{}", 0.0) for one in due)
+
+    assert late_repeats([a, a, b, b, c], due) == []
+    assert late_repeats([a, c, a, b], due) == []
+    assert late_repeats([a, b, a], due) == [a]
+    assert late_repeats([replace(a, taken=False), b, a], due) == []
+
+
 @pytest.mark.extra
 def test_a_storm_over_bridges_that_share_a_state_costs_nothing(tmp_path, server, cluster) -> None:
     churn = Churn(server.url, SEED, MODELS, RATE, prefix="shared-storm")
@@ -55,4 +68,3 @@ def test_a_storm_over_bridges_that_share_a_state_costs_nothing(tmp_path, server,
     assert "\n".join(verdict.all_faults) == ""
     assert len(verdict.fates) >= 8
     assert verdict.events > 5
-    assert late_repeats(verdict.requests, []) == []

@@ -131,12 +131,12 @@ def _replicas(document: dict[str, Any]) -> list[tuple[str, str]]:
     told = [
         f"{owners[0]} works" if owners else "none works",
         *([f"{' and '.join(others)} {'stands' if len(others) == 1 else 'stand'} by"] if others else []),
-        *(f"they differ in {what}" for what, key in _DIFFERENCES if len({one[key] for one in members}) > 1),
+        *(f"they differ in {key}" for key in _COMPARED if len({one[key] for one in members}) > 1),
     ]
     return [("replicas", ", ".join(told))]
 
 
-_DIFFERENCES = (("version", "version"), ("configuration", "configuration"))
+_COMPARED = ("version", "configuration")
 
 
 def _odd_row(row: dict[str, Any]) -> str:

@@ -73,11 +73,8 @@ class Database:
         """
         try:
             yield
-        except (
-            psycopg.Error,
-            OSError,
-            ValueError,
-        ) as error:  # ValueError: text that is no name of a host, say
+        except (psycopg.Error, OSError, ValueError) as error:
+            # ValueError: psycopg's, for text that is no name of a host, say
             raise StateUnwritable(f"the state in {self.place} cannot be used: {told(error)}") from None
 
     def _password(self) -> str | None:
