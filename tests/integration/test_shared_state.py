@@ -1,6 +1,7 @@
 """A state in PostgreSQL that several bridges share: one owns it, and nobody else can write, whatever is lost on the way."""
 
 import asyncio
+import os
 import shutil
 import time
 from contextlib import asynccontextmanager, suppress
@@ -393,7 +394,8 @@ async def test_a_role_that_may_make_no_tables_works_with_those_that_are_there(ur
         cluster.tell("states", "DROP OWNED BY plain; DROP ROLE plain;")
 
 
-ADDRESS = "127.0.0.77"
+ADDRESS = f"127.1.{os.getpid() // 254 % 256}.{os.getpid() % 254 + 1}"
+"""On loopback, of this process alone: PostgreSQL names its socket by its port, so that has to be the usual one."""
 
 
 @pytest.fixture
