@@ -29,6 +29,9 @@ T = TypeVar("T")
 REST_S = 5.0
 """How long a poll order waits for the attempts of its new entries, and of the others that are due."""
 
+_PATIENCE = 2
+"""How many times ``poll.deadline`` an order without a deadline waits for its scan; `daemon_requests` waits a little longer."""
+
 _FOREVER = float("inf")
 ENDING = "the running daemon is stopping, or taking up another configuration: try again in a moment"
 """The message for commands that arrive while a `DaemonRun` ends."""
@@ -50,6 +53,7 @@ class Polling:
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
         self._poll_waits = False
+        self._rest_of_scan: asyncio.Task[PollResult] | None = None
         self._hints = app.poll.hints
         app.poll.gives_way = self._may_read_hints
         self._hint_rate = HintRate(poll.interval, app.clock)
@@ -142,10 +146,27 @@ class Polling:
         before = relay.delivered
         # The hold that the operator saw is the present one: a scan under way may still find a larger difference.
         accepted = await accepted_hold(self._app.state) if order.accept_held else frozenset[str]()
+        scan_until = min(until, self._app.clock.monotonic() + _PATIENCE * self.settings.poll.deadline / 1000)
         polled = await self._ordered(lambda: self._poll_by(order, accepted, until), until)
+        polled = await self._with_rest_of_scan(polled, scan_until)
         await relay.rest(min(REST_S, self._left(until)))
         errors = (polled.error,) if polled.error else ()
         return OnceResult(len(polled.entries), relay.delivered - before, relay.waiting, errors)
+
+    async def _with_rest_of_scan(self, polled: PollResult, until: float) -> PollResult:
+        """Wait for the polls in which an unfinished scan continues; return all that they and ``polled`` found.
+
+        The last one may be unfinished too, if the time is over.
+        """
+        entries = polled.entries
+        while polled.is_unfinished and self._rest_of_scan is not None:
+            rest = self._rest_of_scan
+            done, _ = await asyncio.wait({rest}, timeout=self._left(until))
+            if not done:
+                break
+            polled = _result(rest)
+            entries += polled.entries
+        return PollResult(entries, polled.error)
 
     async def rebaseline(self) -> tuple[int, int]:
         """Record the registry as it is; return the numbers of models and versions.
@@ -177,9 +198,7 @@ class Polling:
         """Run ``call`` in its turn and return its result; it continues if the caller is cancelled."""
         task = self._begin(call, until)
         await asyncio.wait({task})
-        if task.cancelled():
-            raise OwnerUnavailable(ENDING)
-        return task.result()
+        return _result(task)
 
     def _begin(self, call: Callable[[], Awaitable[T]], until: float = _FOREVER) -> asyncio.Task[T]:
         task = asyncio.create_task(self._in_turn(call, until), name="poll")
@@ -259,7 +278,7 @@ class Polling:
             await housekeep(self._app.state, self._app.settings, self._app.trust)
         if results[-1].is_unfinished and not self.is_over:
             # The scan continues after the polls that wait already.
-            self._begin(partial(self._poll_once, accepted))
+            self._rest_of_scan = self._begin(partial(self._poll_once, accepted))
         return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
 
     def _until(self, order: PollOrder) -> float:
@@ -268,3 +287,10 @@ class Polling:
 
     def _left(self, until: float) -> float:
         return max(0.0, until - self._app.clock.monotonic())
+
+
+def _result(task: asyncio.Task[T]) -> T:
+    """Return the result of a task that is done; raises `OwnerUnavailable` if it was cancelled."""
+    if task.cancelled():
+        raise OwnerUnavailable(ENDING)
+    return task.result()

@@ -16,7 +16,7 @@ class PollOrder:
     Attributes:
         accept_held: whether the hold that the state records is accepted.
         full: whether the whole registry is scanned.
-        deadline_ms: the time limit, including the wait for a poll under way; None for ``poll.deadline``.
+        deadline_ms: the time limit, including the wait for a poll under way; None for that of each read, ``poll.deadline``.
     """
 
     accept_held: bool = False

@@ -12,7 +12,7 @@ from support.until import eventually
 from support.values import model
 from support.world import World
 
-from bridge.daemon.poll_queue import Polling
+from bridge.daemon.poll_queue import _FOREVER, Polling
 from bridge.errors import OwnerUnavailable, PollHeld, RegistryBusy, RegistryUnreachable, ScanUnfinished
 from bridge.events.change_hints import Hint
 from bridge.operations.poll_requests import OnceResult, PollOrder
@@ -167,32 +167,59 @@ async def test_whoever_ordered_a_poll_can_go_away(world, polling) -> None:
     assert world.state.last_poll.outcome == "ok"
 
 
-async def test_a_scan_that_is_not_over_goes_on_with_polls_of_its_own_behind_others_who_wait(
-    world, polling, monkeypatch
-) -> None:
-    world.registry.release.set()
+def scan_in_parts(polling, monkeypatch, parts: int) -> list[tuple[str, list[str], bool]]:
+    """Have a full scan take so many polls; return the list to which each poll adds itself."""
     poll, made = polling._poll._poll, []
     run = poll.run
 
     async def part_of_the_way(read, accepted=frozenset(), within_ms=None, *, afresh=False, **_):
         made.append((read.value, sorted(accepted), afresh))
-        if len([one for one in made if one[0] == "full"]) < 3:
+        if len([one for one in made if one[0] == "full"]) < parts:
             raise ScanUnfinished("not over")
         return await run(read, accepted, within_ms, afresh=afresh)
 
     monkeypatch.setattr(poll, "run", part_of_the_way)
+    return made
+
+
+async def test_an_order_waits_for_the_whole_scan_whatever_comes_before_its_rest(
+    world, polling, monkeypatch
+) -> None:
+    world.registry.release.set()
+    made = scan_in_parts(polling, monkeypatch, 3)
     accepted = AsyncMock(return_value=frozenset({"digest"}))
     monkeypatch.setattr("bridge.daemon.poll_queue.accepted_hold", accepted)
     done = await polling.now(PollOrder(accept_held=True))
-    assert [str(error) for error in done.errors] == ["not over"]
-    await eventually(lambda: len([one for one in made if one[0] == "full"]) == 3)
-
+    assert done.errors == ()
     assert [one for one in made if one[0] == "full"] == [
         ("full", ["digest"], True),
         ("full", ["digest"], False),
         ("full", ["digest"], False),
     ]
     assert (polling.trouble, polling.rests_for_s) == ("", 0)
+
+
+async def test_an_order_whose_deadline_ends_before_its_scan_says_so_and_the_scan_goes_on(
+    world, polling, monkeypatch
+) -> None:
+    world.registry.release.set()
+    made = scan_in_parts(polling, monkeypatch, 100)
+    left = polling._left
+    monkeypatch.setattr(polling, "_left", lambda until: 0.0 if made and until < _FOREVER else left(until))
+    done = await polling.now(PollOrder(full=True, deadline_ms=60_000))
+
+    assert [str(error) for error in done.errors] == ["not over"]
+    await eventually(lambda: len([one for one in made if one[0] == "full"]) == 100)
+
+
+async def test_an_order_whose_scan_is_cut_short_by_the_end_is_told_so(world, polling, monkeypatch) -> None:
+    world.registry.release.set()
+    scan_in_parts(polling, monkeypatch, 1_000_000)
+    order = asyncio.create_task(polling.now(PollOrder(full=True)))
+    await eventually(lambda: polling._rest_of_scan)
+    await polling.end()
+    with pytest.raises(OwnerUnavailable, match="stopping"):
+        await order
 
 
 async def test_a_registry_that_asks_for_a_pause_is_given_one_and_told_of_once(world, polling) -> None:
