@@ -9,6 +9,7 @@ capitals. (curl does not: in CGI programs, the header ``Proxy`` could set that v
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -16,6 +17,7 @@ from bridge.delivery.allowed_destinations import plain_address
 from bridge.delivery.no_proxy import exempts, plain_name
 
 _PORTS = {"http": 80, "https": 443}
+_MOST_URLS = 256
 _QUOTES = "\"'"
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 _SOCKS = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h"})
@@ -136,6 +138,7 @@ def _proxy_variable(scheme: str, environment: Mapping[str, str]) -> str:
     return ""
 
 
+@lru_cache(maxsize=_MOST_URLS)
 def _place(url: str) -> tuple[str, int] | None:
     parts = _split(url)
     if parts is None or parts.scheme not in _PORTS or not parts.hostname:

@@ -41,25 +41,32 @@ _UNHEARD = "a firewall drops its packets, or the machine or its name server does
 
 
 class Connection:
-    """One connection, opened by its first request: a pool of one, and the reader of its answers."""
+    """One connection of httpcore, opened by its first request, and the reader of its answers."""
 
     def __init__(self, make: Callable[[ResponseReader], httpcore.AsyncConnectionPool]) -> None:
-        """Use ``make`` to make the pool."""
+        """Use ``make`` to make a pool, which makes the connection (direct, or through a proxy) and holds none."""
         self.reader = ResponseReader()
         self._pool = make(self.reader)
+        self._inner: httpcore.AsyncConnectionInterface | None = None
 
     async def send(self, request: httpcore.Request) -> httpcore.Response:
         """Send, and return the answer once its head has been read."""
+        if self._inner is not None and self._inner.has_expired():  # the receiver has closed it
+            await self.aclose()
+        if self._inner is None:
+            self._inner = self._pool.create_connection(request.url.origin)
         self.reader.reset()
-        return await self._pool.handle_async_request(request)
+        return await self._inner.handle_async_request(request)
 
     def is_reusable(self) -> bool:
         """Whether another request may use it: not after an answer that was cut off or malformed."""
         return self.reader.is_reusable
 
     async def aclose(self) -> None:
-        """Close it."""
-        await self._pool.aclose()
+        """Close it; the next request opens another."""
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            await inner.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,9 @@ class Network:
 class Client:
     """`bridge.sinks.base.Transport` over connections that are kept for a while.
 
-    Each connection is a pool of its own. The pool of httpcore 1.0 checks every connection that it holds, with
-    a system call for each idle one, at every request and every answer; that would cost more than everything
-    else together.
+    Connections are httpcore's, kept by a pool of ours. The pool of httpcore 1.0 checks every connection that it
+    holds, with a system call for each idle one, at every request and every answer; that would cost more than
+    everything else together.
     """
 
     def __init__(
@@ -105,8 +112,6 @@ class Client:
             lambda reader: httpcore.AsyncConnectionPool(
                 ssl_context=self._context,
                 proxy=proxy,
-                max_connections=1,
-                max_keepalive_connections=1,
                 keepalive_expiry=KEPT_S,
                 network_backend=Backend(self._network.names, reader, self._access.targets),
             )

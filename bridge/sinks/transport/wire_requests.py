@@ -1,5 +1,6 @@
 """Converts requests into the form sent over the wire, and decides which of them may share a connection."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import httpcore
@@ -10,6 +11,9 @@ from bridge.sinks.base import Request
 from bridge.sinks.send_permission import GuardedBody
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_MOST_URLS = 256
+"""How many URLs are kept parsed: those of most sinks are the same for each delivery."""
+
 _CONNECT_SHARE = 0.9
 """The share of an attempt's time for connecting: if it runs out, the message can say that connecting took too long."""
 
@@ -24,6 +28,7 @@ def connection_key(request: Request) -> str:
     return "/".join(request.url.split("/", 3)[:3]) + f" {named}"
 
 
+@lru_cache(maxsize=_MOST_URLS)
 def authority_of(url: str) -> str:
     """Return the ``Host`` value for ``url``: without a final dot, a zone (RFC 6874, 4) or a default port."""
     parts = urlsplit(url)
@@ -32,16 +37,24 @@ def authority_of(url: str) -> str:
     return shown if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f"{shown}:{parts.port}"
 
 
+@lru_cache(maxsize=_MOST_URLS)
+def _wire_url(text: str) -> httpcore.URL:
+    """Return a URL in the parts sent over the wire; raises as `wire_request` does."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
+    if url.scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"its protocol is {url.scheme!r}, and neither http nor https")
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
 def wire_request(request: Request) -> httpcore.Request:
     """Return ``request`` in the form sent over the wire.
 
     Raises:
-        ValueError: its URL is not valid.
+        ValueError: its URL is not valid, or neither http nor https.
     """
-    try:
-        url = httpx.URL(request.url)
-    except httpx.InvalidURL as error:
-        raise ValueError(str(error)) from None
     own = {
         "host": authority_of(request.url),
         "accept": "*/*",
@@ -53,7 +66,7 @@ def wire_request(request: Request) -> httpcore.Request:
     headers = {**{name: value for name, value in own.items() if name not in asked}, **request.headers}
     return httpcore.Request(
         request.method,
-        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        _wire_url(request.url),
         headers=[(name.encode(), value.encode()) for name, value in headers.items()],
         content=GuardedBody(request.body),
         extensions={"timeout": {"connect": request.timeout_ms / 1000 * _CONNECT_SHARE}},
