@@ -138,9 +138,9 @@ class PollSettings(Model):
     cron: str | None = None
     """When the registry is polled, as the five fields of a crontab line; instead of `interval`."""
     reconcile_interval: Duration = 600_000
-    """How often a full scan is made. Only a full scan finds deleted models, and aliases and tags of models that no sink names."""
+    """How often a full scan is made. It finds deleted models, and aliases and tags of models that no sink names."""
     reconcile_share: float = Field(default=0.05, gt=0, le=1, strict=True)
-    """The largest share of the time that full scans may take. If they are slow, they are made less often."""
+    """The largest share of the time that scans may take. Slow full scans are made less often, with scans of models in between."""
     deadline: Duration = 120_000
     """The time limit of one poll. A full scan that does not finish in time continues with the next poll."""
     first_run: Literal["baseline", "emit"] = "baseline"

@@ -56,6 +56,7 @@ class Polling:
         self._rest_of_scan: asyncio.Task[PollResult] | None = None
         self._hints = app.poll.hints
         app.poll.gives_way = self._may_read_hints
+        app.poll.model_scans.are_made = True
         self._hint_rate = HintRate(poll.interval, app.clock)
         self._hint_reads: asyncio.Task[None] | None = None
         self.is_over = False

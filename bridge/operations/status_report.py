@@ -9,7 +9,7 @@ from bridge.delivery.outbox_entry import remaining_ms
 from bridge.delivery.sink_state import RUNNING, Condition
 from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.diff.registry_abilities import Abilities
-from bridge.pipeline.full_scan_interval import Cadence, is_pressing
+from bridge.pipeline.full_scan_interval import Cadence, has_model_scans, is_pressing
 from bridge.pipeline.watched_models import watch_of
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_metadata import PollRecord, SinkSummary
@@ -75,8 +75,12 @@ def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, 
     if last is None or head is None:
         return None
     cadence = Cadence(found.reconcile_interval, found.reconcile_share)
+    lists_models = has_model_scans(last, poll)
     every_ms = cadence.spacing_ms(
-        last, head.state_id, is_pressing=is_pressing(head, last, poll, state.abilities)
+        last,
+        head.state_id,
+        is_pressing=is_pressing(head, last, poll, state.abilities),
+        has_model_scans=lists_models,
     )
     return {
         "at": last.at,
@@ -86,7 +90,15 @@ def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, 
         "every_ms": every_ms,
         "next_in_ms": 0 if last.unfinished else max(0, last.at + every_ms - now_ms),
         "is_slowed_by_share": every_ms > 1.2 * found.reconcile_interval,
+        "model_scan": _model_scan(poll, cadence.model_scan_spacing_ms(last, poll)) if lists_models else None,
     }
+
+
+def _model_scan(poll: PollRecord | None, every_ms: int) -> dict[str, int] | None:
+    """Return the last scan of the models' rows that was made between two full scans, and how often one is made."""
+    if poll is None:
+        return None
+    return {"at": poll.models_listed_at, "duration_ms": poll.models_listed_in_ms, "every_ms": every_ms}
 
 
 def _watched(settings: Settings, state: StateReader) -> dict[str, Any]:

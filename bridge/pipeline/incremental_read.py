@@ -13,8 +13,8 @@ from bridge.registry.base import Deadline, Registry
 MOST_DIFFERING = 200
 """If more models than this differ, a full scan is cheaper than reading each of them."""
 
-_MOST_ABSENT = 5
-"""How many named models that are not found a read asks for: if more are gone at once, full scans decide, and hold it."""
+MOST_ABSENT = 5
+"""How many models that are not found a read asks for: if more are gone at once, full scans decide, and hold it."""
 
 _TAIL = 2
 """How many unchanged rows have to follow the changed ones before the read stops."""
@@ -45,6 +45,8 @@ class Interest:
         named: models to read by name with their versions, because hints name them: they may also be gone.
         only_named: whether nothing else is read.
         overlooked: rows that differ because a hold keeps them from being recorded.
+        listed: rows that a model scan found to differ.
+        missing: known models that a model scan did not list: they may be gone.
     """
 
     since: int
@@ -52,6 +54,8 @@ class Interest:
     named: frozenset[str] = frozenset()
     only_named: bool = False
     overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
+    listed: Mapping[str, RegisteredModel] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
 
 
 def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadline: Deadline) -> Listing:
@@ -68,11 +72,11 @@ def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadli
     rows = {} if interest.only_named else _latest(registry, known, interest, deadline)
     if known and not rows and not interest.only_named:
         raise FullScanNeeded
+    rows = {**interest.listed, **rows}  # those of the model scan are the older ones
     also = () if interest.only_named else known.unsettled
     named = interest.watch.rows.union(also, interest.named) - rows.keys()
     rows.update({row.name: row for row in registry.rows(sorted(named), deadline)} if named else {})
-    absent = sorted(name for name in interest.named - rows.keys() if name in known)
-    absent = [] if len(absent) > _MOST_ABSENT else absent
+    absent = {*_absent(interest.named - rows.keys(), known), *_absent(interest.missing - rows.keys(), known)}
     wanted = _differing(rows.values(), known, interest)
     if len(wanted) > MOST_DIFFERING:
         raise FullScanNeeded
@@ -81,6 +85,11 @@ def read_fast(registry: Registry, known: KnownModels, interest: Interest, deadli
     latest = max((row.updated for row in rows.values()), default=0)
     models = registry.with_versions([rows[name] for name in sorted(wanted)], deadline)
     return Listing(models, absent=frozenset(absent), is_complete=False, latest=latest)
+
+
+def _absent(names: Collection[str], known: KnownModels) -> list[str]:
+    found = [name for name in names if name in known]
+    return [] if len(found) > MOST_ABSENT else found
 
 
 def _latest(

@@ -15,11 +15,12 @@ from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Plan
-from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
+from bridge.pipeline.full_scan_interval import Cadence, has_model_scans, is_due, is_pressing
 from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.memory_release import release_memory
 from bridge.pipeline.metrics_observer import Observer
+from bridge.pipeline.model_scan import ModelScans
 from bridge.pipeline.pending_hints import PendingHints
 from bridge.pipeline.poll_governance import PollGovernance, ReadSpan
 from bridge.pipeline.poll_records import (
@@ -103,6 +104,7 @@ class Poll:
         self._cadence = Cadence(settings.reconcile_interval, settings.reconcile_share)
         self._clock = clock
         self._observer = observer
+        self.model_scans = ModelScans(self._cadence, clock)
         self._has_reported = False
         self._overlooked: Mapping[str, RegisteredModel] = {}
         self.hints = PendingHints()
@@ -138,8 +140,13 @@ class Poll:
         if last is None or head is None or last.unfinished:
             return True
         pressing = is_wanted or is_pressing(head, last, basis.last_poll, basis.abilities)
-        spacing = self._cadence.spacing_ms(last, head.state_id, is_pressing=pressing)
-        return is_due(last, spacing, self._clock.now_ms())
+        spacing = self._cadence.spacing_ms(
+            last,
+            head.state_id,
+            is_pressing=pressing,
+            has_model_scans=has_model_scans(last, basis.last_poll),
+        )
+        return is_due(last.at, spacing, self._clock.now_ms())
 
     async def run(
         self,
@@ -170,7 +177,14 @@ class Poll:
         hints = self.hints.take() if read is Read.FAST or not _has_order(basis) else ()
         is_brief = only_named and bool(hints) and _is_plain(basis.last_poll)
         order = Order(
-            read, accepted, may_scan=may_scan, hints=hints, since=self.hints.waiting, only_named=is_brief
+            read,
+            accepted,
+            may_scan=may_scan,
+            hints=hints,
+            since=self.hints.waiting,
+            only_named=is_brief,
+            model_scan=None if is_brief or read is Read.FULL else self.model_scans.next_part(basis),
+            gives_way=self.gives_way,
         )
         kept = None if afresh else basis.unfinished_scan
         try:
@@ -223,6 +237,7 @@ class Poll:
         try:
             seen = await self._bounded.read(basis, order, self._overlooked, scan, within_ms)
             record, entries = await self._commit(basis, seen, watch(), scan)
+            self.model_scans.note(order.model_scan, seen.model_scan, basis)
             held = standing_hold(record)
             outcome = "held" if held else "ok"
         except StateUnwritable:

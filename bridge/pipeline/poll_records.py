@@ -48,9 +48,20 @@ def poll_record(seen: Observation, before: PollRecord | None, span: Span) -> Pol
     rows = skipped_rows(
         before.odd_rows if before else (), seen.odd_rows, span.ended_ms, is_complete=is_complete
     )
-    record = replace(record, odd_rows=rows)
+    record = _with_model_scan(replace(record, odd_rows=rows), seen, before)
     record = _with_hold_before(record, before) if seen.read is Read.FAST else _with_holds(record, seen)
     return replace(record, outcome="held" if record.held_digest else "ok")
+
+
+def _with_model_scan(record: PollRecord, seen: Observation, before: PollRecord | None) -> PollRecord:
+    if seen.model_scan is not None and seen.model_scan.is_over:
+        scan = seen.model_scan
+        return replace(record, models_listed_at=scan.began_at, models_listed_in_ms=scan.spent_ms)
+    if before is None:
+        return record
+    return replace(
+        record, models_listed_at=before.models_listed_at, models_listed_in_ms=before.models_listed_in_ms
+    )
 
 
 def _with_hold_before(record: PollRecord, before: PollRecord | None) -> PollRecord:

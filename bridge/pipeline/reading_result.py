@@ -11,6 +11,7 @@ from bridge.diff.snapshot import RegisteredModel
 from bridge.events.change_hints import Hint
 from bridge.pipeline.commit_plan import Plan
 from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.model_scan import ModelScan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Order:
         hints: what MLflow's server said before: a fast read also reads these models by name.
         since: returns what it has said since: that, too, tells who made the changes that are read.
         only_named: whether a fast read reads nothing but the models that hints name.
+        model_scan: the model scan of which a fast read also reads a part.
+        gives_way: whether something more urgent than that part waits.
     """
 
     read: Read
@@ -38,6 +41,8 @@ class Order:
     hints: tuple[Hint, ...] = ()
     since: Callable[[], tuple[Hint, ...]] = tuple
     only_named: bool = False
+    model_scan: ModelScan | None = None
+    gives_way: Callable[[], bool] = lambda: False
 
     @property
     def named(self) -> frozenset[str]:
@@ -53,8 +58,8 @@ class Order:
 class Observation:
     """The result of a read.
 
-    ``held`` are the holds that stand, ``overlooked`` the rows that these keep from being recorded, and
-    ``odd_rows`` the malformed rows.
+    ``held`` are the holds that stand, ``overlooked`` the rows that these keep from being recorded,
+    ``odd_rows`` the malformed rows, and ``model_scan`` how far the model scan has come, if a part of it was read.
     """
 
     plan: Plan
@@ -66,3 +71,4 @@ class Observation:
     accepted: tuple[Hold, ...] = ()
     overlooked: Mapping[str, RegisteredModel] = field(default_factory=dict)
     odd_rows: tuple[OddRow, ...] = ()
+    model_scan: ModelScan | None = None

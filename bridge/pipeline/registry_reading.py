@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
+import structlog
+
 from bridge.config import PollSettings
 from bridge.delivery.event_routing import Route
 from bridge.delivery.storm_guard import hold_older, hold_storm, hold_vanished
@@ -19,13 +21,14 @@ from bridge.diff.recently_replaced_values import OVERLAP_MS, RecentlyReplacedVal
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.registry_changes import ChangeKind
 from bridge.diff.snapshot import RegisteredModel
-from bridge.errors import RegistryLacks, StateForeign
+from bridge.errors import RegistryError, RegistryLacks, StateForeign
 from bridge.events.event_synthesis import Identities
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Known, Plan, plan, plan_baseline, plan_silently
 from bridge.pipeline.hold_decisions import HoldDecisions, another_database
-from bridge.pipeline.incremental_read import FullScanNeeded, Interest, Read, read_fast
+from bridge.pipeline.incremental_read import MOST_ABSENT, FullScanNeeded, Interest, Read, read_fast
 from bridge.pipeline.listing_verification import ListingVerification, contradictions
+from bridge.pipeline.model_scan import ModelScan, read_part
 from bridge.pipeline.reading_result import Observation, Order
 from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
@@ -42,6 +45,8 @@ from bridge.pipeline.watched_models import Watch, watch_of
 from bridge.registry.base import Deadline, Registry
 from bridge.store.base import Basis
 from bridge.store.state_metadata import Binding, Head, Stamp
+
+log = structlog.get_logger(__name__)
 
 _FEW_REPLACED = 5
 """If more known names than this belong to other models, a full scan has to decide what this registry is."""
@@ -117,7 +122,11 @@ class RegistryReader:
         """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(basis, order), stamp_of(self._clock)
         watched = Watch() if order.only_named else self._watch(known, basis)
-        interest = Interest(known.since, watched, order.named, order.only_named, overlooked)
+        model_scan, listed = self._part_of_model_scan(known, order, deadline)
+        missing = model_scan.missing if model_scan else frozenset[str]()
+        if len(missing) > MOST_ABSENT and order.may_scan:
+            return None
+        interest = Interest(known.since, watched, order.named, order.only_named, overlooked, listed, missing)
         last = basis.last_poll
         has_vanished = last is not None and last.held_vanished
         try:
@@ -136,7 +145,19 @@ class RegistryReader:
         found = self._conclude(known, listing, began, replace(order, held=held), deadline)
         if any(order.may_scan or not hold.is_older for hold in found.held):
             return None
-        return replace(found, overlooked=overlooked)
+        return replace(found, overlooked=overlooked, model_scan=model_scan)
+
+    def _part_of_model_scan(
+        self, known: Known, order: Order, deadline: Deadline
+    ) -> tuple[ModelScan | None, dict[str, RegisteredModel]]:
+        """Read a part of the model scan, if there is one; where that fails, the rest of the poll shows what is wrong."""
+        if order.model_scan is None:
+            return None, {}
+        try:
+            return read_part(self._registry, known.models, order.model_scan, deadline, order.gives_way)
+        except RegistryError as error:
+            log.info("model_scan.failed", error=str(error))
+            return None, {}
 
     def _watch(self, known: Known, basis: Basis) -> Watch:
         has_names = (basis.abilities or Abilities()).has_names

@@ -50,6 +50,14 @@ class Deadline:
             raise RegistryUnreachable(msg)
 
 
+@dataclass(frozen=True, slots=True)
+class RowPosition:
+    """Where a page of `Registry.all_rows` begins: in which of its lists, and at which token of the registry's."""
+
+    step: int = 0
+    token: str | None = None
+
+
 class Registry(Protocol):
     """Read access to a registry. Every call blocks, and belongs in a worker thread.
 
@@ -88,6 +96,15 @@ class Registry(Protocol):
         """Yield the most recently updated rows page by page, for models and, if they are wanted, for prompts.
 
         A row can come twice.
+        """
+        ...
+
+    def all_rows(
+        self, position: RowPosition, deadline: Deadline
+    ) -> Iterator[tuple[Sequence[RegisteredModel], RowPosition | None]]:
+        """Yield the rows of all models page by page from ``position`` on, each page with where the next one begins.
+
+        After the last page, that is None. Rows can be skipped, or come twice, when others come or go meanwhile.
         """
         ...
 

@@ -16,7 +16,7 @@ from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.errors import RegistryError, RegistryLacks
 from bridge.registry.ability_detection import confirm, detect_abilities, misreads
-from bridge.registry.base import Deadline
+from bridge.registry.base import Deadline, RowPosition
 from bridge.registry.entity_conversion import conditions, model_of
 from bridge.registry.lookup_by_name import PointReads
 from bridge.registry.mlflow_client import Connection, Cursor
@@ -207,6 +207,21 @@ class MlflowRegistry:
         except RegistryLacks:
             self._probed_at = None  # it could before: the next scan detects the abilities again
             raise
+
+    def all_rows(
+        self, position: RowPosition, deadline: Deadline
+    ) -> Iterator[tuple[Sequence[RegisteredModel], RowPosition | None]]:
+        """Yield the rows of all models, ordered by name, and then those of prompts, if they are wanted.
+
+        Raises:
+            RegistryError: a page could not be read.
+        """
+        kinds, token = self._searches.kinds(), position.token
+        for step in range(position.step, len(kinds)):
+            cursor, token = Cursor(token), None
+            for page in self._searches.models(self._abilities, deadline, kinds[step], cursor=cursor):
+                following = RowPosition(step, cursor.token) if cursor.token else RowPosition(step + 1)
+                yield page, following if following.step < len(kinds) else None
 
     def rows(self, names: Collection[str], deadline: Deadline) -> list[RegisteredModel]:
         """Return the rows of those of these models that exist and can be read.

@@ -140,6 +140,8 @@ class PollRecord(_Documented):
     ``kind`` is how the registry was read (``fast`` or ``full``), ``read_from`` when that began, by the
     registry's clock, if it succeeded. ``doubted`` are models that read as older than they are known, so that
     their changes are not announced yet. ``odd_rows`` are the malformed rows that are skipped.
+    ``models_listed_at`` is when the last model scan began that came to its end (0 if there was none), and
+    ``models_listed_in_ms`` how long it took.
     """
 
     attempted_at: int
@@ -158,6 +160,8 @@ class PollRecord(_Documented):
     kind: str = ""
     read_from: int = 0
     odd_rows: tuple[OddRow, ...] = ()
+    models_listed_at: int = 0
+    models_listed_in_ms: int = 0
 
     def __post_init__(self) -> None:
         """Convert the lists that JSON makes of tuples, and the objects that it makes of rows."""

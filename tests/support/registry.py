@@ -8,6 +8,7 @@ from bridge.diff.malformed_rows import OddRow
 from bridge.diff.registry_abilities import Abilities
 from bridge.diff.snapshot import RegisteredModel
 from bridge.errors import RegistryLacks
+from bridge.registry.base import RowPosition
 
 
 @dataclass
@@ -26,6 +27,8 @@ class FakeRegistry:
     page: int = 5
     pages: int = 0
     scans: int = 0
+    listed: int = 0
+    listing_failure: Exception | None = None
     read: list[str] = field(default_factory=list)
     odd: list[OddRow] = field(default_factory=list)
     met: list[OddRow] = field(default_factory=list)
@@ -71,6 +74,17 @@ class FakeRegistry:
         for start in range(0, max(1, len(rows)), self.page):
             self.pages += 1
             yield [replace(model, versions={}) for model in rows[start : start + self.page]]
+
+    def all_rows(self, position, deadline):
+        deadline.check()
+        if self.listing_failure:
+            raise self.listing_failure
+        rows = sorted(self.shown, key=lambda model: model.name)
+        for start in range(int(position.token or 0), max(1, len(rows)), self.page):
+            self.listed += 1
+            end = start + self.page
+            page = [replace(model, versions={}) for model in rows[start:end]]
+            yield page, RowPosition(0, str(end)) if end < len(rows) else None
 
     def rows(self, names, deadline):
         return [replace(model, versions={}) for model in self.shown if model.name in names]

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import ExitStack
 from copy import deepcopy
+from dataclasses import replace
 from typing import Self
 from unittest.mock import patch
 
@@ -15,7 +16,7 @@ from bridge.diff.registry_changes import Change
 from bridge.diff.registry_changes import ChangeKind as K
 from bridge.diff.snapshot_comparison import ModelDifference, compare
 from bridge.errors import RegistryUnreachable
-from bridge.pipeline.incremental_read import Read
+from bridge.pipeline.incremental_read import MOST_ABSENT, Read
 from bridge.pipeline.metrics_observer import NullObserver
 from bridge.pipeline.poll import Poll, PollResult
 from bridge.store.document_state import DocumentState
@@ -40,6 +41,8 @@ class WatchedBridge:
         ahead_ms: int = 0,
         routes: tuple[Route, ...] = (),
         client: type[PagingClient] = PagingClient,
+        *,
+        lists_models: bool = False,
         **settings,
     ) -> None:
         self.clock = HandClock()
@@ -50,6 +53,7 @@ class WatchedBridge:
         every = (Route("all", tuple(K)), Route("ci", (K.TRANSITIONED.value,)))
         self.routes = (*every, *routes)
         self.settings = PollSettings(**settings)
+        self.lists_models = lists_models
         self.ledger: Ledger | None = None
         self.is_disturbed = False
         self.is_sound = True
@@ -60,6 +64,7 @@ class WatchedBridge:
         self._stack.enter_context(patch("bridge.pipeline.commit_plan.compare", self._compare))
         if not routes:  # else so few models would all be watched, for whoever asks for everything
             self._stack.enter_context(patch("bridge.pipeline.watched_models.MOST_UNNAMED", 0))
+        self._stack.enter_context(patch("bridge.pipeline.model_scan._PART_S", -1))  # one page at each poll
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.restart()
 
@@ -82,6 +87,10 @@ class WatchedBridge:
         self.poll = Poll(
             registry, self.state, self.routes, self.settings, binding, self.clock, NullObserver()
         )
+        if self.lists_models:  # as in a large registry, and at every poll
+            self.poll.model_scans.are_made = True
+            self.poll.model_scans._are_needed = lambda basis: basis.head is not None
+            self.poll.model_scans._is_due = lambda _basis: True
 
     def mutate(self, mutation: Mutation, *, late: bool = False, back: int = 0) -> None:
         """Change the registry: now, or as a transaction that began now and ends later."""
@@ -146,7 +155,9 @@ class WatchedBridge:
             self.is_disturbed = True
             changes = []
         else:
-            assert not 0 < self.client.fails_at <= self.client.requests
+            if 0 < self.client.fails_at <= self.client.requests:  # a model scan that breaks off fails no poll
+                assert self.lists_models
+                self.is_disturbed = True
             changes = self._check(polled)
             if not was_accepted:
                 loads = Counter(entry.sink for entry in polled.entries)
@@ -186,6 +197,7 @@ class WatchedBridge:
         self.run(Read.FAST)
         if is_sure and not self.held:
             self._check_stages()
+            self._check_rows()
         if self.state.unfinished_scan:  # it goes on with what it read before the last changes
             self.run(Read.FULL)
         self.run(Read.FULL)
@@ -208,7 +220,30 @@ class WatchedBridge:
             stages = {one.version: one.stage for one in model.versions.values()}
             assert {one.version: one.stage for one in known[name].versions.values()} == stages, name
 
+    def _check_rows(self) -> None:
+        """Model scans alone find aliases and tags of models, and models that are gone, unless they are many."""
+        if not self.lists_models:
+            return
+        for number in range(2 * self.client.page):  # else the most recent ones are all that there are
+            self.registry.create_registered_model(f"z{number}")
+            self.run(Read.FAST)
+        self.wait(400)
+        names = sorted(self.registry.models)
+        for name in names[:1]:
+            self.registry.set_registered_model_tag(name, "listed", str(self.clock.now_ms()))
+        for name in names[-1:]:
+            self.registry.delete_registered_model(name)
+        self.wait(400 + max(0, self.ahead_ms) / 1000)
+        for _ in range(2 * len(self.registry.models) + 4):
+            self.run(Read.FAST)
+        known = dict(self.state.known())
+        if len(known.keys() - self.registry.models.keys()) <= MOST_ABSENT:
+            assert known.keys() == self.registry.models.keys()
+        for name in known.keys() & self.registry.models.keys():
+            assert replace(known[name], versions={}) == replace(self.registry.models[name], versions={})
+
     def _check_idle(self) -> None:
+        self.poll.model_scans.are_made = False
         requests = self.client.requests
         before = deepcopy(self.documents._tables)
         assert self.run(Read.FAST) == []

@@ -162,9 +162,11 @@ def _scan(scan: dict[str, Any] | None) -> str:
         return f"goes on, took {scan['duration_ms'] / 1000:.1f} s so far"
     went = "ok" if scan["went_well"] else "failed"
     slowed = ", for its share of the registry's time" if scan["is_slowed_by_share"] else ""
+    models = scan["model_scan"]
+    between = f"; of models without versions every {span(models['every_ms'])}" if models else ""
     return (
         f"{went}, at {instant(scan['at'])}, took {scan['duration_ms'] / 1000:.1f} s; "
-        f"every {span(scan['every_ms'])}{slowed}"
+        f"every {span(scan['every_ms'])}{slowed}{between}"
     )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -40,6 +41,7 @@ class Format:
     takes_details: bool = True
 
 
+@lru_cache
 def webhook_id(sink: str) -> str:
     """Return the UUID by which receivers identify the sink called ``sink``; it never changes."""
     return str(uuid5(_SINKS, sink))

@@ -205,12 +205,13 @@ class HttpSink:
     def _secrets(self) -> tuple[str, ...] | Outcome:
         """Return the present secrets to sign with, or the outcome if one cannot be used."""
         found: list[str] = []
+        fault = SIGNATURES[self._settings.scheme].fault
         for key, secret in self._settings.signing().items():
             where = f"sinks.{self._settings.name}.{key}"
             value = with_secret(where, secret)
             if isinstance(value, Outcome):
                 return value
-            misfit = self._settings.misfit(key, value)
+            misfit = fault(value)
             if misfit:
                 return retryable(Reason.SECRET, f"{where}: {secret}: {misfit}")
             found.append(value)

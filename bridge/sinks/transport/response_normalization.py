@@ -6,6 +6,7 @@ form, and chunks likewise. Bytes after an answer's end are never read as the beg
 """
 
 import re
+import select
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -199,6 +200,7 @@ class ResponseStream(httpcore.AsyncNetworkStream):
         self._inner = inner
         self._reader = reader
         self._unsent = b""
+        self._socket = inner.get_extra_info("socket")
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
         """Return the next bytes; nothing at the end."""
@@ -244,5 +246,17 @@ class ResponseStream(httpcore.AsyncNetworkStream):
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        """Return information about the connection."""
-        return self._inner.get_extra_info(info)
+        """Return information about the connection.
+
+        Whether it is readable is asked before each request: httpcore's stream collects all attributes of the socket for it.
+        """
+        return self._is_readable() if info == "is_readable" else self._inner.get_extra_info(info)
+
+    def _is_readable(self) -> bool:
+        """Whether there is something to read; on a connection that waits for a request, that is its end."""
+        number = -1 if self._socket is None else self._socket.fileno()
+        if number < 0:
+            return True
+        readiness = select.poll()
+        readiness.register(number, select.POLLIN)
+        return bool(readiness.poll(0))

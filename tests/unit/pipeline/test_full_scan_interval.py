@@ -5,8 +5,8 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pipeline.full_scan_interval import Cadence, is_due
-from bridge.store.state_metadata import ReconcileRecord
+from bridge.pipeline.full_scan_interval import Cadence, has_model_scans, is_due
+from bridge.store.state_metadata import PollRecord, ReconcileRecord
 
 STATE = "00000000-0000-0000-0000-000000000001"
 MINUTES_10 = 600_000
@@ -45,7 +45,26 @@ def test_after_a_failure_or_for_a_hold_the_next_scan_comes_as_soon_as_the_share_
 
 
 def test_a_scan_in_the_future_is_no_reason_to_wait() -> None:
-    record = ReconcileRecord(5_000, 10, went_well=True)
+    assert (is_due(5_000, 1_000, 4_000), is_due(5_000, 1_000, 5_999)) == (True, False)
+    assert (is_due(5_000, 1_000, 6_000), is_due(None, 1_000, 0)) == (True, True)
 
-    assert (is_due(record, 1_000, 4_000), is_due(record, 1_000, 5_999)) == (True, False)
-    assert (is_due(record, 1_000, 6_000), is_due(None, 1_000, 0)) == (True, True)
+
+@given(st.integers(30_001, 10**8), st.integers(1, 10**7), st.floats(0.01, 1.0), st.uuids())
+def test_model_scans_and_full_scans_together_take_no_more_than_their_share(
+    full_ms, models_ms, share, state
+) -> None:
+    cadence, last = Cadence(MINUTES_10, share), ReconcileRecord(0, full_ms, went_well=True)
+    poll = PollRecord(1, "ok", models_listed_at=1, models_listed_in_ms=models_ms)
+    full = full_ms / cadence.spacing_ms(last, str(state), has_model_scans=has_model_scans(last, poll))
+    models = models_ms / cadence.model_scan_spacing_ms(last, poll)
+
+    assert full + models <= share * 1.001
+
+
+def test_models_are_scanned_where_full_scans_are_held_back_and_at_most_five_times_an_interval() -> None:
+    cadence = Cadence(MINUTES_10, 0.05)
+    quick, slow = (ReconcileRecord(0, ms, went_well=True) for ms in (5_900, 6_100))
+
+    assert (cadence.needs_model_scans(quick), cadence.needs_model_scans(slow)) == (False, True)
+    assert cadence.model_scan_spacing_ms(slow, None) == MINUTES_10 / 5
+    assert cadence.model_scan_spacing_ms(ReconcileRecord(0, 48_000, went_well=True), None) == 300_000

@@ -30,9 +30,10 @@ class Polling(RuleBasedStateMachine):
         versions=st.lists(st.integers(0, 3), min_size=1, max_size=6),
         apart=st.sampled_from([0, 1, 60]),
         meanwhile=st.lists(st.tuples(SOON, MUTATIONS), max_size=2),
+        lists_models=st.booleans(),
     )
-    def begin(self, page, ahead, max_events, routes, versions, apart, meanwhile) -> None:
-        self.bridge = WatchedBridge(page, ahead, routes, max_events=max_events)
+    def begin(self, *, page, ahead, max_events, routes, versions, apart, meanwhile, lists_models) -> None:
+        self.bridge = WatchedBridge(page, ahead, routes, max_events=max_events, lists_models=lists_models)
         for name, count in zip(NAMES, versions, strict=False):
             self.bridge.registry.create_registered_model(name)
             for _ in range(count):
