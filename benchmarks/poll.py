@@ -78,7 +78,7 @@ class Readers:
             "naive-max": self.naive_max,
             "bare": self.bare,
             **dict.fromkeys(("idle", "transition", "after"), self.poll),
-            "scan": self.scan,
+            **dict.fromkeys(("models", "scan"), self.scan),
         }
 
     def _start(self, role: str, place: str) -> Worker:
@@ -114,6 +114,7 @@ def take_light(one: Readers, samples: Samples, *, is_first: bool) -> None:
 def take_heavy(one: Readers, samples: Samples) -> None:
     samples.add("naive", one.size, one.naive.ask(), one.size)
     samples.add("naive-max", one.size, one.naive_max.ask(), one.size)
+    samples.add("models", one.size, one.scan.ask("models"), 0)
     samples.add("scan", one.size, one.scan.ask("full"), 0)
 
 
@@ -146,6 +147,7 @@ NAMES = {
     "idle": "idle poll",
     "transition": "poll, one transition",
     "after": "poll right after it",
+    "models": "model scan",
     "scan": "full scan",
 }
 
@@ -171,7 +173,19 @@ class Targets:
             self.at_most(f"idle / naive, {size:,}", idle / naive, 1 / 200, "{:.4f}")
             if size == LARGEST
             else (f"idle / naive, {size:,}", f"{idle / naive:.4f}", ""),
+            *self.scans(size, samples),
         ]
+
+    def scans(self, size: int, samples: Samples) -> list[tuple[str, str, str]]:
+        """The scan that comes most often in a large registry, and the one that reads everything."""
+        naive, naive_cpu = samples.median("naive", size), samples.mean("naive", size, "server_cpu")
+        rows = []
+        for role, limit in (("models", 0.6), ("scan", 1.0)):
+            ratio = samples.median(role, size) / naive
+            rows.append(self.at_most(f"{NAMES[role]} / naive, {size:,}", ratio, limit))
+            cpu = samples.mean(role, size, "server_cpu") / naive_cpu
+            rows.append(self.at_most(f"{NAMES[role]} / naive, server CPU, {size:,}", cpu, limit))
+        return rows
 
     def growth(self, sizes: Sequence[int], samples: Samples) -> list[tuple[str, str, str]]:
         if len(sizes) == 1:

@@ -97,17 +97,19 @@ def bridge(config: str) -> Iterator[Work]:
 
     configure("warning", "console")
     with bridge_poll(load_settings(Path(config))) as poll:
-        yield lambda word: poll(word == "full")
+        yield poll
 
 
 @contextmanager
-def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
-    """Own the state that the settings name; yield what polls once, with a full scan if so asked."""
+def bridge_poll(settings: Any) -> Iterator[Work]:
+    """Own the state that the settings name; yield what polls once: with a ``full`` scan, with one of ``models``, or fast."""
     import asyncio  # noqa: PLC0415
 
     from bridge.app import wire_poll  # noqa: PLC0415
+    from bridge.pipeline import model_scan  # noqa: PLC0415
     from bridge.pipeline.clocks import SystemClock  # noqa: PLC0415
     from bridge.pipeline.incremental_read import Read  # noqa: PLC0415
+    from bridge.registry.base import RowPosition  # noqa: PLC0415
     from bridge.store.state_opening import owned_state  # noqa: PLC0415
 
     with asyncio.Runner() as runner, ExitStack() as stack:
@@ -115,7 +117,18 @@ def bridge_poll(settings: Any) -> Iterator[Callable[[bool], int]]:
         state = runner.run(owned.__aenter__())
         stack.callback(lambda: runner.run(owned.__aexit__(None, None, None)))
         poll = wire_poll(settings, state, SystemClock())
-        yield lambda full: len(runner.run(poll.run(Read.FULL if full else Read.FAST)).entries)
+        model_scan.PART_S = model_scan.PART_OF_DEADLINE = float("inf")  # a scan in one piece
+
+        def scan_of_models(basis: Any) -> Any:
+            return model_scan.ModelScan(time.time_ns() // 1_000_000, frozenset(basis.known), RowPosition())
+
+        def work(word: str) -> int:
+            poll.model_scans.next_part = scan_of_models if word == "models" else lambda _basis: None
+            polled = runner.run(poll.run(Read.FULL if word == "full" else Read.FAST))
+            assert word != "models" or state.last_poll.models_listed_at
+            return len(polled.entries)
+
+        yield work
 
 
 def _client(url: str) -> Any:

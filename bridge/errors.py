@@ -6,6 +6,7 @@
     ├── ConfigurationError      the configuration cannot be used
     ├── StateError              the state cannot be used
     │   ├── StateForeign        it belongs to another registry
+    │   ├── StateMoved          it goes on in another place
     │   ├── StateNewer          a newer version of the bridge wrote it
     │   ├── StateDamaged        a record before its last one is damaged
     │   ├── StateUnwritable     it cannot be written (full or read-only disk)
@@ -56,6 +57,10 @@ class StateError(BridgeError):
 
 class StateForeign(StateError):
     """The state belongs to another registry than the configured one."""
+
+
+class StateMoved(StateError):
+    """The state goes on in another place."""
 
 
 class StateNewer(StateError):

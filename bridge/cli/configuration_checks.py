@@ -16,6 +16,7 @@ from bridge.delivery.allowed_destinations import is_plain
 from bridge.delivery.proxy_routes import ProxyFault
 from bridge.delivery.unmatched_globs import unmatched
 from bridge.errors import BridgeError, ConfigurationError, SecretUnavailable
+from bridge.events.display_text import count
 from bridge.registry.connection_setting_origins import Sourced, registry_sources
 from bridge.sinks.plugins.settings_check import unbuildable
 from bridge.sinks.sink_type_table import Kinds
@@ -38,6 +39,7 @@ class CheckResult:
         sources: the connection settings of the registry, and where each one comes from.
         packages: the package of each sink type that is not built in.
         ways: by which proxy, if any, the registry and each sink are reached.
+        database: what the database of the state answers; None if it was not asked, or the state is in a folder.
     """
 
     faults: Sequence[BridgeError]
@@ -46,6 +48,7 @@ class CheckResult:
     packages: Mapping[str, str] = field(default_factory=dict)
     ways: Sequence[Way] = ()
     sources: Sequence[Sourced] = ()
+    database: str | None = None
 
     @property
     def code(self) -> ExitCode:
@@ -61,6 +64,7 @@ class CheckResult:
             "faults": [one for fault in self.faults for one in _documents(fault)],
             "warnings": [_keyed(warning) for warning in self.warnings],
             "registry": {"uri": settings.registry.shown_uri, "answer": self.answer} if settings else None,
+            "state": {"place": settings.state.place, "answer": self.database} if settings else None,
             "access": {part.what: part.to_document() for part in self.sources},
             "sinks": [sink.name for sink in settings.sinks] if settings else [],
             "packages": dict(self.packages),
@@ -110,10 +114,12 @@ def check_connections(
     except BridgeError as error:
         unreachable = [error]
     hidden = _secrets(settings) if with_secrets else ()
-    faults = [*before.faults, *hidden, *_proxies(settings), *_state(settings), *unreachable]
+    unusable = list(_state(settings))
+    database = None if unusable else _database(settings)
+    faults = [*before.faults, *hidden, *_proxies(settings), *unusable, *unreachable]
     faults = list({str(fault): fault for fault in faults}.values())  # both checks can report the same proxy
     warnings += [*_readers(settings), *(_quoted(settings) if with_secrets else ())]
-    return replace(before, faults=faults, warnings=warnings, answer=answer)
+    return replace(before, faults=faults, warnings=warnings, answer=answer, database=database)
 
 
 def _unmatched(settings: Settings, names: Collection[str]) -> Iterator[str]:
@@ -190,6 +196,20 @@ def _state(settings: Settings) -> Iterator[BridgeError]:
             check_binding(state, settings)
     except BridgeError as error:
         yield error
+
+
+def _database(settings: Settings) -> str | None:
+    """Return what the state's database answers; None for a state in a folder."""
+    if not settings.state.is_database:
+        return None
+    from bridge.store.state_opening import state_database  # noqa: PLC0415
+
+    try:
+        members = state_database(settings).members()
+    except BridgeError:  # it could be used a moment ago: the next check tells
+        return None
+    shared = f"{count(len(members), 'bridge')} share{'s' if len(members) == 1 else ''} it now"
+    return f"the database can keep the state; {shared}"
 
 
 def _readers(settings: Settings) -> Iterator[str]:

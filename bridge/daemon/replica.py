@@ -99,6 +99,7 @@ class SharingBridge:
         self._replica: Replica | None = None
         self._refused_before = 0
         self._has_joined = False
+        self._trouble = ""
 
     def figures(self) -> OwnershipFigures:
         """Return what the metrics show of the ownership."""
@@ -126,18 +127,25 @@ class SharingBridge:
                     joined(self._configuration.settings, lambda: self._configuration.settings)
                 )
                 self._replica, self._has_joined = replica, True
+                self._trouble = ""
                 if await self._waited_for(replica):
                     return await self._loaded(replica)
             except StateUnwritable as error:
                 if not self._has_joined:
                     raise
-                log.warning("replica.interrupted", error=str(error), again_in_s=_AGAIN_S)
+                self._tell_interruption(str(error))
                 pause_s = _AGAIN_S
             self._forget()
             await membership.aclose()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._signals.stop.wait(), pause_s)
         return None
+
+    def _tell_interruption(self, error: str) -> None:
+        """Log an interruption once as a warning, however often the database is asked in vain."""
+        tell = log.debug if error == self._trouble else log.warning
+        tell("replica.interrupted", error=error, again_in_s=_AGAIN_S)
+        self._trouble = error
 
     async def _waited_for(self, replica: Replica) -> bool:
         """Wait for the ownership; return whether this bridge has it: otherwise it stops, or has to join again."""

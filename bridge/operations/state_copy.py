@@ -35,8 +35,9 @@ async def copy_state(source: Settings, target: Settings) -> Copied:
     ):
         found, made = old.documents, new.documents
         _check_source(found, source, target)
+        _check_target(found, made, target)
         copied = _facts(found)
-        await _clear(made, target)
+        await _clear(made)
         await made.commit(_writes(found, target))
         if _facts(stored_documents(target)) != copied:
             msg = f"what was written to {target.state.place} is not what was read: nothing was moved"
@@ -54,22 +55,27 @@ def _check_source(found: Documents, source: Settings, target: Settings) -> None:
         raise InvalidArgument(f"there is no state in {source.state.place}: name the place that has one")
 
 
+def _check_target(found: Documents, made: Documents, target: Settings) -> None:
+    """Refuse a target that holds a state in use; the copy that was broken off, and a state that went on elsewhere, are not."""
+    if not made.tables() or made.get(META, MOVED) is not None:
+        return
+    if found.get(META, MOVED) is not None:
+        raise InvalidArgument(
+            f"the state was copied to {target.state.place} already, and goes on there: nothing is left to do"
+        )
+    raise InvalidArgument(
+        f"{target.state.place} holds a state already: name an empty folder, or another schema"
+    )
+
+
 def _writes(found: Documents, target: Settings) -> Writes:
     writes = {table: dict(found.items(table)) for table in found.tables()}
     writes.setdefault(META, {})[MOVED] = {"to": target.state.place}
     return writes
 
 
-async def _clear(documents: Documents, target: Settings) -> None:
-    """Remove a state that went on elsewhere, or a copy that was broken off.
-
-    Raises:
-        InvalidArgument: it is one that is in use.
-    """
-    if documents.tables() and documents.get(META, MOVED) is None:
-        raise InvalidArgument(
-            f"{target.state.place} holds a state already: name an empty folder, or another schema"
-        )
+async def _clear(documents: Documents) -> None:
+    """Remove a state that went on elsewhere, or a copy that was broken off."""
     rest = {table: {key: None for key, _ in documents.items(table)} for table in documents.tables()}
     rest.get(META, {}).pop(MOVED, None)
     await documents.commit(rest)

@@ -18,11 +18,11 @@ from bridge.pipeline.incremental_read import MOST_DIFFERING
 from bridge.registry.base import Deadline, Registry, RowPosition
 from bridge.store.base import Basis
 
-_PART_S = 10.0
+PART_S = 10.0
 """After this time, the poll goes on, and the next one continues the scan."""
 
-_PART_OF_DEADLINE = 4
-"""A part also takes at most this fraction of the time that the poll has left."""
+PART_OF_DEADLINE = 0.25
+"""A part also takes at most this part of the time that the poll has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def read_part(
     began, seen = time.monotonic(), set(scan.seen)
     rows: dict[str, RegisteredModel] = {}
     position: RowPosition | None = scan.position
-    part_s = min(_PART_S, deadline.remaining() / _PART_OF_DEADLINE)
+    part_s = min(PART_S, deadline.remaining() * PART_OF_DEADLINE)
     for page, following in registry.all_rows(scan.position, _first_half(deadline)):
         position = following
         for row in page:

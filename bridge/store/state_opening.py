@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from bridge import __version__
 from bridge.config import Settings, workspace_of
-from bridge.errors import ConfigurationError, StateError, StateForeign, StateOwned, StateUnwritable
+from bridge.errors import (
+    ConfigurationError,
+    StateError,
+    StateForeign,
+    StateMoved,
+    StateOwned,
+    StateUnwritable,
+)
 from bridge.store.document_state import DocumentState
 from bridge.store.document_store_protocol import Documents
 from bridge.store.folder_lock import LOCK, has_owner
@@ -177,7 +184,8 @@ def check_place(documents: Documents, settings: Settings) -> None:
     """Refuse a state that goes on elsewhere.
 
     Raises:
-        StateError: it does.
+        StateMoved: it does.
+        StateError: it is a copy that was broken off.
     """
     moved = documents.get(META, MOVED)
     if moved is not None and moved["to"] == settings.state.place:
@@ -185,10 +193,14 @@ def check_place(documents: Documents, settings: Settings) -> None:
         raise StateError(msg)
     if moved is not None:
         msg = (
-            f"the state in {settings.state.place} was copied to {moved['to']}, and goes on there: set [state] to that, or "
+            f"the state in {settings.state.place} was copied to {_as_url(moved['to'])}, and goes on there: set [state] to that, or "
             "copy it back (mlflow-bridge state copy)"
         )
-        raise StateError(msg)
+        raise StateMoved(msg)
+
+
+def _as_url(place: str) -> str:
+    return place if "://" in place else f"tinydb:{place}"
 
 
 def stored_documents(settings: Settings) -> Documents:

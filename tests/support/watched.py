@@ -64,7 +64,7 @@ class WatchedBridge:
         self._stack.enter_context(patch("bridge.pipeline.commit_plan.compare", self._compare))
         if not routes:  # else so few models would all be watched, for whoever asks for everything
             self._stack.enter_context(patch("bridge.pipeline.watched_models.MOST_UNNAMED", 0))
-        self._stack.enter_context(patch("bridge.pipeline.model_scan._PART_S", -1))  # one page at each poll
+        self._stack.enter_context(patch("bridge.pipeline.model_scan.PART_S", -1))  # one page at each poll
         self._runner = self._stack.enter_context(asyncio.Runner())
         self.restart()
 

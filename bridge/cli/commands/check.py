@@ -60,6 +60,8 @@ def _print(found: CheckResult, path: Path, settings: Settings, *, asked: bool) -
         click.echo(str(part))
     if found.answer is not None:
         click.echo(f"{settings.registry.shown_uri}: {found.answer}")
+    if found.database is not None:
+        click.echo(f"{settings.state.place}: {found.database}")
     for kind, package in found.packages.items():
         click.echo(f"{kind}: from {package}")
     print_ways(found.ways)

@@ -53,18 +53,21 @@ def test_a_state_is_copied_and_the_commands_tell_of_it_where_it_is(bridge, datab
     configure()
 
     copied = bridge.run("state", "copy", f"tinydb:{bridge.folder}/state", settings.url)
+    again = bridge.run("state", "copy", f"tinydb:{bridge.folder}/state", settings.url)
     status = bridge.run("status")
     listed = bridge.run("outbox", "list")
     checked = bridge.run("check", "--connect")
 
     assert (copied.code, "marked the old state as moved" in copied.out) == (0, True)
+    assert (again.code, "already, and goes on there: nothing is left to do" in again.err) == (1, True)
+    assert "the database can keep the state; 0 bridges share it now" in checked.out
     assert f"(schema {settings.schema})" in status.out
     assert "replicas   none works" in status.out
     assert "pending" in listed.out
     assert "state.url" not in checked.err
     bridge.configure()
     moved = bridge.run("status")
-    assert (moved.code, "goes on there" in moved.err) == (1, True)
+    assert (moved.code, "goes on there: set [state] to that" in moved.err) == (78, True)
     wrong = bridge.run("state", "copy", "nowhere", settings.url)
     assert (wrong.code, "FROM: must be" in wrong.err) == (2, True)
 

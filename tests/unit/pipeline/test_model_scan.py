@@ -41,7 +41,7 @@ def tagged(world: Polled, name: str, value: str = "v") -> None:
 @pytest.fixture
 def in_parts(monkeypatch) -> None:
     """One page at each poll."""
-    monkeypatch.setattr("bridge.pipeline.model_scan._PART_S", -1)
+    monkeypatch.setattr("bridge.pipeline.model_scan.PART_S", -1)
 
 
 async def test_a_tag_of_a_model_at_rest_is_seen_before_the_next_full_scan(world) -> None:
