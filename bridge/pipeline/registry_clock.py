@@ -83,8 +83,16 @@ def is_past(model: RegisteredModel, head: Head, reading: Reading) -> bool:
     settled.
     """
     told = min(reading.listing.latest, reading.began_ms)
-    now = max(told, reading.began_ms + max(head.skew, -_HOUR_MS))
+    now = max(told, registry_time(head, reading.began_ms))
     return now > model.updated + OVERLAP_MS
+
+
+def registry_time(head: Head, now_ms: int) -> int:
+    """Return what the registry's clock shows at least when the bridge's shows ``now_ms``: it is an hour behind at most.
+
+    In a registry at rest, its rows show nothing later than its last change, which may be days ago.
+    """
+    return now_ms + max(head.skew, -_HOUR_MS)
 
 
 def is_settled(model: RegisteredModel, since: int, head: Head, reading: Reading) -> bool:

@@ -30,7 +30,7 @@ from bridge.pipeline.incremental_read import MOST_ABSENT, FullScanNeeded, Intere
 from bridge.pipeline.listing_verification import ListingVerification, contradictions
 from bridge.pipeline.model_scan import ModelScan, read_part
 from bridge.pipeline.reading_result import Observation, Order
-from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading
+from bridge.pipeline.registry_clock import CLOCKS_APART_MS, Reading, registry_time
 from bridge.pipeline.registry_identity import are_back, likeness_if_told
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.pipeline.skipped_and_held_rows import (
@@ -195,7 +195,7 @@ class RegistryReader:
             plan=found,
             read=order.read,
             # What other models did since the last poll is still to be read.
-            read_from=known.since + OVERLAP_MS if order.only_named else began.wall_ms + found.head.skew,
+            read_from=known.since + OVERLAP_MS if order.only_named else registry_time(found.head, began.wall_ms),
             is_first=known.is_first,
             abilities=listing.abilities,
             held=tuple(decisions.held),

@@ -13,6 +13,8 @@ Rewriting: a new file is written beside the old one, flushed, and renamed over i
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -190,31 +192,53 @@ class Journal:
         Raises:
             StateUnwritable: that failed, and the journal is unchanged.
         """
-        if self._closed:
-            msg = f"{self.path} is closed: another process may own it now"
-            raise StateUnwritable(msg)
-        if self._descriptor is not None:
-            self._check_place(self._descriptor)
+        self._check_open()
+        self.replace(self.write_beside(contents), ())
+
+    def write_beside(self, contents: Iterable[dict[str, Any]]) -> "NewJournal":
+        """Write these records, flushed, to a new file beside the journal. A thread may do this while records are appended.
+
+        Raises:
+            StateUnwritable: that failed, and no new file is left.
+        """
         beside = self.path.with_name(self.path.name + ".new")
         try:
-            descriptor, length, sequence = _write_new(beside, self.path, contents)
+            return _write_new(beside, self.path, contents)
         except OSError as error:
             remove(beside)
             raise StateUnwritable(_told(beside, "cannot be written", error)) from error
+
+    def replace(self, new: "NewJournal", more: Iterable[dict[str, Any]]) -> None:
+        """Add the records ``more`` to a file of `write_beside`, and replace the journal by it, atomically.
+
+        Raises:
+            StateUnwritable: that failed, and the journal is unchanged.
+        """
         try:
-            beside.rename(self.path)
+            self._check_open()
+            new.add(more)
+            new.path.rename(self.path)
+        except StateUnwritable:
+            new.discard()
+            raise
         except OSError as error:
-            close(descriptor)
-            remove(beside)
+            new.discard()
             raise StateUnwritable(_told(self.path, "cannot be replaced", error)) from error
         self._release()
-        self._descriptor, self.length, self._sequence = descriptor, length, sequence
+        self._descriptor, self.length, self._sequence = new.descriptor, new.length, new.sequence
         try:
             flush_folder(self.path.parent)
         except OSError as error:
             self._must_rewrite = True
             raise StateUnwritable(_told(self.path, "cannot be replaced", error, _IN_DOUBT)) from error
         self._must_rewrite = False
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = f"{self.path} is closed: another process may own it now"
+            raise StateUnwritable(msg)
+        if self._descriptor is not None:
+            self._check_place(self._descriptor)
 
     def close(self) -> None:
         """Close the file permanently: a late write must not reach its next owner's file."""
@@ -227,23 +251,44 @@ class Journal:
             self._descriptor = None
 
 
-def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> tuple[int, int, int]:
-    """Write and flush a new journal that will replace ``before``; return descriptor, length and last sequence number."""
+@dataclass(slots=True)
+class NewJournal:
+    """A journal that was written beside the old one: its open file, its length, and the number of its last record."""
+
+    path: Path
+    descriptor: int
+    length: int = 0
+    sequence: int = -1
+
+    def add(self, contents: Iterable[dict[str, Any]]) -> None:
+        """Append records, and flush them; raises `OSError`."""
+        before = self.length
+        for content in contents:
+            self.sequence += 1
+            line = encode(Record(self.sequence, content))
+            self.length += write_all(self.descriptor, line, self.length)
+        if self.length > before:
+            os.fsync(self.descriptor)
+
+    def discard(self) -> None:
+        """Close and remove the file."""
+        close(self.descriptor)
+        remove(self.path)
+
+
+def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> NewJournal:
+    """Write and flush a new journal that will replace ``before``."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    new = NewJournal(path, descriptor)
     try:
         keep_private(descriptor)
         give_to_owner(descriptor, path.parent, before)
-        length = write_all(descriptor, encode(Record(0, {"format": FORMAT})), 0)
-        sequence = 0
-        for content in contents:
-            sequence += 1
-            length += write_all(descriptor, encode(Record(sequence, content)), length)
-        os.fsync(descriptor)
+        new.add(chain([{"format": FORMAT}], contents))
     except BaseException:
         close(descriptor)
         raise
-    return descriptor, length, sequence
+    return new
 
 
 def _told(path: Path, what: str, error: OSError, left: str = _UNCHANGED) -> str:

@@ -7,6 +7,8 @@ override is tested against TinyDB's own behaviour.
 """
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
+from threading import Thread
 from typing import Any, cast
 
 from tinydb import TinyDB
@@ -15,7 +17,7 @@ from tinydb.table import Table
 
 from bridge.errors import StateUnwritable
 from bridge.store.document_store_protocol import Writes
-from bridge.store.journal import Journal
+from bridge.store.journal import Journal, NewJournal
 
 Tables = dict[str, dict[str, dict[str, Any]]]
 
@@ -23,6 +25,8 @@ _CHUNK = 500
 _LARGE = 2_000
 _SLACK_BYTES = 1 << 20
 _SLACK_FACTOR = 2
+_LARGE_BYTES = 1 << 20
+"""A journal of this size takes some 10 ms to write."""
 
 
 class JournalStorage(Storage):
@@ -41,6 +45,7 @@ class JournalStorage(Storage):
             writes = content.get("w", {})
             replayed += sum(map(len, writes.values()))
             _apply(self._tables, writes)
+        self._compaction: Compaction | None = None
         live = sum(map(len, self._tables.values()))
         self._compacted_length = journal.length * live // max(replayed, 1)  # an estimate
         if not read_only:
@@ -53,7 +58,7 @@ class JournalStorage(Storage):
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace everything (TinyDB calls this to drop tables)."""
         tables = {name: dict(documents) for name, documents in data.items()}
-        self._journal.rewrite(_chunks(tables))
+        self._rewrite(tables)
         self._tables = tables
 
     def append(self, writes: Writes) -> None:
@@ -69,8 +74,12 @@ class JournalStorage(Storage):
             self.compact()
         self._journal.append({"w": writes})
         _apply(self._tables, writes)
-        if self._journal.length > _SLACK_FACTOR * self._compacted_length + _SLACK_BYTES:
-            self._compact_later_if_not_now()
+        if self._compaction is not None:
+            self._compaction.since.append({"w": writes})
+            if self._compaction.is_done:
+                self._end_compaction()
+        elif self._journal.length > _SLACK_FACTOR * self._compacted_length + _SLACK_BYTES:
+            self._begin_compaction()
 
     def _replace(self, writes: Writes) -> None:
         """Write a large change, such as a baseline, as a new journal: in one step, but in many records.
@@ -79,16 +88,26 @@ class JournalStorage(Storage):
         """
         tables = {name: dict(rows) for name, rows in self._tables.items()}
         _apply(tables, writes)
-        self._journal.rewrite(_chunks(tables))
+        self._rewrite(tables)
         self._tables = tables
-        self._compacted_length = self._journal.length
 
-    def _compact_later_if_not_now(self) -> None:
-        """Compact; if there is no room for that, the commit stands, and a later one tries again."""
+    def _begin_compaction(self) -> None:
+        """Compact a small journal now, a large one in a thread: writing 50 MB would stop everything for half a second."""
+        if self._compacted_length >= _LARGE_BYTES:
+            self._compaction = Compaction(self._journal, self._tables)
+            return
         try:
             self.compact()
-        except StateUnwritable:
+        except StateUnwritable:  # the commit stands, and a later one tries again
             self._compacted_length = self._journal.length
+
+    def _end_compaction(self) -> None:
+        """Put the new journal in the old one's place; if that fails, the commit stands, and a later one tries again."""
+        ended, self._compaction = self._compaction, None
+        with suppress(StateUnwritable):
+            if ended is not None:
+                self._journal.replace(ended.result(), ended.since)
+        self._compacted_length = self._journal.length
 
     def compact(self) -> None:
         """Rewrite the journal without what was overwritten or removed.
@@ -96,8 +115,19 @@ class JournalStorage(Storage):
         Raises:
             StateUnwritable: the journal is unchanged.
         """
-        self._journal.rewrite(_chunks(self._tables))
+        self._rewrite(self._tables)
+
+    def _rewrite(self, tables: Tables) -> None:
+        self._give_up_compaction()
+        self._journal.rewrite(_chunks(tables))
         self._compacted_length = self._journal.length
+
+    def _give_up_compaction(self) -> None:
+        """Wait for the thread, and discard what it wrote."""
+        ended, self._compaction = self._compaction, None
+        if ended is not None:
+            with suppress(StateUnwritable):
+                ended.result().discard()
 
     @property
     def torn(self) -> int:
@@ -111,7 +141,47 @@ class JournalStorage(Storage):
 
     def close(self) -> None:
         """Close the journal."""
+        self._give_up_compaction()
         self._journal.close()
+
+
+class Compaction:
+    """Writes a journal of the present documents in a thread, while commits go on; ``since`` are the records of these."""
+
+    def __init__(self, journal: Journal, tables: Tables) -> None:
+        """Begin."""
+        self.since: list[dict[str, Any]] = []
+        self._journal = journal
+        self._snapshot = {
+            name: dict(rows) for name, rows in tables.items()
+        }  # documents are replaced, not changed
+        self._new: NewJournal | StateUnwritable | None = None
+        self._thread = Thread(target=self._write, name="compaction", daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            self._new = self._journal.write_beside(_chunks(self._snapshot))
+        except StateUnwritable as error:
+            self._new = error
+        finally:
+            self._snapshot.clear()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether `result` waits no more."""
+        return not self._thread.is_alive()
+
+    def result(self) -> NewJournal:
+        """Wait for the thread; return the new journal.
+
+        Raises:
+            StateUnwritable: it could not be written.
+        """
+        self._thread.join()
+        if isinstance(self._new, NewJournal):
+            return self._new
+        raise self._new or StateUnwritable("a fault while the journal was compacted")
 
 
 def _apply(tables: Tables, writes: Writes) -> None:

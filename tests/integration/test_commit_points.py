@@ -24,9 +24,10 @@ from bridge.errors import StateUnwritable
 from bridge.store import tinydb_journal_storage
 from bridge.store.tinydb_store import TinyDocuments
 tinydb_journal_storage._SLACK_FACTOR, tinydb_journal_storage._SLACK_BYTES = 1, 400
+tinydb_journal_storage._LARGE_BYTES = int(sys.argv[4])
 documents = TinyDocuments.open(Path(sys.argv[1]))
 number = (documents.get("meta", "last") or {"n": 0})["n"]
-for number in range(number + 1, number + 30):
+for number in range(number + 1, number + 500):
     try:
         documents.write({"meta": {"last": {"n": number}}, "rows": {str(number): {"n": number}}})
     except StateUnwritable:
@@ -36,22 +37,26 @@ for number in range(number + 1, number + 30):
 BESIDE = Path(launcher.__file__).parent
 
 
-def killed(folder: Path, faults: dict) -> list[int]:
-    """Write until the fault kills the writer; return the commits that it was told are durable."""
-    command = [sys.executable, "-P", "-c", WRITER, str(folder), str(BESIDE), json.dumps(faults)]
+def killed(folder: Path, faults: dict, large: int) -> list[int]:
+    """Write until the fault kills the writer; return the commits that it was told are durable.
+
+    A journal of ``large`` bytes is compacted in a thread.
+    """
+    command = [sys.executable, "-P", "-c", WRITER, str(folder), str(BESIDE), json.dumps(faults), str(large)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == -signal.SIGKILL, (done.returncode, done.stderr)
     return [int(line) for line in done.stdout.split()]
 
 
+@pytest.mark.parametrize("large", [1_000_000, 0], ids=["at once", "in a thread"])
 @pytest.mark.parametrize(("call", "how"), POINTS)
-def test_killed_there_again_and_again_every_acknowledged_commit_is_kept(tmp_path, call, how) -> None:
+def test_killed_there_again_and_again_every_acknowledged_commit_is_kept(tmp_path, call, how, large) -> None:
     folder, acknowledged = tmp_path / "state", set()
     for kills, number in enumerate((1, 2, 4), start=1):
         faults = {"kill": [call, how, number]}
         if call == "ftruncate":
             faults["no_space"] = [2, 12]
-        acknowledged |= set(killed(folder, faults))
+        acknowledged |= set(killed(folder, faults, large))
         documents = TinyDocuments.open(folder)
         kept = {int(key) for key, _ in documents.items("rows")}
         documents.close()

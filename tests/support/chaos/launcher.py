@@ -10,7 +10,7 @@ Faults, each of them optional:
 - ``full``: from when to when, in seconds, files can't grow by more than so many bytes;
 - ``no_space``: from which pwrite to which the disk is full, after half of the data;
 - ``flush_fails``: the number of the fdatasync that fails;
-- ``tight``: the journal is compacted every few commits;
+- ``tight``: the journal is compacted every few commits, in a thread once it has 16 kB;
 - ``names``: from when to when, in seconds, look-ups of names under ``storm.test`` hang, and then fail.
   Else these names have the address of this machine.
 
@@ -134,6 +134,7 @@ def main() -> None:
 
     if faults.get("tight"):
         tinydb_journal_storage._SLACK_FACTOR, tinydb_journal_storage._SLACK_BYTES = 1, 4_096
+        tinydb_journal_storage._LARGE_BYTES = 16_384  # smaller ones at once, larger ones in a thread
 
     from bridge.cli import main as bridge
 

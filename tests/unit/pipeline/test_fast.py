@@ -32,6 +32,20 @@ async def test_nothing_happened_is_seen_from_one_small_page(world) -> None:
     assert (world.registry.pages, world.registry.scans, world.registry.read) == (1, scans, [])
 
 
+async def test_a_registry_at_rest_for_days_is_one_small_page_however_close_its_last_changes_were() -> None:
+    world = World()
+    rest = world.now - 3 * 24 * 60 * MINUTE
+    for number, name in enumerate(sorted(world.registry.models)):
+        version = replace(world.registry.models[name].versions["1"], created=rest, updated=rest)
+        moved = replace(
+            world.registry.models[name], created=rest, updated=rest + number, versions={"1": version}
+        )
+        world.registry.put(moved)
+    await world.baseline()
+    assert await world.fast() == []
+    assert world.registry.pages == 1
+
+
 async def test_a_transition_of_a_model_at_the_very_end_is_found(world) -> None:
     world.move("m9", "Production")
 
