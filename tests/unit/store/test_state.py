@@ -1,5 +1,6 @@
 """The contract of the store, over every kind of documents."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -269,6 +270,27 @@ def test_what_died_last_is_found_without_the_others(kept) -> None:
     kept.done(kept.state.drop([kept.state.entry(5)]))
     assert [entry.id for entry in kept.state.newest_dead(3)] == [3, 10]
     assert [entry.id for entry in kept.reopen().newest_dead(3)] == [3, 10]
+
+
+async def test_a_large_outbox_is_taken_up_in_parts_between_which_the_loop_goes_on() -> None:
+    state = DocumentState(MemoryDocuments())
+    entries = await state.commit_poll(commit(*map(transition, range(1, 5_001))))
+    await state.settle([replace(one, status=Status.DELIVERED) for one in entries[::2]])
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    backlog = await state.take(lambda _news: None)
+    counting.cancel()
+
+    assert turns >= 2
+    assert [one.id for one in backlog.entries] == [one.id for one in entries[1::2]]
+    assert (state.summaries()["ci"].pending, state.pending()) == (2_500, list(backlog.entries))
 
 
 def test_the_entries_of_an_event_are_found_in_order(kept) -> None:
