@@ -1,7 +1,7 @@
 """Thousands of random mutations while the bridge polls: is what it delivers what happened?
 
     python benchmarks/fidelity.py [--mutations 3000] [--threads 4] [--seed 1] [--postgresql | --mariadb] [--plug-in]
-        [--shared] [--keep FOLDER]
+        [--shared] [--large] [--keep FOLDER]
 
 Before a real `mlflow server`, with the real daemon and a real receiver; exits 1 on any difference.
 The seed fixes what each thread wishes to do, not how the threads meet.
@@ -41,6 +41,7 @@ def main() -> int:
     backend.add_argument("--mariadb", dest="cluster", action="store_const", const=mariadb)
     parser.add_argument("--plug-in", action="store_true", help="MLflow's server sends hints, and refuses")
     parser.add_argument("--shared", action="store_true", help="the state is in PostgreSQL, too")
+    parser.add_argument("--large", action="store_true", help="full scans are rare: model scans find the rest")
     parser.add_argument("--keep", type=Path, help="a folder for the state, the log and all evidence")
     given = parser.parse_args()
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -52,9 +53,11 @@ def main() -> int:
     ):
         workload = Workload(url, given.seed, given.mutations, given.threads)
         with shared_state(is_wanted=given.shared) as shared:
-            verdict = trial(given.keep or Path(name) / "bridge", url, workload, port, shared)
+            share = 0.05 if given.large else 1.0
+            verdict = trial(given.keep or Path(name) / "bridge", url, workload, port, shared, share)
     beside = " with the plug-in" if given.plug_in else ""
     beside += ", the state in PostgreSQL" if given.shared else ""
+    beside += ", as a large registry" if given.large else ""
     print(f"{_NAMES[given.cluster]}{beside}, seed {given.seed}, {given.threads} threads")
     report(verdict)
     return 1 if verdict.faults else 0

@@ -179,6 +179,7 @@ def backlog_rows(folder: Path) -> list[Row]:
             ("a commit, slowest of 50", times["slowest"] * 1e3, "{:.2f} ms".format),
             ("the first summary", times["summary"] * 1e3, "{:.0f} ms".format),
             ("a compaction", times["compaction"] * 1e3, "{:.0f} ms".format),
+            ("a compaction, longest stall of the event loop", times["stall"] * 1e3, "{:.0f} ms".format),
         ]
         rows += [(f"{what}: {name}", show(figure), "") for name, figure, show in form]
     return rows

@@ -195,7 +195,9 @@ class RegistryReader:
             plan=found,
             read=order.read,
             # What other models did since the last poll is still to be read.
-            read_from=known.since + OVERLAP_MS if order.only_named else registry_time(found.head, began.wall_ms),
+            read_from=known.since + OVERLAP_MS
+            if order.only_named
+            else registry_time(found.head, began.wall_ms),
             is_first=known.is_first,
             abilities=listing.abilities,
             held=tuple(decisions.held),

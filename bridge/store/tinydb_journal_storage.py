@@ -79,7 +79,7 @@ class JournalStorage(Storage):
             if self._compaction.is_done:
                 self._end_compaction()
         elif self._journal.length > _SLACK_FACTOR * self._compacted_length + _SLACK_BYTES:
-            self._begin_compaction()
+            self.begin_compaction()
 
     def _replace(self, writes: Writes) -> None:
         """Write a large change, such as a baseline, as a new journal: in one step, but in many records.
@@ -91,7 +91,12 @@ class JournalStorage(Storage):
         self._rewrite(tables)
         self._tables = tables
 
-    def _begin_compaction(self) -> None:
+    @property
+    def is_compacting(self) -> bool:
+        """Whether a thread compacts the journal; the first commit after its end replaces the journal."""
+        return self._compaction is not None
+
+    def begin_compaction(self) -> None:
         """Compact a small journal now, a large one in a thread: writing 50 MB would stop everything for half a second."""
         if self._compacted_length >= _LARGE_BYTES:
             self._compaction = Compaction(self._journal, self._tables)

@@ -95,10 +95,23 @@ def test_the_models_changed_last_come_first_a_few_and_then_all(server, client) -
         client.create_registered_model(f"recent-{number}")
     client.create_model_version("recent-2", "s3://b/x")
 
-    first, second, *_ = latest(reader(server.url))
+    first, second, third, *_ = latest(reader(server.url))
 
-    assert first == ["recent-2", *(f"recent-{number}" for number in (11, 10, 9, 8, 7, 6, 5, 4, 3))]
-    assert second[:12] == [*first, "recent-1", "recent-0"]
+    assert second == ["recent-2", *(f"recent-{number}" for number in (11, 10, 9, 8, 7, 6, 5, 4, 3))]
+    assert (first, third[:12]) == (second[:3], [*second, "recent-1", "recent-0"])
+
+
+def test_where_a_small_page_was_not_enough_lately_a_larger_one_comes_first(server, client) -> None:
+    for number in range(12):
+        client.create_registered_model(f"busy-{number}")
+    registry = reader(server.url)
+
+    def first_page() -> int:
+        return len(next(next(registry.latest(soon()))))
+
+    assert [first_page() for _ in range(12)] == [3] * 12
+    assert [len(page) for page in latest(registry)][:2] == [3, 10]
+    assert [first_page() for _ in range(12)] == [10] * 10 + [3] * 2
 
 
 def test_rows_are_read_by_name_whatever_the_names(server, client) -> None:

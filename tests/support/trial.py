@@ -34,7 +34,7 @@ _TOKENS = """[
 _POLL = """
 interval = "200ms"
 reconcile_interval = "2s"
-reconcile_share = 1.0
+reconcile_share = {share}
 max_events = 1000000
 max_vanished = 1.0
 """
@@ -65,10 +65,12 @@ def trial(
     workload: Workload,
     port: int | None = None,
     shared: StateSettings | None = None,
+    share: float = 1.0,
 ) -> Verdict:
     """Let the daemon watch the registry at ``url`` while ``workload`` changes it; then judge.
 
     A server with the plug-in expects the bridge at ``port``. The state is in a folder, or in the database ``shared``.
+    Scans have this ``share`` of the time: with little of it, most are model scans, as in a large registry.
     """
     receiver = Receiver()
     workload.prepare()
@@ -77,7 +79,7 @@ def trial(
     bridge = Bridge(folder, url)
     server = f'[server]\nlisten = "127.0.0.1:{promoting.port}"\ntokens = {_TOKENS}\n'
     more = f"{server}{promotions.GATE}"
-    bridge.write(url, _sink(receiver.url), poll=_POLL, more=more, state=_state_of(shared))
+    bridge.write(url, _sink(receiver.url), poll=_POLL.format(share=share), more=more, state=_state_of(shared))
     bridge.environment |= {"ASKER": _TOKEN, "OF_MLFLOW": TOKENS["mlflow"]}
     bridge.log_level = "debug"  # else polls that find nothing are not told
     baseline = read_registry(url)
