@@ -160,8 +160,7 @@ class Polling:
         The last one may be unfinished too, if the time is over.
         """
         entries = polled.entries
-        while polled.is_unfinished and self._rest_of_scan is not None:
-            rest = self._rest_of_scan
+        while polled.is_unfinished and (rest := self._rest_of_scan) is not None:
             done, _ = await asyncio.wait({rest}, timeout=self._left(until))
             if not done:
                 break
@@ -277,6 +276,7 @@ class Polling:
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             await housekeep(self._app.state, self._app.settings, self._app.trust)
+        self._rest_of_scan = None
         if results[-1].is_unfinished and not self.is_over:
             # The scan continues after the polls that wait already.
             self._rest_of_scan = self._begin(partial(self._poll_once, accepted))

@@ -9,7 +9,7 @@ from bridge.delivery.outbox_entry import remaining_ms
 from bridge.delivery.sink_state import RUNNING, Condition
 from bridge.delivery.sink_state import remaining_ms as rest_of
 from bridge.diff.registry_abilities import Abilities
-from bridge.pipeline.full_scan_interval import Cadence, has_model_scans, is_pressing
+from bridge.pipeline.full_scan_interval import Cadence, is_pressing
 from bridge.pipeline.watched_models import watch_of
 from bridge.sinks.http.webhook_sink import with_webhooks
 from bridge.store.state_metadata import PollRecord, SinkSummary
@@ -75,7 +75,7 @@ def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, 
     if last is None or head is None:
         return None
     cadence = Cadence(found.reconcile_interval, found.reconcile_share)
-    lists_models = has_model_scans(last, poll)
+    lists_models = cadence.has_model_scans(last, poll, now_ms)
     every_ms = cadence.spacing_ms(
         last,
         head.state_id,

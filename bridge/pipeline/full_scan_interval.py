@@ -15,6 +15,9 @@ _MODELS_IN_SCAN = 0.25
 _MODEL_SCANS = 5
 """How many model scans there are at most in the interval of full scans."""
 
+_RECENT = 4
+"""After so many times their spacing without a model scan, full scans have the whole share again."""
+
 _SPREAD = 0.1
 """Instances that were started together scan at times that differ by up to this share of the interval."""
 
@@ -48,9 +51,16 @@ class Cadence:
         share = self._rest if has_model_scans else self.share
         return max(round(self.interval_ms * _spread(state_id)), round(last.duration_ms / share))
 
-    def needs_model_scans(self, last: ReconcileRecord) -> bool:
-        """Whether full scans are so slow that model scans find much of what they find earlier."""
-        return last.went_well and last.duration_ms > self.interval_ms * self._rest
+    def needs_model_scans(self, last: ReconcileRecord, poll: PollRecord | None) -> bool:
+        """Whether full scans are held back by their share, and models are but the smaller part of them."""
+        is_slow = last.went_well and last.duration_ms > self.interval_ms * self.share
+        return is_slow and (poll is None or poll.models_listed_in_ms <= last.duration_ms / 2)
+
+    def has_model_scans(self, last: ReconcileRecord, poll: PollRecord | None, now_ms: int) -> bool:
+        """Whether model scans are being made: one was since the last full scan, and not long ago."""
+        if poll is None or poll.models_listed_at <= last.at:
+            return False
+        return now_ms - poll.models_listed_at < _RECENT * self.model_scan_spacing_ms(last, poll)
 
     def model_scan_spacing_ms(self, last: ReconcileRecord, poll: PollRecord | None) -> int:
         """Return how long after the start of the last scan of any kind the next model scan is due."""
@@ -61,11 +71,6 @@ class Cadence:
     @property
     def _rest(self) -> float:
         return self.share * (1 - _FOR_MODELS)
-
-
-def has_model_scans(last: ReconcileRecord, poll: PollRecord | None) -> bool:
-    """Whether a model scan was made since the last full scan."""
-    return poll is not None and poll.models_listed_at > last.at
 
 
 def is_pressing(

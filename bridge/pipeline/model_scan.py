@@ -48,10 +48,14 @@ class ModelScan:
         """Whether all models were listed."""
         return self.position is None
 
-    @property
-    def missing(self) -> frozenset[str]:
-        """The names of known models that were not listed; none before the scan is over."""
-        return self.expected - self.seen if self.is_over else frozenset()
+    def missing(self, known: KnownModels) -> frozenset[str]:
+        """Return the names of models that were known then, still are, and were not listed; none before the scan is over."""
+        unseen = self.expected - self.seen if self.is_over else frozenset[str]()
+        return frozenset(name for name in unseen if name in known)
+
+    def after(self, began: float) -> "ModelScan":
+        """Return the scan after a piece of work that began at this time of the monotonic clock, in seconds."""
+        return replace(self, spent_ms=self.spent_ms + ceil((time.monotonic() - began) * 1000))
 
 
 def read_part(
@@ -79,8 +83,7 @@ def read_part(
                 rows[row.name] = row
         if gives_way() or len(rows) > MOST_DIFFERING or time.monotonic() - began > part_s:
             break
-    spent_ms = scan.spent_ms + ceil((time.monotonic() - began) * 1000)
-    return replace(scan, seen=frozenset(seen), position=position, spent_ms=spent_ms), rows
+    return replace(scan, seen=frozenset(seen), position=position).after(began), rows
 
 
 def _first_half(deadline: Deadline) -> Deadline:
@@ -109,11 +112,14 @@ class ModelScans:
         return self._under_way
 
     def note(self, before: ModelScan | None, now: ModelScan | None, basis: Basis) -> None:
-        """Record how far a poll has brought the scan that was ``before``; without ``now``, it was given up."""
+        """Record how far a poll has brought the scan that was ``before``.
+
+        Without ``now``, it was given up, because the poll failed or became a full scan: then the share of that scan is waited for.
+        """
         if before is None:
             return
         if now is None:
-            self._rests_until = self._clock.monotonic() + self._spacing_ms(basis) / 1000
+            self._rests_until = self._clock.monotonic() + self._rest_ms(basis) / 1000
         self._under_way = None if now is None or now.is_over else now
 
     def _are_needed(self, basis: Basis) -> bool:
@@ -121,7 +127,7 @@ class ModelScans:
         if head is None or last is None or not abilities.has_full_rows:
             return False
         pressing = is_pressing(head, last, basis.last_poll, basis.abilities)
-        return not pressing and self._cadence.needs_model_scans(last)
+        return not pressing and self._cadence.needs_model_scans(last, basis.last_poll)
 
     def _is_due(self, basis: Basis) -> bool:
         last, poll = basis.last_reconcile, basis.last_poll
@@ -129,6 +135,10 @@ class ModelScans:
             return False
         at = max(last.at, poll.models_listed_at if poll else 0)
         return is_due(at, self._spacing_ms(basis), self._clock.now_ms())
+
+    def _rest_ms(self, basis: Basis) -> float:
+        last = basis.last_reconcile
+        return max(self._spacing_ms(basis), last.duration_ms / self._cadence.share if last else 0)
 
     def _spacing_ms(self, basis: Basis) -> int:
         poll, last = basis.last_poll, basis.last_reconcile

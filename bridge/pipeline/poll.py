@@ -15,7 +15,7 @@ from bridge.delivery.outbox_entry import Entry
 from bridge.errors import BridgeError, PollHeld, ScanUnfinished, StateUnwritable
 from bridge.pipeline.clocks import Clock, stamp_of
 from bridge.pipeline.commit_plan import Plan
-from bridge.pipeline.full_scan_interval import Cadence, has_model_scans, is_due, is_pressing
+from bridge.pipeline.full_scan_interval import Cadence, is_due, is_pressing
 from bridge.pipeline.hold_decisions import report_event, report_note
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.memory_release import release_memory
@@ -140,13 +140,10 @@ class Poll:
         if last is None or head is None or last.unfinished:
             return True
         pressing = is_wanted or is_pressing(head, last, basis.last_poll, basis.abilities)
-        spacing = self._cadence.spacing_ms(
-            last,
-            head.state_id,
-            is_pressing=pressing,
-            has_model_scans=has_model_scans(last, basis.last_poll),
-        )
-        return is_due(last.at, spacing, self._clock.now_ms())
+        now_ms, cadence = self._clock.now_ms(), self._cadence
+        lists_models = self.model_scans.are_made and cadence.has_model_scans(last, basis.last_poll, now_ms)
+        spacing = cadence.spacing_ms(last, head.state_id, is_pressing=pressing, has_model_scans=lists_models)
+        return is_due(last.at, spacing, now_ms)
 
     async def run(
         self,
@@ -247,6 +244,7 @@ class Poll:
                 await self._keep(scan, watch())
             raise
         except Exception as error:
+            self.model_scans.note(order.model_scan, None, basis)  # what it listed may be what cannot be read
             outcome = "unfinished" if isinstance(error, ScanUnfinished) else outcome
             await self._note_failure(basis, error, watch(), scan)
             raise

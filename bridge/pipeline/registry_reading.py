@@ -1,5 +1,6 @@
 """One read of the registry: list, verify, plan, and decide what to hold."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import uuid4
@@ -119,12 +120,27 @@ class RegistryReader:
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
     ) -> Observation | None:
-        """Return the recent changes, or None if there are so many that a full scan is needed."""
+        """Return the recent changes, or None if there are so many that a full scan is needed.
+
+        What only a model scan found asks for a full scan only as often as the share allows: otherwise it is left out.
+        """
+        found = self._fast_once(basis, order, overlooked, deadline)
+        if found is None and order.model_scan is not None and not order.may_scan:
+            return self._fast_once(basis, replace(order, model_scan=None), overlooked, deadline)
+        return found
+
+    def _fast_once(
+        self,
+        basis: Basis,
+        order: Order,
+        overlooked: Mapping[str, RegisteredModel],
+        deadline: Deadline,
+    ) -> Observation | None:
         known, began = self._known(basis, order), stamp_of(self._clock)
         watched = Watch() if order.only_named else self._watch(known, basis)
         model_scan, listed = self._part_of_model_scan(known, order, deadline)
-        missing = model_scan.missing if model_scan else frozenset[str]()
-        if len(missing) > MOST_ABSENT and order.may_scan:
+        missing = model_scan.missing(known.models) if model_scan else frozenset[str]()
+        if len(missing) > MOST_ABSENT:
             return None
         interest = Interest(known.since, watched, order.named, order.only_named, overlooked, listed, missing)
         last = basis.last_poll
@@ -132,11 +148,14 @@ class RegistryReader:
         try:
             if has_vanished and are_back(self._registry, known.models, began.wall_ms, deadline):
                 return None  # the full scan lifts the hold
+            reading = time.monotonic()
             listing = read_fast(self._registry, known.models, interest, deadline)
         except (FullScanNeeded, RegistryLacks):
             return None
         if len(find_replaced_models(known.models, listing).replaced) > _FEW_REPLACED:
             return None
+        if model_scan is not None and listed:
+            model_scan = model_scan.after(reading)  # the versions of what it listed
         if listing.models or listing.absent:
             known = self._checked(known, deadline)
         if has_vanished:

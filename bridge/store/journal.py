@@ -13,6 +13,7 @@ Rewriting: a new file is written beside the old one, flushed, and renamed over i
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -271,9 +272,11 @@ class NewJournal:
             os.fsync(self.descriptor)
 
     def discard(self) -> None:
-        """Close and remove the file."""
+        """Close and remove the file, unless another one is at its path: the folder may be another's by now."""
+        with suppress(OSError):
+            if self.path.stat().st_ino == os.fstat(self.descriptor).st_ino:
+                remove(self.path)
         close(self.descriptor)
-        remove(self.path)
 
 
 def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> NewJournal:

@@ -6,6 +6,7 @@ the size of the database. ``Table._update_table`` is private, so the dependency 
 override is tested against TinyDB's own behaviour.
 """
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from threading import Thread
@@ -98,12 +99,12 @@ class JournalStorage(Storage):
 
     def begin_compaction(self) -> None:
         """Compact a small journal now, a large one in a thread: writing 50 MB would stop everything for half a second."""
-        if self._compacted_length >= _LARGE_BYTES:
-            self._compaction = Compaction(self._journal, self._tables)
-            return
         try:
-            self.compact()
-        except StateUnwritable:  # the commit stands, and a later one tries again
+            if self._compacted_length >= _LARGE_BYTES:
+                self._compaction = Compaction(self._journal, self._tables)
+            else:
+                self.compact()
+        except (StateUnwritable, RuntimeError, MemoryError):  # the commit stands, and a later one tries again
             self._compacted_length = self._journal.length
 
     def _end_compaction(self) -> None:
@@ -128,9 +129,10 @@ class JournalStorage(Storage):
         self._compacted_length = self._journal.length
 
     def _give_up_compaction(self) -> None:
-        """Wait for the thread, and discard what it wrote."""
+        """Have the thread end, and discard what it wrote."""
         ended, self._compaction = self._compaction, None
         if ended is not None:
+            ended.is_given_up = True
             with suppress(StateUnwritable):
                 ended.result().discard()
 
@@ -161,16 +163,23 @@ class Compaction:
             name: dict(rows) for name, rows in tables.items()
         }  # documents are replaced, not changed
         self._new: NewJournal | StateUnwritable | None = None
+        self.is_given_up = False
         self._thread = Thread(target=self._write, name="compaction", daemon=True)
         self._thread.start()
 
     def _write(self) -> None:
         try:
-            self._new = self._journal.write_beside(_chunks(self._snapshot))
+            self._new = self._journal.write_beside(self._records())
         except StateUnwritable as error:
             self._new = error
         finally:
             self._snapshot.clear()
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        for record in _chunks(self._snapshot):
+            if self.is_given_up:
+                raise OSError(errno.ECANCELED, "the compaction was given up")
+            yield record
 
     @property
     def is_done(self) -> bool:

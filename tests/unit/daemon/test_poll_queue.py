@@ -212,6 +212,28 @@ async def test_an_order_whose_deadline_ends_before_its_scan_says_so_and_the_scan
     await eventually(lambda: len([one for one in made if one[0] == "full"]) == 100)
 
 
+async def test_an_order_whose_scan_nobody_goes_on_with_ends_and_says_so(world, polling, monkeypatch) -> None:
+    world.registry.release.set()
+    scan_in_parts(polling, monkeypatch, 2)
+    assert (await polling.now(PollOrder(full=True))).errors == ()
+    made = scan_in_parts(polling, monkeypatch, 1_000_000)
+    monkeypatch.setattr(polling, "_take_turn", turn_before_the_end(polling))
+    done = await polling.now(PollOrder(full=True))
+
+    assert ([str(error) for error in done.errors], len(made)) == (["not over"], 1)
+
+
+def turn_before_the_end(polling):
+    """A reload begins when the poll has its turn: nothing is begun after that."""
+    take = polling._take_turn
+
+    async def taken(until: float) -> None:
+        await take(until)
+        polling.is_over = True
+
+    return taken
+
+
 async def test_an_order_whose_scan_is_cut_short_by_the_end_is_told_so(world, polling, monkeypatch) -> None:
     world.registry.release.set()
     scan_in_parts(polling, monkeypatch, 1_000_000)

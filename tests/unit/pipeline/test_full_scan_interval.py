@@ -5,7 +5,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pipeline.full_scan_interval import Cadence, has_model_scans, is_due
+from bridge.pipeline.full_scan_interval import Cadence, is_due
 from bridge.store.state_metadata import PollRecord, ReconcileRecord
 
 STATE = "00000000-0000-0000-0000-000000000001"
@@ -55,7 +55,8 @@ def test_model_scans_and_full_scans_together_take_no_more_than_their_share(
 ) -> None:
     cadence, last = Cadence(MINUTES_10, share), ReconcileRecord(0, full_ms, went_well=True)
     poll = PollRecord(1, "ok", models_listed_at=1, models_listed_in_ms=models_ms)
-    full = full_ms / cadence.spacing_ms(last, str(state), has_model_scans=has_model_scans(last, poll))
+    has_model_scans = cadence.has_model_scans(last, poll, 2)
+    full = full_ms / cadence.spacing_ms(last, str(state), has_model_scans=has_model_scans)
     models = models_ms / cadence.model_scan_spacing_ms(last, poll)
 
     assert full + models <= share * 1.001
@@ -63,8 +64,10 @@ def test_model_scans_and_full_scans_together_take_no_more_than_their_share(
 
 def test_models_are_scanned_where_full_scans_are_held_back_and_at_most_five_times_an_interval() -> None:
     cadence = Cadence(MINUTES_10, 0.05)
-    quick, slow = (ReconcileRecord(0, ms, went_well=True) for ms in (5_900, 6_100))
+    quick, slow = (ReconcileRecord(0, ms, went_well=True) for ms in (30_000, 30_100))
+    most_of_it = PollRecord(1, "ok", models_listed_at=1, models_listed_in_ms=16_000)
 
-    assert (cadence.needs_model_scans(quick), cadence.needs_model_scans(slow)) == (False, True)
-    assert cadence.model_scan_spacing_ms(slow, None) == MINUTES_10 / 5
+    assert (cadence.needs_model_scans(quick, None), cadence.needs_model_scans(slow, None)) == (False, True)
+    assert not cadence.needs_model_scans(slow, most_of_it)
+    assert cadence.model_scan_spacing_ms(ReconcileRecord(0, 1_000, went_well=True), None) == MINUTES_10 / 5
     assert cadence.model_scan_spacing_ms(ReconcileRecord(0, 48_000, went_well=True), None) == 300_000

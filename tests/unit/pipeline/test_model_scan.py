@@ -11,6 +11,9 @@ from bridge.errors import RegistryUnreachable
 from bridge.pipeline.incremental_read import MOST_DIFFERING, Read
 from bridge.store.state_metadata import ReconcileRecord
 
+MINUTES_20 = 1_201
+"""What a full scan of a minute has to wait at 5 % of the time."""
+
 MINUTES_5 = 300
 """A full scan of a minute: a quarter of it for the models, at 4 % of the time, is some six minutes."""
 
@@ -123,29 +126,60 @@ async def test_a_page_that_cannot_be_read_fails_no_poll_and_is_tried_again_after
     world.registry.listing_failure = None
     tagged(world, "m9")
     assert await world.fast() == []
+    world.wait(MINUTES_20)
+    assert await world.fast() == ["m9 MODEL_TAG_SET"]
+
+
+async def test_a_model_that_only_the_scan_lists_and_nobody_can_read_fails_one_poll(
+    world, monkeypatch
+) -> None:
+    read = world.registry.with_versions
+
+    def hang(rows, deadline):
+        if any(row.name == "m9" for row in rows):
+            raise RegistryUnreachable("its versions take too long")
+        return read(rows, deadline)
+
+    monkeypatch.setattr(world.registry, "with_versions", hang)
+    tagged(world, "m9")
+    world.wait(2 * MINUTES_5)
+    with pytest.raises(RegistryUnreachable):
+        await world.fast()
+    world.move("m3", "Production")
+    assert await world.fast() == ["m3 TRANSITIONED"]
+    world.wait(2 * MINUTES_5)
+    assert await world.fast() == []
+    monkeypatch.undo()
+    monkeypatch.setattr("bridge.pipeline.watched_models.MOST_UNNAMED", 0)
     world.wait(2 * MINUTES_5)
     assert await world.fast() == ["m9 MODEL_TAG_SET"]
 
 
-async def test_a_poll_that_fails_leaves_the_scan_where_it_was(world, in_parts) -> None:
-    world.wait(2 * MINUTES_5)
-    await world.fast()
-    tagged(world, "m4")
-    world.registry.failure = RegistryUnreachable("down")
-    with pytest.raises(RegistryUnreachable):
-        await world.fast()
-    world.registry.failure = None
-    assert await world.fast() == ["m4 MODEL_TAG_SET"]
-
-
-async def test_more_changes_than_a_fast_read_takes_have_everything_scanned(world) -> None:
+async def test_more_changes_than_a_fast_read_takes_have_everything_scanned_within_the_share(world) -> None:
     born = world.now - 10_000_000
     for number in range(MOST_DIFFERING + 1):
         name = f"n{number}"
         world.registry.put(replace(world.registry.models["m0"], name=name, created=born, updated=born))
     world.wait(2 * MINUTES_5)
-    await world.poll.run(Read.FAST)
-    assert world.registry.scans == 2
+    world.move("m3", "Production")
+    assert await world.fast() == ["m3 TRANSITIONED"]
+    assert (world.registry.scans, len(world.state.known())) == (1, 10)
+    world.wait(MINUTES_20)
+    assert await world.fast() == []
+    assert (world.registry.scans, len(world.state.known())) == (2, 10 + MOST_DIFFERING + 1)
+
+
+async def test_models_that_were_renamed_during_a_scan_are_not_missed_by_it(world, in_parts) -> None:
+    world.wait(MINUTES_20)
+    await world.fast()
+    for number in range(4, 10):
+        one = world.registry.models.pop(f"m{number}")
+        world.registry.put(replace(one, name=f"a{number}", updated=world.now))
+    assert len(await world.fast()) == 6
+    for _ in range(3):
+        assert await world.fast() == []
+    assert world.registry.scans == 1
+    assert world.state.last_poll.models_listed_at > 0
 
 
 async def test_a_storm_is_held_and_full_scans_have_the_whole_share_until_it_is_decided() -> None:
@@ -153,6 +187,9 @@ async def test_a_storm_is_held_and_full_scans_have_the_whole_share_until_it_is_d
     for number in range(4, 8):
         tagged(world, f"m{number}")
     world.wait(2 * MINUTES_5)
+    assert await world.fast() == []
+    assert await world.poll.standing_hold() is None  # only a full scan can tell, and it has no share left
+    world.wait(MINUTES_20)
     assert await world.fast() == []
     hold = await world.poll.standing_hold()
     assert "4 for all" in str(hold)
@@ -168,7 +205,7 @@ async def test_a_storm_is_held_and_full_scans_have_the_whole_share_until_it_is_d
     ("are_made", "duration_ms", "abilities"),
     [
         (False, 60_000, Abilities("double")),
-        (True, 5_000, Abilities("double")),
+        (True, 29_000, Abilities("double")),
         (True, 60_000, Abilities("double", has_full_rows=False)),
     ],
     ids=["once", "a small registry", "a registry whose lists lack aliases"],
@@ -189,8 +226,24 @@ async def test_there_are_none_where_they_are_not_needed_or_cost_too_much(
 async def test_full_scans_are_made_less_often_once_model_scans_take_most_of_their_share(world) -> None:
     world.wait(2 * MINUTES_5)
     assert await world.poll.due() == [Read.FAST]
+    for _ in range(17):  # 100 minutes; a minute at 5 % would be 20
+        await world.fast()
+        assert await world.poll.due() == [Read.FAST]
+        world.wait(MINUTES_5)
     await world.fast()
-    world.wait(4 * MINUTES_5)  # a minute at 5 % would be 20 minutes
+    world.wait(MINUTES_5)
+    assert await world.poll.due() == [Read.FAST, Read.FULL]
+
+
+async def test_full_scans_have_the_whole_share_again_where_no_model_scans_come(world) -> None:
+    world.wait(2 * MINUTES_5)
+    await world.fast()
+    world.wait(2 * MINUTES_5)
+    await world.fast()
+    world.wait(MINUTES_5)
+    world.poll.model_scans.are_made = False  # `once` goes on with the state
+    assert await world.poll.due() == [Read.FAST, Read.FULL]
+    world.poll.model_scans.are_made = True
     assert await world.poll.due() == [Read.FAST]
-    world.wait(14 * MINUTES_5)
+    world.wait(2 * MINUTES_5)  # as if they failed again and again
     assert await world.poll.due() == [Read.FAST, Read.FULL]

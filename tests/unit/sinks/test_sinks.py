@@ -1,5 +1,6 @@
 """The client, and what ``http`` sends. What holds for every sink is in test_contract.py."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -36,6 +37,56 @@ async def test_connections_are_kept_for_the_next_delivery(receiver) -> None:
         assert len(connections) == 1
         async with connections.lent(client, f"{receiver.url} ", lambda: pytest.fail("none is kept")) as http:
             assert http._inner.is_idle()
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_after_an_answer_that_was_not_read_whole_the_next_request_has_another_connection(
+    receiver, status
+) -> None:
+    receiver.answer = Answer(status, body=b"x" * 20_000)
+    async with Client() as client:
+        for _ in range(4):
+            answer = await client.post(Request(f"{receiver.url}/", {}, b"{}", 1_000))
+            assert isinstance(answer, Response)
+            assert (answer.status, answer.is_whole) == (status, False)
+    assert len(receiver.got) == 4
+
+
+async def closing_server(answer: bytes) -> asyncio.Server:
+    """Serve on a free port: read a request, give the answer, and close the connection without a word."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.close()
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
+
+
+def port_of(server: asyncio.Server) -> int:
+    return server.sockets[0].getsockname()[1]
+
+
+async def test_a_connection_that_the_receiver_closed_is_replaced_before_the_next_request() -> None:
+    async with (
+        await closing_server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") as server,
+        Client() as client,
+    ):
+        request = Request(f"http://127.0.0.1:{port_of(server)}/", {}, b"{}", 1_000)
+        for _ in range(3):
+            assert isinstance(await client.post(request), Response)
+            await asyncio.sleep(0.1)
+
+
+async def test_a_tunnel_that_broke_off_is_not_used_again(monkeypatch) -> None:
+    async with await closing_server(b"HTTP/1.1 200 OK\r\n\r\n") as server, Client() as client:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port_of(server)}")
+        for _ in range(3):
+            outcome = await client.post(Request("https://ci.example.com/", {}, b"{}", 1_000))
+            assert isinstance(outcome, Outcome)
+            assert outcome.reason in {Reason.TLS, Reason.CONNECT, Reason.PROTOCOL}, outcome
 
 
 async def test_the_signature_is_what_mlflow_itself_would_send(receiver, monkeypatch) -> None:

@@ -113,6 +113,35 @@ def test_a_compaction_without_room_leaves_every_commit_standing_and_is_made_late
     assert content(folder) == expected
 
 
+def test_a_thread_that_cannot_be_started_leaves_the_commit_standing(folder, monkeypatch) -> None:
+    documents = TinyDocuments.open(folder)
+
+    def start(_self: threading.Thread) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        for number in range(30):
+            documents.write({"t": {"a": {"value": number, "text": "x" * 500}}})
+            assert under_way(documents) is None
+    expected = held_in(documents)
+    documents.close()
+    assert content(folder) == expected
+
+
+def test_a_new_file_of_another_bridge_in_a_folder_that_was_moved_stays(folder, gate, tmp_path) -> None:
+    documents = TinyDocuments.open(folder)
+    begin(documents)
+    wait_until((folder / "journal.new").exists)
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    (folder / "journal.new").write_bytes(b"another's")
+    gate.set()
+    documents.close()
+    assert (folder / "journal.new").read_bytes() == b"another's"
+
+
 def test_what_closes_or_replaces_the_journal_meanwhile_discards_the_new_one(folder, gate) -> None:
     documents = TinyDocuments.open(folder)
     begin(documents)
