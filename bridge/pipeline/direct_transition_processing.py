@@ -158,7 +158,7 @@ class DirectTransitionProcessing:
                 )
                 return
             move, why = next_move(movement if at else _whatever_changed(movement), found)
-            if at == 0 and move is Move.MAKE and (needless := await self._made_needless(direct)):
+            if at == 0 and (needless := await self._made_needless(direct, movement, move)):
                 move, why = Move.REFUSE, needless
             made = found.updated if found and movement.target.alias is None else 0
             if move is Move.MAKE and found is not None:
@@ -212,11 +212,13 @@ class DirectTransitionProcessing:
             for one in await self._state.load_requests_of(direct.model_name, direct.version)
         )
 
-    async def _made_needless(self, direct: DirectTransition) -> str:
+    async def _made_needless(self, direct: DirectTransition, movement: Movement, move: Move) -> str:
         """Return why it must not be undone any more: it was approved, or another one is undone in its place; or nothing.
 
         What it would go back to is not what was told last, if the version was seen elsewhere since, and is here again.
         """
+        if move is not Move.MAKE:
+            return await self._seen_elsewhere(direct, movement) if move is Move.DONE else ""
         if await self._is_approved_meanwhile(direct):
             return "it was approved meanwhile"
         later = [
@@ -227,6 +229,22 @@ class DirectTransitionProcessing:
         if any((one.version, one.target) == (direct.version, direct.target) for one in later):
             return "it was moved on, and came again: that is judged by itself"
         return moved_on(direct, await self._known(direct), later)
+
+    async def _seen_elsewhere(self, direct: DirectTransition, movement: Movement) -> str:
+        """Return where a poll saw the version, or the alias, after the refused transition; empty if it saw it nowhere else.
+
+        Sinks heard of that, so that what somebody did since must be told as well: it is not the undoing that was wanted.
+        """
+        model = await self._known(direct)
+        version = model.versions.get(direct.version) if model is not None else None
+        if model is None or version is None:
+            return ""
+        if direct.target.alias is None:
+            is_elsewhere = version.stage not in {direct.target.stage, movement.target.stage}
+        else:
+            holder = dict(model.aliases).get(direct.target.alias, "")
+            is_elsewhere = holder not in {direct.version, movement.version}
+        return moved_on(direct, model, ()) if is_elsewhere else ""
 
     async def _record(
         self,

@@ -84,6 +84,41 @@ def test_one_that_passes_is_told_after_its_verdict_and_what_followed_after_it(wo
     ]
 
 
+def test_what_came_back_after_it_was_seen_elsewhere_is_told_and_not_taken_for_the_undoing(world) -> None:
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    world.registry.fault = "down"
+    world.processed()
+    world.registry.transition("m", "2", "Staging")
+    world.polled()
+    world.registry.transition("m", "2", "None")
+    world.clock.sleep(3_600)
+    world.processed()
+    world.polled()
+
+    (one,) = direct(world)
+    assert (one.status, one.system_comment) == (DirectStatus.OVERTAKEN, "the version is in Staging")
+    moves = [event.changed["to_stage"] for event in world.told() if event.type.name == "TRANSITIONED"]
+    assert moves == ["Staging", "None"]
+
+
+def test_an_alias_that_came_back_after_it_was_seen_elsewhere_is_told(world) -> None:
+    world.registry.set_alias("m", "champion", "2")
+    world.polled()
+    world.registry.fault = "down"
+    world.processed()
+    world.registry.set_alias("m", "champion", "4")
+    world.polled()
+    world.registry.set_alias("m", "champion", "1")
+    world.clock.sleep(3_600)
+    world.processed()
+    world.polled()
+    world.processed()
+
+    assert direct(world)[0].status is DirectStatus.OVERTAKEN
+    assert [event.model_version for event in world.told() if event.type.name == "ALIAS_SET"][-1] == "1"
+
+
 def test_an_alias_goes_back_or_away(world) -> None:
     world.registry.set_alias("m", "champion", "2")
     world.polled()
