@@ -67,6 +67,7 @@ fidelity: $(VENV)/.test mariadb ## Thousands of random mutations while the bridg
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --mariadb
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --plug-in
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --shared
+	$(BIN)/python benchmarks/fidelity.py --mutations 3000 --large
 
 chaos: $(VENV)/.test ## Kills, full disks, outages, misbehaving receivers, lost hints, bridges that take over: is anything lost? About 45 minutes
 	$(BIN)/python benchmarks/chaos.py
