@@ -44,6 +44,9 @@ _PASSING = (
     | {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}
 )
 """MLflow's codes for what may be over when the request is made again."""
+_OF_DATABASE = re.compile(r"expected to (update|delete) \d+ row|https://sqlalche\.me/")
+"""What SQLAlchemy writes: of a row that another transaction changed, and at the end of what a database's driver says."""
+
 _FAULTS = frozenset({500, 503})
 _OWN_PAGES = (
     "You are not authenticated. Please see https://www.mlflow.org",
@@ -118,7 +121,12 @@ def is_final(error: BaseException | None) -> bool:
     """Whether the registry refuses a request for what it asks, so that the same request will never be taken."""
     if is_refusal(error):
         return True
-    return is_answer(error) and _code(error) not in _PASSING
+    return is_answer(error) and _code(error) not in _PASSING and not _is_of_database(error)
+
+
+def _is_of_database(error: BaseException | None) -> bool:
+    """Whether MLflow's database refused a write, as beside another one: MLflow gives SQLAlchemy's error as ``BAD_REQUEST``."""
+    return _code(error) == "BAD_REQUEST" and _OF_DATABASE.search(str(error)) is not None
 
 
 def is_server_fault(error: BaseException | None) -> bool:
