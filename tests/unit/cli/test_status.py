@@ -1,11 +1,13 @@
 """``status``, from a state that the test wrote."""
 
 import json
+import time
 from dataclasses import replace
 
 from support.values import commit
 
 from bridge.diff.malformed_rows import OddRow
+from bridge.store.state_metadata import PollRecord, ReconcileRecord
 
 SINCE = 1_790_000_000_000
 
@@ -37,3 +39,17 @@ def test_where_every_row_is_read_nothing_is_left_aside(bridge) -> None:
 
     assert json.loads(bridge.run("status", "--output", "json").out)["left_aside"] == []
     assert "left aside" not in bridge.run("status").out
+
+
+def test_model_scans_are_told_beside_the_full_scan_that_they_make_rarer(bridge) -> None:
+    now = time.time_ns() // 1_000_000
+    listed = PollRecord(
+        now, "ok", now, 40, kind="fast", models_listed_at=now - 60_000, models_listed_in_ms=12_000
+    )
+    last = ReconcileRecord(now - 600_000, 48_000, went_well=True)
+    bridge.commit(replace(commit(), record=listed, reconciled=last))
+    told = json.loads(bridge.run("status", "--output", "json").out)["full_scan"]
+
+    assert told["model_scan"] == {"at": now - 60_000, "duration_ms": 12_000, "every_ms": 300_000}
+    assert (told["every_ms"], told["is_slowed_by_share"]) == (4_800_000, True)
+    assert "of models without versions every 5m" in bridge.run("status").out
