@@ -53,7 +53,6 @@ class Polling:
         self._tasks: set[asyncio.Task[object]] = set()
         self._scan_waits = False
         self._poll_waits = False
-        self._rest_of_scan: asyncio.Task[PollResult] | None = None
         self._hints = app.poll.hints
         app.poll.gives_way = self._may_read_hints
         app.poll.model_scans.are_made = True
@@ -160,11 +159,11 @@ class Polling:
         The last one may be unfinished too, if the time is over.
         """
         entries = polled.entries
-        while polled.is_unfinished and (rest := self._rest_of_scan) is not None:
-            done, _ = await asyncio.wait({rest}, timeout=self._left(until))
+        while polled.rest is not None:
+            done, _ = await asyncio.wait({polled.rest}, timeout=self._left(until))
             if not done:
                 break
-            polled = _result(rest)
+            polled = _result(polled.rest)
             entries += polled.entries
         return PollResult(entries, polled.error)
 
@@ -276,11 +275,11 @@ class Polling:
         self._backoff.note(has_failed=results[-1].has_failed, asked_s=results[-1].asked_s)
         with suppress(StateUnwritable):
             await housekeep(self._app.state, self._app.settings, self._app.trust)
-        self._rest_of_scan = None
+        rest = None
         if results[-1].is_unfinished and not self.is_over:
             # The scan continues after the polls that wait already.
-            self._rest_of_scan = self._begin(partial(self._poll_once, accepted))
-        return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error)
+            rest = self._begin(partial(self._poll_once, accepted))
+        return PollResult(tuple(entry for one in results for entry in one.entries), results[-1].error, rest)
 
     def _until(self, order: PollOrder) -> float:
         now = self._app.clock.monotonic()

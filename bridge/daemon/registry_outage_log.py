@@ -1,6 +1,7 @@
 """Run polls and log outages: one line when polls begin to fail, one when they succeed again."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -9,15 +10,19 @@ from bridge.errors import BridgeError, PollHeld, RegistryBusy, ScanUnfinished, S
 from bridge.pipeline.incremental_read import Read
 from bridge.pipeline.poll import Poll
 
+if TYPE_CHECKING:
+    import asyncio
+
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """The result of a poll: its new entries, and an error or a hold."""
+    """The result of a poll: its new entries, an error or a hold, and the poll in which an unfinished scan continues."""
 
     entries: tuple[Entry, ...] = ()
     error: BridgeError | None = None
+    rest: "asyncio.Task[PollResult] | None" = None
 
     @property
     def has_failed(self) -> bool:

@@ -70,7 +70,10 @@ def _abilities(abilities: Abilities | None) -> dict[str, Any]:
 
 
 def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, Any] | None:
-    """Return the result of the last full scan, and when the next is due; slow scans are made less often."""
+    """Return the result of the last full scan, and when the next is due; slow scans are made less often.
+
+    ``model_scan`` is the last scan of the models' rows between two of them, None where there are none.
+    """
     last, head, poll, found = state.last_reconcile, state.head, state.last_poll, settings.poll
     if last is None or head is None:
         return None
@@ -90,15 +93,14 @@ def full_scan(settings: Settings, state: StateReader, now_ms: int) -> dict[str, 
         "every_ms": every_ms,
         "next_in_ms": 0 if last.unfinished else max(0, last.at + every_ms - now_ms),
         "is_slowed_by_share": every_ms > 1.2 * found.reconcile_interval,
-        "model_scan": _model_scan(poll, cadence.model_scan_spacing_ms(last, poll)) if lists_models else None,
+        "model_scan": {
+            "at": poll.models_listed_at,
+            "duration_ms": poll.models_listed_in_ms,
+            "every_ms": cadence.model_scan_spacing_ms(last, poll),
+        }
+        if poll is not None and lists_models
+        else None,
     }
-
-
-def _model_scan(poll: PollRecord | None, every_ms: int) -> dict[str, int] | None:
-    """Return the last scan of the models' rows that was made between two full scans, and how often one is made."""
-    if poll is None:
-        return None
-    return {"at": poll.models_listed_at, "duration_ms": poll.models_listed_in_ms, "every_ms": every_ms}
 
 
 def _watched(settings: Settings, state: StateReader) -> dict[str, Any]:

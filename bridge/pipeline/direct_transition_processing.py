@@ -158,8 +158,8 @@ class DirectTransitionProcessing:
                 )
                 return
             move, why = next_move(movement if at else _whatever_changed(movement), found)
-            if at == 0 and (needless := await self._made_needless(direct, movement, move)):
-                move, why = Move.REFUSE, needless
+            if at == 0 and (overtaken := await self._overtaken(direct, movement, move)):
+                move, why = Move.REFUSE, overtaken
             made = found.updated if found and movement.target.alias is None else 0
             if move is Move.MAKE and found is not None:
                 beginning = begun(movement.application, found, movement.target, self._clock.now_ms())
@@ -212,13 +212,17 @@ class DirectTransitionProcessing:
             for one in await self._state.load_requests_of(direct.model_name, direct.version)
         )
 
-    async def _made_needless(self, direct: DirectTransition, movement: Movement, move: Move) -> str:
+    async def _overtaken(self, direct: DirectTransition, movement: Movement, move: Move) -> str:
+        """Return why what is to be made, or is there already, is not the undoing that was wanted; empty if it is."""
+        if move is Move.MAKE:
+            return await self._made_needless(direct)
+        return await self._seen_elsewhere(direct, movement) if move is Move.DONE else ""
+
+    async def _made_needless(self, direct: DirectTransition) -> str:
         """Return why it must not be undone any more: it was approved, or another one is undone in its place; or nothing.
 
         What it would go back to is not what was told last, if the version was seen elsewhere since, and is here again.
         """
-        if move is not Move.MAKE:
-            return await self._seen_elsewhere(direct, movement) if move is Move.DONE else ""
         if await self._is_approved_meanwhile(direct):
             return "it was approved meanwhile"
         later = [

@@ -108,6 +108,9 @@ class RegistryReader:
             self._registry.expect(basis.abilities)
         if order.read is Read.FAST:
             found = self._fast(basis, order, overlooked, deadline)
+            if found is None and order.model_scan is not None and not order.may_scan:
+                # What only a model scan found asks for a full scan only as often as the share allows.
+                found = self._fast(basis, replace(order, model_scan=None), overlooked, deadline)
             if found is not None:
                 return found
         self.under_way = Read.FULL
@@ -120,22 +123,7 @@ class RegistryReader:
         overlooked: Mapping[str, RegisteredModel],
         deadline: Deadline,
     ) -> Observation | None:
-        """Return the recent changes, or None if there are so many that a full scan is needed.
-
-        What only a model scan found asks for a full scan only as often as the share allows: otherwise it is left out.
-        """
-        found = self._fast_once(basis, order, overlooked, deadline)
-        if found is None and order.model_scan is not None and not order.may_scan:
-            return self._fast_once(basis, replace(order, model_scan=None), overlooked, deadline)
-        return found
-
-    def _fast_once(
-        self,
-        basis: Basis,
-        order: Order,
-        overlooked: Mapping[str, RegisteredModel],
-        deadline: Deadline,
-    ) -> Observation | None:
+        """Return the recent changes, or None if there are so many that a full scan is needed."""
         known, began = self._known(basis, order), stamp_of(self._clock)
         watched = Watch() if order.only_named else self._watch(known, basis)
         model_scan, listed = self._part_of_model_scan(known, order, deadline)

@@ -36,7 +36,6 @@ _BUSY_PAGE = 10
 _CALM_AFTER = 10
 """After so many reads to which the first page was enough, it is a calm one again."""
 
-
 _REFUSAL_LASTS_S = 3600
 _LATER_PAGES = 100
 
@@ -202,9 +201,10 @@ class MlflowRegistry:
         """Yield a small page first, then larger ones, each from the beginning."""
         is_calm = self._calm_reads >= _CALM_AFTER
         self._calm_reads += 1
-        first = self._page(kind, deadline, _CALM_PAGE if is_calm else _BUSY_PAGE)
+        rows = _CALM_PAGE if is_calm else _BUSY_PAGE
+        first = self._page(kind, deadline, rows)
         if not first and not kind and self._learns_of_models(deadline):
-            first = self._page(kind, deadline, _CALM_PAGE)
+            first = self._page(kind, deadline, rows)
         yield first
         self._calm_reads = 0
         if is_calm:

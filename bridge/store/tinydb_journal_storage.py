@@ -104,7 +104,8 @@ class JournalStorage(Storage):
                 self._compaction = Compaction(self._journal, self._tables)
             else:
                 self.compact()
-        except (StateUnwritable, RuntimeError, MemoryError):  # the commit stands, and a later one tries again
+        except (StateUnwritable, RuntimeError, MemoryError):  # RuntimeError: no thread can be started
+            # The commit stands, and a later one tries again.
             self._compacted_length = self._journal.length
 
     def _end_compaction(self) -> None:
@@ -159,9 +160,8 @@ class Compaction:
         """Begin."""
         self.since: list[dict[str, Any]] = []
         self._journal = journal
-        self._snapshot = {
-            name: dict(rows) for name, rows in tables.items()
-        }  # documents are replaced, not changed
+        # The documents themselves are replaced, never changed.
+        self._snapshot = {name: dict(rows) for name, rows in tables.items()}
         self._new: NewJournal | StateUnwritable | None = None
         self.is_given_up = False
         self._thread = Thread(target=self._write, name="compaction", daemon=True)

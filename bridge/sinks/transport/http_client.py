@@ -51,21 +51,16 @@ class Connection:
 
     async def send(self, request: httpcore.Request) -> httpcore.Response:
         """Send, and return the answer once its head has been read."""
-        if self._inner is not None and not self._is_open(self._inner):
+        if self._inner is not None and self._inner.has_expired():  # the receiver has closed it
             await self.aclose()
         if self._inner is None:
             self._inner = self._pool.create_connection(request.url.origin)
         self.reader.reset()
         return await self._inner.handle_async_request(request)
 
-    @staticmethod
-    def _is_open(inner: httpcore.AsyncConnectionInterface) -> bool:
-        """Whether it waits for a request: the receiver may have closed it, or httpcore, after an answer that was not read whole."""
-        return inner.is_idle() and not inner.has_expired()
-
     def is_reusable(self) -> bool:
-        """Whether another request may use it: not after an answer that was cut off or malformed."""
-        return self.reader.is_reusable
+        """Whether another request may use it: not after an answer that was cut off or malformed, or a tunnel that broke off."""
+        return self.reader.is_reusable and self._inner is not None and self._inner.is_idle()
 
     async def aclose(self) -> None:
         """Close it; the next request opens another."""

@@ -12,7 +12,7 @@ from support.until import eventually
 from support.values import model
 from support.world import World
 
-from bridge.daemon.poll_queue import _FOREVER, Polling
+from bridge.daemon.poll_queue import Polling
 from bridge.errors import OwnerUnavailable, PollHeld, RegistryBusy, RegistryUnreachable, ScanUnfinished
 from bridge.events.change_hints import Hint
 from bridge.operations.poll_requests import OnceResult, PollOrder
@@ -167,12 +167,14 @@ async def test_whoever_ordered_a_poll_can_go_away(world, polling) -> None:
     assert world.state.last_poll.outcome == "ok"
 
 
-def scan_in_parts(polling, monkeypatch, parts: int) -> list[tuple[str, list[str], bool]]:
-    """Have a full scan take so many polls; return the list to which each poll adds itself."""
+def scan_in_parts(polling, monkeypatch, parts: int, gate=None) -> list[tuple[str, list[str], bool]]:
+    """Have a full scan take so many polls, the later ones after ``gate``; return the list to which each adds itself."""
     poll, made = polling._poll._poll, []
     run = poll.run
 
     async def part_of_the_way(read, accepted=frozenset(), within_ms=None, *, afresh=False, **_):
+        if gate is not None and made:
+            await gate.wait()
         made.append((read.value, sorted(accepted), afresh))
         if len([one for one in made if one[0] == "full"]) < parts:
             raise ScanUnfinished("not over")
@@ -203,13 +205,13 @@ async def test_an_order_whose_deadline_ends_before_its_scan_says_so_and_the_scan
     world, polling, monkeypatch
 ) -> None:
     world.registry.release.set()
-    made = scan_in_parts(polling, monkeypatch, 100)
-    left = polling._left
-    monkeypatch.setattr(polling, "_left", lambda until: 0.0 if made and until < _FOREVER else left(until))
-    done = await polling.now(PollOrder(full=True, deadline_ms=60_000))
+    gate = asyncio.Event()
+    made = scan_in_parts(polling, monkeypatch, 3, gate)
+    done = await polling.now(PollOrder(full=True, deadline_ms=50))
 
     assert [str(error) for error in done.errors] == ["not over"]
-    await eventually(lambda: len([one for one in made if one[0] == "full"]) == 100)
+    gate.set()
+    await eventually(lambda: len([one for one in made if one[0] == "full"]) == 3)
 
 
 async def test_an_order_whose_scan_nobody_goes_on_with_ends_and_says_so(world, polling, monkeypatch) -> None:
@@ -236,9 +238,9 @@ def turn_before_the_end(polling):
 
 async def test_an_order_whose_scan_is_cut_short_by_the_end_is_told_so(world, polling, monkeypatch) -> None:
     world.registry.release.set()
-    scan_in_parts(polling, monkeypatch, 1_000_000)
+    made = scan_in_parts(polling, monkeypatch, 1_000_000)
     order = asyncio.create_task(polling.now(PollOrder(full=True)))
-    await eventually(lambda: polling._rest_of_scan)
+    await eventually(lambda: len(made) > 1)
     await polling.end()
     with pytest.raises(OwnerUnavailable, match="stopping"):
         await order
