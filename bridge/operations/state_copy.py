@@ -76,7 +76,7 @@ def _writes(found: Documents, target: Settings) -> Writes:
 
 async def _clear(documents: Documents) -> None:
     """Remove a state that went on elsewhere, or a copy that was broken off."""
-    rest = {table: {key: None for key, _ in documents.items(table)} for table in documents.tables()}
+    rest = {table: dict.fromkeys(documents.keys(table)) for table in documents.tables()}
     rest.get(META, {}).pop(MOVED, None)
     await documents.commit(rest)
 

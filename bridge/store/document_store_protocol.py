@@ -1,7 +1,9 @@
 """The interface of a document store: tables of JSON documents that change together or not at all."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 Document = Mapping[str, Any]
 """A JSON object."""
@@ -24,6 +26,10 @@ class Documents(Protocol):
 
     def get(self, table: str, key: str) -> Document | None:
         """Return one document, or None."""
+        ...
+
+    def keys(self, table: str) -> list[str]:
+        """Return the keys of a table's documents, in the order in which they were first written."""
         ...
 
     def items(self, table: str) -> Iterator[tuple[str, Document]]:
@@ -69,7 +75,7 @@ class Documents(Protocol):
         ...
 
 
-def before_key(rows: Iterable[tuple[str, Document]], key: str | None) -> Iterator[tuple[str, Document]]:
+def before_key(rows: Iterable[tuple[str, T]], key: str | None) -> Iterator[tuple[str, T]]:
     """Return the ``rows`` after the one with ``key``; all of them if it is None."""
     rest = iter(rows)
     if key is not None:

@@ -15,9 +15,8 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from bridge.errors import StateDamaged, StateNewer, StateUnwritable
 from bridge.store.durable_files import (
@@ -29,6 +28,7 @@ from bridge.store.durable_files import (
     remove,
     write_all,
 )
+from bridge.store.encoded_documents import TextWrites
 from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.journal_records import FORMAT, RECORD_START, Record, decode, encode
 
@@ -49,8 +49,8 @@ class Journal:
         self._must_rewrite = False
         self._closed = False
 
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the content of every acknowledged record, in order. A missing file has none.
+    def read(self) -> Iterator[TextWrites]:
+        """Yield what every acknowledged record writes, in order. A missing file has none.
 
         Raises:
             StateDamaged: a record before the end is broken.
@@ -68,7 +68,7 @@ class Journal:
         except OSError as error:
             raise StateUnwritable(_told(self.path, "cannot be read", error)) from error
 
-    def _read(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
+    def _read(self, stream: BinaryIO) -> Iterator[TextWrites]:
         """Read up to the present length of the file: its owner may be appending to it."""
         self.length, self._sequence = 0, 0
         size = os.fstat(stream.fileno()).st_size
@@ -85,7 +85,7 @@ class Journal:
                 raise StateDamaged(self._damage())
             self._sequence = record.sequence
             self.length = end
-            yield record.content
+            yield record.writes
 
     def _check_tail(self, tail: bytes) -> None:
         """Refuse a torn tail that contains a whole record: then the part before that record is damaged."""
@@ -105,12 +105,11 @@ class Journal:
         )
 
     def _check_format(self, header: Record) -> None:
-        version = header.content.get("format")
-        if not isinstance(version, int):
+        if header.format is None:
             raise StateDamaged(self._damage())
-        if version > FORMAT:
+        if header.format > FORMAT:
             msg = (
-                f"{self.path} has format {version}, and this version of mlflow-bridge knows up to "
+                f"{self.path} has format {header.format}, and this version of mlflow-bridge knows up to "
                 f"{FORMAT}: use the version that wrote it, or a later one"
             )
             raise StateNewer(msg)
@@ -133,13 +132,13 @@ class Journal:
         if self.length == 0:
             self.rewrite(())
 
-    def append(self, content: dict[str, Any]) -> None:
+    def append(self, writes: TextWrites) -> None:
         """Make one record durable.
 
         Raises:
             StateUnwritable: the record is not durable, and the journal is unchanged.
         """
-        line = encode(Record(self._sequence + 1, content))
+        line = encode(Record(self._sequence + 1, writes))
         if self._descriptor is None or self._must_rewrite:
             msg = f"{self.path} cannot be appended to before it is rewritten"
             raise StateUnwritable(msg)
@@ -187,16 +186,16 @@ class Journal:
             return _IN_DOUBT
         return _UNCHANGED
 
-    def rewrite(self, contents: Iterable[dict[str, Any]]) -> None:
+    def rewrite(self, records: Iterable[TextWrites]) -> None:
         """Replace the whole journal by these records, atomically.
 
         Raises:
             StateUnwritable: that failed, and the journal is unchanged.
         """
         self._check_open()
-        self.replace(self.write_beside(contents), ())
+        self.replace(self.write_beside(records), ())
 
-    def write_beside(self, contents: Iterable[dict[str, Any]]) -> "NewJournal":
+    def write_beside(self, records: Iterable[TextWrites]) -> "NewJournal":
         """Write these records, flushed, to a new file beside the journal. A thread may do this while records are appended.
 
         Raises:
@@ -204,12 +203,12 @@ class Journal:
         """
         beside = self.path.with_name(self.path.name + ".new")
         try:
-            return _write_new(beside, self.path, contents)
+            return _write_new(beside, self.path, records)
         except OSError as error:
             remove(beside)
             raise StateUnwritable(_told(beside, "cannot be written", error)) from error
 
-    def replace(self, new: "NewJournal", more: Iterable[dict[str, Any]]) -> None:
+    def replace(self, new: "NewJournal", more: Iterable[TextWrites]) -> None:
         """Add the records ``more`` to a file of `write_beside`, and replace the journal by it, atomically.
 
         Raises:
@@ -254,22 +253,29 @@ class Journal:
 
 @dataclass(slots=True)
 class NewJournal:
-    """A journal that was written beside the old one: its open file, its length, and the number of its last record."""
+    """A journal that is written beside the old one: its open file, its length, and the number of its last record."""
 
     path: Path
     descriptor: int
     length: int = 0
     sequence: int = -1
+    flushed: int = 0
 
-    def add(self, contents: Iterable[dict[str, Any]]) -> None:
-        """Append records, and flush them; raises `OSError`."""
-        before = self.length
-        for content in contents:
-            self.sequence += 1
-            line = encode(Record(self.sequence, content))
-            self.length += write_all(self.descriptor, line, self.length)
-        if self.length > before:
+    def begin(self) -> None:
+        """Write the first record, with the format; raises `OSError`."""
+        self._write(Record(0, format=FORMAT))
+
+    def add(self, records: Iterable[TextWrites]) -> None:
+        """Append records, and flush the file; raises `OSError`."""
+        for writes in records:
+            self._write(Record(self.sequence + 1, writes))
+        if self.length > self.flushed:
             os.fsync(self.descriptor)
+            self.flushed = self.length
+
+    def _write(self, record: Record) -> None:
+        self.length += write_all(self.descriptor, encode(record), self.length)
+        self.sequence = record.sequence
 
     def discard(self) -> None:
         """Close and remove the file, unless another one is at its path: the folder may be another's by now."""
@@ -279,7 +285,7 @@ class NewJournal:
         close(self.descriptor)
 
 
-def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> NewJournal:
+def _write_new(path: Path, before: Path, records: Iterable[TextWrites]) -> NewJournal:
     """Write and flush a new journal that will replace ``before``."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -287,7 +293,8 @@ def _write_new(path: Path, before: Path, contents: Iterable[dict[str, Any]]) -> 
     try:
         keep_private(descriptor)
         give_to_owner(descriptor, path.parent, before)
-        new.add(chain([{"format": FORMAT}], contents))
+        new.begin()
+        new.add(records)
     except BaseException:
         close(descriptor)
         raise

@@ -97,7 +97,7 @@ def last_note(present: Head | None, documents: Documents) -> int:
     """Return the number of the last note; before the baseline, webhooks can change, and no head tells it."""
     if present is not None:
         return present.noted
-    return max((int(key) for key, _ in documents.items(AUDIT)), default=0)
+    return max(map(int, documents.keys(AUDIT)), default=0)
 
 
 def numbered_head(head: Head, present: Head | None, entries: int = 0, notes: int = 0) -> Head:
@@ -153,7 +153,7 @@ def trail_writes(notes: Sequence[Note], last: int) -> Mapping[str, Document]:
 def _superseded(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
     if not (commit.superseded or commit.forgotten):
         return {}
-    numbers = sorted(int(key) for key, _ in documents.items(SUPERSEDED))
+    numbers = sorted(map(int, documents.keys(SUPERSEDED)))
     first = numbers[-1] + 1 if numbers else 1
     gone: dict[str, Document | None] = dict.fromkeys(map(str, numbers[: commit.forgotten]))
     return gone | {

@@ -43,7 +43,7 @@ class StoredModels(KnownModels):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
-        return (name for name, _ in self._documents.items(MODELS))
+        return iter(self._documents.keys(MODELS))
 
     def __len__(self) -> int:
         """Return how many models are known."""
@@ -95,7 +95,7 @@ class StoredIdentities(Mapping[str, Identity]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
-        return (name for name, _ in self._documents.items(MODELS))
+        return iter(self._documents.keys(MODELS))
 
     def __len__(self) -> int:
         """Return how many models are known."""

@@ -17,10 +17,16 @@ from tinydb.storages import Storage
 from tinydb.table import Table
 
 from bridge.errors import StateUnwritable
-from bridge.store.document_store_protocol import Writes
+from bridge.store.document_store_protocol import Document, Writes
+from bridge.store.encoded_documents import (
+    Texts,
+    TextWrites,
+    apply_writes,
+    decode_document,
+    encode_document,
+    encode_writes,
+)
 from bridge.store.journal import Journal, NewJournal
-
-Tables = dict[str, dict[str, dict[str, Any]]]
 
 _CHUNK = 500
 _LARGE = 2_000
@@ -31,7 +37,7 @@ _LARGE_BYTES = 1 << 20
 
 
 class JournalStorage(Storage):
-    """Holds the documents in memory; every change is written to the journal first."""
+    """Holds the documents in memory, as text; every change is written to the journal first."""
 
     def __init__(self, journal: Journal, *, read_only: bool = False) -> None:
         """Read the journal; unless ``read_only``, open it for appending.
@@ -40,27 +46,28 @@ class JournalStorage(Storage):
             StateError: the journal cannot be read or opened.
         """
         self._journal = journal
-        self._tables: Tables = {}
+        self.texts: Texts = {}
         replayed = 0
-        for content in journal.read():
-            writes = content.get("w", {})
+        for writes in journal.read():
             replayed += sum(map(len, writes.values()))
-            _apply(self._tables, writes)
+            apply_writes(self.texts, writes)
         self._compaction: Compaction | None = None
-        live = sum(map(len, self._tables.values()))
+        live = sum(map(len, self.texts.values()))
         self._compacted_length = journal.length * live // max(replayed, 1)  # an estimate
         if not read_only:
             journal.open()
 
-    def read(self) -> Tables:
-        """Return the documents themselves, not a copy."""
-        return self._tables
+    def read(self) -> dict[str, "DecodedRows"]:  # type: ignore[override]  # the base class annotates dicts
+        """Return the tables; a document is decoded when it is read."""
+        return {name: DecodedRows(rows) for name, rows in self.texts.items()}
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace everything (TinyDB calls this to drop tables)."""
-        tables = {name: dict(documents) for name, documents in data.items()}
-        self._rewrite(tables)
-        self._tables = tables
+        texts = {
+            name: {key: encode_document(one) for key, one in rows.items()} for name, rows in data.items()
+        }
+        self._rewrite(texts)
+        self.texts = texts
 
     def append(self, writes: Writes) -> None:
         """Make ``writes`` durable as one record, then visible.
@@ -68,29 +75,30 @@ class JournalStorage(Storage):
         Raises:
             StateUnwritable: neither happened.
         """
-        if sum(map(len, writes.values())) > _LARGE:
-            self._replace(writes)
+        encoded = encode_writes(writes)
+        if sum(map(len, encoded.values())) > _LARGE:
+            self._replace(encoded)
             return
         if self._journal.must_rewrite:
             self.compact()
-        self._journal.append({"w": writes})
-        _apply(self._tables, writes)
+        self._journal.append(encoded)
+        apply_writes(self.texts, encoded)
         if self._compaction is not None:
-            self._compaction.since.append({"w": writes})
+            self._compaction.since.append(encoded)
             if self._compaction.is_done:
                 self._end_compaction()
         elif self._journal.length > _SLACK_FACTOR * self._compacted_length + _SLACK_BYTES:
             self.begin_compaction()
 
-    def _replace(self, writes: Writes) -> None:
+    def _replace(self, writes: TextWrites) -> None:
         """Write a large change, such as a baseline, as a new journal: in one step, but in many records.
 
         A single record would be held in memory several times.
         """
-        tables = {name: dict(rows) for name, rows in self._tables.items()}
-        _apply(tables, writes)
-        self._rewrite(tables)
-        self._tables = tables
+        texts = {name: dict(rows) for name, rows in self.texts.items()}
+        apply_writes(texts, writes)
+        self._rewrite(texts)
+        self.texts = texts
 
     @property
     def is_compacting(self) -> bool:
@@ -101,7 +109,7 @@ class JournalStorage(Storage):
         """Compact a small journal now, a large one in a thread: writing 50 MB would stop everything for half a second."""
         try:
             if self._compacted_length >= _LARGE_BYTES:
-                self._compaction = Compaction(self._journal, self._tables)
+                self._compaction = Compaction(self._journal, self.texts)
             else:
                 self.compact()
         except (StateUnwritable, RuntimeError, MemoryError):  # RuntimeError: no thread can be started
@@ -122,11 +130,11 @@ class JournalStorage(Storage):
         Raises:
             StateUnwritable: the journal is unchanged.
         """
-        self._rewrite(self._tables)
+        self._rewrite(self.texts)
 
-    def _rewrite(self, tables: Tables) -> None:
+    def _rewrite(self, texts: Texts) -> None:
         self._give_up_compaction()
-        self._journal.rewrite(_chunks(tables))
+        self._journal.rewrite(_chunks(texts))
         self._compacted_length = self._journal.length
 
     def _give_up_compaction(self) -> None:
@@ -156,12 +164,11 @@ class JournalStorage(Storage):
 class Compaction:
     """Writes a journal of the present documents in a thread, while commits go on; ``since`` are the records of these."""
 
-    def __init__(self, journal: Journal, tables: Tables) -> None:
+    def __init__(self, journal: Journal, texts: Texts) -> None:
         """Begin."""
-        self.since: list[dict[str, Any]] = []
+        self.since: list[TextWrites] = []
         self._journal = journal
-        # The documents themselves are replaced, never changed.
-        self._snapshot = {name: dict(rows) for name, rows in tables.items()}
+        self._snapshot = {name: dict(rows) for name, rows in texts.items()}
         self._new: NewJournal | StateUnwritable | None = None
         self.is_given_up = False
         self._thread = Thread(target=self._write, name="compaction", daemon=True)
@@ -175,7 +182,7 @@ class Compaction:
         finally:
             self._snapshot.clear()
 
-    def _records(self) -> Iterator[dict[str, Any]]:
+    def _records(self) -> Iterator[TextWrites]:
         for record in _chunks(self._snapshot):
             if self.is_given_up:
                 raise OSError(errno.ECANCELED, "the compaction was given up")
@@ -198,22 +205,32 @@ class Compaction:
         raise self._new or StateUnwritable("a fault while the journal was compacted")
 
 
-def _apply(tables: Tables, writes: Writes) -> None:
-    for name, documents in writes.items():
-        rows = tables.setdefault(name, {})
-        for key, document in documents.items():
-            if document is None:
-                rows.pop(key, None)
-            else:
-                rows[key] = cast("dict[str, Any]", document)
-
-
-def _chunks(tables: Tables) -> Iterator[dict[str, Any]]:
+def _chunks(texts: Texts) -> Iterator[TextWrites]:
     """Yield the documents in records of bounded size."""
-    for name, rows in tables.items():
+    for name, rows in texts.items():
         keys = list(rows)
         for start in range(0, len(keys), _CHUNK):
-            yield {"w": {name: {key: rows[key] for key in keys[start : start + _CHUNK]}}}
+            yield {name: {key: rows[key] for key in keys[start : start + _CHUNK]}}
+
+
+class DecodedRows(Mapping[str, Document]):
+    """The documents of a table; each is decoded when it is read."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        """Read from ``texts``."""
+        self._texts = texts
+
+    def __getitem__(self, key: str) -> Document:
+        """Return a document."""
+        return decode_document(self._texts[key])
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        """Return how many documents there are."""
+        return len(self._texts)
 
 
 class Overlay(MutableMapping[str, Any]):
@@ -268,8 +285,8 @@ class JournalTable(Table):
 
     document_id_class = str  # type: ignore[assignment]  # the base class annotates int
 
-    def _read_table(self) -> dict[str, Mapping[str, Any]]:
-        return self._storage.read().get(self.name, {})  # type: ignore[union-attr]
+    def _read_table(self) -> Mapping[str, Document]:  # type: ignore[override]  # the base class annotates a dict
+        return DecodedRows(cast("JournalStorage", self._storage).texts.get(self.name, {}))
 
     def _update_table(self, updater: Callable[[Any], None]) -> None:
         overlay = Overlay(self._read_table())

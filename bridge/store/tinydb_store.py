@@ -2,12 +2,13 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from bridge.errors import StateUnwritable
 from bridge.store.document_store_protocol import Writes
 from bridge.store.document_tables import DocumentTables
 from bridge.store.durable_files import keep_folder_private
+from bridge.store.encoded_documents import Texts
 from bridge.store.file_error_advice import mend_of, word_of
 from bridge.store.folder_lock import FolderLock
 from bridge.store.journal import Journal
@@ -52,13 +53,10 @@ class TinyDocuments(DocumentTables):
         """
         return cls(_database(folder, read_only=True), None)
 
-    def tables(self) -> list[str]:
-        """Return the names of the tables that hold documents."""
-        return [name for name, rows in cast("JournalStorage", self._database.storage).read().items() if rows]
-
-    def _rows(self, table: str) -> dict[str, Any]:
-        """Return a table's documents themselves: TinyDB's tables copy each document on every read."""
-        return cast("JournalStorage", self._database.storage).read().get(table, {})
+    @property
+    def _texts(self) -> Texts:
+        """What TinyDB's tables read from: they would decode and copy a document at every read."""
+        return cast("JournalStorage", self._database.storage).texts
 
     async def commit(self, writes: Writes) -> None:
         """Make all of ``writes`` durable, as `write` does; it waits for nothing but the disk."""

@@ -322,7 +322,7 @@ def test_a_newer_state_exits_78(tmp_path, server) -> None:
     from bridge.store.journal_records import Record, encode
 
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "journal").write_bytes(encode(Record(0, {"format": 2})))
+    (tmp_path / "state" / "journal").write_bytes(encode(Record(0, format=2)))
 
     for command in ("once", "status", "diff"):
         done = bridge.run(command)

@@ -177,7 +177,7 @@ async def test_the_next_poll_invents_nothing_and_goes_on_with_new_ids(era) -> No
 def test_a_newer_format_is_refused_with_the_mend(tmp_path, monkeypatch, capsys, name) -> None:
     command = CommandLine(tmp_path, monkeypatch, capsys)
     (tmp_path / "state").mkdir()
-    newer = encode(Record(0, {"format": FORMAT + 1}))
+    newer = encode(Record(0, format=FORMAT + 1))
     (tmp_path / "state" / "journal").write_bytes(newer)
     done = command.run(name)
 

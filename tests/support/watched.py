@@ -142,7 +142,7 @@ class WatchedBridge:
     def run(self, read: Read = Read.FULL, accepted: frozenset[str] = frozenset()) -> list[Change]:
         """Poll once, and check what comes of it."""
         self.is_sound = False  # until every check went well
-        before = deepcopy(self.documents._tables)
+        before = deepcopy(self.documents._texts)
         began, hidden = len(self.registry.moments) - 1, set(self.registry.hidden)
         was_accepted = accepted or (self.state.head and self.state.head.accepted)
         self._differences = []
@@ -180,7 +180,7 @@ class WatchedBridge:
         return changes
 
     def _check_unchanged(self, before: dict) -> None:
-        after = deepcopy(self.documents._tables)
+        after = deepcopy(self.documents._texts)
         for tables in (before, after):
             tables.pop("scan", None)  # what was read of a scan that broke off
             for record in ("poll", "reconcile"):
@@ -245,7 +245,7 @@ class WatchedBridge:
     def _check_idle(self) -> None:
         self.poll.model_scans.are_made = False
         requests = self.client.requests
-        before = deepcopy(self.documents._tables)
+        before = deepcopy(self.documents._texts)
         assert self.run(Read.FAST) == []
         self._check_unchanged(before)
         # A list with less is doubted, or too short; a row that came late makes the registry's clock seem late.

@@ -6,29 +6,13 @@ PostgreSQL takes neither U+0000 nor lone surrogates, which names in registries m
 import hashlib
 import json
 
-from bridge.store.document_store_protocol import Document, Writes
-
-Tables = dict[str, dict[str, Document]]
-"""For each table, the documents by key."""
+from bridge.store.encoded_documents import Texts, TextWrites
 
 _LONGEST_KEY = 1_000
 """A B-tree's key ends at 2,704 bytes; a model's name of 256 characters can have 3,072, written in ASCII."""
 
-Rows = dict[str, dict[str, str | None]]
-"""For each table, the documents by key as JSON; None removes one."""
 
-
-def encoded(writes: Writes) -> Rows:
-    """Return ``writes`` as text."""
-    return {
-        table: {
-            key: None if one is None else json.dumps(one, separators=(",", ":")) for key, one in rows.items()
-        }
-        for table, rows in writes.items()
-    }
-
-
-def arrays(rows: Rows) -> dict[str, object]:
+def arrays(rows: TextWrites) -> dict[str, object]:
     """Return the arguments of the statement: arrays with a member for each document."""
     kept = [
         (table, key, text) for table, one in rows.items() for key, text in one.items() if text is not None
@@ -56,17 +40,8 @@ def _short(key: str) -> str:
     return f"{key[:900]}~{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def put_rows(tables: Tables, rows: list[tuple[object, ...]]) -> None:
-    """Add rows (kind, key, whole key, document) to ``tables``."""
+def put_rows(texts: Texts, rows: list[tuple[object, ...]]) -> None:
+    """Add rows (kind, key, whole key, document) to ``texts``."""
     for kind, key, whole_key, document in rows:
         name = json.loads(f'"{key if whole_key is None else whole_key}"')
-        tables.setdefault(str(kind), {})[name] = json.loads(str(document))
-
-
-def apply_rows(kept: dict[str, Document], rows: dict[str, str | None]) -> None:
-    """Apply the rows of a commit to the documents of a table."""
-    for key, text in rows.items():
-        if text is None:
-            kept.pop(key, None)
-        else:
-            kept[key] = json.loads(text)
+        texts.setdefault(str(kind), {})[name] = str(document)

@@ -14,10 +14,11 @@ import structlog
 from psycopg import AsyncConnection, sql
 
 from bridge.errors import StateUnwritable
-from bridge.store.document_store_protocol import Document, Writes
+from bridge.store.document_store_protocol import Writes
 from bridge.store.document_tables import DocumentTables
+from bridge.store.encoded_documents import Texts, TextWrites, apply_writes, encode_writes
 from bridge.store.postgresql.connections import Database, told, within
-from bridge.store.postgresql.document_rows import Rows, Tables, apply_rows, arrays, encoded, put_rows
+from bridge.store.postgresql.document_rows import arrays, put_rows
 from bridge.store.postgresql.membership import Membership, steady_s
 from bridge.store.postgresql.schema import composed, has_tables, read_meta
 
@@ -54,11 +55,11 @@ _AGAIN_S = 0.2
 class PostgresDocuments(DocumentTables):
     """`bridge.store.document_store_protocol.Documents` in PostgreSQL, of which this bridge is the owner."""
 
-    def __init__(self, database: Database, membership: Membership, tables: Tables, revision: int) -> None:
+    def __init__(self, database: Database, membership: Membership, texts: Texts, revision: int) -> None:
         """Begin with what was read; use `load` to get it."""
         self._database = database
         self._membership = membership
-        self._tables = tables
+        self._loaded = texts
         self._revision = revision
         self._connection: AsyncConnection[tuple[object, ...]] | None = None
         self._size = 0
@@ -72,7 +73,7 @@ class PostgresDocuments(DocumentTables):
         Raises:
             StateUnwritable: the database does not answer.
         """
-        tables: Tables = {}
+        texts: Texts = {}
         connection = await database.connect()
         lease_s = membership.lease_s
 
@@ -92,22 +93,19 @@ class PostgresDocuments(DocumentTables):
                 async with connection.cursor("documents") as cursor:
                     await within(connection, lease_s, lambda: cursor.execute(composed(_ALL, database)))
                     while rows := await within(connection, lease_s, lambda: cursor.fetchmany(_AT_ONCE)):
-                        put_rows(tables, rows)
+                        put_rows(texts, rows)
                         await asyncio.sleep(0)
                 size = await ask(_SIZE, f"{database.schema}.documents")
                 await ask("COMMIT")
         finally:
             connection.pgconn.finish()
-        loaded = cls(database, membership, tables, _number(revision))
+        loaded = cls(database, membership, texts, _number(revision))
         loaded._size = _number(size)
         return loaded
 
-    def tables(self) -> list[str]:
-        """Return the names of the tables that hold documents."""
-        return [name for name, rows in self._tables.items() if rows]
-
-    def _rows(self, table: str) -> dict[str, Document]:
-        return self._tables.get(table, {})
+    @property
+    def _texts(self) -> Texts:
+        return self._loaded
 
     def is_owned(self) -> bool:
         """Whether this bridge still owns the state for certain."""
@@ -122,7 +120,7 @@ class PostgresDocuments(DocumentTables):
             StateUnwritable: none of them took effect; or this bridge does not own the state any more, and what took
                 effect is for the next owner to read.
         """
-        rows = encoded(writes)
+        rows = encode_writes(writes)
         committing = asyncio.create_task(self._commit(rows))
         was_cancelled = False
         while not committing.done():
@@ -135,10 +133,9 @@ class PostgresDocuments(DocumentTables):
         if was_cancelled:
             _cancel_again()
         committing.result()
-        for table, kind_rows in rows.items():
-            apply_rows(self._tables.setdefault(table, {}), kind_rows)
+        apply_writes(self._loaded, rows)
 
-    async def _commit(self, rows: Rows) -> None:
+    async def _commit(self, rows: TextWrites) -> None:
         """Commit, and try again while it is not known whether that took effect: for one lease, and while it is trusted."""
         given = {**arrays(rows), "me": self._membership.id, "term": self._membership.term}
         commit_id, trouble = uuid4(), ""
@@ -222,7 +219,7 @@ class SnapshotDocuments(DocumentTables):
         Raises:
             StateError: the database does not answer, or holds what this version cannot use.
         """
-        self._tables: Tables = {}
+        self._loaded: Texts = {}
         self._size = 0
         connection = database.connect_for_reading()
         with database.errors_told(), connection:
@@ -233,16 +230,13 @@ class SnapshotDocuments(DocumentTables):
                 connection.execute(_AT_ONE_MOMENT)
                 cursor.execute(composed(_ALL, database))
                 while rows := cursor.fetchmany(_AT_ONCE):
-                    put_rows(self._tables, rows)
+                    put_rows(self._loaded, rows)
             row = connection.execute(_SIZE, (f"{database.schema}.documents",)).fetchone()
             self._size = _number(row)
 
-    def tables(self) -> list[str]:
-        """Return the names of the tables that hold documents."""
-        return [name for name, rows in self._tables.items() if rows]
-
-    def _rows(self, table: str) -> dict[str, Document]:
-        return self._tables.get(table, {})
+    @property
+    def _texts(self) -> Texts:
+        return self._loaded
 
     async def commit(self, writes: Writes) -> None:
         """Refuse: only the owner writes."""
