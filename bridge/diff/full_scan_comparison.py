@@ -13,6 +13,9 @@ from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.diff.snapshot_packing import pack_row, pack_version, unpack_row, unpack_versions
 
+_PART = 500
+"""How many models a part tells of: a megabyte, with twenty versions each."""
+
 
 class PackedModels(Mapping[str, RegisteredModel]):
     """Models whose versions are unpacked only when a model is read."""
@@ -47,45 +50,73 @@ class Collector:
         self._differing: dict[str, list[str]] = {}
         self._orphans: set[str] = set()
         self._unread: set[str] = set()
+        self._changed: dict[
+            str, None
+        ] = {}  # of these, something was collected since the scan began or went on
         self._outdated: set[str] = set()  # read by another poll since an earlier scan listed them
         self._current = ("", "")
         self._versions = 0
         self._latest = 0
 
     @classmethod
-    def from_document(
-        cls, known: KnownModels, document: Mapping[str, Any], *, with_facts: bool
+    def from_documents(
+        cls,
+        known: KnownModels,
+        document: Mapping[str, Any],
+        parts: Iterable[Mapping[str, Any]],
+        *,
+        with_facts: bool,
     ) -> "Collector":
-        """Continue from the document that `to_document` wrote, with the snapshot that is ``known`` now.
+        """Continue from what `to_document` and `new_parts` returned, with the snapshot that is ``known`` now.
 
         If a model's known state has changed since, it was read later than by the scan: that later read is
         kept.
         """
         collector = cls(known, with_facts=with_facts)
-        collector._rows = {name: row and unpack_row(name, row) for name, row in document["rows"].items()}
-        collector._matching = dict(document["matching"])
-        collector._differing = {name: [text] if text else [] for name, text in document["differing"].items()}
+        marks: dict[str, int] = {}
+        for part in parts:
+            collector._take_up(part)
+            marks.update({name: part["marks"].get(name, 0) for name in part["rows"]})
         collector._orphans, collector._unread = set(document["orphans"]), set(document["unread"])
         collector._versions, collector._latest = document["versions"], document["latest"]
-        marks, outdated = document["marks"], set(document["outdated"])
-        collector._outdated = outdated | {
-            name for name in collector._rows if marks.get(name, 0) != known.mark(name)
-        }
+        changed = {name for name, mark in marks.items() if mark != known.mark(name)}
+        collector._outdated = set(document["outdated"]) | changed
         return collector
 
+    def _take_up(self, part: Mapping[str, Any]) -> None:
+        """Add a part; what it tells of a model replaces what earlier parts told of it."""
+        self._rows.update({name: row and unpack_row(name, row) for name, row in part["rows"].items()})
+        self._matching.update(part["matching"])
+        self._differing.update({name: [text] if text else [] for name, text in part["differing"].items()})
+
     def to_document(self) -> dict[str, Any]:
-        """Return the collected rows and versions as plain JSON."""
-        marks = {name: mark for name in self._rows if (mark := self._known.mark(name))}
+        """Return, as plain JSON, what `new_parts` does not tell."""
         return {
-            "rows": {name: row and pack_row(row) for name, row in self._rows.items()},
-            "matching": self._matching,
-            "differing": {name: ",".join(pieces) for name, pieces in self._differing.items()},
             "orphans": sorted(self._orphans),
             "unread": sorted(self._unread),
             "outdated": sorted(self._outdated),
             "versions": self._versions,
             "latest": self._latest,
-            "marks": marks,
+        }
+
+    @property
+    def new_part_count(self) -> int:
+        """How many parts `new_parts` yields."""
+        return -(-len(self._changed) // _PART)
+
+    def new_parts(self) -> Iterator[dict[str, Any]]:
+        """Yield, as plain JSON, what was collected since the scan began or went on; each part tells of some models."""
+        names = list(self._changed)
+        for start in range(0, len(names), _PART):
+            yield self._part(names[start : start + _PART])
+
+    def _part(self, names: Iterable[str]) -> dict[str, Any]:
+        rows = {name: self._rows[name] for name in names}
+        return {
+            "rows": {name: row and pack_row(row) for name, row in rows.items()},
+            "matching": {name: self._matching[name] for name in rows if name in self._matching},
+            "differing": {name: ",".join(self._differing[name]) for name in rows if name in self._differing},
+            "marks": {name: mark for name in rows if (mark := self._known.mark(name))},
         }
 
     @property
@@ -106,6 +137,7 @@ class Collector:
             self._latest = max(self._latest, row.created, row.updated)
             known = self._known.row(row.name)
             self._rows[row.name] = None if row == known else row
+            self._changed[row.name] = None
             if known is None:
                 self._differing[row.name] = []
 
@@ -121,7 +153,9 @@ class Collector:
             return
         if name not in self._rows:
             self._orphans.add(name)
-        elif name in self._differing or not self._matches(name, pack_version(version)):
+            return
+        self._changed[name] = None
+        if name in self._differing or not self._matches(name, pack_version(version)):
             self._pieces(name).append(pack_version(version, with_facts=self._with_facts))
 
     def _matches(self, name: str, piece: str) -> bool:

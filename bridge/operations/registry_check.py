@@ -26,6 +26,10 @@ class RegistryAnswer:
     names: frozenset[str]
 
 
+_SCAN = "check"
+"""What the parts of the scan are called; they are in memory only."""
+
+
 async def ask_registry(
     settings: Settings, scanned: Callable[[int, int], None] | None = None
 ) -> RegistryAnswer:
@@ -44,7 +48,8 @@ async def ask_registry(
             break
         except (TimeoutError, RegistryUnreachable) as error:
             if progress.pages and deadline.remaining() == 0:
-                progress = ScanProgress(progress.keep())
+                kept = progress.keep(_SCAN)
+                progress = ScanProgress(kept, progress.all_parts(_SCAN).__getitem__)
             elif isinstance(error, RegistryUnreachable):
                 raise
             else:

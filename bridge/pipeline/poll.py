@@ -169,6 +169,14 @@ class Poll:
             SecretUnavailable: a credential for the registry is missing.
             StateError: the state belongs to another registry, or cannot be written; nothing changed.
         """
+        polled = await self._poll(read, accepted, within_ms, afresh=afresh, only_named=only_named)
+        if polled.read is Read.FULL:
+            release_memory(polled.rows)  # now that nothing refers to what was read
+        return polled
+
+    async def _poll(
+        self, read: Read, accepted: frozenset[str], within_ms: int | None, *, afresh: bool, only_named: bool
+    ) -> PollResult:
         basis = await self._state.load_basis()
         may_scan = self._is_full_due(basis, is_wanted=True)
         hints = self.hints.take() if read is Read.FAST or not _has_order(basis) else ()
@@ -187,14 +195,12 @@ class Poll:
         try:
             gives_way = self.gives_way if basis.head else _never
             is_hinted = self.hints.have_come
-            scan = ScanSlice(stamp_of(self._clock), kept, gives_way, has_brief_pages=is_hinted)
-            polled = await self._run(basis, order, within_ms, scan)
+            began = stamp_of(self._clock)
+            scan = ScanSlice(began, kept, self._state.scan_part, gives_way, has_brief_pages=is_hinted)
+            return await self._run(basis, order, within_ms, scan)
         except BaseException:
             self.hints.put_back(hints)
             raise
-        if polled.read is Read.FULL:
-            release_memory(polled.rows)  # now that nothing refers to what was read
-        return polled
 
     async def rebaseline(self, goes_on: Callable[[], None] = lambda: None) -> Plan:
         """Record the registry as it is without announcing anything; return what was recorded.
@@ -323,7 +329,7 @@ class Poll:
         """Store what an unfinished scan has read."""
         kept = scan.keep(span.duration_ms)
         if kept is not None:
-            await self._state.keep_scan(kept)
+            await self._state.keep_scan(kept, scan.new_parts())
 
     def _report(self, seen: Observation, entries: Sequence[Entry]) -> None:
         models, versions = seen.plan.counted

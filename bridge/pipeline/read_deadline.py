@@ -81,7 +81,8 @@ class BoundedReader:
                 return await self.read(basis, order, {}, scan)
             except ScanUnfinished:
                 goes_on()
-                scan = ScanSlice(stamp_of(self._clock), scan.keep(0))
+                kept = scan.keep(0)
+                scan = ScanSlice(stamp_of(self._clock), kept, scan.all_parts().__getitem__)
 
     async def _prepare(self, within_ms: int | None) -> int:
         """Prepare the client; return how many milliseconds remain for the read itself."""

@@ -1,6 +1,6 @@
 """The progress of a full scan, stored so that a later poll can continue it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
@@ -27,17 +27,19 @@ class ScanProgress:
     def __init__(
         self,
         kept: Document | None = None,
+        part_of: Callable[[str], Document] | None = None,
         gives_way: Callable[[], bool] = lambda: False,
         *,
         has_brief_pages: bool = False,
     ) -> None:
-        """Continue from ``kept``, the progress of an earlier scan, as far as it is usable.
+        """Continue from ``kept``, the progress of an earlier scan, as far as it is usable; ``part_of`` reads its parts by name.
 
         After each page, ``gives_way`` says whether something more urgent waits; with ``has_brief_pages`` it waits half a
         second or so.
         """
         self._has_brief_pages = has_brief_pages
         self._kept: Document = kept or {}
+        self._part_of = part_of or dict[str, Document]().__getitem__
         self._gives_way = gives_way
         self._lock = Lock()
         self._is_kept = False
@@ -58,9 +60,11 @@ class ScanProgress:
         sizes.take(self._kept.get("sizes", {}))
         sizes.be_brief(brief=self._has_brief_pages)
         self._facts = {**facts, "with_facts": with_facts}
-        self.goes_on = "collected" in self._kept and self._kept["facts"] == self._facts
+        self.goes_on = "parts" in self._kept and self._kept["facts"] == self._facts
         if self.goes_on:
-            collector = Collector.from_document(known, self._kept["collected"], with_facts=with_facts)
+            parts = map(self._part_of, self._kept["parts"])
+            collected = self._kept["collected"]
+            collector = Collector.from_documents(known, collected, parts, with_facts=with_facts)
             self.step, self.token = self._kept["step"], self._kept["token"]
             self._several = [True, True]
         else:
@@ -105,8 +109,11 @@ class ScanProgress:
         models, versions = self._several
         return self._collector.listing(atomic=not models, pages_versions=versions)
 
-    def keep(self) -> Document | None:
-        """Accept no more pages; return the progress as plain JSON, or None if nothing new was read."""
+    def keep(self, scan: str) -> Document | None:
+        """Accept no more pages; return the progress of the ``scan`` as plain JSON, or None if nothing new was read.
+
+        Its ``parts`` are the names of what `new_parts` returned, now and earlier.
+        """
         with self._lock:
             self._is_kept = True
             if self._collector is None:
@@ -120,4 +127,24 @@ class ScanProgress:
                 "step": self.step,
                 "token": self.token,
                 "collected": self._collector.to_document(),
+                "parts": [*self._earlier_parts, *self._new_names(scan)],
             }
+
+    def new_parts(self, scan: str) -> Iterator[tuple[str, Document]]:
+        """Yield, after `keep`, the names and contents of the parts that this scan adds."""
+        if self._collector is not None:
+            yield from zip(self._new_names(scan), self._collector.new_parts(), strict=True)
+
+    def all_parts(self, scan: str) -> dict[str, Document]:
+        """Return, after `keep`, all parts by name: this process can go on from them, with nothing stored."""
+        earlier = {name: self._part_of(name) for name in self._earlier_parts}
+        return {**earlier, **dict(self.new_parts(scan))}
+
+    @property
+    def _earlier_parts(self) -> list[str]:
+        return self._kept["parts"] if self.goes_on else []
+
+    def _new_names(self, scan: str) -> list[str]:
+        count = self._collector.new_part_count if self._collector else 0
+        first = len(self._earlier_parts) + 1
+        return [f"{scan}.{number}" for number in range(first, first + count)]

@@ -1,6 +1,6 @@
 """The interfaces of the state for the poll and the relay; `bridge.store.state_reader` is that for whoever asks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -185,10 +185,11 @@ class RelayState(Turns, Protocol):
         """Whether this process still owns the state for certain: otherwise another may be sending already."""
         ...
 
-    async def take(self, listener: Listener) -> Backlog:
-        """Return the backlog, and tell ``listener`` of every change after it; an earlier listener hears no more.
+    async def take(self, listener: Listener) -> TakenOutbox:
+        """Return what is pending, and tell ``listener`` of every change after it; an earlier listener hears no more.
 
-        An entry is in the backlog or in later news, never in both, and there is no news before the caller waits again.
+        An entry is pending or in later news, never in both, and there is no news before the caller waits again, or
+        while it holds the turn. Numbers, because a hundred thousand entries would take 50 MB.
         What the relay itself settles is no news.
         """
         ...

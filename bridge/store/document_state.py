@@ -1,6 +1,7 @@
 """The state in documents: known models, events and outbox, in any `Documents`."""
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -94,11 +95,27 @@ class DocumentState(DocumentGovernance):
         scanned = {RECONCILE: reconciled.to_document()} if reconciled else {}
         await self._documents.commit({META: {POLL: record.to_document(), **scanned}})
 
-    @in_turn
-    async def keep_scan(self, scan: Document | None) -> None:
-        """Store the progress of an unfinished full scan; None removes it."""
-        if scan != self.unfinished_scan:
-            await self._documents.commit({_SCAN: {_SCAN: scan}})
+    async def keep_scan(self, scan: Document | None, parts: Iterable[tuple[str, Document]] = ()) -> None:
+        """Store the progress of an unfinished full scan, after its new ``parts`` by name; None removes it.
+
+        One part takes some 10 ms; other commits come between two of them.
+        """
+        for name, part in parts:
+            async with self.turn():
+                await self._documents.commit({_SCAN: {name: part}})
+            await asyncio.sleep(0)
+        async with self.turn():
+            if scan != self.unfinished_scan:
+                wanted = {_SCAN, *(scan or {}).get("progress", {}).get("parts", ())}
+                gone = {key: None for key in self._documents.keys(_SCAN) if key not in wanted}
+                await self._documents.commit({_SCAN: {**gone, _SCAN: scan}})
+
+    def scan_part(self, name: str) -> Document:
+        """Return a part of the unfinished full scan."""
+        part = self._documents.get(_SCAN, name)
+        if part is None:
+            raise KeyError(name)
+        return part
 
     @in_turn
     async def write_head(self, head: Head) -> None:

@@ -1,6 +1,6 @@
 """What a poll commits, and the conversion of commits into documents."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 
@@ -117,7 +117,7 @@ def writes_of(
     """Return a poll's commit as documents."""
     noted = last_note(present, documents)
     tables: Writes = {
-        MODELS: _models(commit, documents),
+        MODELS: _ModelDocuments(commit, documents),
         EVENTS: {event.id: event.to_document() for event in commit.events},
         DETAILS: commit.details,
         AUDIT: trail_writes(commit.notes, noted),
@@ -232,14 +232,29 @@ def _entry(routed: Routed, number: int, now_ms: int) -> Entry:
     )
 
 
-def _models(commit: PollCommit, documents: Documents) -> dict[str, Document | None]:
-    models: dict[str, Document | None] = dict.fromkeys(commit.removed)
-    for name, (model, identity) in commit.models.items():
-        recorded_at = commit.at if name in commit.unsettled else None
-        models[name] = _model_document(model, identity, recorded_at)
-    for name in commit.settled:
-        models[name] = _settled(documents.get(MODELS, name) or {})
-    return models
+class _ModelDocuments(Mapping[str, Document | None]):
+    """The documents of the models that a poll changes; each is made when it is read: a baseline has tens of thousands."""
+
+    def __init__(self, commit: PollCommit, documents: Documents) -> None:
+        self._commit = commit
+        self._documents = documents
+        self._settled = frozenset(commit.settled)
+        self._names = (*dict.fromkeys([*commit.removed, *commit.models, *commit.settled]),)
+
+    def __getitem__(self, name: str) -> Document | None:
+        if name in self._settled:
+            return _settled(self._documents.get(MODELS, name) or {})
+        if name not in self._commit.models:
+            return None
+        model, identity = self._commit.models[name]
+        recorded_at = self._commit.at if name in self._commit.unsettled else None
+        return _model_document(model, identity, recorded_at)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _model_document(model: RegisteredModel, identity: Identity, recorded_at: int | None) -> Document:

@@ -72,6 +72,13 @@ def test_versions_of_a_model_that_was_not_listed_are_told_of() -> None:
     assert collector.listing(atomic=True, pages_versions=False).orphans == {"late"}
 
 
+def taken_up(collector, known, parts=None) -> Collector:
+    """Return the collector with which a later poll goes on, from what is stored of this one."""
+    document = json.loads(json.dumps(collector.to_document()))
+    parts = json.loads(json.dumps(list(collector.new_parts()) if parts is None else parts))
+    return Collector.from_documents(known, document, parts, with_facts=True)
+
+
 def interrupted(before, after, snapshot, at):
     """Return what a scan comes to that was cut off after ``at`` steps, and taken up when ``after`` was known."""
     rows = [replace(model, versions={}) for model in snapshot.values()]
@@ -84,8 +91,7 @@ def interrupted(before, after, snapshot, at):
     collector = Collector(PlainModels(before), with_facts=True)
     for step in steps[:at]:
         step(collector)
-    kept = json.loads(json.dumps(collector.to_document()))
-    collector = Collector.from_document(PlainModels(after), kept, with_facts=True)
+    collector = taken_up(collector, PlainModels(after))
     for step in steps[at:]:
         step(collector)
     return collector.listing(atomic=False, pages_versions=True)
@@ -120,8 +126,9 @@ def test_what_was_left_aside_stays_left_aside_when_a_scan_is_cut_off_twice() -> 
     changed = {"m": replace(MODEL, updated=999)}
     first = Collector(PlainModels({"m": MODEL}), with_facts=True)
     first.add_models([replace(MODEL, versions={}, description="old page")])
-    second = Collector.from_document(PlainModels(changed), first.to_document(), with_facts=True)
-    third = Collector.from_document(PlainModels(changed), second.to_document(), with_facts=True)
+    parts = list(first.new_parts())
+    second = taken_up(first, PlainModels(changed), parts)
+    third = taken_up(second, PlainModels(changed), parts)
     third.add_models([replace(MODEL, versions={}, description="a page that shows it again")])
     third.add_version("m", VERSION)
 

@@ -32,11 +32,21 @@ def kept(duration_ms: int = 1_000):
     scan = ScanSlice(at(NOW))
     progress, collector, _ = begun(scan, NOW)
     progress.take_in(partial(collector.add_models, [model("a")]), "1", of_versions=False)
-    return scan.keep(duration_ms)
+    document = scan.keep(duration_ms)
+    PARTS.update(scan.new_parts())
+    return document
+
+
+PARTS: dict[str, dict] = {}
+"""The parts that were kept, by name."""
+
+
+def resumed(now_ms: int, document) -> ScanSlice:
+    return ScanSlice(at(now_ms), document, PARTS.__getitem__)
 
 
 def test_the_next_goes_on_where_the_one_before_was_cut_off() -> None:
-    scan = ScanSlice(at(NOW + HOUR), kept())
+    scan = resumed(NOW + HOUR, kept())
     progress, collector, _ = begun(scan, NOW + HOUR)
 
     assert (progress.goes_on, progress.step, progress.token, collector.names) == (True, 0, "1", ["a"])
@@ -45,7 +55,11 @@ def test_the_next_goes_on_where_the_one_before_was_cut_off() -> None:
     assert (progress.step, progress.token) == (1, None)
     again = scan.keep(2_000)
     assert (again["began"], again["spent_ms"]) == (list(at(NOW)), 3_000)
-    assert sorted(again["progress"]["collected"]["rows"]) == ["a", "b"]
+    first, second = again["progress"]["parts"]
+    assert (list(PARTS[first]["rows"]), [(name, list(one["rows"])) for name, one in scan.new_parts()]) == (
+        ["a"],
+        [(second, ["b"])],
+    )
     listing = progress.listing()
     assert (listing.atomic, listing.pages_versions) == (False, True)
 
@@ -54,7 +68,7 @@ def test_the_next_goes_on_where_the_one_before_was_cut_off() -> None:
     "now_ms", [NOW + 12 * HOUR, NOW - 1], ids=["too long ago", "in the future: the clock was set back"]
 )
 def test_what_is_too_old_is_read_again(now_ms) -> None:
-    scan = ScanSlice(at(now_ms), kept())
+    scan = resumed(now_ms, kept())
     progress, collector, _ = begun(scan, now_ms)
     assert (progress.goes_on, collector.names, scan.began, scan.spent_ms) == (False, [], at(now_ms), 0)
 
@@ -69,7 +83,7 @@ def test_what_is_too_old_is_read_again(now_ms) -> None:
     ],
 )
 def test_what_was_read_of_another_registry_or_server_counts_for_nothing(head, server) -> None:
-    scan = ScanSlice(at(NOW + HOUR), kept())
+    scan = resumed(NOW + HOUR, kept())
     progress, collector, _ = begun(scan, NOW + HOUR, head, server)
     assert (progress.goes_on, collector.names, progress.token) == (False, [], None)
     assert (scan.began, scan.spent_ms) == (at(NOW + HOUR), 0)
@@ -77,7 +91,7 @@ def test_what_was_read_of_another_registry_or_server_counts_for_nothing(head, se
 
 def test_a_scan_that_did_not_begin_or_came_no_further_keeps_nothing_new() -> None:
     assert ScanSlice(at(NOW)).keep(1_000) is None
-    scan = ScanSlice(at(NOW + HOUR), kept())
+    scan = resumed(NOW + HOUR, kept())
     begun(scan, NOW + HOUR)
     assert scan.keep(1_000) is None
 
@@ -109,3 +123,25 @@ def test_a_list_that_was_asked_for_in_the_wrong_way_is_asked_for_again() -> None
     progress.take_in(partial(collector.add_models, []), None, of_versions=False)
     progress.begin_again()
     assert (progress.step, progress.token) == (0, None)
+
+
+def test_what_an_earlier_version_kept_in_one_document_is_read_again() -> None:
+    document = kept()
+    progress = {**document["progress"], "collected": {"rows": {"a": None}, "versions": 0}}
+    del progress["parts"]
+    progress, collector, _ = begun(resumed(NOW + HOUR, {**document, "progress": progress}), NOW + HOUR)
+
+    assert (progress.goes_on, collector.names) == (False, [])
+
+
+def test_many_models_are_kept_in_several_parts() -> None:
+    scan = ScanSlice(at(NOW))
+    progress, collector, _ = begun(scan, NOW)
+    models = [model(f"m{n}", versions=0) for n in range(1_200)]
+    progress.take_in(partial(collector.add_models, models), "1", of_versions=False)
+    document, parts = scan.keep(0), dict(scan.new_parts())
+
+    assert document["progress"]["parts"] == list(parts)
+    assert [len(part["rows"]) for part in parts.values()] == [500, 500, 200]
+    _, collector, _ = begun(ScanSlice(at(NOW + HOUR), document, parts.__getitem__), NOW + HOUR)
+    assert collector.names == [one.name for one in models]

@@ -41,6 +41,10 @@ class Kept:
     def done(self, call):
         return done(call) if self.shared is None else self.shared.done(call)
 
+    def run(self, call):
+        """Return the result of a call that lets the event loop go on."""
+        return asyncio.run(call) if self.shared is None else self.shared.done(call)
+
     def reopen(self) -> DocumentState:
         self.state.close()
         if self.shared is not None:
