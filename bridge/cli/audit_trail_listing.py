@@ -29,6 +29,11 @@ class Filter:
     since: Instant | None = None
     until: Instant | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lists everything."""
+        return self == Filter()
+
     def events(self, events: Iterable[Event]) -> Iterator[Event]:
         """Yield the matching events; models and types match as in a sink's filters."""
         every = tuple(kind.value for kind in EVENT_TYPES)
@@ -53,9 +58,14 @@ class Filter:
         return (self.since is None or self.since.at <= at) and (self.until is None or at <= self.until.at)
 
 
-def merge_by_time(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
-    """Yield events and notes together, ordered by the time of observation."""
-    return merge(events, notes, key=lambda one: one.observed_at if isinstance(one, Event) else one.at)
+def merge_by_time(
+    events: Iterable[Event], notes: Iterable[Note], *, newest_first: bool = False
+) -> Iterator[Observed]:
+    """Yield events and notes together, ordered by the time of observation; of equal times, events are the older ones."""
+    both: tuple[Iterable[Observed], ...] = (notes, events) if newest_first else (events, notes)
+    return merge(
+        *both, key=lambda one: one.observed_at if isinstance(one, Event) else one.at, reverse=newest_first
+    )
 
 
 def newest(found: Iterable[Observed], limit: int | None) -> tuple[Sequence[Observed], int]:

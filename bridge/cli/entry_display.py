@@ -40,8 +40,10 @@ class Waits:
         self._now_ms = now_ms
         self._conditions = state.conditions()
         self._heads: dict[tuple[str, str], int] = {}
-        for entry in state.pending():
-            self._heads.setdefault((entry.sink, entry.lane), entry.id)
+        for header in state.entry_headers():
+            if header.status is Status.PENDING:
+                lane = header.sink, header.lane
+                self._heads[lane] = min(header.id, self._heads.get(lane, header.id))
 
     def of(self, entry: Entry) -> str | None:
         """Return a short text about what ``entry`` waits for; None if it is not pending."""

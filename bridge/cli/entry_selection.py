@@ -18,6 +18,7 @@ from bridge.errors import NotFound
 from bridge.events.display_text import changed, count, instant, printable
 from bridge.events.event import Event
 from bridge.sinks.http.webhook_sink import with_webhooks
+from bridge.store.entry_header import EntryHeader
 from bridge.store.state_reader import StateReader
 
 
@@ -39,11 +40,16 @@ class Choice:
         unknown = [number for number in self.numbers if state.entry(number) is None]
         if unknown:
             raise NotFound(f"there is no entry {unknown[0]}: mlflow-bridge outbox list shows them")
-        return sorted((one for one in state.entries() if self._means(one, state)), key=lambda one: one.id)
+        found = (state.entry(number) for number in self.numbers_in(state))
+        return [entry for entry in found if entry is not None]
 
-    def _means(self, entry: Entry, state: StateReader) -> bool:
-        if self.numbers and entry.id not in self.numbers:
-            return False
+    def numbers_in(self, state: StateReader) -> list[int]:
+        """Return the numbers of the selected entries, in order."""
+        named = (state.entry(number) for number in set(self.numbers))
+        candidates = named if self.numbers else state.entry_headers()
+        return sorted(one.id for one in candidates if one is not None and self._means(one, state))
+
+    def _means(self, entry: Entry | EntryHeader, state: StateReader) -> bool:
         if self.sinks and entry.sink not in self.sinks:
             return False
         if self.statuses and entry.status not in self.statuses:
@@ -57,12 +63,14 @@ def _is_of(event: Event, globs: Iterable[str]) -> bool:
     return any(matches(name, glob) for name in names for glob in globs)
 
 
-def check_sinks(names: Iterable[str], settings: Settings, state: StateReader) -> None:
+def check_sinks(names: Collection[str], settings: Settings, state: StateReader) -> None:
     """Check that each sink is configured, or still has entries.
 
     Raises:
         NotFound: one is neither.
     """
+    if not names:
+        return
     configured = with_webhooks(settings, state.webhooks()).sinks
     known = dict.fromkeys([*(sink.name for sink in configured), *state.summaries()])
     for name in names:

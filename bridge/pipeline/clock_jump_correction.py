@@ -12,9 +12,8 @@ from bridge.store.base import Backlog, RelayState
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The pending entries of some sinks and the states of all sinks, with corrected times; and which of them changed."""
+    """The states of all sinks with corrected times, and which of them and of the pending entries changed."""
 
-    entries: Sequence[Entry]
     conditions: Mapping[str, Condition]
     changed_entries: Sequence[Entry]
     changed_conditions: Mapping[str, Condition]
@@ -33,18 +32,21 @@ class Correction:
 
 def corrected(backlog: Backlog, sinks: Container[str], now_ms: int, jump_ms: int) -> Correction:
     """Return what of ``backlog`` belongs to ``sinks``, after the wall clock was set forward by ``jump_ms``."""
-    before = [entry for entry in backlog.entries if entry.sink in sinks]
-    entries = [without_future(shifted(entry, jump_ms), now_ms) for entry in before]
+    entries = (entry for entry in backlog.entries if entry.sink in sinks)
     conditions = {
         sink: sink_state.without_future(sink_state.shifted(one, jump_ms), now_ms)
         for sink, one in backlog.conditions.items()
     }
     return Correction(
-        entries,
         conditions,
-        [new for old, new in zip(before, entries, strict=True) if new is not old],
+        [new for old in entries if (new := corrected_entry(old, now_ms, jump_ms)) is not old],
         {sink: one for sink, one in conditions.items() if one != backlog.conditions[sink]},
     )
+
+
+def corrected_entry(entry: Entry, now_ms: int, jump_ms: int) -> Entry:
+    """Return ``entry`` with corrected times, after the wall clock was set forward by ``jump_ms``; itself if they are right."""
+    return without_future(shifted(entry, jump_ms), now_ms)
 
 
 def without_future(entry: Entry, now_ms: int) -> Entry:

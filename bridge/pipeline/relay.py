@@ -1,7 +1,7 @@
 """The relay: outbox → sinks. Claim what is due, attempt once, settle."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from bridge.delivery.sending_rate_limit import SendingRateLimits
 from bridge.delivery.sink_state import Condition
 from bridge.errors import StateUnwritable
 from bridge.pipeline.attempt_settlement import Settlement
-from bridge.pipeline.clock_jump_correction import corrected
+from bridge.pipeline.clock_jump_correction import corrected, corrected_entry
 from bridge.pipeline.clocks import Clock, Trust
 from bridge.pipeline.delivery_attempts import (
     CUT_OFF,
@@ -23,7 +23,7 @@ from bridge.pipeline.delivery_attempts import (
     attempt,
 )
 from bridge.pipeline.metrics_observer import Observer
-from bridge.store.base import News, RelayState
+from bridge.store.base import Backlog, News, RelayState
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,9 @@ _LONGEST_SLEEP_S = 30.0
 
 _LOOK_AGAIN_S = 0.2
 """While the ownership of the state is in doubt, look this often whether it is certain again: nobody tells."""
+
+_LOADED_AT_ONCE = 1_000
+"""How many entries are loaded before the event loop goes on; that takes some 10 ms."""
 
 _LONGEST_PACE_S = 5.0
 """A run that is about to end does not wait for a sink with a longer spacing than this."""
@@ -82,11 +85,24 @@ class Relay:
         if jump:
             log.warning("clock.jumped", by_ms=jump)
         async with self._state.turn():
-            backlog = await self._state.take(self._hear)
-            found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump)
+            taken, now_ms = await self._state.take(self._hear), self._clock.now_ms()
+            found = corrected(Backlog((), taken.conditions), self._endpoints, now_ms, jump)
             self._put(found.conditions)
-            self._add(found.entries)
-            await found.store(self._state, self._trust)
+            changed: list[Entry] = []
+            for start in range(0, len(taken.pending), _LOADED_AT_ONCE):
+                numbers = taken.pending[start : start + _LOADED_AT_ONCE]
+                changed += await self._load_some(numbers, now_ms, jump)
+                if len(numbers) == _LOADED_AT_ONCE:
+                    await asyncio.sleep(0)
+            await replace(found, changed_entries=changed).store(self._state, self._trust)
+
+    async def _load_some(self, numbers: Sequence[int], now_ms: int, jump_ms: int) -> list[Entry]:
+        """Take pending entries; return those whose times were corrected."""
+        loaded = await self._state.load_entries(numbers)
+        entries = [one for one in loaded if one.sink in self._endpoints]
+        fixed = [corrected_entry(one, now_ms, jump_ms) for one in entries]
+        self._add(fixed)
+        return [new for old, new in zip(entries, fixed, strict=True) if new is not old]
 
     async def follow_clock(self, jump_ms: int) -> None:
         """Correct stored times and the states of sinks after the wall clock jumped.

@@ -94,8 +94,15 @@ class PollState(Turns, Protocol):
         """Record the result of a poll that failed, or that changed nothing."""
         ...
 
-    async def keep_scan(self, scan: Document | None) -> None:
-        """Store the progress of an unfinished full scan; None removes it."""
+    async def keep_scan(self, scan: Document | None, parts: Iterable[tuple[str, Document]] = ()) -> None:
+        """Store the progress of an unfinished full scan, after its new ``parts`` by name; None removes it.
+
+        Parts that ``scan["progress"]["parts"]`` does not name are removed.
+        """
+        ...
+
+    def scan_part(self, name: str) -> Document:
+        """Return a part of the unfinished full scan. Any thread may ask."""
         ...
 
     async def load_grants(self) -> list[TransitionRequest]:
@@ -154,6 +161,14 @@ class Backlog:
     """The pending entries, in order, and the states of the sinks that have one stored."""
 
     entries: Sequence[Entry]
+    conditions: Mapping[str, Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOutbox:
+    """The numbers of the pending entries, in order, and the states of the sinks that have one stored."""
+
+    pending: Sequence[int]
     conditions: Mapping[str, Condition]
 
 

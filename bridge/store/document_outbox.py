@@ -11,7 +11,7 @@ from bridge.delivery.sink_state import Condition
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_details import merged
-from bridge.store.base import Backlog, Listener, News
+from bridge.store.base import Backlog, Listener, News, TakenOutbox
 from bridge.store.document_reader import DocumentReader
 from bridge.store.document_store_protocol import Document, Documents, Writes
 from bridge.store.poll_commit import (
@@ -53,18 +53,18 @@ class DocumentOutbox(DocumentReader):
         """Whether this process still owns the state for certain."""
         return self._documents.is_owned()
 
-    async def take(self, listener: Listener) -> Backlog:
-        """Return the backlog, and tell ``listener`` of every change after it."""
+    async def take(self, listener: Listener) -> TakenOutbox:
+        """Return what is pending, and tell ``listener`` of every change after it."""
         self._listener = listener
-        pending: list[Entry] = []
-        counted, entries = SinkSummaries(), self.entries()
-        while part := list(islice(entries, _TAKEN_AT_ONCE)):
+        pending: list[int] = []
+        counted, headers = SinkSummaries(), self.entry_headers()
+        while part := list(islice(headers, _TAKEN_AT_ONCE)):
             counted.update(part)
-            pending += [entry for entry in part if entry.status is Status.PENDING]
+            pending += [header.id for header in part if header.status is Status.PENDING]
             if len(part) == _TAKEN_AT_ONCE:
                 await asyncio.sleep(0)
         self._summaries = counted  # before somebody waits for them
-        return Backlog(sorted(pending, key=lambda entry: entry.id), self.conditions())
+        return TakenOutbox(sorted(pending), self.conditions())
 
     async def load_backlog(self) -> Backlog:
         """Return the pending entries, and the states of the sinks."""

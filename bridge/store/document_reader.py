@@ -13,6 +13,7 @@ from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
 from bridge.store.document_store_protocol import Document, Documents
+from bridge.store.entry_header import EntryHeader, decode_header
 from bridge.store.poll_commit import (
     ABILITIES,
     ATTEMPTS,
@@ -155,15 +156,27 @@ class DocumentReader:
         """Yield every outbox entry that is still kept, in no particular order."""
         return (Entry.from_document(document) for _, document in self._documents.items(OUTBOX))
 
+    def entry_headers(self) -> Iterator[EntryHeader]:
+        """Yield the header of every outbox entry that is still kept, in no particular order."""
+        return map(decode_header, self._documents.texts(OUTBOX))
+
     def entries_of(self, event_id: str) -> list[Entry]:
         """Return the outbox entries of an event, in order; no others are decoded."""
-        of_event = (one for _, one in self._documents.items(OUTBOX) if one["event_id"] == event_id)
-        return sorted(map(Entry.from_document, of_event), key=lambda entry: entry.id)
+        numbers = sorted(header.id for header in self.entry_headers() if header.event_id == event_id)
+        return [entry for number in numbers if (entry := self.entry(number)) is not None]
 
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
-        pending = (entry for entry in self.entries() if entry.status is Status.PENDING)
-        return sorted(pending, key=lambda entry: entry.id)
+        numbers = sorted(header.id for header in self.entry_headers() if header.status is Status.PENDING)
+        return [entry for number in numbers if (entry := self.entry(number)) is not None]
+
+    def count_events(self) -> int:
+        """Return how many events are still kept."""
+        return self._documents.count(EVENTS)
+
+    def count_notes(self) -> int:
+        """Return how many notes are still kept."""
+        return self._documents.count(AUDIT)
 
     def count_entries(self) -> int:
         """Return how many entries are still kept."""
@@ -228,7 +241,7 @@ class DocumentReader:
 
     def _counted(self) -> SinkSummaries:
         if self._summaries is None:
-            self._summaries = SinkSummaries(self.entries())
+            self._summaries = SinkSummaries(self.entry_headers())
         return self._summaries
 
     def size(self) -> int:

@@ -32,6 +32,10 @@ class Documents(Protocol):
         """Return the keys of a table's documents, in the order in which they were first written."""
         ...
 
+    def texts(self, table: str) -> list[str]:
+        """Return a table's documents as JSON text, in the order in which their keys were first written."""
+        ...
+
     def items(self, table: str) -> Iterator[tuple[str, Document]]:
         """Yield a table's keys and documents, in the order in which the keys were first written."""
         ...

@@ -32,6 +32,10 @@ class DocumentTables(ABC):
         """Return the keys of a table's documents."""
         return list(self._table(table))
 
+    def texts(self, table: str) -> list[str]:
+        """Return a table's documents as text."""
+        return list(self._table(table).values())
+
     def items(self, table: str) -> Iterator[tuple[str, Document]]:
         """Yield a table's keys and documents."""
         for key, text in list(self._table(table).items()):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from bridge.delivery.outbox_entry import Entry, Status
+from bridge.store.entry_header import EntryHeader
 from bridge.store.state_metadata import SinkSummary
 
 
@@ -14,23 +15,25 @@ class _Sink:
     counts: Counter[Status] = field(default_factory=Counter)
     pending: dict[int, int] = field(default_factory=dict)  # entry id → created at
     dead: dict[int, None] = field(default_factory=dict)  # entry ids, in the order in which they died
-    last: Entry | None = None
+    last: Entry | EntryHeader | None = None
     oldest: int | None = None  # the oldest pending entry; None: not searched since the last one left
 
 
 class SinkSummaries:
     """Summaries whose cost does not grow with the history."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry | EntryHeader] = ()) -> None:
         """Count ``entries``."""
         self._sinks: dict[str, _Sink] = {}
         self._statuses: dict[int, Status] = {}
         self.update(entries)
 
-    def update(self, entries: Iterable[Entry]) -> None:
+    def update(self, entries: Iterable[Entry | EntryHeader]) -> None:
         """Add entries that are new or have changed."""
         for entry in entries:
-            sink = self._sinks.setdefault(entry.sink, _Sink())
+            sink = self._sinks.get(entry.sink)
+            if sink is None:
+                sink = self._sinks[entry.sink] = _Sink()
             before = self._statuses.get(entry.id)
             if before is not None:
                 sink.counts[before] -= 1
@@ -65,7 +68,7 @@ class SinkSummaries:
         return {name: _summary(name, sink) for name, sink in self._sinks.items()}
 
 
-def _note_status(sink: _Sink, entry: Entry) -> None:
+def _note_status(sink: _Sink, entry: Entry | EntryHeader) -> None:
     if entry.status is Status.PENDING:
         sink.pending[entry.id] = entry.created_at
         if sink.oldest is not None and entry.created_at < sink.pending[sink.oldest]:
@@ -78,7 +81,7 @@ def _note_status(sink: _Sink, entry: Entry) -> None:
         sink.dead.pop(entry.id, None)
 
 
-def _forget_pending(sink: _Sink, entry: Entry) -> None:
+def _forget_pending(sink: _Sink, entry: Entry | EntryHeader) -> None:
     sink.pending.pop(entry.id, None)
     if sink.oldest == entry.id:
         sink.oldest = None
@@ -92,7 +95,7 @@ def _oldest(sink: _Sink) -> int | None:
     return sink.oldest
 
 
-def _is_later(entry: Entry, last: Entry | None) -> bool:
+def _is_later(entry: Entry | EntryHeader, last: Entry | EntryHeader | None) -> bool:
     if entry.last_attempt_at is None:
         return False
     return last is None or entry.last_attempt_at >= (last.last_attempt_at or 0)

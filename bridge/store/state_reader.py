@@ -12,6 +12,7 @@ from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store_protocol import Document
+from bridge.store.entry_header import EntryHeader
 from bridge.store.state_metadata import (
     AttemptRecord,
     GovernanceSummary,
@@ -103,12 +104,24 @@ class StateReader(Protocol):
         """Yield every outbox entry that is still kept, in no particular order."""
         ...
 
+    def entry_headers(self) -> Iterator[EntryHeader]:
+        """Yield the header of every outbox entry that is still kept, in no particular order."""
+        ...
+
     def entries_of(self, event_id: str) -> list[Entry]:
         """Return the outbox entries of an event, in order; no others are decoded."""
         ...
 
     def pending(self) -> list[Entry]:
         """Return the entries that are still to be delivered, in order."""
+        ...
+
+    def count_events(self) -> int:
+        """Return how many events are still kept."""
+        ...
+
+    def count_notes(self) -> int:
+        """Return how many notes are still kept."""
         ...
 
     def count_entries(self) -> int:

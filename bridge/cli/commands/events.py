@@ -1,8 +1,11 @@
 """The ``events`` commands: list and show observed events, and the registry's past state."""
 
+from collections.abc import Sequence
+from itertools import islice
+
 import click
 
-from bridge.cli.audit_trail_listing import Filter, document, merge_by_time, newest, row
+from bridge.cli.audit_trail_listing import Filter, Observed, document, merge_by_time, newest, row
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, output_option, print_json, read_settings
 from bridge.cli.event_display import find_event, print_event
@@ -107,8 +110,17 @@ def list_command(
     return ExitCode.DONE
 
 
+def _found(state: StateReader, wanted: Filter, limit: int | None) -> tuple[Sequence[Observed], int]:
+    """Return the newest ``limit`` that are wanted, and how many older ones there are."""
+    if limit is None or not wanted.is_empty:
+        return newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
+    notes = (note for _, note in state.notes_before(None))
+    latest = list(islice(merge_by_time(state.events_before(None), notes, newest_first=True), limit))
+    return latest[::-1], state.count_events() + state.count_notes() - len(latest)
+
+
 def _list(state: StateReader, wanted: Filter, limit: int | None, *, is_json: bool) -> None:
-    found, left_out = newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
+    found, left_out = _found(state, wanted, limit)
     if is_json:
         print_json(document(found, left_out))
     elif state.head is None:

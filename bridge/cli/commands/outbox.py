@@ -115,8 +115,9 @@ def list_command(
             NotFound
         ) as error:  # a removed sink is unknown once its last entry is gone: an empty list is then correct
             complain(str(error))
-        found = choice.of(state)
-        shown = found[-limit:] if limit else found if output == "json" else found[-_FEW:]
+        found = choice.numbers_in(state)
+        most = limit or (len(found) if output == "json" else _FEW)
+        shown = [entry for number in found[-most:] if (entry := state.entry(number)) is not None]
         left_out = len(found) - len(shown)
         if output == "json":
             entries = [entry_document(one, state.event(one.event_id)) for one in shown]

@@ -135,6 +135,16 @@ def test_a_table_shows_the_newest_and_says_how_many_older_ones_there_are(bridge)
     assert len(listed(bridge)) == 53
 
 
+@pytest.mark.parametrize("limit", range(1, 7))
+def test_the_newest_are_the_end_of_the_whole_list(trail, limit) -> None:
+    """With no filter they are read from the end; with a filter that takes everything, from the beginning."""
+
+    def shown(*arguments: str) -> dict:
+        return json.loads(trail.run("events", "list", "--output", "json", *arguments).out)
+
+    assert shown("--limit", str(limit)) == shown("--limit", str(limit), "--model", "*", "--since", "3650d")
+
+
 def test_without_a_state_it_is_said_plainly(bridge) -> None:
     assert bridge.run("events", "list").out.startswith("no state yet: the first poll takes the baseline")
     assert listed(bridge) == []

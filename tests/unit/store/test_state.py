@@ -293,8 +293,8 @@ async def test_a_large_outbox_is_taken_up_in_parts_between_which_the_loop_goes_o
     counting.cancel()
 
     assert turns >= 2
-    assert [one.id for one in backlog.entries] == [one.id for one in entries[1::2]]
-    assert (state.summaries()["ci"].pending, state.pending()) == (2_500, list(backlog.entries))
+    assert backlog.pending == [one.id for one in entries[1::2]]
+    assert (state.summaries()["ci"].pending, state.pending()) == (2_500, entries[1::2])
 
 
 def test_the_entries_of_an_event_are_found_in_order(kept) -> None:
@@ -346,3 +346,50 @@ def _check_oldest(tally: SinkSummaries, waiting: dict[int, int]) -> None:
     if summary is not None:
         assert summary.oldest_pending_at == min(waiting.values(), default=None)
         assert waiting.get(summary.oldest_pending) == summary.oldest_pending_at
+
+
+def scan_of(*parts: str) -> dict:
+    return {"began": [1, 1, "boot"], "progress": {"token": f"after {len(parts)}", "parts": list(parts)}}
+
+
+def test_an_unfinished_scan_is_kept_in_parts_that_end_with_it(kept) -> None:
+    kept.run(kept.state.keep_scan(scan_of("1.1", "1.2"), [("1.1", {"n": 1}), ("1.2", {"n": 2})]))
+    state = kept.reopen()
+    kept.run(state.keep_scan(scan_of("1.1", "1.2", "1.3"), [("1.3", {"n": 3})]))
+    state = kept.reopen()
+
+    assert state.unfinished_scan == scan_of("1.1", "1.2", "1.3")
+    assert [state.scan_part(f"1.{n}") for n in (1, 2, 3)] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    kept.run(state.keep_scan(None))
+    assert (state.unfinished_scan, state.documents.keys("scan")) == (None, [])
+
+
+def test_parts_of_which_the_scan_was_never_stored_change_nothing_and_are_removed_by_the_next(kept) -> None:
+    def broken():
+        yield "2.1", {"n": "another scan"}
+        raise KeyboardInterrupt
+
+    kept.run(kept.state.keep_scan(scan_of("1.1"), [("1.1", {"n": 1})]))
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(kept.state.keep_scan(scan_of("2.1"), broken()))
+    state = kept.reopen()
+
+    assert (state.unfinished_scan, state.scan_part("1.1")) == (scan_of("1.1"), {"n": 1})
+    kept.run(state.keep_scan(scan_of("1.1", "1.2"), [("1.2", {"n": 2})]))
+    assert sorted(state.documents.keys("scan")) == ["1.1", "1.2", "scan"]
+
+
+async def test_commits_come_between_the_parts_of_a_scan() -> None:
+    state = DocumentState(MemoryDocuments())
+    await state.commit_poll(commit())
+    added = []
+
+    async def settle() -> None:
+        while len(added) < 3:
+            await state.enqueue([entry(0)])
+            added.append(len(state.documents.keys("scan")))
+            await asyncio.sleep(0)
+
+    parts = [(f"1.{n}", {}) for n in range(10)]
+    await asyncio.gather(state.keep_scan(scan_of(*dict(parts)), parts), settle())
+    assert added[0] < added[-1] < 11
