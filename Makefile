@@ -60,6 +60,7 @@ bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figure
 	$(BIN)/python benchmarks/governance.py
 	$(BIN)/python benchmarks/hints.py
 	$(BIN)/python benchmarks/replicas.py
+	BRIDGE_PYTHON=$(VENV)/runtime/bin/python $(BIN)/python benchmarks/million.py
 
 fidelity: $(VENV)/.test mariadb ## Thousands of random mutations while the bridge polls: is what it delivers what happened?
 	$(BIN)/python benchmarks/fidelity.py --mutations 3000

@@ -25,6 +25,7 @@ from bridge.store.tinydb_store import TinyDocuments
 
 SHORT = "--short" in sys.argv
 RUNS = 2 if SHORT else 9
+WAITING = 1_000 if SHORT else 100_000
 PYTHON = os.environ.get("BRIDGE_PYTHON", sys.executable)
 """Whose MLflow is measured: `make bench` names one with mlflow-skinny, as people install it."""
 
@@ -43,13 +44,18 @@ def configuration(folder: Path, url: str) -> str:
     return str(path)
 
 
-def snapshot(folder: Path, url: str, models: int) -> str:
-    """Write a state with ten versions a model, as a scan would have left it."""
+def snapshot(folder: Path, url: str, models: int, waiting: int = 0) -> str:
+    """Write a state with ten versions a model, as a scan would have left it, and so many waiting entries."""
     path = configuration(folder, url)
     state = DocumentState(TinyDocuments.open(folder / "state"))
     events = [transition(n, f"model-{n % models}") for n in range(1_000)]
     known = [model(f"model-{n}", versions=10) for n in range(models)]
-    done(state.commit_poll(commit(*events, models=known, sinks=(), uri=url, at=time.time_ns() // 1_000_000)))
+    now_ms = time.time_ns() // 1_000_000
+    done(state.commit_poll(commit(*events, models=known, sinks=(), uri=url, at=now_ms)))
+    for start in range(0, waiting, 500):
+        more = [transition(1_000 + n, f"model-{n % models}") for n in range(start, start + 500)]
+        revision = state.head.revision if state.head else 0
+        done(state.commit_poll(commit(*more, uri=url, at=now_ms, revision=revision)))
     state.close()
     return path
 
@@ -78,6 +84,7 @@ def measure(folder: Path, url: str) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a first run compiles, as an installation does
     small = configuration(folder / "small", url)
     states = {count: snapshot(folder / str(count), url, count // 10) for count in (1_000, 100_000)}
+    waiting = snapshot(folder / "waiting", url, 10_000, waiting=WAITING)
     commands = {
         "once": [*BRIDGE, "once", "--config", small],
         "bare": [PYTHON, "-c", BARE.format(url=url)],
@@ -88,6 +95,11 @@ def measure(folder: Path, url: str) -> None:
         "then": [*BRIDGE, "events", "list", "--model", "model-7", "--at", "1h", "--config", states[1_000]],
         "sinks": [*BRIDGE, "sinks", "list", "--config", states[1_000]],
         "status-large": [*BRIDGE, "status", "--config", states[100_000]],
+        **{
+            f"{name} list": [*BRIDGE, name, "list", "--config", waiting]
+            for name in ("events", "outbox", "sinks")
+        },
+        "status-waiting": [*BRIDGE, "status", "--config", waiting],
     }
     took = interleaved(commands, RUNS)
     table(
@@ -100,6 +112,11 @@ def measure(folder: Path, url: str) -> None:
             ("events list --at, 1,000 versions", f"{took['then']:.2f} s", "<= 0.3 s"),
             ("sinks list", f"{took['sinks']:.2f} s", "<= 0.3 s"),
             ("status at 100,000 versions", f"{took['status-large']:.2f} s", "<= 1.5 s"),
+            (f"status, and {WAITING:,} waiting entries", f"{took['status-waiting']:.2f} s", "<= 0.5 s"),
+            *(
+                (f"{name} list, then", f"{took[f'{name} list']:.2f} s", "<= 0.5 s")
+                for name in ("events", "outbox", "sinks")
+            ),
             ("bare MlflowClient, one search", f"{took['bare']:.2f} s", ""),
             ("once, nothing to do", f"{took['once']:.2f} s", ""),
             ("ratio", f"{took['once'] / took['bare']:.2f}", "<= 1.25"),

@@ -42,9 +42,10 @@ Row = tuple[str | int | None, ...]
 
 @dataclass
 class Rows:
-    """The rows of every table of `COLUMNS`, for ``versions`` model versions."""
+    """The rows of every table of `COLUMNS`, for ``versions`` model versions, ``each`` model with as many."""
 
     versions: int
+    each: int = VERSIONS_A_MODEL
     tables: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
 
     def __post_init__(self) -> None:
@@ -52,7 +53,7 @@ class Rows:
         chance = random.Random(self.versions)
         # At rest for a day: nothing here is as new as what a poll reads again to be sure.
         end = int(time.time() * 1000) // _DAY_MS * _DAY_MS - _DAY_MS
-        for number in range(self.versions // VERSIONS_A_MODEL):
+        for number in range(self.versions // self.each):
             self._add_model(number, end, chance)
 
     def _add_model(self, number: int, end: int, chance: random.Random) -> None:
@@ -65,12 +66,12 @@ class Rows:
         tags = [(name, "team", team), (name, "tier", str(chance.randrange(1, 4)))]
         self.tables["registered_model_tags"].extend(tags)
         if number % 10 == 0:
-            self.tables["registered_model_aliases"].append((name, "champion", VERSIONS_A_MODEL - 1))
+            self.tables["registered_model_aliases"].append((name, "champion", self.each - 1))
 
     def _add_versions(self, name: str, created: int, end: int, chance: random.Random) -> int:
         """Add a model's versions; return when the last change was, which is the model's, too."""
-        stages = {VERSIONS_A_MODEL - 1: "Production", VERSIONS_A_MODEL: "Staging"}
-        births = sorted(created + chance.randrange(end - created + 1) for _ in range(VERSIONS_A_MODEL))
+        stages = {self.each - 1: "Production", self.each: "Staging"}
+        births = sorted(created + chance.randrange(end - created + 1) for _ in range(self.each))
         latest = created
         for version, born in enumerate(births, start=1):
             run_id = f"{chance.getrandbits(128):032x}"
@@ -138,7 +139,9 @@ class Served:
 
 
 @contextmanager
-def served(backend: Backend, sizes: Sequence[int], folder: Path) -> Iterator[dict[int, Served]]:
+def served(
+    backend: Backend, sizes: Sequence[int], folder: Path, each: int = VERSIONS_A_MODEL
+) -> Iterator[dict[int, Served]]:
     """Fill and serve a registry of each size, all side by side, for as long as the context lasts."""
     with ExitStack() as stack:
         _start(backend, SCHEMA, folder).stop()
@@ -146,7 +149,7 @@ def served(backend: Backend, sizes: Sequence[int], folder: Path) -> Iterator[dic
         for size in sizes:
             name = f"versions_{size}"
             began = time.perf_counter()
-            backend.fill(name, Rows(size))
+            backend.fill(name, Rows(size, each))
             filled = time.perf_counter() - began
             server = _start(backend, name, folder)
             stack.callback(server.stop)

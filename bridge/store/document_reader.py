@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from bridge.delivery.outbox_entry import Entry, Status
 from bridge.delivery.sink_state import Condition
 from bridge.delivery.webhook import Webhook
 from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.registry_abilities import Abilities
-from bridge.diff.snapshot_packing import count_versions
+from bridge.diff.snapshot_packing import count_versions, packed_versions
 from bridge.events.event import Event
 from bridge.events.event_synthesis import Identities
 from bridge.governance.transition_request import RequestStatus, TransitionRequest
@@ -108,7 +110,7 @@ class DocumentReader:
 
     def count_models(self) -> tuple[int, int]:
         """Return how many models and how many versions are known."""
-        models = [count_versions(document) for _, document in self._documents.items(MODELS)]
+        models = [_count_versions(document) for _, document in self._documents.items(MODELS)]
         return len(models), sum(models)
 
     def notes(self) -> Iterator[Note]:
@@ -251,6 +253,17 @@ class DocumentReader:
     def close(self) -> None:
         """Close the state."""
         self._documents.close()
+
+
+_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+"""Finds the arrays in an array, and decodes none of them."""
+
+
+def _count_versions(model: Document) -> int:
+    try:
+        return len(_ROWS.decode(f"[{packed_versions(model)}]"))
+    except msgspec.DecodeError:  # a lone surrogate, which the tags in a registry may hold
+        return count_versions(model)
 
 
 class _Unread:

@@ -173,6 +173,14 @@ def test_counting_needs_no_unpacking_of_other_members(kept) -> None:
     assert kept.state.count_models() == (2, 3)
 
 
+def test_versions_are_counted_whatever_their_tags_hold(kept) -> None:
+    tags = (("k", "],[\ud800"),)
+    versions = {number: replace(one, tags=tags) for number, one in model("a", versions=3).versions.items()}
+    kept.done(kept.state.commit_poll(commit(models=[replace(model("a"), versions=versions)])))
+
+    assert kept.reopen().count_models() == (1, 3)
+
+
 @given(snapshots())
 def test_a_model_survives_its_document(snapshot) -> None:
     for name, one in snapshot.items():
