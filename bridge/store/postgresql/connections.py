@@ -75,7 +75,7 @@ class Database:
             yield
         except (psycopg.Error, OSError, ValueError) as error:
             # ValueError: psycopg's, for text that is no name of a host, say
-            raise StateUnwritable(f"the state in {self.place} cannot be used: {told(error)}") from None
+            raise StateUnwritable(f"the state in {self.place} cannot be used: {told(error)}") from error
 
     def _password(self) -> str | None:
         secret = self.settings.password

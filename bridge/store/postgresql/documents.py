@@ -145,13 +145,13 @@ class PostgresDocuments(DocumentTables):
                 revision = await self._try(commit_id, given)
             except (StateUnwritable, psycopg.Error, OSError, TimeoutError) as error:
                 self.close()
+                found = told(error.__cause__ or error)  # a lost connection is a sentence of its own already
                 if not _may_pass(error):
-                    raise StateUnwritable(
-                        f"the state in {self._database.place} cannot be written: {told(error)}"
-                    ) from None
+                    msg = f"the state in {self._database.place} cannot be written: {found}"
+                    raise StateUnwritable(msg) from None
                 if not trouble:
-                    log.warning("state.commit_unanswered", error=told(error))
-                trouble = told(error)
+                    log.warning("state.commit_unanswered", error=found)
+                trouble = found
                 await asyncio.sleep(_AGAIN_S)
                 continue
             if revision is None:
