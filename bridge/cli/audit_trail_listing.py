@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
+from itertools import pairwise
 from typing import Any
 
 from bridge.cli.option_types import Instant
@@ -58,14 +59,18 @@ class Filter:
         return (self.since is None or self.since.at <= at) and (self.until is None or at <= self.until.at)
 
 
-def merge_by_time(
-    events: Iterable[Event], notes: Iterable[Note], *, newest_first: bool = False
-) -> Iterator[Observed]:
-    """Yield events and notes together, ordered by the time of observation; of equal times, events are the older ones."""
-    both: tuple[Iterable[Observed], ...] = (notes, events) if newest_first else (events, notes)
-    return merge(
-        *both, key=lambda one: one.observed_at if isinstance(one, Event) else one.at, reverse=newest_first
-    )
+def merge_by_time(events: Iterable[Event], notes: Iterable[Note]) -> Iterator[Observed]:
+    """Yield events and notes together, ordered by the time of observation."""
+    return merge(events, notes, key=_at)
+
+
+def is_ordered(found: Sequence[Observed]) -> bool:
+    """Whether nothing was observed before the one before it: the clock was not set back meanwhile."""
+    return all(_at(one) <= _at(later) for one, later in pairwise(found))
+
+
+def _at(one: Observed) -> int:
+    return one.observed_at if isinstance(one, Event) else one.at
 
 
 def newest(found: Iterable[Observed], limit: int | None) -> tuple[Sequence[Observed], int]:

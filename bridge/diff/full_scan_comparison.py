@@ -4,7 +4,7 @@ A scan of 100,000 versions must not hold 100,000 objects in memory. For a model 
 only the position up to which it matches is kept. A model that differs stays packed until somebody reads it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from bridge.diff.known_snapshot import KnownModels
 from bridge.diff.snapshot import ModelVersion, RegisteredModel
 from bridge.diff.snapshot_packing import pack_row, pack_version, unpack_row, unpack_versions
 
-_PART = 500
-"""How many models a part tells of: a megabyte, with twenty versions each."""
+_MODELS, _CHARACTERS = 500, 1 << 20
+"""A part of a scan tells of so many models at most, and ends with the one whose versions fill a megabyte."""
 
 
 class PackedModels(Mapping[str, RegisteredModel]):
@@ -50,9 +50,10 @@ class Collector:
         self._differing: dict[str, list[str]] = {}
         self._orphans: set[str] = set()
         self._unread: set[str] = set()
-        self._changed: dict[
-            str, None
-        ] = {}  # of these, something was collected since the scan began or went on
+        # What was collected since the scan began or went on: of which models, which rows, and after how many pieces.
+        self._changed: dict[str, None] = {}
+        self._listed: set[str] = set()
+        self._stored: dict[str, int] = {}
         self._outdated: set[str] = set()  # read by another poll since an earlier scan listed them
         self._current = ("", "")
         self._versions = 0
@@ -76,7 +77,8 @@ class Collector:
         marks: dict[str, int] = {}
         for part in parts:
             collector._take_up(part)
-            marks.update({name: part["marks"].get(name, 0) for name in part["rows"]})
+            marks.update(part["marks"])
+        collector._stored = {name: len(pieces) for name, pieces in collector._differing.items()}
         collector._orphans, collector._unread = set(document["orphans"]), set(document["unread"])
         collector._versions, collector._latest = document["versions"], document["latest"]
         changed = {name for name, mark in marks.items() if mark != known.mark(name)}
@@ -84,10 +86,11 @@ class Collector:
         return collector
 
     def _take_up(self, part: Mapping[str, Any]) -> None:
-        """Add a part; what it tells of a model replaces what earlier parts told of it."""
+        """Add a part: rows and positions replace those of earlier parts, versions come after theirs."""
         self._rows.update({name: row and unpack_row(name, row) for name, row in part["rows"].items()})
         self._matching.update(part["matching"])
-        self._differing.update({name: [text] if text else [] for name, text in part["differing"].items()})
+        for name, text in part["differing"].items():
+            self._differing.setdefault(name, []).extend([text] if text else [])
 
     def to_document(self) -> dict[str, Any]:
         """Return, as plain JSON, what `new_parts` does not tell."""
@@ -99,25 +102,32 @@ class Collector:
             "latest": self._latest,
         }
 
-    @property
-    def new_part_count(self) -> int:
-        """How many parts `new_parts` yields."""
-        return -(-len(self._changed) // _PART)
+    def new_parts(self) -> list[Sequence[str]]:
+        """Return the models of which something was collected since the scan began or went on, in parts for `part`."""
+        parts: list[Sequence[str]] = []
+        names: list[str] = []
+        size = 0
+        for name in self._changed:
+            names.append(name)
+            size += sum(map(len, self._new_pieces(name)))
+            if len(names) == _MODELS or size >= _CHARACTERS:
+                parts.append(names)
+                names, size = [], 0
+        return [*parts, names] if names else parts
 
-    def new_parts(self) -> Iterator[dict[str, Any]]:
-        """Yield, as plain JSON, what was collected since the scan began or went on; each part tells of some models."""
-        names = list(self._changed)
-        for start in range(0, len(names), _PART):
-            yield self._part(names[start : start + _PART])
-
-    def _part(self, names: Iterable[str]) -> dict[str, Any]:
-        rows = {name: self._rows[name] for name in names}
+    def part(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return what was collected about some models since the scan began or went on, as plain JSON."""
+        of = dict.fromkeys(names)
+        rows = {name: self._rows[name] for name in of if name in self._listed}
         return {
             "rows": {name: row and pack_row(row) for name, row in rows.items()},
-            "matching": {name: self._matching[name] for name in rows if name in self._matching},
-            "differing": {name: ",".join(self._differing[name]) for name in rows if name in self._differing},
-            "marks": {name: mark for name in rows if (mark := self._known.mark(name))},
+            "matching": {name: self._matching[name] for name in of if name in self._matching},
+            "differing": {name: ",".join(self._new_pieces(name)) for name in of if name in self._differing},
+            "marks": {name: self._known.mark(name) for name in of},
         }
+
+    def _new_pieces(self, name: str) -> list[str]:
+        return self._differing.get(name, [])[self._stored.get(name, 0) :]
 
     @property
     def names(self) -> list[str]:
@@ -138,6 +148,7 @@ class Collector:
             known = self._known.row(row.name)
             self._rows[row.name] = None if row == known else row
             self._changed[row.name] = None
+            self._listed.add(row.name)
             if known is None:
                 self._differing[row.name] = []
 

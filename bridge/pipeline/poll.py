@@ -39,6 +39,7 @@ from bridge.pipeline.registry_reading import RegistryReader
 from bridge.pipeline.resumable_scan import ScanSlice
 from bridge.registry.base import Registry
 from bridge.store.base import Basis, PollState
+from bridge.store.cancellation import finish
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state_metadata import Binding, PollRecord
 
@@ -326,10 +327,10 @@ class Poll:
         await self._keep(scan, span)
 
     async def _keep(self, scan: ScanSlice, span: Span) -> None:
-        """Store what an unfinished scan has read."""
+        """Store what an unfinished scan has read; a cancellation waits until that is done."""
         kept = scan.keep(span.duration_ms)
         if kept is not None:
-            await self._state.keep_scan(kept, scan.new_parts())
+            await finish(self._state.keep_scan(kept, scan.new_parts()))
 
     def _report(self, seen: Observation, entries: Sequence[Entry]) -> None:
         models, versions = seen.plan.counted

@@ -60,17 +60,23 @@ class ScanProgress:
         sizes.take(self._kept.get("sizes", {}))
         sizes.be_brief(brief=self._has_brief_pages)
         self._facts = {**facts, "with_facts": with_facts}
-        self.goes_on = "parts" in self._kept and self._kept["facts"] == self._facts
+        collector = self._taken_up(known, with_facts=with_facts)
+        self.goes_on = collector is not None
         if self.goes_on:
-            parts = map(self._part_of, self._kept["parts"])
-            collected = self._kept["collected"]
-            collector = Collector.from_documents(known, collected, parts, with_facts=with_facts)
             self.step, self.token = self._kept["step"], self._kept["token"]
             self._several = [True, True]
-        else:
-            collector = Collector(known, with_facts=with_facts)
-        self._collector = collector
-        return collector
+        self._collector = collector or Collector(known, with_facts=with_facts)
+        return self._collector
+
+    def _taken_up(self, known: KnownModels, *, with_facts: bool) -> Collector | None:
+        """Return what the earlier scan collected, or None if it cannot go on."""
+        if "totals" not in self._kept or self._kept["facts"] != self._facts:
+            return None
+        parts = map(self._part_of, self._kept["parts"])
+        try:
+            return Collector.from_documents(known, self._kept["totals"], parts, with_facts=with_facts)
+        except KeyError:  # a part is missing
+            return None
 
     @property
     def sizes(self) -> Document:
@@ -126,14 +132,17 @@ class ScanProgress:
                 "facts": self._facts,
                 "step": self.step,
                 "token": self.token,
-                "collected": self._collector.to_document(),
-                "parts": [*self._earlier_parts, *self._new_names(scan)],
+                # Not "collected": by that name, versions up to 0.1.0 know a document that has no parts.
+                "totals": self._collector.to_document(),
+                "parts": [*self._earlier_parts, *self._new_names(scan, len(self._collector.new_parts()))],
             }
 
     def new_parts(self, scan: str) -> Iterator[tuple[str, Document]]:
         """Yield, after `keep`, the names and contents of the parts that this scan adds."""
         if self._collector is not None:
-            yield from zip(self._new_names(scan), self._collector.new_parts(), strict=True)
+            parts = self._collector.new_parts()
+            for name, models in zip(self._new_names(scan, len(parts)), parts, strict=True):
+                yield name, self._collector.part(models)
 
     def all_parts(self, scan: str) -> dict[str, Document]:
         """Return, after `keep`, all parts by name: this process can go on from them, with nothing stored."""
@@ -144,7 +153,6 @@ class ScanProgress:
     def _earlier_parts(self) -> list[str]:
         return self._kept["parts"] if self.goes_on else []
 
-    def _new_names(self, scan: str) -> list[str]:
-        count = self._collector.new_part_count if self._collector else 0
+    def _new_names(self, scan: str, count: int) -> list[str]:
         first = len(self._earlier_parts) + 1
         return [f"{scan}.{number}" for number in range(first, first + count)]

@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 _ORPHANS = "orphans"
 _SCAN = "scan"
+_REMOVED_AT_ONCE = 1_000
 
 
 class DocumentState(DocumentGovernance):
@@ -106,9 +107,13 @@ class DocumentState(DocumentGovernance):
             await asyncio.sleep(0)
         async with self.turn():
             if scan != self.unfinished_scan:
-                wanted = {_SCAN, *(scan or {}).get("progress", {}).get("parts", ())}
-                gone = {key: None for key in self._documents.keys(_SCAN) if key not in wanted}
-                await self._documents.commit({_SCAN: {**gone, _SCAN: scan}})
+                await self._documents.commit({_SCAN: {_SCAN: scan}})
+        wanted = {_SCAN, *(scan or {}).get("progress", {}).get("parts", ())}
+        gone = [key for key in self._documents.keys(_SCAN) if key not in wanted]
+        for start in range(0, len(gone), _REMOVED_AT_ONCE):
+            async with self.turn():
+                some = gone[start : start + _REMOVED_AT_ONCE]
+                await self._documents.commit({_SCAN: dict.fromkeys(some)})
 
     def scan_part(self, name: str) -> Document:
         """Return a part of the unfinished full scan."""

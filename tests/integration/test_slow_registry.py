@@ -180,7 +180,7 @@ async def test_once_with_a_deadline_goes_on_where_it_was_cut_off(tmp_path, monke
             assert isinstance(done.errors[0], RegistryUnreachable)
             with read_state(settings) as state:
                 kept = state.unfinished_scan
-                progress.append(kept["progress"]["collected"]["versions"] if kept else -1)
+                progress.append(kept["progress"]["totals"]["versions"] if kept else -1)
         assert done.errors == ()
         assert progress == sorted(progress)
         assert len(set(progress)) > 1

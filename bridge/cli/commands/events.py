@@ -5,7 +5,7 @@ from itertools import islice
 
 import click
 
-from bridge.cli.audit_trail_listing import Filter, Observed, document, merge_by_time, newest, row
+from bridge.cli.audit_trail_listing import Filter, Observed, document, is_ordered, merge_by_time, newest, row
 from bridge.cli.command_help import new_group
 from bridge.cli.common_options import config_option, output_option, print_json, read_settings
 from bridge.cli.event_display import find_event, print_event
@@ -18,6 +18,8 @@ from bridge.store.state_opening import check_binding, read_state
 from bridge.store.state_reader import StateReader
 
 _FEW = 50
+_TRUSTED = 1_000
+"""If so many of the newest are in order of time, the clock was not set back lately, and older ones cannot belong among them."""
 
 
 @new_group("events")
@@ -112,11 +114,14 @@ def list_command(
 
 def _found(state: StateReader, wanted: Filter, limit: int | None) -> tuple[Sequence[Observed], int]:
     """Return the newest ``limit`` that are wanted, and how many older ones there are."""
-    if limit is None or not wanted.is_empty:
-        return newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
-    notes = (note for _, note in state.notes_before(None))
-    latest = list(islice(merge_by_time(state.events_before(None), notes, newest_first=True), limit))
-    return latest[::-1], state.count_events() + state.count_notes() - len(latest)
+    if limit is not None and wanted.is_empty:
+        some = max(limit, _TRUSTED)
+        events = list(islice(state.events_before(None), some))[::-1]
+        notes = [note for _, note in islice(state.notes_before(None), some)][::-1]
+        if is_ordered(events) and is_ordered(notes):
+            found, _ = newest(merge_by_time(events, notes), limit)
+            return found, state.count_events() + state.count_notes() - len(found)
+    return newest(merge_by_time(wanted.events(state.events()), wanted.notes(state.notes())), limit)
 
 
 def _list(state: StateReader, wanted: Filter, limit: int | None, *, is_json: bool) -> None:

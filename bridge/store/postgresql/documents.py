@@ -14,6 +14,7 @@ import structlog
 from psycopg import AsyncConnection, sql
 
 from bridge.errors import StateUnwritable
+from bridge.store.cancellation import finish
 from bridge.store.document_store_protocol import Writes
 from bridge.store.document_tables import DocumentTables
 from bridge.store.encoded_documents import Texts, TextWrites, apply_writes, encode_writes
@@ -121,18 +122,7 @@ class PostgresDocuments(DocumentTables):
                 effect is for the next owner to read.
         """
         rows = encode_writes(writes)
-        committing = asyncio.create_task(self._commit(rows))
-        was_cancelled = False
-        while not committing.done():
-            try:
-                await asyncio.shield(committing)
-            except asyncio.CancelledError:
-                was_cancelled = True
-            except StateUnwritable:
-                break
-        if was_cancelled:
-            _cancel_again()
-        committing.result()
+        await finish(self._commit(rows))
         apply_writes(self._loaded, rows)
 
     async def _commit(self, rows: TextWrites) -> None:
@@ -264,14 +254,6 @@ def _may_pass(error: Exception) -> bool:
     """Whether the same commit may be taken later: it got no answer, or none that is about the commit."""
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     return state is None or state.startswith(_PASSING)
-
-
-def _cancel_again() -> None:
-    """Have the present task end at its next wait: it was cancelled while it must not be."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-        task.cancel()
 
 
 def _number(row: tuple[object, ...] | None) -> int:

@@ -145,6 +145,17 @@ def test_the_newest_are_the_end_of_the_whole_list(trail, limit) -> None:
     assert shown("--limit", str(limit)) == shown("--limit", str(limit), "--model", "*", "--since", "3650d")
 
 
+def test_after_the_clock_was_set_back_the_newest_are_the_end_of_the_whole_list_too(bridge) -> None:
+    early = [promotion(n, 4 + n / 10) for n in range(4)]
+    late = [promotion(n, 1 + n / 10) for n in range(4, 6)]
+    bridge.commit(
+        polled(*early, hours=4, notes=[note(3.9, "held"), note(4.2, "missed")]),
+        polled(*late, hours=1, notes=[note(1.45, "late")], revision=1),
+    )
+    for limit in ("1", "2", "3", "8"):
+        assert listed(bridge, "--limit", limit) == listed(bridge, "--limit", limit, "--model", "*")
+
+
 def test_without_a_state_it_is_said_plainly(bridge) -> None:
     assert bridge.run("events", "list").out.startswith("no state yet: the first poll takes the baseline")
     assert listed(bridge) == []

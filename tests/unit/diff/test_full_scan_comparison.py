@@ -72,15 +72,19 @@ def test_versions_of_a_model_that_was_not_listed_are_told_of() -> None:
     assert collector.listing(atomic=True, pages_versions=False).orphans == {"late"}
 
 
-def taken_up(collector, known, parts=None) -> Collector:
+def parts_of(collector) -> list[dict]:
+    """Return what is stored of what a collector has collected itself."""
+    return json.loads(json.dumps(list(map(collector.part, collector.new_parts()))))
+
+
+def taken_up(collector, known, parts) -> Collector:
     """Return the collector with which a later poll goes on, from what is stored of this one."""
     document = json.loads(json.dumps(collector.to_document()))
-    parts = json.loads(json.dumps(list(collector.new_parts()) if parts is None else parts))
     return Collector.from_documents(known, document, parts, with_facts=True)
 
 
-def interrupted(before, after, snapshot, at):
-    """Return what a scan comes to that was cut off after ``at`` steps, and taken up when ``after`` was known."""
+def interrupted(before, after, snapshot, *cuts):
+    """Return what a scan comes to that was cut off after so many steps, and taken up when ``after`` was known."""
     rows = [replace(model, versions={}) for model in snapshot.values()]
     steps = [lambda to, row=row: to.add_models([row]) for row in rows]
     steps += [
@@ -88,19 +92,21 @@ def interrupted(before, after, snapshot, at):
         for name, model in snapshot.items()
         for version in model.versions.values()
     ]
-    collector = Collector(PlainModels(before), with_facts=True)
-    for step in steps[:at]:
+    collector, parts = Collector(PlainModels(before), with_facts=True), []
+    for number, step in enumerate(steps):
+        if number in cuts:
+            parts += parts_of(collector)
+            collector = taken_up(collector, PlainModels(after), parts)
         step(collector)
-    collector = taken_up(collector, PlainModels(after))
-    for step in steps[at:]:
-        step(collector)
+    if max(cuts) >= len(steps):
+        collector = taken_up(collector, PlainModels(after), parts + parts_of(collector))
     return collector.listing(atomic=False, pages_versions=True)
 
 
 @settings(max_examples=50)
-@given(snapshots(), snapshots(), st.integers(0, 30))
-def test_a_scan_that_was_cut_off_and_taken_up_comes_to_the_same(known, snapshot, at) -> None:
-    whole, found = collected(known, snapshot), interrupted(known, known, snapshot, at)
+@given(snapshots(), snapshots(), st.sets(st.integers(0, 30), min_size=1, max_size=4))
+def test_a_scan_that_was_cut_off_and_taken_up_comes_to_the_same(known, snapshot, cuts) -> None:
+    whole, found = collected(known, snapshot), interrupted(known, known, snapshot, *cuts)
 
     assert (dict(found.models), found.same, found.orphans) == (dict(whole.models), whole.same, whole.orphans)
     assert (found.counted, found.latest) == (whole.counted, whole.latest)
@@ -126,7 +132,7 @@ def test_what_was_left_aside_stays_left_aside_when_a_scan_is_cut_off_twice() -> 
     changed = {"m": replace(MODEL, updated=999)}
     first = Collector(PlainModels({"m": MODEL}), with_facts=True)
     first.add_models([replace(MODEL, versions={}, description="old page")])
-    parts = list(first.new_parts())
+    parts = parts_of(first)
     second = taken_up(first, PlainModels(changed), parts)
     third = taken_up(second, PlainModels(changed), parts)
     third.add_models([replace(MODEL, versions={}, description="a page that shows it again")])
@@ -134,3 +140,30 @@ def test_what_was_left_aside_stays_left_aside_when_a_scan_is_cut_off_twice() -> 
 
     listing = third.listing(atomic=False, pages_versions=True)
     assert (dict(listing.models), listing.same) == ({}, {"m"})
+
+
+def test_what_was_stored_of_a_model_is_not_stored_again_when_more_of_it_comes() -> None:
+    versions = [replace(VERSION, version=str(number)) for number in range(1, 21)]
+    collector, parts = Collector(PlainModels({}), with_facts=True), []
+    collector.add_models([replace(MODEL, versions={})])
+    for start in range(0, 20, 5):
+        for version in versions[start : start + 5]:
+            collector.add_version("m", version)
+        parts += parts_of(collector)
+        collector = taken_up(collector, PlainModels({}), parts)
+
+    assert [len(part["rows"]) for part in parts] == [1, 0, 0, 0]
+    assert [part["differing"]["m"].count('["') for part in parts] == [5, 5, 5, 5]
+    listing = collector.listing(atomic=False, pages_versions=True)
+    assert list(listing.models["m"].versions.values()) == versions
+
+
+def test_a_part_ends_where_versions_fill_a_megabyte() -> None:
+    collector = Collector(PlainModels({}), with_facts=True)
+    long = replace(VERSION, description="x" * 300_000)
+    names = [f"m{number}" for number in range(10)]
+    for name in names:
+        collector.add_models([replace(MODEL, name=name, versions={})])
+        collector.add_version(name, long)
+
+    assert [len(part) for part in collector.new_parts()] == [4, 4, 2]

@@ -128,10 +128,22 @@ def test_a_list_that_was_asked_for_in_the_wrong_way_is_asked_for_again() -> None
 def test_what_an_earlier_version_kept_in_one_document_is_read_again() -> None:
     document = kept()
     progress = {**document["progress"], "collected": {"rows": {"a": None}, "versions": 0}}
-    del progress["parts"]
+    del progress["totals"], progress["parts"]
     progress, collector, _ = begun(resumed(NOW + HOUR, {**document, "progress": progress}), NOW + HOUR)
 
     assert (progress.goes_on, collector.names) == (False, [])
+
+
+def test_an_earlier_version_does_not_take_what_is_kept_for_its_own() -> None:
+    """It looked for ``collected``, and would fail at each full scan until that is twelve hours old."""
+    assert "collected" not in kept()["progress"]
+
+
+def test_a_scan_of_which_a_part_is_missing_begins_anew() -> None:
+    document = kept()
+    progress, collector, _ = begun(ScanSlice(at(NOW + HOUR), document), NOW + HOUR)
+
+    assert (progress.goes_on, progress.token, collector.names) == (False, None, [])
 
 
 def test_many_models_are_kept_in_several_parts() -> None:

@@ -16,6 +16,7 @@ from bridge.delivery.webhook import Webhook
 from bridge.diff.snapshot_packing import count_versions, pack_model, unpack_model
 from bridge.errors import InvalidState
 from bridge.events.event_synthesis import Identity
+from bridge.store.cancellation import finish
 from bridge.store.document_state import DocumentState
 from bridge.store.memory_store import MemoryDocuments
 from bridge.store.sink_summaries import SinkSummaries
@@ -385,6 +386,32 @@ def test_parts_of_which_the_scan_was_never_stored_change_nothing_and_are_removed
     assert (state.unfinished_scan, state.scan_part("1.1")) == (scan_of("1.1"), {"n": 1})
     kept.run(state.keep_scan(scan_of("1.1", "1.2"), [("1.2", {"n": 2})]))
     assert sorted(state.documents.keys("scan")) == ["1.1", "1.2", "scan"]
+
+
+def test_parts_of_which_the_scan_was_never_stored_are_removed_also_if_the_next_scan_ends_at_once(
+    kept,
+) -> None:
+    def broken():
+        yield "2.1", {}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(kept.state.keep_scan(scan_of("2.1"), broken()))
+    kept.run(kept.state.keep_scan(None))
+
+    assert kept.reopen().documents.keys("scan") == []
+
+
+async def test_a_scan_is_stored_to_its_end_when_that_is_cancelled() -> None:
+    state, parts = DocumentState(MemoryDocuments()), [(f"1.{n}", {}) for n in range(10)]
+    storing = asyncio.create_task(finish(state.keep_scan(scan_of(*dict(parts)), parts)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    storing.cancel()
+    await asyncio.wait({storing})
+
+    assert len(state.documents.keys("scan")) == 11
+    assert state.unfinished_scan == scan_of(*dict(parts))
 
 
 async def test_commits_come_between_the_parts_of_a_scan() -> None:
