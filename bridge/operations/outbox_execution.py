@@ -107,12 +107,12 @@ class Operations:
     @in_turn
     async def resume(self, sink: str, by: str = "") -> Condition:
         """Resume deliveries to a sink at once; return its previous state. The pause does not count towards max_age."""
-        backlog, now_ms = await self._state.load_backlog(), self._clock.now_ms()
-        before = backlog.conditions.get(sink, RUNNING)
+        now_ms, conditions = self._clock.now_ms(), await self._state.load_conditions()
+        before = conditions.get(sink, RUNNING)
         after = resumed(before)
-        waiting = [
-            entry for entry in backlog.entries if entry.sink == sink and entry.last_attempt_at is not None
-        ]
+        waiting = await self._state.load_pending(
+            lambda entry: entry.sink == sink and entry.last_attempt_at is not None
+        )
         if after != before or any(entry.wait_ms for entry in waiting):
             rested = [_rested(entry, before, now_ms) for entry in waiting]
             await self._set(sink, after, rested, Note(now_ms, "resumed", detail=sink, by=by))

@@ -1,13 +1,13 @@
 """Corrects the stored times of attempts and sinks after the wall clock jumped."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.delivery import sink_state
 from bridge.delivery.outbox_entry import Entry, shifted
 from bridge.delivery.sink_state import Condition
 from bridge.pipeline.clocks import Trust
-from bridge.store.base import Backlog, RelayState
+from bridge.store.base import RelayState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,18 @@ class Correction:
             await state.settle(self.changed_entries, self.changed_conditions, clock=trust.record())
 
 
-def corrected(backlog: Backlog, sinks: Container[str], now_ms: int, jump_ms: int) -> Correction:
-    """Return what of ``backlog`` belongs to ``sinks``, after the wall clock was set forward by ``jump_ms``."""
-    entries = (entry for entry in backlog.entries if entry.sink in sinks)
-    conditions = {
+def corrected(
+    entries: Iterable[Entry], conditions: Mapping[str, Condition], now_ms: int, jump_ms: int
+) -> Correction:
+    """Correct pending entries and the states of sinks, after the wall clock was set forward by ``jump_ms``."""
+    after = {
         sink: sink_state.without_future(sink_state.shifted(one, jump_ms), now_ms)
-        for sink, one in backlog.conditions.items()
+        for sink, one in conditions.items()
     }
     return Correction(
-        conditions,
+        after,
         [new for old in entries if (new := corrected_entry(old, now_ms, jump_ms)) is not old],
-        {sink: one for sink, one in conditions.items() if one != backlog.conditions[sink]},
+        {sink: one for sink, one in after.items() if one != conditions[sink]},
     )
 
 

@@ -41,8 +41,8 @@ async def _bury(state: State, long_gone: set[str]) -> None:
     if not long_gone:
         return
     async with state.turn():
-        backlog = await state.load_backlog()
-        dead = [bury_orphan(entry) for entry in backlog.entries if entry.sink in long_gone]
+        orphans = await state.load_pending(lambda entry: entry.sink in long_gone)
+        dead = [bury_orphan(entry) for entry in orphans]
         if not dead:
             return
         await state.settle(dead)

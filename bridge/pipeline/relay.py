@@ -23,7 +23,8 @@ from bridge.pipeline.delivery_attempts import (
     attempt,
 )
 from bridge.pipeline.metrics_observer import Observer
-from bridge.store.base import Backlog, News, RelayState
+from bridge.store.base import News, RelayState
+from bridge.store.entry_header import EntryHeader
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +87,7 @@ class Relay:
             log.warning("clock.jumped", by_ms=jump)
         async with self._state.turn():
             taken, now_ms = await self._state.take(self._hear), self._clock.now_ms()
-            found = corrected(Backlog((), taken.conditions), self._endpoints, now_ms, jump)
+            found = corrected((), taken.conditions, now_ms, jump)
             self._put(found.conditions)
             changed: list[Entry] = []
             for start in range(0, len(taken.pending), _LOADED_AT_ONCE):
@@ -111,10 +112,14 @@ class Relay:
             StateUnwritable: the corrections were not stored.
         """
         async with self._state.turn():
-            backlog = await self._state.load_backlog()
-            found = corrected(backlog, self._endpoints, self._clock.now_ms(), jump_ms)
+            attempted = await self._state.load_pending(self._was_attempted)
+            conditions = await self._state.load_conditions()
+            found = corrected(attempted, conditions, self._clock.now_ms(), jump_ms)
             await found.store(self._state, self._trust)
             self._put(found.conditions)
+
+    def _was_attempted(self, entry: EntryHeader) -> bool:
+        return entry.sink in self._endpoints and entry.last_attempt_at is not None
 
     def put_sink(self, name: str, endpoint: Endpoint) -> None:
         """Add a sink, or replace its endpoint: the next attempt uses it."""

@@ -17,6 +17,7 @@ from bridge.events.event_synthesis import Identities
 from bridge.governance.direct_transition import DirectTransition
 from bridge.governance.transition_request import TransitionRequest
 from bridge.store.document_store_protocol import Document
+from bridge.store.entry_header import EntryHeader
 from bridge.store.poll_commit import PollCommit
 from bridge.store.state_metadata import (
     ClockRecord,
@@ -157,14 +158,6 @@ class PollState(Turns, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """The pending entries, in order, and the states of the sinks that have one stored."""
-
-    entries: Sequence[Entry]
-    conditions: Mapping[str, Condition]
-
-
-@dataclass(frozen=True, slots=True)
 class TakenOutbox:
     """The numbers of the pending entries, in order, and the states of the sinks that have one stored."""
 
@@ -209,8 +202,8 @@ class RelayState(Turns, Protocol):
         """
         ...
 
-    async def load_backlog(self) -> Backlog:
-        """Return the pending entries, and the states of the sinks."""
+    async def load_pending(self, is_wanted: Callable[[EntryHeader], bool]) -> list[Entry]:
+        """Return the pending entries that are wanted, in order; no others are decoded."""
         ...
 
     async def load_conditions(self) -> Mapping[str, Condition]:

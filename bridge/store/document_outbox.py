@@ -1,7 +1,7 @@
 """The outbox in documents: entries, their attempts, and the states of their sinks."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from itertools import islice
@@ -11,9 +11,10 @@ from bridge.delivery.sink_state import Condition
 from bridge.diff.snapshot import RegisteredModel
 from bridge.events.event import Event
 from bridge.events.event_details import merged
-from bridge.store.base import Backlog, Listener, News, TakenOutbox
+from bridge.store.base import Listener, News, TakenOutbox
 from bridge.store.document_reader import DocumentReader
 from bridge.store.document_store_protocol import Document, Documents, Writes
+from bridge.store.entry_header import EntryHeader
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,
@@ -33,7 +34,7 @@ from bridge.store.state_metadata import ClockRecord, Note
 from bridge.store.write_turn import WriteTurn, in_turn
 
 _TAKEN_AT_ONCE = 2_000
-"""How many entries are read before the event loop goes on; that takes some 10 ms."""
+"""How many headers of entries are read before the event loop goes on; that takes some milliseconds."""
 
 
 class DocumentOutbox(DocumentReader):
@@ -57,18 +58,27 @@ class DocumentOutbox(DocumentReader):
         """Return what is pending, and tell ``listener`` of every change after it."""
         self._listener = listener
         pending: list[int] = []
-        counted, headers = SinkSummaries(), self.entry_headers()
-        while part := list(islice(headers, _TAKEN_AT_ONCE)):
+        counted = SinkSummaries()
+        async for part in self._header_parts():
             counted.update(part)
             pending += [header.id for header in part if header.status is Status.PENDING]
-            if len(part) == _TAKEN_AT_ONCE:
-                await asyncio.sleep(0)
         self._summaries = counted  # before somebody waits for them
         return TakenOutbox(sorted(pending), self.conditions())
 
-    async def load_backlog(self) -> Backlog:
-        """Return the pending entries, and the states of the sinks."""
-        return Backlog(self.pending(), self.conditions())
+    async def _header_parts(self) -> AsyncIterator[list[EntryHeader]]:
+        """Yield the headers of all entries, some at a time; the event loop goes on between two full parts."""
+        headers = self.entry_headers()
+        while part := list(islice(headers, _TAKEN_AT_ONCE)):
+            yield part
+            if len(part) == _TAKEN_AT_ONCE:
+                await asyncio.sleep(0)
+
+    async def load_pending(self, is_wanted: Callable[[EntryHeader], bool]) -> list[Entry]:
+        """Return the pending entries that are wanted, in order; no others are decoded."""
+        numbers: list[int] = []
+        async for part in self._header_parts():
+            numbers += [one.id for one in part if one.status is Status.PENDING and is_wanted(one)]
+        return await self.load_entries(sorted(numbers))
 
     async def load_conditions(self) -> Mapping[str, Condition]:
         """Return the states of the sinks."""

@@ -1,7 +1,7 @@
 """The state in documents: known models, events and outbox, in any `Documents`."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from bridge.errors import InvalidState
 from bridge.store.base import Basis, Upkeep
 from bridge.store.document_governance import DocumentGovernance
 from bridge.store.document_store_protocol import Document
+from bridge.store.entry_header import EntryHeader
 from bridge.store.poll_commit import (
     AUDIT,
     CLOCK,
@@ -42,6 +43,7 @@ T = TypeVar("T")
 _ORPHANS = "orphans"
 _SCAN = "scan"
 _REMOVED_AT_ONCE = 1_000
+_EVENTS_AT_ONCE = 5_000
 
 
 class DocumentState(DocumentGovernance):
@@ -169,13 +171,14 @@ class DocumentState(DocumentGovernance):
     async def prune(self, delivered_before: int, dead_before: int, now_ms: int) -> int:
         """Prune old history (ms since the epoch); return how many documents were removed."""
         limits = {Status.DELIVERED: delivered_before, Status.DEAD: dead_before}
-        kept, old = _split(self.entries(), limits)
-        needed = {entry.event_id for entry in kept}
-        events = [
-            key
-            for key, document in self._documents.items(EVENTS)
-            if key not in needed and document["observed_at"] < delivered_before
-        ]
+        numbers: list[int] = []
+        needed: set[str] = set()
+        async for part in self._header_parts():
+            ended = {one.id for one in part if _ended_before(one, limits.get(one.status))}
+            numbers += ended
+            needed.update(one.event_id for one in part if one.id not in ended)
+        old = await self.load_entries(sorted(numbers))
+        events = await self._events_before(delivered_before, needed)
         notes = [key for key, note in self._documents.items(AUDIT) if note["at"] < delivered_before]
         requests, direct = self._ended_governance(delivered_before)
         await self._documents.commit(
@@ -192,13 +195,20 @@ class DocumentState(DocumentGovernance):
         self._discount(old)
         return len(old) + len(events) + len(notes) + len(requests) + len(direct)
 
+    async def _events_before(self, before: int, needed: Container[str]) -> list[str]:
+        """Return the ids of the events that were observed before this time and are not needed; the event loop goes on."""
+        found = []
+        others = [key for key in self._documents.keys(EVENTS) if key not in needed]
+        for number, key in enumerate(others, start=1):
+            event = self._documents.get(EVENTS, key)
+            if event is not None and event["observed_at"] < before:
+                found.append(key)
+            if number % _EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return found
 
-def _split(entries: Iterator[Entry], limits: Mapping[Status, int]) -> tuple[list[Entry], list[Entry]]:
-    """Split entries into those to keep and those that ended before the limit for their status."""
-    kept: list[Entry] = []
-    old: list[Entry] = []
-    for entry in entries:
-        limit = limits.get(entry.status)
-        ended = entry.created_at if entry.last_attempt_at is None else entry.last_attempt_at
-        (old if limit is not None and ended < limit else kept).append(entry)
-    return kept, old
+
+def _ended_before(entry: EntryHeader, limit: int | None) -> bool:
+    """Whether an entry ended before this time; None: entries of its status stay."""
+    ended = entry.created_at if entry.last_attempt_at is None else entry.last_attempt_at
+    return limit is not None and ended < limit
