@@ -224,10 +224,24 @@ def _direct(
 
 
 def _is_own(event: Event, direct: DirectTransition) -> bool:
-    """Whether an event shows the undoing of a direct transition of which the answer was lost."""
+    """Whether an event shows the undoing of a direct transition of which the answer was lost.
+
+    If a poll saw the version elsewhere since, sinks heard of that; then they also hear that it came back.
+    """
     if event.lane != direct.lane:
         return False
-    return any(one.was_made_by(event) for one in direct.undoing)
+    return any(one.was_made_by(event) and one.before == _left_by(event) for one in direct.undoing)
+
+
+def _left_by(event: Event) -> str | None:
+    """Return the stage that a transition left, or the version that lost an alias."""
+    if event.type is ChangeKind.TRANSITIONED:
+        return str(event.changed["from_stage"])
+    return (
+        event.model_version
+        if event.type is ChangeKind.ALIAS_DELETED
+        else event.changed.get("previous_version")
+    )
 
 
 def _sinks_of(direct: str, routed: Iterable[Routed]) -> tuple[str, ...]:

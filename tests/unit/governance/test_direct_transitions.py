@@ -102,6 +102,44 @@ def test_what_came_back_after_it_was_seen_elsewhere_is_told_and_not_taken_for_th
     assert moves == ["Staging", "None"]
 
 
+@pytest.mark.parametrize("fault", ["lost", "down"])
+def test_a_poll_that_sees_it_come_back_from_elsewhere_tells_so_while_it_is_still_to_be_undone(
+    world, fault
+) -> None:
+    """It was taken for the undoing, of which the answer was lost, so that what was told last was not where it is."""
+    world.registry.transition("m", "2", "Production")
+    world.polled()
+    world.registry.fault = fault
+    world.processed()
+    world.registry.transition("m", "2", "Staging")
+    world.polled()
+    world.registry.transition("m", "2", "None")
+    world.polled()
+    world.clock.sleep(3_600)
+    world.processed()
+    world.polled()
+
+    moves = [event.changed["to_stage"] for event in world.told() if event.type.name == "TRANSITIONED"]
+    assert moves == ["Staging", "None"]
+
+
+def test_a_poll_that_sees_an_alias_come_back_from_elsewhere_tells_so(world) -> None:
+    world.registry.set_alias("m", "champion", "2")
+    world.polled()
+    world.registry.fault = "down"
+    world.processed()
+    world.registry.set_alias("m", "champion", "4")
+    world.polled()
+    world.registry.set_alias("m", "champion", "1")
+    world.polled()
+    world.clock.sleep(3_600)
+    world.processed()
+    world.polled()
+    world.processed()
+
+    assert [event.model_version for event in world.told() if event.type.name == "ALIAS_SET"][-1:] == ["1"]
+
+
 def test_an_alias_that_came_back_after_it_was_seen_elsewhere_is_told(world) -> None:
     world.registry.set_alias("m", "champion", "2")
     world.polled()
