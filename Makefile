@@ -51,6 +51,7 @@ bench-short: $(VENV)/.test
 	$(BIN)/python benchmarks/relay.py --short
 	$(BIN)/python benchmarks/governance.py --short
 	$(BIN)/python benchmarks/hints.py --short
+	$(BIN)/python benchmarks/million.py --short
 
 bench: $(VENV)/.test $(VENV)/runtime/.done ## Measure speed and size; the figures are ratios within one run
 	$(BIN)/python benchmarks/store.py

@@ -68,7 +68,7 @@ class Collector:
         *,
         with_facts: bool,
     ) -> "Collector":
-        """Continue from what `to_document` and `new_parts` returned, with the snapshot that is ``known`` now.
+        """Continue from what `to_document` and `part` returned, with the snapshot that is ``known`` now.
 
         If a model's known state has changed since, it was read later than by the scan: that later read is
         kept.

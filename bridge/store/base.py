@@ -103,7 +103,7 @@ class PollState(Turns, Protocol):
         ...
 
     def scan_part(self, name: str) -> Document:
-        """Return a part of the unfinished full scan. Any thread may ask."""
+        """Return a part of the unfinished full scan, or raise `KeyError`. Any thread may ask."""
         ...
 
     async def load_grants(self) -> list[TransitionRequest]:

@@ -43,7 +43,10 @@ T = TypeVar("T")
 _ORPHANS = "orphans"
 _SCAN = "scan"
 _REMOVED_AT_ONCE = 1_000
+"""How many parts of a scan one commit removes; of a few thousand documents, the whole journal would be written anew."""
+
 _EVENTS_AT_ONCE = 5_000
+"""How many events are read before the event loop goes on; that takes some milliseconds."""
 
 
 class DocumentState(DocumentGovernance):
@@ -118,7 +121,7 @@ class DocumentState(DocumentGovernance):
                 await self._documents.commit({_SCAN: dict.fromkeys(some)})
 
     def scan_part(self, name: str) -> Document:
-        """Return a part of the unfinished full scan."""
+        """Return a part of the unfinished full scan, or raise `KeyError`."""
         part = self._documents.get(_SCAN, name)
         if part is None:
             raise KeyError(name)

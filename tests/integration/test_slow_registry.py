@@ -269,6 +269,30 @@ async def test_a_stop_in_the_midst_of_a_scan_keeps_what_was_read(tmp_path, monke
             assert rows_kept(state)
 
 
+async def test_a_stop_while_a_slice_is_stored_waits_until_it_is(tmp_path, monkeypatch) -> None:
+    with registry(60) as served:
+        slow_pages(monkeypatch, served, 10, 0.3)
+        async with owned_state(settings_of(served, tmp_path, "1s")) as state:
+            poll, storing, keep_scan = (
+                wire_poll(settings_of(served, tmp_path, "1s"), state, SystemClock()),
+                asyncio.Event(),
+                state.keep_scan,
+            )
+
+            async def slowly(*given) -> None:
+                storing.set()
+                await asyncio.sleep(0.05)
+                await keep_scan(*given)
+
+            monkeypatch.setattr(state, "keep_scan", slowly)
+            polling = asyncio.create_task(poll.run(Read.FULL))
+            async with asyncio.timeout(patience()):
+                await storing.wait()
+            polling.cancel()
+            await asyncio.wait({polling})
+            assert rows_kept(state)
+
+
 async def test_a_registry_that_refuses_later_on_is_told_and_what_was_read_is_kept(
     tmp_path, monkeypatch
 ) -> None:
